@@ -1,0 +1,75 @@
+package ike
+
+import (
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// Policy is what an administrator allows. It is immutable and shared.
+type Policy struct {
+	Suites    []Suite    // phase 1, most wanted first
+	ESP       []ESPSuite // phase 2, most wanted first
+	PSKs      []PSK      // all live; at most MaxPSKs
+	NATT      NATTMode
+	Public    []netip.Addr // addresses that clients dial, beside our own
+	VendorIDs []VendorID   // which to answer where the peer offered them
+
+	// As initiator we ask for these; as responder we obey the peer's.
+	Lifetime      time.Duration // phase 1
+	ChildLifetime time.Duration
+	ChildKB       uint64
+
+	DPDTimeout time.Duration // a Probe without an answer for so long closes the SA
+}
+
+// PSK is one pre-shared key.
+type PSK struct {
+	Name  string // for logs and status, never the key
+	Key   secret.Bytes
+	Group string // admits only this group's users; "": any
+}
+
+// MaxPSKs bounds the trials that one message 5 may cost.
+const MaxPSKs = 64
+
+// Suite is a phase-1 suite.
+type Suite struct {
+	Cipher  Cipher
+	KeyBits int // 128, 192 or 256 for AES, 0 for 3DES
+	Hash    Hash
+	Group   Group
+}
+
+// ESPSuite is a phase-2 suite. Auth is ESPAuthNone for AEAD ciphers.
+type ESPSuite struct {
+	Cipher  ESPCipher
+	KeyBits int // 128, 192 or 256; 0 for 3DES
+	Auth    ESPAuth
+	Group   Group // PFS group that was agreed, 0: none; ignored in a Policy
+}
+
+// NATTMode says how NAT traversal is negotiated.
+type NATTMode uint8
+
+const (
+	// NATTAlways feigns that the client is behind NAT: ESP always goes in UDP.
+	NATTAlways NATTMode = iota
+	// NATTAuto tells both ends the truth, and allows raw ESP.
+	NATTAuto
+)
+
+// Env is what an SA is given and does not own.
+type Env struct {
+	Policy *Policy
+	Rand   io.Reader
+
+	// NewSPI returns an unused inbound SPI, 0 if there is none left.
+	NewSPI func() uint32
+
+	// Addresses returns candidates for our own identity beside Policy.Public
+	// and the local address: those that authenticated clients dialled. May be nil.
+	Addresses func() []netip.Addr
+}
