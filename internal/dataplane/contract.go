@@ -1,0 +1,85 @@
+package dataplane
+
+import (
+	"net/netip"
+
+	"github.com/adit-vpn/adit/internal/netdev"
+	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/ipsec"
+)
+
+// Socket is one bound socket of one worker.
+type Socket struct {
+	Conn   udp.Conn
+	Marker bool // the NAT-T port: IKE carries the non-ESP marker, the rest is ESP
+}
+
+// Config is what a Plane works with.
+type Config struct {
+	Workers [][]Socket // the sockets of each worker; worker i uses device queue i
+	Device  netdev.Device
+	Control Control
+	Pools   []netip.Prefix // routed by array; other prefixes by longest match
+	Slots   int            // how many connections at most
+
+	ClientToClient bool // clients may reach each other
+}
+
+// Control receives what belongs to no connection yet. Its methods are called
+// on socket workers: they must not block, and must copy what they keep.
+type Control interface {
+	// IKE is one ISAKMP message, without marker.
+	IKE(local, remote netip.AddrPort, marker bool, msg []byte)
+}
+
+// Inbox receives the notes of one connection. Deliver must not block: it
+// reports whether the note was taken. Data is borrowed for the call.
+type Inbox interface{ Deliver(Note) bool }
+
+// NoteKind says what a Note is about.
+type NoteKind uint8
+
+// The kinds of notes.
+const (
+	// NoteControl is an L2TP control message that came through ESP.
+	NoteControl NoteKind = iota + 1
+	// NoteFrame is a PPP frame other than unicast IP, of Session.
+	NoteFrame
+	// NotePacket is an IP packet that wants an answer from the control plane:
+	// broadcast, multicast, link-local, DHCP.
+	NotePacket
+	// NoteFirstUse says that the inbound SA of SPI received its first packet.
+	NoteFirstUse
+	// NoteMoved says that an authenticated, newest packet of the newest inbound
+	// SA came from Remote to Local, which is not the view's path.
+	NoteMoved
+	// NoteKilobytes says that an SA pair passed its soft byte limit or its
+	// sequence numbers' limit; SPI is the inbound SPI of the pair.
+	NoteKilobytes
+	// NoteIKE is an ISAKMP message; Control passes it on, not the plane.
+	NoteIKE
+)
+
+// Note is what the data path tells a connection.
+type Note struct {
+	Kind          NoteKind
+	Marker        bool // NoteIKE
+	Session       uint16
+	SPI           uint32
+	Local, Remote netip.AddrPort
+	Data          []byte
+}
+
+// View is everything that the data path knows of one connection. It is
+// immutable: a connection publishes a new one whenever something changed.
+type View struct {
+	In  []*ipsec.Inbound // all that receive; the newest first
+	Out *ipsec.Outbound  // nil: nothing can be sent
+
+	// Where ESP goes. Remote port 0 means raw ESP, protocol 50.
+	Local, Remote netip.AddrPort
+
+	LocalPort, PeerPort uint16 // inner UDP ports; PeerPort 0: learnt from the first packet
+	Tunnel, PeerTunnel  uint16 // our L2TP tunnel id and the peer's
+	Sessions            []*Session
+}
