@@ -1,0 +1,167 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+)
+
+// Errors that callers tell apart.
+var (
+	// ErrExhausted means that every address is leased.
+	ErrExhausted = errors.New("no address left in the pool")
+	// ErrTaken means that a static address is leased already.
+	ErrTaken = errors.New("address is in use by another session")
+)
+
+// stickyLimit bounds how many users' last addresses are remembered.
+const stickyLimit = 1 << 16
+
+// Range is a run of addresses, both ends included.
+type Range struct{ First, Last netip.Addr }
+
+// Pool leases addresses. The zero value leases only static ones.
+type Pool struct {
+	mu     sync.Mutex
+	ranges []Range
+	next   cursor
+	leased map[netip.Addr]bool
+	sticky map[string]netip.Addr
+	owner  map[netip.Addr]string // reverse of sticky
+}
+
+// cursor is where the search for a fresh address goes on.
+type cursor struct {
+	at    int
+	index netip.Addr
+}
+
+// New returns a pool of ranges less the reserved addresses, which are never
+// leased: the server's own, a LAN's gateway.
+func New(ranges []Range, reserved ...netip.Addr) *Pool {
+	p := &Pool{
+		ranges: ranges,
+		leased: map[netip.Addr]bool{},
+		sticky: map[string]netip.Addr{},
+		owner:  map[netip.Addr]string{},
+	}
+	for _, a := range reserved {
+		p.leased[a] = true
+	}
+	if len(ranges) > 0 {
+		p.next = cursor{0, ranges[0].First}
+	}
+	return p
+}
+
+// Prefix is the range of a network's addresses without its network and
+// broadcast address.
+func Prefix(n netip.Prefix) Range {
+	n = n.Masked()
+	first, last := n.Addr(), lastAddr(n)
+	if n.Addr().Is4() && n.Bits() < 31 {
+		return Range{first.Next(), last.Prev()}
+	}
+	return Range{first, last}
+}
+
+func lastAddr(n netip.Prefix) netip.Addr {
+	b := n.Addr().AsSlice()
+	for i := n.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// Lease leases an address to user: static if it is valid, else the one that
+// the user had last, else one that nobody had, else any that is free.
+func (p *Pool) Lease(user string, static netip.Addr) (netip.Addr, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if static.IsValid() {
+		if p.leased[static] {
+			return netip.Addr{}, fmt.Errorf("%v: %w", static, ErrTaken)
+		}
+		p.leased[static] = true
+		return static, nil
+	}
+	if a, ok := p.sticky[user]; ok && !p.leased[a] {
+		p.leased[a] = true
+		return a, nil
+	}
+	a, ok := p.search(func(a netip.Addr) bool { return !p.leased[a] && p.owner[a] == "" })
+	if !ok {
+		a, ok = p.search(func(a netip.Addr) bool { return !p.leased[a] })
+	}
+	if !ok {
+		return netip.Addr{}, ErrExhausted
+	}
+	p.leased[a] = true
+	p.remember(user, a)
+	return a, nil
+}
+
+// Release returns a leased address; the user keeps a claim to it.
+func (p *Pool) Release(a netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.leased, a)
+}
+
+// InUse is how many addresses are leased or reserved.
+func (p *Pool) InUse() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.leased)
+}
+
+// search goes once round all ranges from the cursor.
+func (p *Pool) search(free func(netip.Addr) bool) (netip.Addr, bool) {
+	if len(p.ranges) == 0 {
+		return netip.Addr{}, false
+	}
+	start := p.next
+	for {
+		a := p.next.index
+		p.advance()
+		if free(a) {
+			return a, true
+		}
+		if p.next == start {
+			return netip.Addr{}, false
+		}
+	}
+}
+
+func (p *Pool) advance() {
+	if p.next.index != p.ranges[p.next.at].Last {
+		p.next.index = p.next.index.Next()
+		return
+	}
+	p.next.at = (p.next.at + 1) % len(p.ranges)
+	p.next.index = p.ranges[p.next.at].First
+}
+
+// remember makes a the address that user gets next time.
+func (p *Pool) remember(user string, a netip.Addr) {
+	if user == "" {
+		return
+	}
+	if old, ok := p.sticky[user]; ok {
+		delete(p.owner, old)
+	}
+	if last, ok := p.owner[a]; ok {
+		delete(p.sticky, last)
+	}
+	if len(p.sticky) >= stickyLimit {
+		for u, old := range p.sticky { // any will do: it only costs a preference
+			delete(p.sticky, u)
+			delete(p.owner, old)
+			break
+		}
+	}
+	p.sticky[user] = a
+	p.owner[a] = user
+}

@@ -1,0 +1,94 @@
+package pool
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+)
+
+var none netip.Addr
+
+func lease(t *testing.T, p *Pool, user string) netip.Addr {
+	t.Helper()
+	a, err := p.Lease(user, none)
+	if err != nil {
+		t.Fatalf("lease for %q: %v", user, err)
+	}
+	return a
+}
+
+func TestEveryAddressIsLeasedOnceAndNoMore(t *testing.T) {
+	server := netip.MustParseAddr("10.0.0.1")
+	p := New([]Range{
+		Prefix(netip.MustParsePrefix("10.0.0.0/29")),
+		{netip.MustParseAddr("192.168.1.200"), netip.MustParseAddr("192.168.1.201")},
+	}, server)
+	seen := map[netip.Addr]bool{}
+	for range 7 { // .2 to .6, and two of the range
+		a := lease(t, p, "")
+		if seen[a] || a == server {
+			t.Fatalf("%v leased twice or reserved", a)
+		}
+		seen[a] = true
+	}
+	if _, err := p.Lease("", none); !errors.Is(err, ErrExhausted) {
+		t.Fatalf("an exhausted pool said %v", err)
+	}
+	gone := netip.MustParseAddr("10.0.0.4")
+	p.Release(gone)
+	if got := lease(t, p, ""); got != gone {
+		t.Errorf("after a release got %v, want %v", got, gone)
+	}
+}
+
+func TestAUserGetsTheLastAddressAgain(t *testing.T) {
+	p := New([]Range{Prefix(netip.MustParsePrefix("10.0.0.0/24"))})
+	alice := lease(t, p, "alice")
+	p.Release(alice)
+	if bob := lease(t, p, "bob"); bob == alice {
+		t.Error("bob got alice's address although others were never used")
+	}
+	if again := lease(t, p, "alice"); again != alice {
+		t.Errorf("alice got %v, want %v again", again, alice)
+	}
+	if second := lease(t, p, "alice"); second == alice {
+		t.Error("alice's second session shares her first one's address")
+	}
+}
+
+func TestAClaimYieldsWhenThePoolIsShort(t *testing.T) {
+	p := New([]Range{Prefix(netip.MustParsePrefix("10.0.0.0/30"))})
+	p.Release(lease(t, p, "alice"))
+	p.Release(lease(t, p, "bob"))
+	lease(t, p, "carol")
+	lease(t, p, "dave")
+	if _, err := p.Lease("erin", none); !errors.Is(err, ErrExhausted) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStaticAddresses(t *testing.T) {
+	p := New([]Range{Prefix(netip.MustParsePrefix("10.0.0.0/30"))})
+	static := netip.MustParseAddr("10.0.0.2")
+	if a, err := p.Lease("alice", static); err != nil || a != static {
+		t.Fatal(a, err)
+	}
+	if _, err := p.Lease("bob", static); !errors.Is(err, ErrTaken) {
+		t.Errorf("a taken static address said %v", err)
+	}
+	if a := lease(t, p, "carol"); a == static {
+		t.Error("a static address was leased dynamically")
+	}
+	p.Release(static)
+	outside := netip.MustParseAddr("172.16.0.9")
+	if a, err := p.Lease("dave", outside); err != nil || a != outside {
+		t.Errorf("a static address outside the pool: %v %v", a, err)
+	}
+}
+
+func TestPrefixLeavesOutNetworkAndBroadcast(t *testing.T) {
+	r := Prefix(netip.MustParsePrefix("10.83.7.9/16"))
+	if r.First.String() != "10.83.0.1" || r.Last.String() != "10.83.255.254" {
+		t.Errorf("range = %v to %v", r.First, r.Last)
+	}
+}
