@@ -1,0 +1,69 @@
+package isakmp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// HeaderLen is the length of an ISAKMP header in bytes.
+const HeaderLen = 28
+
+// Version1 is the version byte of ISAKMP: major 1, minor 0.
+const Version1 uint8 = 0x10
+
+// ErrMalformed is wrapped by every error of this package.
+var ErrMalformed = errors.New("malformed ISAKMP message")
+
+func malformed(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
+}
+
+// Header is the header of a message (RFC 2408, section 3.1).
+type Header struct {
+	InitiatorCookie, ResponderCookie [8]byte
+
+	Next      PayloadType // type of the first payload
+	Version   uint8       // major in the high half, minor in the low one
+	Exchange  Exchange
+	Flags     Flags
+	MessageID uint32
+	Length    uint32 // of the whole message, header included, in bytes
+}
+
+// Append writes the header as it stands.
+func (h Header) Append(b []byte) []byte {
+	b = append(b, h.InitiatorCookie[:]...)
+	b = append(b, h.ResponderCookie[:]...)
+	b = append(b, byte(h.Next), h.Version, byte(h.Exchange), byte(h.Flags))
+	b = binary.BigEndian.AppendUint32(b, h.MessageID)
+	return binary.BigEndian.AppendUint32(b, h.Length)
+}
+
+// ParseHeader takes the header off msg and returns what follows it. The
+// header's length must be that of msg. The version is not judged.
+func ParseHeader(msg []byte) (h Header, body []byte, err error) {
+	if len(msg) < HeaderLen {
+		return Header{}, nil, malformed("%d bytes are no header", len(msg))
+	}
+	copy(h.InitiatorCookie[:], msg)
+	copy(h.ResponderCookie[:], msg[8:])
+	h.Next, h.Version = PayloadType(msg[16]), msg[17]
+	h.Exchange, h.Flags = Exchange(msg[18]), Flags(msg[19])
+	h.MessageID = binary.BigEndian.Uint32(msg[20:])
+	h.Length = binary.BigEndian.Uint32(msg[24:])
+	if uint64(h.Length) != uint64(len(msg)) {
+		return Header{}, nil, malformed("header says %d bytes, there are %d", h.Length, len(msg))
+	}
+	return h, msg[HeaderLen:], nil
+}
+
+// AppendMessage writes a message in clear: the header, with the first
+// payload's type and the length filled in, and the payloads.
+func AppendMessage(b []byte, h Header, payloads ...Payload) []byte {
+	start := len(b)
+	h.Next = First(payloads)
+	b = Append(h.Append(b), payloads...)
+	binary.BigEndian.PutUint32(b[start+24:], uint32(len(b)-start))
+	return b
+}

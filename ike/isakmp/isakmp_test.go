@@ -1,0 +1,280 @@
+package isakmp
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// vector reads a file of hexadecimal digits with comments.
+func vector(t testing.TB, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var digits strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			digits.WriteString(strings.Join(strings.Fields(line), ""))
+		}
+	}
+	b, err := hex.DecodeString(digits.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestWindowsFirstMessage(t *testing.T) {
+	msg := vector(t, "windows-mm1.hex")
+	h, body, err := ParseHeader(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Header{
+		InitiatorCookie: [8]byte{0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xf6, 7, 0x18},
+		Next:            PayloadSA, Version: Version1, Exchange: ExchangeMain, Length: 408,
+	}
+	if h != want {
+		t.Errorf("header %+v, want %+v", h, want)
+	}
+	raws, rest, err := Chain(h.Next, body)
+	if err != nil || len(rest) != 0 || len(raws) != 9 {
+		t.Fatalf("%d payloads, rest %d, %v; want an SA and eight vendor IDs", len(raws), len(rest), err)
+	}
+	sa, err := ParseSA(raws[0].Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(sa.Proposals) != 1 || len(sa.Proposals[0].Transforms) != 5 {
+		t.Fatalf("SA %+v, want one proposal of five transforms", sa)
+	}
+	third := Transform{3, TransformKeyIKE, []Attribute{
+		ShortAttribute(1, 7), ShortAttribute(14, 256), ShortAttribute(2, 2), ShortAttribute(4, 14),
+		ShortAttribute(3, 1), ShortAttribute(11, 1), LongAttribute(12, 28800),
+	}}
+	if diff := cmp.Diff(third, sa.Proposals[0].Transforms[2]); diff != "" {
+		t.Errorf("third transform (-want +got):\n%s", diff)
+	}
+
+	payloads := []Payload{sa}
+	for _, r := range raws[1:] {
+		payloads = append(payloads, VendorID(r.Body))
+	}
+	if got := AppendMessage(nil, Header{InitiatorCookie: h.InitiatorCookie, Version: Version1, Exchange: ExchangeMain}, payloads...); !bytes.Equal(got, msg) {
+		t.Errorf("written back it is\n%x, want\n%x", got, msg)
+	}
+}
+
+// everything is a chain with each payload type once.
+func everything() []Payload {
+	return []Payload{
+		SA{[]Proposal{
+			{1, ProtocolESP, []byte{1, 2, 3, 4}, []Transform{
+				{1, TransformESPAES, []Attribute{ShortAttribute(4, 2), LongAttribute(2, 3600), {6, false, []byte{}}}},
+				{2, TransformESP3DES, nil},
+			}},
+			{2, ProtocolAH, []byte{}, []Transform{{1, 2, nil}}},
+		}},
+		KE{1, 2, 3},
+		AddrID(netip.MustParseAddr("192.0.2.7"), 17, 1701),
+		AddrID(netip.MustParseAddr("2001:db8::7"), 17, 0),
+		ID{IDKeyID, 0, 0, []byte("group")},
+		Hash("01234567890123456789"),
+		Nonce("0123456789abcdef"),
+		Notify{ProtocolISAKMP, make([]byte, 16), NotifyRUThere, []byte{0, 0, 0, 9}},
+		Delete{ProtocolESP, [][]byte{{1, 2, 3, 4}, {5, 6, 7, 8}}},
+		VendorID("vendor"),
+		NATD{Hash: []byte("hash")}, NATD{Hash: []byte("hash"), Draft: true},
+		NATOA{Addr: netip.MustParseAddr("10.0.0.1")}, NATOA{Addr: netip.MustParseAddr("2001:db8::1"), Draft: true},
+		Raw{PayloadType(99), []byte{1, 2}},
+	}
+}
+
+func parse(r Raw) (Payload, error) {
+	switch r.Kind {
+	case PayloadSA:
+		return ParseSA(r.Body)
+	case PayloadKE:
+		return ParseKE(r.Body)
+	case PayloadID:
+		return ParseID(r.Body)
+	case PayloadHash:
+		return ParseHash(r.Body)
+	case PayloadNonce:
+		return ParseNonce(r.Body)
+	case PayloadNotify:
+		return ParseNotify(r.Body)
+	case PayloadDelete:
+		return ParseDelete(r.Body)
+	case PayloadVendorID:
+		return VendorID(r.Body), nil
+	case PayloadNATD, PayloadNATDDraft:
+		return NATD{r.Body, r.Kind == PayloadNATDDraft}, nil
+	case PayloadNATOA, PayloadNATOADraft:
+		addr, err := ParseNATOA(r.Body)
+		return NATOA{addr, r.Kind == PayloadNATOADraft}, err
+	default:
+		return r, nil
+	}
+}
+
+func TestEveryPayloadSurvivesARoundTrip(t *testing.T) {
+	want := everything()
+	msg := AppendMessage(nil, Header{Version: Version1, Exchange: ExchangeQuick, MessageID: 7, Flags: FlagCommit}, want...)
+	h, body, err := ParseHeader(msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raws, rest, err := Chain(h.Next, append(body, 0, 0, 0))
+	if err != nil || len(rest) != 3 {
+		t.Fatalf("rest %x, %v; want the three bytes of padding", rest, err)
+	}
+	for i, r := range raws {
+		got, err := parse(r)
+		if err != nil {
+			t.Errorf("%v: %v", r.Kind, err)
+			continue
+		}
+		if diff := cmp.Diff(want[i], got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%v (-want +got):\n%s", r.Kind, diff)
+		}
+	}
+}
+
+func TestEveryStrictPrefixFails(t *testing.T) {
+	list := everything()
+	msg := AppendMessage(nil, Header{Version: Version1}, list...)
+	for n := range msg {
+		if _, _, err := ParseHeader(msg[:n]); !errors.Is(err, ErrMalformed) {
+			t.Fatalf("the first %d bytes of a message parse: %v", n, err)
+		}
+	}
+	for n := range len(msg) - HeaderLen {
+		if _, _, err := Chain(First(list), msg[HeaderLen:][:n]); !errors.Is(err, ErrMalformed) {
+			t.Fatalf("the first %d bytes of a chain parse: %v", n, err)
+		}
+	}
+	for _, p := range list {
+		body := p.AppendBody(nil)
+		switch p.(type) {
+		case KE, Hash, VendorID, Raw, NATD, Nonce, Notify: // any length will do
+			continue
+		case ID:
+			body = body[:min(len(body), 4)]
+		}
+		for n := range body {
+			if p, err := parse(Raw{p.Type(), body[:n]}); !errors.Is(err, ErrMalformed) {
+				t.Errorf("the first %d bytes of %v parse: %v", n, p, err)
+			}
+		}
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+	}{
+		{"longer than the header says", second(ParseHeader(append(AppendMessage(nil, Header{}), 0)))},
+		{"payload shorter than its header", second(Chain(PayloadKE, []byte{0, 0, 0, 3}))},
+		{"endless chain", second(Chain(PayloadVendorID, bytes.Repeat([]byte{13, 0, 0, 4}, MaxPayloads+1)))},
+		{"short nonce", first(ParseNonce(make([]byte, 7)))},
+		{"long nonce", first(ParseNonce(make([]byte, 257)))},
+		{"empty KE", first(ParseKE(nil))},
+		{"SA of another DOI", first(ParseSA([]byte{0, 0, 0, 2, 0, 0, 0, 1}))},
+		{"SA in another situation", first(ParseSA([]byte{0, 0, 0, 1, 0, 0, 0, 3}))},
+		{"bytes after the last proposal", first(ParseSA([]byte{0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 8, 1, 1, 0, 0, 9}))},
+		{"transform missing", first(ParseSA([]byte{0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 8, 1, 1, 0, 1}))},
+		{"KE among proposals", first(ParseSA(append([]byte{0, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 8, 1, 1, 0, 0}, 0, 0, 0, 4)))},
+		{"IPv4 identification of 5 bytes", first(ParseID([]byte{1, 0, 0, 0, 1, 2, 3, 4, 5}))},
+		{"delete of SPIs without size", first(ParseDelete([]byte{0, 0, 0, 1, 3, 0, 0xff, 0xff}))},
+		{"delete of too few SPIs", first(ParseDelete([]byte{0, 0, 0, 1, 3, 4, 0, 2, 1, 2, 3, 4}))},
+		{"notify with a long SPI", first(ParseNotify([]byte{0, 0, 0, 1, 1, 16, 0, 1}))},
+		{"NAT-OA of a name", first(ParseNATOA([]byte{2, 0, 0, 0, 'x'}))},
+	}
+	for _, tt := range tests {
+		if !errors.Is(tt.err, ErrMalformed) {
+			t.Errorf("%s: error %v, want ErrMalformed", tt.name, tt.err)
+		}
+	}
+}
+
+func first[T any](_ T, err error) error          { return err }
+func second[T, U any](_ T, _ U, err error) error { return err }
+
+func TestReservedBytesAreTolerated(t *testing.T) {
+	raws, _, err := Chain(PayloadKE, []byte{0, 0xff, 0, 5, 1})
+	if err != nil || len(raws) != 1 {
+		t.Errorf("a filled reserved byte of a payload header: %v", err)
+	}
+	if addr, err := ParseNATOA([]byte{1, 9, 9, 9, 192, 0, 2, 1}); err != nil || addr != netip.MustParseAddr("192.0.2.1") {
+		t.Errorf("filled reserved bytes of a NAT-OA: %v, %v", addr, err)
+	}
+}
+
+func TestAttributeNumbers(t *testing.T) {
+	for _, tt := range []struct {
+		a    Attribute
+		want uint64
+		ok   bool
+	}{
+		{ShortAttribute(12, 3600), 3600, true},
+		{LongAttribute(12, 250000), 250000, true},
+		{Attribute{12, false, []byte{1}}, 1, true},
+		{Attribute{12, false, []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 5}}, 5, true},
+		{Attribute{12, false, bytes.Repeat([]byte{0xff}, 8)}, 1<<64 - 1, true},
+		{Attribute{12, false, bytes.Repeat([]byte{0xff}, 9)}, 0, false},
+		{Attribute{12, false, nil}, 0, false},
+	} {
+		if v, ok := tt.a.Uint(); v != tt.want || ok != tt.ok {
+			t.Errorf("%x is %d, %v; want %d, %v", tt.a.Value, v, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+func FuzzMessage(f *testing.F) {
+	f.Add(vector(f, "windows-mm1.hex"))
+	f.Add(AppendMessage(nil, Header{Version: Version1, Exchange: ExchangeQuick}, everything()...))
+	for _, p := range everything() {
+		f.Add(AppendMessage(nil, Header{Version: Version1}, p))
+	}
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		h, body, err := ParseHeader(msg)
+		if err != nil {
+			return
+		}
+		if got := h.Append(nil); !bytes.Equal(got, msg[:HeaderLen]) {
+			t.Fatalf("header written back is %x, was %x", got, msg[:HeaderLen])
+		}
+		raws, rest, err := Chain(h.Next, body)
+		if err != nil {
+			return
+		}
+		n := len(rest)
+		for _, r := range raws {
+			n += payloadHeaderLen + len(r.Body)
+			p, err := parse(r)
+			if err != nil {
+				continue
+			}
+			again, err := parse(Raw{p.Type(), p.AppendBody(nil)})
+			if err != nil {
+				t.Fatalf("%v written back does not parse: %v", p.Type(), err)
+			}
+			if a, b := p.AppendBody(nil), again.AppendBody(nil); !bytes.Equal(a, b) {
+				t.Fatalf("%v is %x and then %x", p.Type(), a, b)
+			}
+		}
+		if n != len(body) {
+			t.Fatalf("payloads and padding are %d bytes of %d", n, len(body))
+		}
+	})
+}
