@@ -5,7 +5,8 @@
 // # What it is not
 //
 // It negotiates no keys, looks up no SPI and knows no address: a batch element
-// names its SA. The caller builds and strips outer headers.
+// names its SA. The caller builds and strips outer headers. The payload is
+// always an inner UDP datagram; extended sequence numbers are not supported.
 //
 // # Concurrency and ownership
 //
@@ -14,4 +15,6 @@
 // worker: its scratch space is not shared. Whoever seals holds the Outbound's
 // lock from Seal until the packets are written, so that the order on the wire
 // is the order of the sequence numbers.
+//
+// Buffers are borrowed for the call.
 package ipsec

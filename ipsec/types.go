@@ -54,4 +54,39 @@ type In struct {
 	Off, End int
 	Newest   bool
 	Drop     Drop
+
+	icv int // length of this packet's ICV, while Open works on it
+}
+
+// Drop says why a packet was not sealed or not opened. The zero value means
+// that it was.
+type Drop uint8
+
+// The reasons for a drop.
+const (
+	DropNone       Drop = iota
+	DropShort           // too short, or not a whole number of blocks
+	DropSequence        // sequence number 0, which no sender uses
+	DropReplay          // seen before, or left of the window
+	DropICV             // the integrity check failed
+	DropRetired         // the SA is retired
+	DropPadding         // padding longer than the packet
+	DropNextHeader      // something else than UDP inside
+	DropDummy           // a dummy packet (RFC 4303, section 2.6)
+	DropExhausted       // the SA has no sequence numbers left
+	DropRoom            // not enough head or tail room
+	DropRandom          // no randomness for the IV
+)
+
+var dropNames = [...]string{
+	"none", "short", "sequence", "replay", "icv", "retired", "padding",
+	"next-header", "dummy", "exhausted", "room", "random",
+}
+
+// String names the reason as metrics do.
+func (d Drop) String() string {
+	if int(d) < len(dropNames) {
+		return dropNames[d]
+	}
+	return "unknown"
 }

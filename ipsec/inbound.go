@@ -1,0 +1,115 @@
+package ipsec
+
+import (
+	"crypto/cipher"
+	"sync"
+)
+
+// Inbound is the SA of one receiving direction. Several Openers may open its
+// packets at the same time.
+type Inbound struct {
+	Usage
+
+	// UseNoted is for whoever reports the SA's first packet: once.
+	UseNoted Latch
+
+	spi   uint32
+	suite Suite
+
+	block cipher.Block
+	aead  cipher.AEAD
+	salt  [saltLen]byte
+	mac   macKey
+
+	mu     sync.Mutex
+	dead   bool
+	users  int // packets between admission and commitment, which read the keys
+	form   icvForm
+	window window
+}
+
+// icvForm is which length of ICV the peer was seen to use.
+type icvForm uint8
+
+const (
+	formUnknown icvForm = iota
+	formTruncated
+	formWhole // for good: nobody but the peer can make a whole one
+)
+
+// NewInbound returns an SA that receives on spi, with an anti-replay window of
+// that many packets, 0 for DefaultWindow. It keeps no reference to k. An error
+// is an ErrSuite.
+func NewInbound(spi uint32, s Suite, k Keys, window int) (*Inbound, error) {
+	if err := s.check(k); err != nil {
+		return nil, err
+	}
+	in := &Inbound{spi: spi, suite: s, window: newWindow(window)}
+	var err error
+	if s.Cipher == AESGCM16 {
+		in.aead, in.salt, err = newGCM(k.Enc.Reveal())
+		return in, err
+	}
+	if in.block, err = newBlock(s, k.Enc.Reveal()); err != nil {
+		return nil, err
+	}
+	in.mac, err = newMACKey(s.Auth, k.Auth.Reveal())
+	return in, err
+}
+
+// SPI is our SPI, which the peer's packets carry.
+func (in *Inbound) SPI() uint32 { return in.spi }
+
+// Suite is what protects the SA.
+func (in *Inbound) Suite() Suite { return in.suite }
+
+// Truncated reports whether the peer was seen to truncate HMAC-SHA2-256 to 96
+// bits, and never not to. Its Outbound should then do so too: SetTruncated.
+func (in *Inbound) Truncated() bool {
+	if in.suite.Auth != HMACSHA256_128 {
+		return false
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.form == formTruncated
+}
+
+// Retire ends the SA: packets that are not yet past the window are dropped.
+// The key material that belongs to this package is zeroed, once no Opener is
+// reading it.
+func (in *Inbound) Retire() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.dead = true
+	in.zero()
+}
+
+func (in *Inbound) zero() {
+	if !in.dead || in.users > 0 {
+		return
+	}
+	in.mac.zero()
+	clear(in.salt[:])
+	in.block, in.aead = nil, nil // crypto/aes cannot zero its schedules
+}
+
+// icvLen returns the length of the ICV in an ESP packet of n bytes, or false
+// if no packet of the suite has that length.
+//
+// Deviation: RFC 4868 has 128 bits. Android before 12, and kernels older than
+// the RFC, truncate HMAC-SHA2-256 to 96 bits. After SPI, sequence number and
+// IV there are whole blocks, so only one of the two lengths can leave a whole
+// number of them: the packet's length decides. A whole ICV ends the search:
+// before it, whoever cuts four bytes off a packet makes a truncated one.
+// Called with the lock held.
+func (in *Inbound) icvLen(n int) (int, bool) {
+	head, block, icv := in.suite.HeadRoom(), in.suite.blockLen(), in.suite.icvLen()
+	whole := func(icv int) bool { return n >= head+block+icv && (n-head-icv)%block == 0 }
+	if whole(icv) {
+		return icv, true
+	}
+	if in.suite.Auth == HMACSHA256_128 && in.form != formWhole && whole(truncatedICVLen) {
+		return truncatedICVLen, true
+	}
+	return 0, false
+}

@@ -1,0 +1,172 @@
+package ipsec
+
+import (
+	"crypto/subtle"
+	"encoding/binary"
+)
+
+// Opener opens batches of packets for one worker. It is not safe for
+// concurrent use.
+type Opener struct {
+	nonce [12]byte
+	hasher
+}
+
+// NewOpener returns an Opener.
+func NewOpener() *Opener { return &Opener{} }
+
+// Open verifies and decrypts every packet of the batch in place. The caller
+// found the SA by the packet's SPI. Elements whose Drop is not DropNone
+// afterwards were refused; their buffers are unspecified.
+//
+// RFC 4303, section 3.4.3: the window is asked before the ICV is computed, and
+// moved only after it verified.
+func (o *Opener) Open(batch []In) {
+	eachRun(batch, admit)
+	for i := range batch {
+		if p := &batch[i]; p.Drop == DropNone && p.SA.suite.Auth != AuthNone {
+			o.verify(p)
+		}
+	}
+	for i := range batch {
+		if p := &batch[i]; p.Drop == DropNone {
+			o.decrypt(p)
+		}
+	}
+	eachRun(batch, commit)
+	for i := range batch {
+		if p := &batch[i]; p.Drop == DropNone {
+			strip(p)
+		}
+	}
+}
+
+// eachRun calls f for each run of packets of one SA.
+func eachRun(batch []In, f func(*Inbound, []In)) {
+	for i := 0; i < len(batch); {
+		n := 1
+		for i+n < len(batch) && batch[i+n].SA == batch[i].SA {
+			n++
+		}
+		f(batch[i].SA, batch[i:i+n])
+		i += n
+	}
+}
+
+// admit refuses what needs no cryptography to be refused. Every packet that it
+// admits is one user of the keys, until commit.
+func admit(sa *Inbound, run []In) {
+	sa.mu.Lock()
+	defer sa.mu.Unlock()
+	for i := range run {
+		p := &run[i]
+		p.Newest, p.icv = false, 0
+		p.Drop = sa.admit(p)
+	}
+}
+
+func (in *Inbound) admit(p *In) Drop {
+	if in.dead {
+		return DropRetired
+	}
+	icv, ok := in.icvLen(p.End - p.Off)
+	if !ok {
+		return DropShort
+	}
+	seq := p.sequence()
+	if seq == 0 {
+		return DropSequence // RFC 4303, section 3.3.3: the first packet has 1
+	}
+	if !in.window.fresh(seq) {
+		return DropReplay
+	}
+	p.icv = icv
+	in.users++
+	return DropNone
+}
+
+func (p *In) sequence() uint32 { return binary.BigEndian.Uint32(p.Buf[p.Off+4:]) }
+
+func (o *Opener) verify(p *In) {
+	at := p.End - p.icv
+	sum := o.sum(&p.SA.mac, p.Buf[p.Off:at])
+	if subtle.ConstantTimeCompare(sum[:p.icv], p.Buf[at:p.End]) != 1 {
+		p.Drop = DropICV
+	}
+}
+
+func (o *Opener) decrypt(p *In) {
+	sa := p.SA
+	if sa.aead == nil {
+		decryptCBC(sa.block, p.Buf[p.Off+headerLen:p.End-p.icv])
+		return
+	}
+	head := sa.suite.HeadRoom()
+	copy(o.nonce[:], sa.salt[:])
+	copy(o.nonce[saltLen:], p.Buf[p.Off+headerLen:p.Off+head])
+	sealed := p.Buf[p.Off+head : p.End]
+	if _, err := sa.aead.Open(sealed[:0], o.nonce[:], sealed, p.Buf[p.Off:p.Off+headerLen]); err != nil {
+		p.Drop = DropICV
+	}
+}
+
+// commit moves the window. A packet that came twice in a batch was admitted
+// twice, and falls here.
+func commit(sa *Inbound, run []In) {
+	sa.mu.Lock()
+	defer sa.mu.Unlock()
+	var packets, bytes int
+	for i := range run {
+		p := &run[i]
+		if p.icv == 0 {
+			continue // never admitted
+		}
+		sa.users--
+		if p.Drop == DropNone {
+			p.Drop = sa.commit(p)
+		}
+		if p.Drop == DropNone {
+			packets++
+			bytes += p.End - p.Off - sa.suite.HeadRoom() - p.icv
+		}
+	}
+	sa.add(packets, bytes)
+	sa.sequence.Store(sa.window.top)
+	sa.zero()
+}
+
+func (in *Inbound) commit(p *In) Drop {
+	if in.dead {
+		return DropRetired
+	}
+	fresh, newest := in.window.accept(p.sequence())
+	if !fresh {
+		return DropReplay
+	}
+	p.Newest = newest
+	switch {
+	case p.icv == in.suite.icvLen():
+		in.form = formWhole
+	case in.form == formUnknown:
+		in.form = formTruncated
+	}
+	return DropNone
+}
+
+// strip takes ESP's own bytes off an authentic packet. TFC padding (RFC 4303,
+// section 2.7) stays: it lies behind the end that the inner header gives.
+func strip(p *In) {
+	p.Off += p.SA.suite.HeadRoom()
+	p.End -= p.icv
+	pad, next := int(p.Buf[p.End-2]), p.Buf[p.End-1]
+	switch {
+	case next == nextHeaderDummy:
+		p.Drop = DropDummy
+	case p.End-trailerLen-pad < p.Off:
+		p.Drop = DropPadding
+	case next != nextHeaderUDP:
+		p.Drop = DropNextHeader
+	default:
+		p.End -= trailerLen + pad
+	}
+}

@@ -1,0 +1,94 @@
+package ipsec
+
+import (
+	"crypto/cipher"
+	"fmt"
+	"sync"
+)
+
+// Outbound is the SA of one sending direction.
+//
+// Seal numbers packets, and the numbers must reach the wire in order: who
+// seals calls Lock first and Unlock when the packets are written.
+type Outbound struct {
+	Usage
+
+	spi   uint32
+	suite Suite
+
+	mu        sync.Mutex
+	dead      bool
+	truncated bool
+	seq       uint64       // the last one used
+	cbc       cbcEncrypter // holds the IV between two calls: used under mu only
+	aead      cipher.AEAD
+	salt      [saltLen]byte
+	mac       macKey
+}
+
+// NewOutbound returns an SA that sends to spi. It keeps no reference to k. An
+// error is an ErrSuite.
+func NewOutbound(spi uint32, s Suite, k Keys) (*Outbound, error) {
+	if err := s.check(k); err != nil {
+		return nil, err
+	}
+	o := &Outbound{spi: spi, suite: s}
+	var err error
+	if s.Cipher == AESGCM16 {
+		o.aead, o.salt, err = newGCM(k.Enc.Reveal())
+		return o, err
+	}
+	block, err := newBlock(s, k.Enc.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	mode, ok := cipher.NewCBCEncrypter(block, make([]byte, block.BlockSize())).(cbcEncrypter)
+	if !ok {
+		return nil, fmt.Errorf("%w: no CBC mode for %v", ErrSuite, s)
+	}
+	o.cbc = mode
+	o.mac, err = newMACKey(s.Auth, k.Auth.Reveal())
+	return o, err
+}
+
+// SPI is the peer's SPI.
+func (o *Outbound) SPI() uint32 { return o.spi }
+
+// Suite is what protects the SA.
+func (o *Outbound) Suite() Suite { return o.suite }
+
+// Lock excludes every other sealer, until the sealed packets are written.
+func (o *Outbound) Lock() { o.mu.Lock() }
+
+// Unlock lets the next sealer in.
+func (o *Outbound) Unlock() { o.mu.Unlock() }
+
+// SetTruncated makes later packets carry an ICV of 96 bits, or no longer, where
+// the suite has HMAC-SHA2-256 (see Inbound.Truncated). Elsewhere it changes
+// nothing.
+func (o *Outbound) SetTruncated(on bool) {
+	if o.suite.Auth != HMACSHA256_128 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.truncated = on
+}
+
+// Retire ends the SA: what is sealed from now on is dropped. The key material
+// that belongs to this package is zeroed.
+func (o *Outbound) Retire() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.dead = true
+	o.mac.zero()
+	clear(o.salt[:])
+	o.cbc, o.aead = nil, nil // crypto/aes cannot zero its schedules
+}
+
+func (o *Outbound) icvLen() int {
+	if o.truncated {
+		return truncatedICVLen
+	}
+	return o.suite.icvLen()
+}

@@ -1,0 +1,149 @@
+package ipsec
+
+import (
+	"encoding/binary"
+	"io"
+)
+
+const (
+	nextHeaderUDP   = 17
+	nextHeaderDummy = 59 // RFC 4303, section 2.6
+)
+
+// Sealer seals batches of packets for one worker. It is not safe for
+// concurrent use.
+type Sealer struct {
+	rand  io.Reader
+	ivs   []byte
+	nonce [12]byte
+	hasher
+}
+
+// NewSealer returns a Sealer that reads its IVs from rand, once a batch. rand
+// must be unpredictable (RFC 3602, section 3).
+func NewSealer(rand io.Reader) *Sealer { return &Sealer{rand: rand} }
+
+// Seal seals every packet of the batch in place. The caller holds the lock of
+// every SA in it until the packets are written. Elements whose Drop is not
+// DropNone afterwards were not sealed; their buffers are unspecified.
+func (s *Sealer) Seal(batch []Out) {
+	for i := 0; i < len(batch); {
+		n := 1
+		for i+n < len(batch) && batch[i+n].SA == batch[i].SA {
+			n++
+		}
+		number(batch[i].SA, batch[i:i+n])
+		i += n
+	}
+	s.drawIVs(batch)
+	for i := range batch {
+		if p := &batch[i]; p.Drop == DropNone {
+			s.encrypt(p)
+		}
+	}
+	for i := range batch {
+		if p := &batch[i]; p.Drop == DropNone && p.SA.suite.Auth != AuthNone {
+			s.authenticate(p)
+		}
+	}
+}
+
+// number gives each packet of a run its header, padding and trailer, and moves
+// Off and End to the packet that will be sent.
+func number(sa *Outbound, run []Out) {
+	var packets, bytes int
+	for i := range run {
+		p := &run[i]
+		p.Drop = sa.number(p)
+		if p.Drop == DropNone {
+			packets++
+			bytes += p.End - p.Off
+			sa.frame(p)
+		}
+	}
+	sa.add(packets, bytes)
+	sa.sequence.Store(uint32(sa.seq))
+}
+
+// number takes the next sequence number for p, if it can be sealed at all.
+func (o *Outbound) number(p *Out) Drop {
+	switch {
+	case o.dead:
+		return DropRetired
+	case p.Off < o.suite.HeadRoom() || len(p.Buf)-p.End < o.suite.TailRoom():
+		return DropRoom
+	case o.seq == maxSequence:
+		// RFC 4303, section 3.3.3: "the sender MUST NOT send a packet on an SA
+		// if doing so would cause the sequence number to cycle."
+		return DropExhausted
+	}
+	o.seq++
+	return DropNone
+}
+
+func (o *Outbound) frame(p *Out) {
+	pad := o.suite.padLen(p.End - p.Off)
+	tail := p.Buf[p.End : p.End+pad+trailerLen]
+	for i := range pad {
+		tail[i] = byte(i + 1) // RFC 4303, section 2.4
+	}
+	tail[pad], tail[pad+1] = byte(pad), nextHeaderUDP
+
+	p.Off -= o.suite.HeadRoom()
+	p.End += len(tail) + o.icvLen()
+	binary.BigEndian.PutUint32(p.Buf[p.Off:], o.spi)
+	binary.BigEndian.PutUint32(p.Buf[p.Off+4:], uint32(o.seq))
+	if o.suite.Cipher == AESGCM16 {
+		// RFC 4106, section 3.1: the IV must never repeat under one key; a
+		// counter does not.
+		binary.BigEndian.PutUint64(p.Buf[p.Off+headerLen:], o.seq)
+	}
+}
+
+// drawIVs fills the IVs of CBC packets from one read.
+func (s *Sealer) drawIVs(batch []Out) {
+	need := 0
+	for i := range batch {
+		if p := &batch[i]; p.Drop == DropNone && p.SA.cbc != nil {
+			need += p.SA.suite.ivLen()
+		}
+	}
+	if need == 0 {
+		return
+	}
+	if cap(s.ivs) < need {
+		s.ivs = make([]byte, need)
+	}
+	ivs := s.ivs[:need]
+	_, err := io.ReadFull(s.rand, ivs)
+	for i := range batch {
+		p := &batch[i]
+		if p.Drop != DropNone || p.SA.cbc == nil {
+			continue
+		}
+		if err != nil {
+			p.Drop = DropRandom
+			continue
+		}
+		ivs = ivs[copy(p.Buf[p.Off+headerLen:p.Off+p.SA.suite.HeadRoom()], ivs):]
+	}
+}
+
+func (s *Sealer) encrypt(p *Out) {
+	sa := p.SA
+	iv := p.Buf[p.Off+headerLen : p.Off+sa.suite.HeadRoom()]
+	body := p.Buf[p.Off+sa.suite.HeadRoom() : p.End-sa.icvLen()]
+	if sa.aead == nil {
+		sa.cbc.SetIV(iv)
+		sa.cbc.CryptBlocks(body, body)
+		return
+	}
+	copy(s.nonce[:], sa.salt[:])
+	copy(s.nonce[saltLen:], iv)
+	sa.aead.Seal(body[:0], s.nonce[:], body, p.Buf[p.Off:p.Off+headerLen])
+}
+
+func (s *Sealer) authenticate(p *Out) {
+	at := p.End - p.SA.icvLen()
+	copy(p.Buf[at:p.End], s.sum(&p.SA.mac, p.Buf[p.Off:at]))
+}
