@@ -11,7 +11,8 @@ import (
 // Socket is one bound socket of one worker.
 type Socket struct {
 	Conn   udp.Conn
-	Marker bool // the NAT-T port: IKE carries the non-ESP marker, the rest is ESP
+	Bound  netip.AddrPort // what it is bound to, perhaps an unspecified address
+	Marker bool           // the NAT-T port: IKE carries the non-ESP marker, the rest is ESP
 }
 
 // Config is what a Plane works with.
