@@ -52,7 +52,8 @@ type AuthAnswer struct {
 	Network Network
 }
 
-// Network is a link's IPv4 configuration.
+// Network is a link's IPv4 configuration, from the server's point of view in
+// both roles.
 type Network struct {
 	Local, Peer netip.Addr   // the server's and the client's address
 	DNS         []netip.Addr // at most two are used
@@ -86,6 +87,8 @@ type AuthFailed struct {
 type Note struct {
 	Kind     NoteKind
 	Protocol uint16
+	Code     byte   // the option, code or Method that Kind speaks of
+	Text     string // the peer's words, for NoteIdentification: a log field
 }
 
 // Down is a link's last event.
@@ -108,13 +111,13 @@ func (Down) event()          {}
 // Config is a link's policy. It is immutable and may be shared.
 type Config struct {
 	Name    string   // ours, in challenges
-	MRU     uint16   // what we announce, and the ceiling of what we send
-	Methods []Method // most wanted first, as authenticator
+	MRU     uint16   // what we announce, and the ceiling of what we send; 0: 1500
+	Methods []Method // most wanted first; as client, empty: whatever is asked for
 
 	Echo         time.Duration // silence before an Echo-Request; 0: never
 	EchoFailures int           // unanswered Echo-Requests that end the link
-	SetupTimeout time.Duration // from Start to Authenticated
-	AuthTimeout  time.Duration // how long a verdict is waited for
+	SetupTimeout time.Duration // from Start to Authenticated; 0: no limit
+	AuthTimeout  time.Duration // how long a verdict is waited for; 0: no limit
 
 	// As the authenticated peer (a client):
 	Client   bool

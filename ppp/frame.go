@@ -1,0 +1,145 @@
+package ppp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// PPP protocol numbers.
+const (
+	ProtocolIP     = 0x0021
+	ProtocolIPv6   = 0x0057
+	ProtocolIPCP   = 0x8021
+	ProtocolIPV6CP = 0x8057
+	ProtocolCCP    = 0x80fd
+	ProtocolACSCP  = 0x8235
+	ProtocolMPLSCP = 0x8281
+	ProtocolLCP    = 0xc021
+	ProtocolPAP    = 0xc023
+	ProtocolCHAP   = 0xc223
+	ProtocolEAP    = 0xc227
+)
+
+// ProtocolName returns a short name for a protocol number.
+func ProtocolName(p uint16) string {
+	switch p {
+	case ProtocolIP:
+		return "IP"
+	case ProtocolIPv6:
+		return "IPv6"
+	case ProtocolIPCP:
+		return "IPCP"
+	case ProtocolIPV6CP:
+		return "IPV6CP"
+	case ProtocolCCP:
+		return "CCP"
+	case ProtocolACSCP:
+		return "ACSCP"
+	case ProtocolMPLSCP:
+		return "MPLSCP"
+	case ProtocolLCP:
+		return "LCP"
+	case ProtocolPAP:
+		return "PAP"
+	case ProtocolCHAP:
+		return "CHAP"
+	case ProtocolEAP:
+		return "EAP"
+	}
+	return fmt.Sprintf("protocol %#04x", p)
+}
+
+// What HandlePacket's errors are.
+var (
+	// ErrMalformed: lengths or values that contradict themselves.
+	ErrMalformed = errors.New("malformed")
+	// ErrUnexpected: nothing that is wanted now, or from this peer.
+	ErrUnexpected = errors.New("not expected now")
+	// ErrTooLong: longer than any control frame may be.
+	ErrTooLong = errors.New("too long")
+	// ErrClosed: the link has ended.
+	ErrClosed = errors.New("link is closed")
+)
+
+const (
+	maxFrame = 2048 // of a control frame that we look at
+	maxText  = 128  // of a peer's text that we hand on
+	maxName  = 253  // of a user name: what RADIUS can carry
+
+	defaultMRU = 1500 // RFC 1661, section 6.1
+	minMRU     = 128  // what any peer must be able to take
+)
+
+// splitFrame returns a frame's protocol and its information field. It takes
+// the address and control fields or their absence, and protocol fields of one
+// or two bytes, whatever was agreed.
+//
+// Deviation: RFC 1661, sections 6.5 and 6.6, allow the short forms only once
+// they are negotiated; Windows uses them as soon as its own request left.
+func splitFrame(frame []byte) (protocol uint16, info []byte, ok bool) {
+	if len(frame) >= 2 && frame[0] == 0xff && frame[1] == 0x03 {
+		frame = frame[2:]
+	}
+	switch {
+	case len(frame) >= 1 && frame[0]&1 == 1:
+		return uint16(frame[0]), frame[1:], true
+	case len(frame) >= 2 && frame[1]&1 == 1:
+		return binary.BigEndian.Uint16(frame), frame[2:], true
+	}
+	return 0, nil, false
+}
+
+// IPFrame returns the IPv4 packet that a PPP frame carries, in place, and
+// whether it carries one. It takes every form of the PPP header.
+func IPFrame(frame []byte) (ip []byte, ok bool) {
+	protocol, info, ok := splitFrame(frame)
+	return info, ok && protocol == ProtocolIP
+}
+
+// appendFrame appends the header that we send: address, control and a protocol
+// field of two bytes, always. Some peers agree to the short forms and
+// then fail to read them.
+func appendFrame(b []byte, protocol uint16) []byte {
+	return append(b, 0xff, 0x03, byte(protocol>>8), byte(protocol))
+}
+
+// packet is one control packet: code, identifier, length, data (RFC 1661,
+// section 5). What follows the length is padding, and is cut off.
+type packet struct {
+	code, id byte
+	data     []byte
+	whole    []byte
+}
+
+func parsePacket(b []byte) (packet, error) {
+	if len(b) < 4 {
+		return packet{}, fmt.Errorf("header: %w", ErrMalformed)
+	}
+	n := int(binary.BigEndian.Uint16(b[2:]))
+	if n < 4 || n > len(b) {
+		return packet{}, fmt.Errorf("length %d of %d: %w", n, len(b), ErrMalformed)
+	}
+	return packet{code: b[0], id: b[1], data: b[4:n], whole: b[:n]}, nil
+}
+
+// appendPacket appends one control packet; data is shorter than 64 KiB.
+func appendPacket(b []byte, code, id byte, data []byte) []byte {
+	b = append(b, code, id)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(data)+4))
+	return append(b, data...)
+}
+
+// peerText makes a log field of a peer's bytes: bounded, printable ASCII.
+func peerText(b []byte) string {
+	if len(b) > maxText {
+		b = b[:maxText]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return '.'
+		}
+		return r
+	}, string(b))
+}

@@ -1,0 +1,226 @@
+package ppp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// IPCP options (RFC 1332, section 3; RFC 1877, section 1). NBNS (130 and 132)
+// and Van Jacobson compression (2) are rejected like all that is unknown.
+const (
+	ipcpAddress = 3
+	ipcpDNS1    = 129
+	ipcpDNS2    = 131
+)
+
+// ipcpState is what IPCP negotiates.
+type ipcpState struct {
+	automaton automaton
+	network   Network // as authenticator: granted; as client: learnt
+	dns       [2]netip.Addr
+	no        [3]bool // options that the peer rejected: address, DNS1, DNS2
+	asked     bool    // the peer was asked to name its address
+	up        bool    // NetworkUp was said
+}
+
+// ipcp is the IPCP layer of a link.
+type ipcp struct{ *Link }
+
+func (y ipcp) protocol() uint16 { return ProtocolIPCP }
+func (y ipcp) auto() *automaton { return &y.s.ipcp.automaton }
+
+// startNetwork enters the Network phase.
+func (l *Link) startNetwork(now time.Time, n Network) {
+	l.s.phase = phaseNetwork
+	l.s.network = now.Add(networkTimeout)
+	s := &l.s.ipcp
+	s.network, s.no, s.asked = n, [3]bool{}, false
+	s.dns = [2]netip.Addr{}
+	copy(s.dns[:], n.DNS)
+	s.automaton.acked, s.automaton.refusals = nil, 0
+	l.fire(now, ipcp{l}, evOpen, stimulus{})
+	l.fire(now, ipcp{l}, evUp, stimulus{})
+}
+
+// options composes our Configure-Request: as authenticator only our address,
+// since macOS rejects more; as client an address and two DNS servers.
+func (y ipcp) options() []byte {
+	s := &y.s.ipcp
+	b := []byte{}
+	if !y.env.Config.Client {
+		if a, ok := four(s.network.Local); ok && !s.no[0] {
+			b = appendOption(b, ipcpAddress, a[:]...)
+		}
+		return b
+	}
+	for i, ask := range []struct {
+		kind byte
+		addr netip.Addr
+	}{{ipcpAddress, s.network.Peer}, {ipcpDNS1, s.dns[0]}, {ipcpDNS2, s.dns[1]}} {
+		if !s.no[i] {
+			a, _ := four(ask.addr)
+			b = appendOption(b, ask.kind, a[:]...)
+		}
+	}
+	return b
+}
+
+// four returns the bytes of an IPv4 address, and whether it is one that may be
+// given out: 0.0.0.0 is a request for one.
+func four(a netip.Addr) ([4]byte, bool) {
+	if a = a.Unmap(); !a.Is4() || a.IsUnspecified() {
+		return [4]byte{}, false
+	}
+	return a.As4(), true
+}
+
+// judge decides about the peer's Configure-Request.
+func (y ipcp) judge(opts []option) (byte, []byte) {
+	v := newVerdict(y.Link, y)
+	if y.env.Config.Client {
+		y.judgeServer(&v, opts)
+	} else {
+		y.judgeClient(&v, opts)
+	}
+	return v.result()
+}
+
+// judgeServer takes the server's address and nothing else. We have no better
+// one to offer, so what will not do is rejected.
+func (y ipcp) judgeServer(v *verdict, opts []option) {
+	for _, o := range opts {
+		if a, ok := optionAddr(o); o.kind != ipcpAddress || !ok || a.IsUnspecified() {
+			v.reject(o)
+		}
+	}
+}
+
+// judgeClient gives the peer the address and the DNS servers that were granted
+// to it. An option is never answered with 0.0.0.0: without a value it is
+// rejected.
+func (y ipcp) judgeClient(v *verdict, opts []option) {
+	s := &y.s.ipcp
+	named := false
+	for _, o := range opts {
+		var want netip.Addr
+		switch o.kind {
+		case ipcpAddress:
+			want, named = s.network.Peer, true
+		case ipcpDNS1:
+			want = s.dns[0]
+		case ipcpDNS2:
+			want = s.dns[1]
+		}
+		value, ok := four(want)
+		if !ok {
+			v.reject(o)
+		} else if a, ok := optionAddr(o); !ok || a.As4() != value {
+			v.nak(o, appendOption(nil, o.kind, value[:]...))
+		}
+	}
+	// A peer that names no address is asked once to take ours (RFC 1332,
+	// section 3.3); if it will not, the driver's source check is what counts.
+	if value, ok := four(s.network.Peer); ok && !named && !s.asked && v.rejects == nil {
+		s.asked = true
+		v.add(ipcpAddress, appendOption(nil, ipcpAddress, value[:]...))
+	}
+}
+
+func optionAddr(o option) (netip.Addr, bool) {
+	if len(o.data) != 4 {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFromSlice(o.data)
+}
+
+// accept takes over what the peer said and we acknowledge.
+func (y ipcp) accept(opts []option) {
+	if !y.env.Config.Client {
+		return
+	}
+	y.s.ipcp.network.Local = netip.Addr{}
+	for _, o := range opts {
+		if a, ok := optionAddr(o); ok && o.kind == ipcpAddress {
+			y.s.ipcp.network.Local = a
+		}
+	}
+}
+
+// naked: a client takes what it is given. A server keeps its address, and
+// leaves it out if the peer insists.
+func (y ipcp) naked(_ time.Time, opts []option) {
+	s := &y.s.ipcp
+	if !y.env.Config.Client {
+		s.no[0] = s.automaton.refusals >= maxFailure
+		return
+	}
+	for _, o := range opts {
+		a, ok := optionAddr(o)
+		if !ok {
+			continue
+		}
+		switch o.kind {
+		case ipcpAddress:
+			s.network.Peer = a
+		case ipcpDNS1:
+			s.dns[0] = a
+		case ipcpDNS2:
+			s.dns[1] = a
+		}
+	}
+}
+
+// rejected leaves out what the peer rejects. A client without an address has
+// no network.
+func (y ipcp) rejected(now time.Time, opts []option) {
+	for _, o := range opts {
+		switch o.kind {
+		case ipcpAddress:
+			y.s.ipcp.no[0] = true
+			if y.env.Config.Client {
+				y.Close(now, ReasonNoNetwork)
+			}
+		case ipcpDNS1:
+			y.s.ipcp.no[1] = true
+		case ipcpDNS2:
+			y.s.ipcp.no[2] = true
+		}
+	}
+}
+
+// up is IPCP's This-Layer-Up: IP may flow.
+func (y ipcp) up(now time.Time) {
+	s := &y.s.ipcp
+	if y.env.Config.Client {
+		if _, ok := four(s.network.Peer); !ok {
+			y.Close(now, ReasonNoNetwork) // the server acknowledged 0.0.0.0
+			return
+		}
+		s.network.DNS = nil
+		for i, a := range s.dns {
+			if _, ok := four(a); ok && !s.no[i+1] {
+				s.network.DNS = append(s.network.DNS, a)
+			}
+		}
+	}
+	y.s.network = time.Time{}
+	s.up = true
+	y.emit(NetworkUp{Network: s.network, MTU: min(y.mru(), y.s.lcp.peerMRU)})
+}
+
+// down is IPCP's This-Layer-Down.
+func (y ipcp) down(now time.Time) {
+	y.s.network = now.Add(networkTimeout)
+	s := &y.s.ipcp
+	if s.up {
+		s.up = false
+		y.emit(NetworkDown{})
+	}
+	s.no, s.asked, s.automaton.acked = [3]bool{}, false, nil
+}
+
+// finished is IPCP's This-Layer-Finished. A link without a network protocol
+// serves nobody.
+func (y ipcp) finished(now time.Time, _ trigger) {
+	y.Close(now, ReasonNoNetwork)
+}

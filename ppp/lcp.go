@@ -1,0 +1,344 @@
+package ppp
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+)
+
+// LCP options (RFC 1661, section 6; 3 bytes of callback, RFC 1570; MRRU and
+// endpoint discriminator, RFC 1990).
+const (
+	lcpMRU   = 1
+	lcpACCM  = 2
+	lcpAuth  = 3
+	lcpMagic = 5
+	lcpPFC   = 7
+	lcpACFC  = 8
+)
+
+// maxLoops is how many Configure-Requests with our own magic number prove a
+// loop: by chance, one is already a 1 in 2^32.
+const maxLoops = 5
+
+// lcpState is what LCP negotiates, both ways.
+type lcpState struct {
+	automaton automaton
+
+	magic   uint32 // ours; never 0 once started
+	mru     uint16 // what we announce
+	noMRU   bool   // the peer rejected the option
+	noMagic bool
+	method  Method // as authenticator: what we offer now
+	refused uint8  // methods that the peer has refused, a bit each
+
+	peerMRU    uint16
+	peerMethod Method // as client: what the server demands; 0: nothing
+	loops      int
+}
+
+// lcp is the LCP layer of a link.
+type lcp struct{ *Link }
+
+func (y lcp) protocol() uint16 { return ProtocolLCP }
+func (y lcp) auto() *automaton { return &y.s.lcp.automaton }
+
+// resetLCP forgets what was negotiated, for a negotiation from the start.
+func (l *Link) resetLCP() {
+	s := &l.s.lcp
+	s.mru, s.noMRU, s.noMagic = l.mru(), false, false
+	s.method, s.refused = 0, 0
+	if !l.env.Config.Client && len(l.env.Config.Methods) > 0 {
+		s.method = l.env.Config.Methods[0]
+	}
+	s.peerMRU, s.peerMethod, s.loops = defaultMRU, 0, 0
+	s.magic = l.randomMagic()
+}
+
+// mru is what the configuration announces.
+func (l *Link) mru() uint16 {
+	if l.env.Config.MRU == 0 {
+		return defaultMRU
+	}
+	return max(l.env.Config.MRU, minMRU)
+}
+
+// options composes our Configure-Request: MRU, authentication, magic number.
+// We ask for no field compression, since some peers compress badly, and for no
+// ACCM, which has no meaning here.
+func (y lcp) options() []byte {
+	s := &y.s.lcp
+	var b []byte
+	if !s.noMRU {
+		b = appendOption16(b, lcpMRU, s.mru)
+	}
+	if s.method != 0 {
+		b = appendOption(b, lcpAuth, authOption(s.method)...)
+	}
+	if !s.noMagic {
+		b = appendOption32(b, lcpMagic, s.magic)
+	}
+	if b == nil {
+		b = []byte{} // an empty request is a request
+	}
+	return b
+}
+
+// authOption is the data of the authentication option for m.
+func authOption(m Method) []byte {
+	switch m {
+	case MethodPAP:
+		return []byte{0xc0, 0x23}
+	case MethodCHAP:
+		return []byte{0xc2, 0x23, 0x05}
+	case MethodMSCHAPv2:
+		return []byte{0xc2, 0x23, 0x81}
+	}
+	return nil
+}
+
+// optionMethod is the method that an authentication option names; 0 if it is
+// none of ours.
+func optionMethod(data []byte) Method {
+	for m := MethodPAP; m <= MethodMSCHAPv2; m++ {
+		if slices.Equal(data, authOption(m)) {
+			return m
+		}
+	}
+	return 0
+}
+
+// judge decides about the peer's Configure-Request. Rejects go alone, before
+// Naks: "Configure-Reject ... filtered to contain only unacceptable options"
+// (RFC 1661, section 5.4).
+func (y lcp) judge(opts []option) (byte, []byte) {
+	v := newVerdict(y.Link, y)
+	for _, o := range opts {
+		switch o.kind {
+		case lcpMRU:
+			if len(o.data) != 2 || binary.BigEndian.Uint16(o.data) < minMRU {
+				v.nak(o, appendOption16(nil, lcpMRU, y.mru()))
+			}
+		case lcpACCM:
+			if len(o.data) != 4 {
+				v.reject(o)
+			}
+		case lcpAuth:
+			y.judgeAuth(&v, o)
+		case lcpMagic:
+			y.judgeMagic(&v, o)
+		case lcpPFC, lcpACFC:
+			if len(o.data) != 0 {
+				v.reject(o)
+			}
+		default:
+			// Callback, MRRU, endpoint discriminator, link quality and all
+			// that is unknown.
+			v.reject(o)
+		}
+	}
+	return v.result()
+}
+
+// judgeAuth: as authenticator we prove nothing to the peer; as client we take
+// what the configuration allows.
+func (y lcp) judgeAuth(v *verdict, o option) {
+	if !y.env.Config.Client {
+		v.reject(o)
+		return
+	}
+	if m := optionMethod(o.data); m == 0 || !y.allowed(m) {
+		want := y.wanted()
+		v.nak(o, appendOption(nil, lcpAuth, authOption(want)...))
+	}
+}
+
+// allowed tells whether the configuration has method m.
+func (l *Link) allowed(m Method) bool {
+	if l.env.Config.Client && len(l.env.Config.Methods) == 0 {
+		return true
+	}
+	return slices.Contains(l.env.Config.Methods, m)
+}
+
+// wanted is the method that a client asks for.
+func (l *Link) wanted() Method {
+	if len(l.env.Config.Methods) > 0 {
+		return l.env.Config.Methods[0]
+	}
+	return MethodMSCHAPv2
+}
+
+// judgeMagic: RFC 1661, section 6.4. "A Magic-Number of zero is illegal and
+// MUST always be Nak'd"; one that equals ours is answered with a Nak that
+// carries another number, and if that goes on, the link is looped back.
+func (y lcp) judgeMagic(v *verdict, o option) {
+	s := &y.s.lcp
+	switch {
+	case len(o.data) != 4 || binary.BigEndian.Uint32(o.data) == 0:
+		v.nak(o, appendOption32(nil, lcpMagic, y.randomMagic()))
+	case binary.BigEndian.Uint32(o.data) == s.magic && !s.noMagic && s.automaton.request != nil:
+		y.note(NoteLoop, ProtocolLCP, codeConfigureRequest)
+		if s.loops++; s.loops >= maxLoops {
+			y.finish(ReasonLoop)
+			return
+		}
+		v.suspect(appendOption32(nil, lcpMagic, y.randomMagic()))
+	}
+}
+
+// accept takes over what the peer asked for and we acknowledge.
+func (y lcp) accept(opts []option) {
+	s := &y.s.lcp
+	s.peerMRU, s.peerMethod, s.loops = defaultMRU, 0, 0
+	for _, o := range opts {
+		switch o.kind {
+		case lcpMRU:
+			s.peerMRU = binary.BigEndian.Uint16(o.data)
+		case lcpAuth:
+			s.peerMethod = optionMethod(o.data)
+		}
+	}
+}
+
+// naked follows the peer's hints where they make sense.
+func (y lcp) naked(now time.Time, opts []option) {
+	s := &y.s.lcp
+	for _, o := range opts {
+		switch o.kind {
+		case lcpMRU:
+			if len(o.data) == 2 {
+				if mru := binary.BigEndian.Uint16(o.data); mru >= minMRU && mru < s.mru {
+					s.mru = mru
+				}
+			}
+		case lcpAuth:
+			if s.method != 0 {
+				y.nextMethod(now, optionMethod(o.data))
+			}
+		case lcpMagic:
+			s.magic = y.randomMagic()
+		}
+	}
+}
+
+// nextMethod replaces the method that the peer has just refused: by the one
+// that it asks for if we may, else by the next that it has not refused.
+func (l *Link) nextMethod(now time.Time, hint Method) {
+	s := &l.s.lcp
+	l.note(NoteMethodRefused, ProtocolLCP, byte(s.method))
+	s.refused |= 1 << s.method
+	open := func(m Method) bool { return m != 0 && l.allowed(m) && s.refused&(1<<m) == 0 }
+	if open(hint) {
+		s.method = hint
+		return
+	}
+	if i := slices.IndexFunc(l.env.Config.Methods, open); i >= 0 {
+		s.method = l.env.Config.Methods[i]
+		return
+	}
+	l.Close(now, ReasonAuthRefused)
+}
+
+// rejected leaves out what the peer rejects. Authentication is not ours to
+// leave out.
+func (y lcp) rejected(now time.Time, opts []option) {
+	for _, o := range opts {
+		switch o.kind {
+		case lcpMRU:
+			y.s.lcp.noMRU = true
+		case lcpMagic:
+			y.s.lcp.noMagic = true
+		case lcpAuth:
+			y.note(NoteMethodRefused, ProtocolLCP, byte(y.s.lcp.method))
+			y.Close(now, ReasonAuthRefused)
+		}
+	}
+}
+
+// up is LCP's This-Layer-Up: both Configure-Acks are done, and authentication
+// may begin (RFC 1661, section 3.5).
+func (y lcp) up(now time.Time) {
+	y.s.phase = phaseAuthenticate
+	y.startEcho(now)
+	y.emit(LinkUp{PeerMRU: y.s.lcp.peerMRU})
+	y.startAuth(now)
+}
+
+// down is LCP's This-Layer-Down: all above it starts afresh.
+func (y lcp) down(now time.Time) {
+	if y.s.phase == phaseNetwork {
+		y.fire(now, ipcp(y), evDown, stimulus{})
+	}
+	if y.s.setup.IsZero() { // it had passed; one that has not gains no time
+		y.startSetup(now)
+	}
+	y.stopAuth()
+	y.stopEcho()
+	y.s.network = time.Time{}
+	y.s.phase = phaseEstablish
+	y.resetLCP()
+}
+
+// finished is LCP's This-Layer-Finished: the link has ended.
+func (y lcp) finished(_ time.Time, t trigger) {
+	switch {
+	case y.s.why != 0:
+	case y.s.terminated:
+		y.s.why = ReasonPeerTerminated
+	case t == evGiveUp && !y.s.heard:
+		y.s.why = ReasonNoAnswer
+	default:
+		y.s.why = ReasonNegotiation
+	}
+	y.finish(y.s.why)
+}
+
+// handleLCP takes one LCP packet, in any phase.
+func (l *Link) handleLCP(now time.Time, p packet) error {
+	y := lcp{l}
+	switch p.code {
+	case codeTerminateRequest:
+		return l.handleTerminate(now, p)
+	case codeProtocolReject:
+		return l.handleProtocolReject(now, p)
+	case codeEchoRequest, codeEchoReply, codeDiscardRequest:
+		return l.handleEcho(now, p)
+	case codeIdentification:
+		// Windows sends two or three right after LCP opens. RFC 1570, section
+		// 2.1, wants no answer.
+		if len(p.data) >= 4 {
+			l.emit(Note{Kind: NoteIdentification, Protocol: ProtocolLCP, Text: peerText(p.data[4:])})
+		}
+		return nil
+	case codeTimeRemaining:
+		return nil
+	}
+	return l.handleControl(now, y, p)
+}
+
+func (l *Link) handleTerminate(now time.Time, p packet) error {
+	l.s.terminated = true
+	l.s.peerText = peerText(p.data)
+	if l.s.lcp.automaton.state == opened {
+		l.fail(ReasonPeerTerminated)
+	}
+	return l.handleControl(now, lcp{l}, p)
+}
+
+// randomMagic returns a random number other than zero.
+func (l *Link) randomMagic() uint32 {
+	var b [4]byte
+	for range 4 {
+		if err := l.random(b[:]); err != nil {
+			return 1
+		}
+		if v := binary.BigEndian.Uint32(b[:]); v != 0 {
+			return v
+		}
+	}
+	return 1
+}
+
+var errRandom = errors.New("no randomness")

@@ -1,0 +1,60 @@
+package ppp
+
+// verdict collects the answer to a Configure-Request. An option is rejected,
+// answered with another value, or fine; rejects leave alone and before Naks,
+// and the two are never mixed.
+type verdict struct {
+	l       *Link
+	y       layer
+	rejects []byte
+	naks    []byte // what we would rather have
+	naked   []byte // the options that these answer, for when Naks have not helped
+	seen    [256]bool
+	only    []byte // the whole answer, whatever else there is
+}
+
+func newVerdict(l *Link, y layer) verdict { return verdict{l: l, y: y} }
+
+func (v *verdict) reject(o option) {
+	v.l.note(NoteOptionRejected, v.y.protocol(), o.kind)
+	v.rejects = append(v.rejects, o.raw...)
+}
+
+// nak asks for want in place of o, once per kind and packet.
+func (v *verdict) nak(o option, want []byte) {
+	v.naked = append(v.naked, o.raw...)
+	v.add(o.kind, want)
+}
+
+// add asks for an option that the peer did not mention.
+func (v *verdict) add(kind byte, want []byte) {
+	if !v.seen[kind] {
+		v.seen[kind] = true
+		v.naks = append(v.naks, want...)
+		v.l.note(NoteOptionNaked, v.y.protocol(), kind)
+	}
+}
+
+// suspect answers a packet that may be our own with nothing but another magic
+// number: to reject what we ourselves asked for would end in confusion.
+func (v *verdict) suspect(want []byte) { v.only = want }
+
+// result is the code and the options of the answer. RFC 1661, section 4.6:
+// after Max-Failure Naks "without sending a Configure-Ack before assuming that
+// configuration is not converging. Any further Configure-Nak packets for peer
+// requested options are converted to Configure-Reject packets, and locally
+// desired options are no longer appended."
+func (v *verdict) result() (byte, []byte) {
+	spent := v.y.auto().naks >= maxFailure
+	switch {
+	case v.only != nil:
+		return codeConfigureNak, v.only
+	case v.rejects != nil:
+		return codeConfigureReject, v.rejects
+	case spent && v.naked != nil:
+		return codeConfigureReject, v.naked
+	case !spent && v.naks != nil:
+		return codeConfigureNak, v.naks
+	}
+	return codeConfigureAck, nil
+}
