@@ -1,0 +1,147 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/ipsec"
+)
+
+var (
+	// ErrNoPath says that there is nothing to send with: no view, no outbound
+	// SA, or no socket for the local address.
+	ErrNoPath = errors.New("dataplane: no path to the peer")
+
+	// ErrDropped says that a packet was not sent, and wraps why.
+	ErrDropped = errors.New("dataplane: packet dropped")
+)
+
+const (
+	markerLen    = 4 // the non-ESP marker (RFC 3948, section 2.2)
+	maxDatagram  = 65535
+	natKeepalive = 0xff // RFC 3948, section 2.3
+)
+
+// sender is the scratch space for one packet that the control side sends.
+type sender struct {
+	sealer *ipsec.Sealer
+	out    [1]ipsec.Out
+	packet [1]udp.Packet
+	buf    []byte
+}
+
+func (s *sender) room(n int) []byte {
+	if cap(s.buf) < n {
+		s.buf = make([]byte, n)
+	}
+	return s.buf[:n]
+}
+
+// socket returns the socket of a worker that sends from local.
+func (p *Plane) socket(worker int, local netip.AddrPort, marker bool) *Socket {
+	for i := range p.cfg.Workers[worker] {
+		s := &p.cfg.Workers[worker][i]
+		if s.Marker == marker && s.sends(local) {
+			return s
+		}
+	}
+	return nil
+}
+
+// sends reports whether packets from local leave through the socket.
+func (s *Socket) sends(local netip.AddrPort) bool {
+	bound, addr := s.Bound.Addr(), local.Addr().Unmap()
+	if s.Bound.Port() != local.Port() || bound.Is4() != addr.Is4() {
+		return false
+	}
+	return bound.IsUnspecified() || bound == addr
+}
+
+// SendIKE sends an ISAKMP message, behind a non-ESP marker where marker says
+// so. The message is borrowed for the call.
+func (p *Plane) SendIKE(local, remote netip.AddrPort, marker bool, msg []byte) error {
+	socket := p.socket(0, local, marker)
+	if socket == nil {
+		return fmt.Errorf("%w: from %v", ErrNoPath, local)
+	}
+	s, _ := p.senders.Get().(*sender)
+	defer p.senders.Put(s)
+	b := s.room(markerLen + len(msg))
+	clear(b[:markerLen])
+	copy(b[markerLen:], msg)
+	if !marker {
+		b = b[markerLen:]
+	}
+	return p.write(s, socket, udp.Packet{Data: b, Local: local, Remote: remote})
+}
+
+// SendKeepalive sends a NAT keepalive (RFC 3948, section 4) over the view's
+// path.
+func (s *Slot) SendKeepalive() error {
+	p, v := s.plane, s.view.Load()
+	if v == nil {
+		return ErrNoPath
+	}
+	socket := p.socket(0, v.Local, true)
+	if socket == nil {
+		return fmt.Errorf("%w: from %v", ErrNoPath, v.Local)
+	}
+	scratch, _ := p.senders.Get().(*sender)
+	defer p.senders.Put(scratch)
+	b := scratch.room(1)
+	b[0] = natKeepalive
+	return p.write(scratch, socket, udp.Packet{Data: b, Local: v.Local, Remote: v.Remote})
+}
+
+// SendL2TP sends one L2TP message, control or data, to the peer: in an inner
+// UDP datagram, sealed by the view's outbound SA. The message is borrowed for
+// the call.
+func (s *Slot) SendL2TP(msg []byte) error {
+	p, v := s.plane, s.view.Load()
+	if v == nil || v.Out == nil {
+		return ErrNoPath
+	}
+	socket := p.socket(0, v.Local, true)
+	if socket == nil {
+		return fmt.Errorf("%w: from %v", ErrNoPath, v.Local)
+	}
+	if len(msg) > maxDatagram-udpHeaderLen {
+		return fmt.Errorf("%w: %d bytes", ErrDropped, len(msg))
+	}
+	suite := v.Out.Suite()
+	head := suite.HeadRoom()
+
+	scratch, _ := p.senders.Get().(*sender)
+	defer p.senders.Put(scratch)
+	b := scratch.room(head + udpHeaderLen + len(msg) + suite.TailRoom())
+	inner := b[head : head+udpHeaderLen+len(msg)]
+	copy(inner[udpHeaderLen:], msg)
+	v.putUDP(inner, s.peerPort(v))
+
+	out := scratch.out[:]
+	out[0] = ipsec.Out{SA: v.Out, Buf: b, Off: head, End: head + len(inner)}
+	v.Out.Lock()
+	defer v.Out.Unlock()
+	scratch.sealer.Seal(out)
+	if out[0].Drop != ipsec.DropNone {
+		p.control.drop(DropESP(out[0].Drop), 1)
+		return fmt.Errorf("%w: %v", ErrDropped, out[0].Drop)
+	}
+	return p.write(scratch, socket, udp.Packet{Data: b[out[0].Off:out[0].End], Local: v.Local, Remote: v.Remote})
+}
+
+func (p *Plane) write(s *sender, socket *Socket, packet udp.Packet) error {
+	s.packet[0] = packet
+	n, err := socket.Conn.WriteBatch(s.packet[:])
+	s.packet[0] = udp.Packet{}
+	if err == nil && n == 1 {
+		return nil
+	}
+	p.control.drop(DropWriteUDP, 1)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDropped, err)
+	}
+	return fmt.Errorf("%w: the socket took no more", ErrDropped)
+}

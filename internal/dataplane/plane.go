@@ -1,0 +1,97 @@
+package dataplane
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/adit-vpn/adit/ipsec"
+)
+
+// Plane is the data path. Its methods may be called from any goroutine, those
+// of a Slot from the goroutine of its connection.
+type Plane struct {
+	cfg    Config
+	slots  []atomic.Pointer[Slot] // by the low bits of an inbound SPI
+	routes routes
+	server []netip.Addr // our address in each pool
+
+	tallies []*tally // of each worker goroutine, the control side's first
+	control *tally
+	senders sync.Pool // of *sender
+
+	mu   sync.Mutex // guards what follows, and changes of slots and routes
+	used uint32
+	rest []resting
+}
+
+// New returns a Plane that Run has yet to start.
+func New(c Config) (*Plane, error) {
+	if len(c.Workers) == 0 || c.Device == nil || c.Control == nil {
+		return nil, errors.New("dataplane: no worker, no device or no control")
+	}
+	if queues := len(c.Device.Queues()); queues != len(c.Workers) {
+		return nil, fmt.Errorf("dataplane: %d workers and %d device queues", len(c.Workers), queues)
+	}
+	if c.Slots <= 0 || c.Slots > maxSlots {
+		c.Slots = maxSlots
+	}
+	p := &Plane{
+		cfg:     c,
+		slots:   make([]atomic.Pointer[Slot], c.Slots),
+		control: new(tally),
+	}
+	p.routes.init(c.Pools)
+	for _, pool := range c.Pools {
+		p.server = append(p.server, pool.Masked().Addr().Next())
+	}
+	p.tallies = []*tally{p.control}
+	p.senders.New = func() any { return &sender{sealer: ipsec.NewSealer(rand.Reader)} }
+	return p, nil
+}
+
+// slot returns the slot that an inbound SPI leads to, or nil.
+func (p *Plane) slot(spi uint32) *Slot {
+	if i := spi & slotMask; int(i) < len(p.slots) {
+		return p.slots[i].Load()
+	}
+	return nil
+}
+
+// Stats are what the whole data path carried.
+type Stats struct {
+	Counters
+	IKE        uint64 // ISAKMP messages received
+	Keepalives uint64 // NAT keepalives received
+	Panics     uint64 // batches lost to one
+}
+
+// Stats returns what the data path has carried so far: IP packets.
+func (p *Plane) Stats() Stats {
+	var s Stats
+	for _, t := range p.tallies {
+		s.InPackets += t.in.packets.Load()
+		s.InOctets += t.in.octets.Load()
+		s.OutPackets += t.out.packets.Load()
+		s.OutOctets += t.out.octets.Load()
+		s.IKE += t.ike.Load()
+		s.Keepalives += t.keepalives.Load()
+		s.Panics += t.panics.Load()
+	}
+	return s
+}
+
+// Drops returns how many packets were dropped, by Drop. It has NumDrops
+// elements.
+func (p *Plane) Drops() []uint64 {
+	drops := make([]uint64, NumDrops)
+	for _, t := range p.tallies {
+		for i := range drops {
+			drops[i] += t.drops[i].Load()
+		}
+	}
+	return drops
+}

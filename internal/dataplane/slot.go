@@ -1,0 +1,120 @@
+package dataplane
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	slotBits  = 20
+	maxSlots  = 1 << slotBits
+	slotMask  = maxSlots - 1
+	spiGens   = 1 << (32 - slotBits)
+	slotRests = 60 * time.Second
+)
+
+// ErrFull says that every slot is taken, or rests after its last use.
+var ErrFull = errors.New("dataplane: no slot is free")
+
+// Slot is one connection's place in the data path: an index that its SPIs
+// carry, and the view that packets are handled by.
+//
+// Its methods belong to the goroutine of its connection.
+type Slot struct {
+	plane *Plane
+	index uint32
+	gen   uint32
+	inbox Inbox
+
+	view       atomic.Pointer[View]
+	learntPort atomic.Uint32 // inner source port of the last packet
+	lastIn     atomic.Int64  // Unix nanoseconds of the last authentic packet
+	packets    limiter       // NotePacket
+	moves      limiter       // NoteMoved
+}
+
+// resting is a slot index that is not used again before a time, so that late
+// packets of its last user find nobody.
+type resting struct {
+	index, gen uint32
+	until      time.Time
+}
+
+// NewSlot takes a free slot. It fails with ErrFull.
+func (p *Plane) NewSlot(inbox Inbox) (*Slot, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &Slot{plane: p, inbox: inbox}
+	switch {
+	case len(p.rest) > 0 && !time.Now().Before(p.rest[0].until):
+		s.index, s.gen = p.rest[0].index, p.rest[0].gen
+		p.rest = p.rest[1:]
+	case p.used < uint32(len(p.slots)):
+		s.index = p.used
+		p.used++
+	default:
+		return nil, ErrFull
+	}
+	p.slots[s.index].Store(s)
+	return s, nil
+}
+
+// Free gives the slot back, which then rests for a minute. Packets for it are
+// dropped from now on. Free of a free slot does nothing.
+func (s *Slot) Free(now time.Time) {
+	p := s.plane
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.slots[s.index].CompareAndSwap(s, nil) {
+		return
+	}
+	s.view.Store(nil)
+	p.rest = append(p.rest, resting{s.index, s.gen, now.Add(slotRests)})
+}
+
+// NewSPI returns an inbound SPI that leads packets to this slot: a generation
+// of 12 bits that is not 0, and the slot's 20 bits. It is none that the
+// published view receives on.
+func (s *Slot) NewSPI() uint32 {
+	for {
+		s.gen++
+		if s.gen == spiGens {
+			s.gen = 1
+		}
+		spi := s.gen<<slotBits | s.index
+		if v := s.view.Load(); v == nil || v.inbound(spi) == nil {
+			return spi
+		}
+	}
+}
+
+// Publish makes v what packets are handled by, from the next batch on; nil
+// lets nothing through. The caller must not change v afterwards.
+func (s *Slot) Publish(v *View) { s.view.Store(v) }
+
+// LastIn is when the last authentic packet came, of any kind, and the zero
+// time if none did.
+func (s *Slot) LastIn() time.Time { return unixNano(s.lastIn.Load()) }
+
+// PeerPort is the inner UDP port that the last packet came from, 0 if none
+// did.
+func (s *Slot) PeerPort() uint16 { return uint16(s.learntPort.Load()) }
+
+// limiter lets a burst of events through, and then one an interval. The zero
+// value is ready to use.
+type limiter struct{ next atomic.Int64 }
+
+// allow reports whether an event at now (Unix nanoseconds) is within the rate.
+func (l *limiter) allow(now int64, every time.Duration, burst int) bool {
+	for {
+		was := l.next.Load()
+		t := max(was, now-int64(every)*int64(burst))
+		if t > now-int64(every) {
+			return false
+		}
+		if l.next.CompareAndSwap(was, t+int64(every)) {
+			return true
+		}
+	}
+}

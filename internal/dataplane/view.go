@@ -1,0 +1,71 @@
+package dataplane
+
+import (
+	"encoding/binary"
+
+	"github.com/adit-vpn/adit/internal/packet"
+	"github.com/adit-vpn/adit/ipsec"
+)
+
+// inbound returns the SA that receives on spi.
+func (v *View) inbound(spi uint32) *ipsec.Inbound {
+	for _, sa := range v.In {
+		if sa.SPI() == spi {
+			return sa
+		}
+	}
+	return nil
+}
+
+// session returns the session with our id.
+func (v *View) session(local uint16) *Session {
+	for _, s := range v.Sessions {
+		if s.Local == local {
+			return s
+		}
+	}
+	return nil
+}
+
+// localPort is our inner UDP port.
+func (v *View) localPort() uint16 {
+	if v.LocalPort == 0 {
+		return l2tpPort
+	}
+	return v.LocalPort
+}
+
+const l2tpPort = 1701
+
+// headRoom is what goes in front of a PPP payload, at most.
+const headRoom = 24 + udpHeaderLen + l2tpHeaderLen + l2tpSeqLen + pppHeaderLen
+
+// putUDP writes the inner UDP header into b[:8], for a datagram that is b.
+// Over IPv4 the checksum is 0, which the peer does not check: its NAT's address
+// would be in it, and ESP has protected the datagram already (RFC 3948, section
+// 3.1.2). Over IPv6 there must be one (RFC 8200, section 8.1).
+func (v *View) putUDP(b []byte, peerPort uint16) {
+	binary.BigEndian.PutUint16(b, v.localPort())
+	binary.BigEndian.PutUint16(b[2:], peerPort)
+	binary.BigEndian.PutUint16(b[4:], uint16(len(b)))
+	binary.BigEndian.PutUint16(b[6:], 0)
+	if !v.Remote.Addr().Unmap().Is4() {
+		sum := packet.Fold(packet.Sum(packet.PseudoSum(v.Local.Addr(), v.Remote.Addr(), packet.UDP, len(b)), b))
+		if sum == 0 {
+			sum = 0xffff // RFC 768: 0 means that there is none
+		}
+		binary.BigEndian.PutUint16(b[6:], sum)
+	}
+}
+
+// peerPort is the peer's inner UDP port: the negotiated one, else the one that
+// it was last heard from.
+func (s *Slot) peerPort(v *View) uint16 {
+	if v.PeerPort != 0 {
+		return v.PeerPort
+	}
+	if port := uint16(s.learntPort.Load()); port != 0 {
+		return port
+	}
+	return l2tpPort
+}
