@@ -16,7 +16,6 @@ type verdict struct {
 func newVerdict(l *Link, y layer) verdict { return verdict{l: l, y: y} }
 
 func (v *verdict) reject(o option) {
-	v.l.note(NoteOptionRejected, v.y.protocol(), o.kind)
 	v.rejects = append(v.rejects, o.raw...)
 }
 
@@ -31,7 +30,6 @@ func (v *verdict) add(kind byte, want []byte) {
 	if !v.seen[kind] {
 		v.seen[kind] = true
 		v.naks = append(v.naks, want...)
-		v.l.note(NoteOptionNaked, v.y.protocol(), kind)
 	}
 }
 
@@ -50,11 +48,19 @@ func (v *verdict) result() (byte, []byte) {
 	case v.only != nil:
 		return codeConfigureNak, v.only
 	case v.rejects != nil:
-		return codeConfigureReject, v.rejects
+		return v.say(codeConfigureReject, NoteOptionRejected, v.rejects)
 	case spent && v.naked != nil:
-		return codeConfigureReject, v.naked
+		return v.say(codeConfigureReject, NoteOptionRejected, v.naked)
 	case !spent && v.naks != nil:
-		return codeConfigureNak, v.naks
+		return v.say(codeConfigureNak, NoteOptionNaked, v.naks)
 	}
 	return codeConfigureAck, nil
+}
+
+// say notes every option of an answer that is not an Ack.
+func (v *verdict) say(code byte, k NoteKind, opts []byte) (byte, []byte) {
+	for b := opts; len(b) >= 2; b = b[b[1]:] {
+		v.l.note(k, v.y.protocol(), b[0])
+	}
+	return code, opts
 }
