@@ -1,0 +1,208 @@
+package conf
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+const goodPSK = "a-long-random-enough-key"
+
+// load parses text as a file whose state directory is empty.
+func load(t *testing.T, text string, environ ...string) (*Config, error) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "adit.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(file, append([]string{"ADIT_SERVER_STATE_DIR=" + dir}, environ...))
+}
+
+func TestPSKAndOneUserAreEnough(t *testing.T) {
+	c, err := load(t, `
+[ipsec]
+psk = "`+goodPSK+`"
+[[user]]
+name = "alice"
+password = "p"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Network.Pool[0] != "10.83.0.0/16" || c.Network.MTU != 1400 || !c.Network.Masquerade ||
+		c.Auth.Methods[0] != "mschapv2" || c.Limits.HalfOpen != 4096 {
+		t.Errorf("defaults are wrong: %+v", c)
+	}
+}
+
+func TestEveryWrongKeyIsNamedWithItsLineAndASuggestion(t *testing.T) {
+	_, err := load(t, `[server]
+listn = ["0.0.0.0"]
+
+[ipsec]
+psk = "short"
+nat_traversal = "auto"
+
+[network]
+mtu = "big"
+pool = ["10.0.0.0/99"]
+mode = "user"
+
+[[user]]
+name = "alice"
+pasword = "x"
+
+[[user]]
+name = "alice"
+password = "y"
+
+[nonsense]
+a = 1
+`)
+	var errs Errors
+	if !errors.As(err, &errs) {
+		t.Fatalf("got %v", err)
+	}
+	text := err.Error()
+	for _, want := range []string{
+		`adit.toml:2: server.listn: unknown key; did you mean "listen"?`,
+		`adit.toml:5: ipsec.psk: the pre-shared key is shorter than 16 characters`,
+		`allow_weak_psk = true`,
+		`adit.toml:6: ipsec.nat_traversal: raw ESP (protocol 50) is not built yet`,
+		`adit.toml:9: network.mtu: must be a whole number, not a string`,
+		`adit.toml:10: network.pool[0]: "10.0.0.0/99" is not a network`,
+		`adit.toml:11: network.mode: user-space networking is not built yet`,
+		`adit.toml:15: user[0].pasword: unknown key; did you mean "password"?`,
+		`adit.toml:18: user[1].name: "alice" is there twice`,
+		`adit.toml:21: nonsense: unknown key`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("got:\n%s", text)
+	}
+}
+
+func TestSyntaxErrorHasItsLine(t *testing.T) {
+	_, err := load(t, "[ipsec]\npsk = \n")
+	if err == nil || !strings.Contains(err.Error(), "adit.toml:2:") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEnvironmentOverridesTheFile(t *testing.T) {
+	c, err := load(t, "[ipsec]\npsk = \"xxxxxxxxxxxxxxxxxxxx\"\n",
+		"ADIT_IPSEC_PSK="+goodPSK, "ADIT_USERS=alice:a,bob:b:c", "ADIT_NETWORK_DNS=1.1.1.1, 8.8.8.8",
+		"ADIT_NETWORK_MTU=1300", "ADIT_NETWORK_MASQUERADE=false", "ADIT_RADIUS_TIMEOUT=5s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.IPsec.PSK[0].Equal(secret.String(goodPSK)) || len(c.Users) != 2 || !c.Users[1].Password.Equal(secret.String("b:c")) ||
+		c.Network.DNS[1] != "8.8.8.8" || c.Network.MTU != 1300 || c.Network.Masquerade || c.Radius.Timeout != 5*time.Second {
+		t.Errorf("got %+v", c)
+	}
+	if _, err := load(t, "", "ADIT_IPSEC_PKS=x"); err == nil || !strings.Contains(err.Error(), "ADIT_IPSEC_PKS: unknown environment variable") {
+		t.Errorf("a misspelt variable: %v", err)
+	}
+}
+
+func TestVariablesOfTheWidelyUsedImage(t *testing.T) {
+	c, err := load(t, "", "VPN_IPSEC_PSK="+goodPSK, "VPN_USER=u1", "VPN_PASSWORD=p1",
+		"VPN_ADDL_USERS=u2 u3", "VPN_ADDL_PASSWORDS=p2 p3", "VPN_DNS_SRV1=1.1.1.1", "VPN_DNS_SRV2=1.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Users) != 3 || c.Users[2].Name != "u3" || !c.Users[2].Password.Equal(secret.String("p3")) || c.Network.DNS[1] != "1.0.0.1" {
+		t.Errorf("got %+v", c.Users)
+	}
+	if _, err := load(t, "", "VPN_IPSEC_PSK="+goodPSK, "VPN_ADDL_USERS=u2 u3", "VPN_ADDL_PASSWORDS=p2"); err == nil {
+		t.Error("two names with one password were accepted")
+	}
+}
+
+func TestSecretsNeverShowInErrors(t *testing.T) {
+	_, err := load(t, "[ipsec]\npsk = [\"hunter2\", 5]\n[[user]]\nname = 7\npassword = [\"swordfish\"]\n", "ADIT_USERS=swordfish")
+	if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "swordfish") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSecretFiles(t *testing.T) {
+	dir := t.TempDir()
+	psk := filepath.Join(dir, "psk")
+	if err := os.WriteFile(psk, []byte(goodPSK+"\n"+goodPSK+"-next\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := load(t, "", "ADIT_IPSEC_PSK_FILE="+psk, "ADIT_USERS=a:b")
+	if err != nil || len(c.IPsec.PSK) != 2 {
+		t.Fatalf("%v %v", c, err)
+	}
+	if err := os.Chmod(psk, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(t, "", "ADIT_IPSEC_PSK_FILE="+psk, "ADIT_USERS=a:b"); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a world-readable secret: %v", err)
+	}
+}
+
+func TestWeakPSKIsAdmittedOnlyOnRequest(t *testing.T) {
+	for _, psk := range []string{"short", "0123456789ABCDEF"} {
+		if _, err := load(t, "", "ADIT_IPSEC_PSK="+psk, "ADIT_USERS=a:b"); err == nil {
+			t.Errorf("%q was accepted", psk)
+		}
+		c, err := load(t, "", "ADIT_IPSEC_PSK="+psk, "ADIT_USERS=a:b", "ADIT_IPSEC_ALLOW_WEAK_PSK=true")
+		if err != nil || !c.WeakPSK() {
+			t.Errorf("%q with allow_weak_psk: %v", psk, err)
+		}
+	}
+}
+
+func TestUsersFileSurvivesEditsAndOddNames(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state", UsersFile)
+	odd := User{Name: `we"ird\nа`, Password: secret.String("p\"\\\n\x01ß")}
+	add := func(u User) func([]User) ([]User, error) {
+		return func(us []User) ([]User, error) { return append(us, u), nil }
+	}
+	if err := EditUsers(name, add(odd)); err != nil {
+		t.Fatal(err)
+	}
+	if err := EditUsers(name, add(User{Name: "bob", NTHash: secret.String(strings.Repeat("ab", 16)), Address: "10.83.0.9"})); err != nil {
+		t.Fatal(err)
+	}
+	users, err := ReadUsers(name)
+	if err != nil || len(users) != 2 || users[0].Name != odd.Name || !users[0].Password.Equal(odd.Password) || users[1].Address != "10.83.0.9" {
+		t.Fatalf("%+v %v", users, err)
+	}
+	before, _ := os.ReadFile(name)
+	if err := EditUsers(name, func([]User) ([]User, error) { return nil, errors.New("no") }); err == nil {
+		t.Error("a failed edit reported success")
+	}
+	if after, _ := os.ReadFile(name); string(after) != string(before) {
+		t.Error("a failed edit changed the file")
+	}
+	if info, _ := os.Stat(name); info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+}
+
+func TestTAPNeedsItsLAN(t *testing.T) {
+	base := []string{"ADIT_IPSEC_PSK=" + goodPSK, "ADIT_USERS=a:b", "ADIT_NETWORK_MODE=tap"}
+	if _, err := load(t, "", base...); err == nil || !strings.Contains(err.Error(), "network.lan") {
+		t.Errorf("without lan: %v", err)
+	}
+	ok := append(base, "ADIT_NETWORK_LAN=192.168.1.0/24", "ADIT_NETWORK_GATEWAY=192.168.1.1", "ADIT_NETWORK_POOL=192.168.1.200-192.168.1.250")
+	if _, err := load(t, "", ok...); err != nil {
+		t.Error(err)
+	}
+	if _, err := load(t, "", append(ok, "ADIT_NETWORK_POOL=192.168.2.200-192.168.2.250")...); err == nil {
+		t.Error("a pool outside the LAN was accepted")
+	}
+}

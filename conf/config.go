@@ -1,0 +1,128 @@
+package conf
+
+import (
+	"time"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// Config is everything an administrator can say. Load returns one that is
+// valid; it is not changed afterwards.
+//
+// The tag reload says what a change needs: "live" applies to connections that
+// are up, "new" to new ones, "restart" to the next start.
+type Config struct {
+	Server  Server  `toml:"server"`
+	IPsec   IPsec   `toml:"ipsec"`
+	Network Network `toml:"network"`
+	Auth    Auth    `toml:"auth"`
+	Users   []User  `toml:"user" reload:"live"`
+	Radius  Radius  `toml:"radius"`
+	Limits  Limits  `toml:"limits"`
+	Log     Log     `toml:"log"`
+	Admin   Admin   `toml:"admin"`
+
+	// File is where it was read from, "" if it came from the environment alone.
+	File string `toml:"-"`
+}
+
+// Server is the table [server].
+type Server struct {
+	Listen   []string `toml:"listen" reload:"restart" doc:"addresses on which UDP ports 500 and 4500 are opened"`
+	Public   string   `toml:"public" reload:"new" doc:"name or address that clients dial; needed where the server is behind NAT"`
+	StateDir string   `toml:"state_dir" reload:"restart" doc:"directory for what must survive a restart"`
+}
+
+// IPsec is the table [ipsec].
+type IPsec struct {
+	PSK          []secret.Bytes `toml:"psk" reload:"new" doc:"pre-shared key, or a list: all are live"`
+	PSKFile      string         `toml:"psk_file" reload:"new" doc:"file that holds the pre-shared key, one a line"`
+	AllowWeakPSK bool           `toml:"allow_weak_psk" reload:"new" doc:"accept a short or well-known pre-shared key"`
+	NATTraversal string         `toml:"nat_traversal" reload:"new" doc:"always: encapsulate in UDP; auto: only behind NAT"`
+	KeyLog       string         `toml:"key_log" reload:"restart" doc:"directory for session keys that decrypt a capture; for debugging only"`
+}
+
+// Network is the table [network].
+type Network struct {
+	Mode       string   `toml:"mode" reload:"restart" doc:"tun: a routed network; tap: addresses of an office LAN"`
+	Device     string   `toml:"device" reload:"restart" doc:"name of the network device"`
+	Pool       []string `toml:"pool" reload:"restart" doc:"networks or ranges that clients get addresses of; the server has each network's first"`
+	DNS        []string `toml:"dns" reload:"new" doc:"name servers for clients, at most two"`
+	Routes     []string `toml:"routes" reload:"new" doc:"networks for split tunnelling; empty: everything goes through"`
+	Masquerade bool     `toml:"masquerade" reload:"restart" doc:"forward, and hide clients behind the server's address"`
+	MTU        int      `toml:"mtu" reload:"new" doc:"largest inner packet, bytes"`
+	Bridge     string   `toml:"bridge" reload:"restart" doc:"tap: bridge that the device joins"`
+	LAN        string   `toml:"lan" reload:"restart" doc:"tap: the office network"`
+	Gateway    string   `toml:"gateway" reload:"restart" doc:"tap: the office network's router"`
+
+	ClientToClient bool `toml:"client_to_client" reload:"restart" doc:"clients may reach each other"`
+}
+
+// Auth is the table [auth].
+type Auth struct {
+	Methods []string `toml:"methods" reload:"new" doc:"authentication methods, most wanted first: mschapv2, chap, pap"`
+	Backend string   `toml:"backend" reload:"restart" doc:"local or radius"`
+}
+
+// User is one [[user]].
+type User struct {
+	Name         string       `toml:"name" reload:"live" doc:"what the user types"`
+	Password     secret.Bytes `toml:"password" reload:"live" doc:"password"`
+	PasswordFile string       `toml:"password_file" reload:"live" doc:"file that holds the password"`
+	NTHash       secret.Bytes `toml:"nt_hash" reload:"live" doc:"NT hash instead of a password, 32 hex digits; mschapv2 only"`
+	Address      string       `toml:"address" reload:"live" doc:"static address"`
+}
+
+// Radius is the table [radius].
+type Radius struct {
+	Servers       []RadiusServer `toml:"servers" reload:"live" doc:"servers, asked in order"`
+	NASIdentifier string         `toml:"nas_identifier" reload:"live" doc:"NAS-Identifier"`
+	CoAListen     string         `toml:"coa_listen" reload:"restart" doc:"address for CoA and Disconnect"`
+	Timeout       time.Duration  `toml:"timeout" reload:"live" doc:"how long one try waits"`
+	Tries         int            `toml:"tries" reload:"live" doc:"how often one server is asked"`
+	Interim       time.Duration  `toml:"interim" reload:"live" doc:"interval of interim accounting; 0: none unless the server asks"`
+
+	AllowUnsigned bool `toml:"allow_unsigned_replies" reload:"live" doc:"accept replies without Message-Authenticator (CVE-2024-3596)"`
+}
+
+// RadiusServer is one element of radius.servers.
+type RadiusServer struct {
+	Address    string       `toml:"address" reload:"live" doc:"host:port for authentication"`
+	Accounting string       `toml:"accounting" reload:"live" doc:"host:port for accounting; empty: none"`
+	Secret     secret.Bytes `toml:"secret" reload:"live" doc:"shared secret"`
+	SecretFile string       `toml:"secret_file" reload:"live" doc:"file that holds the shared secret"`
+}
+
+// Limits is the table [limits].
+type Limits struct {
+	Connections       int `toml:"connections" reload:"restart" doc:"peers at once"`
+	HalfOpen          int `toml:"half_open" reload:"restart" doc:"unauthenticated exchanges at once; the oldest yield"`
+	HalfOpenPerSource int `toml:"half_open_per_source" reload:"restart" doc:"of them, from one IPv4 address or IPv6 /64"`
+	SessionsPerUser   int `toml:"sessions_per_user" reload:"new" doc:"sessions of one user at once; 0: no limit"`
+}
+
+// Log is the table [log].
+type Log struct {
+	Level  string `toml:"level" reload:"live" doc:"error, warn, info or debug"`
+	Format string `toml:"format" reload:"restart" doc:"text, json, or auto: text on a terminal"`
+}
+
+// Admin is the table [admin].
+type Admin struct {
+	Socket  string `toml:"socket" reload:"restart" doc:"path of the control socket"`
+	Metrics string `toml:"metrics" reload:"restart" doc:"host:port that serves /metrics and /healthz; empty: none"`
+}
+
+// Default returns the configuration of an empty file.
+func Default() *Config {
+	return &Config{
+		Server:  Server{Listen: []string{"0.0.0.0", "::"}, StateDir: "/var/lib/adit"},
+		IPsec:   IPsec{NATTraversal: "always"},
+		Network: Network{Mode: "tun", Device: "adit0", Pool: []string{"10.83.0.0/16"}, DNS: []string{"9.9.9.9"}, Masquerade: true, MTU: 1400, ClientToClient: true},
+		Auth:    Auth{Methods: []string{"mschapv2"}, Backend: "local"},
+		Radius:  Radius{NASIdentifier: "adit", Timeout: 3 * time.Second, Tries: 3},
+		Limits:  Limits{Connections: 100000, HalfOpen: 4096, HalfOpenPerSource: 256},
+		Log:     Log{Level: "info", Format: "auto"},
+		Admin:   Admin{Socket: "/run/adit.sock"},
+	}
+}

@@ -1,0 +1,204 @@
+package conf
+
+import (
+	"fmt"
+	"reflect"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// decoder turns a TOML tree into a Config and collects what does not fit, so
+// that all of it is reported at once.
+type decoder struct {
+	file   string
+	lines  map[string]int
+	errors Errors
+}
+
+func (d *decoder) fail(key, format string, args ...any) {
+	d.errors = append(d.errors, &Error{File: d.file, Line: d.line(key), Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// line finds the key's line, or that of the nearest table around it.
+func (d *decoder) line(key string) int {
+	for key != "" {
+		if n, ok := d.lines[key]; ok {
+			return n
+		}
+		i := strings.LastIndexAny(key, ".[")
+		if i < 0 {
+			return 0
+		}
+		key = key[:i]
+	}
+	return 0
+}
+
+var (
+	secretType   = reflect.TypeFor[secret.Bytes]()
+	secretsType  = reflect.TypeFor[[]secret.Bytes]()
+	durationType = reflect.TypeFor[time.Duration]()
+)
+
+// table decodes one table into the struct v.
+func (d *decoder) table(v reflect.Value, path string, tree map[string]any) {
+	names := make([]string, 0, len(tree))
+	for name := range tree {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		field, ok := fieldOf(v, name)
+		key := join(path, name)
+		if !ok {
+			d.fail(key, "unknown key%s", suggestion(v.Type(), name))
+			continue
+		}
+		d.value(field, key, tree[name])
+	}
+}
+
+func (d *decoder) value(v reflect.Value, key string, x any) {
+	switch {
+	case v.Type() == secretsType:
+		if s, ok := x.(string); ok {
+			x = []any{s}
+		}
+		d.list(v, key, x)
+	case v.Type() == secretType:
+		if s, ok := want[string](d, key, x, "a string"); ok {
+			v.Set(reflect.ValueOf(secret.String(s)))
+		}
+	case v.Type() == durationType:
+		if s, ok := want[string](d, key, x, `a duration such as "30s" or "5m"`); ok {
+			if t, err := time.ParseDuration(s); err != nil || t < 0 {
+				d.fail(key, `%q is not a duration such as "30s" or "5m"`, s)
+			} else {
+				v.SetInt(int64(t))
+			}
+		}
+	case v.Kind() == reflect.String:
+		if s, ok := want[string](d, key, x, "a string"); ok {
+			v.SetString(s)
+		}
+	case v.Kind() == reflect.Bool:
+		if b, ok := want[bool](d, key, x, "true or false"); ok {
+			v.SetBool(b)
+		}
+	case v.Kind() == reflect.Int:
+		if n, ok := want[int64](d, key, x, "a whole number"); ok {
+			v.SetInt(n)
+		}
+	case v.Kind() == reflect.Slice:
+		d.list(v, key, x)
+	case v.Kind() == reflect.Struct:
+		if t, ok := want[map[string]any](d, key, x, "a table"); ok {
+			d.table(v, key, t)
+		}
+	}
+}
+
+func (d *decoder) list(v reflect.Value, key string, x any) {
+	var elements []any
+	switch x := x.(type) {
+	case []any:
+		elements = x
+	case []map[string]any:
+		for _, t := range x {
+			elements = append(elements, t)
+		}
+	default:
+		d.fail(key, "must be a list, not %s", kindOf(x))
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(elements), len(elements))
+	for i, e := range elements {
+		d.value(list.Index(i), fmt.Sprintf("%s[%d]", key, i), e)
+	}
+	v.Set(list)
+}
+
+// want asserts x's type. The value never shows: it may be a secret.
+func want[T any](d *decoder, key string, x any, what string) (T, bool) {
+	t, ok := x.(T)
+	if !ok {
+		d.fail(key, "must be %s, not %s", what, kindOf(x))
+	}
+	return t, ok
+}
+
+func kindOf(x any) string {
+	switch x.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "a number"
+	case float64:
+		return "a fraction"
+	case bool:
+		return "true or false"
+	case []any, []map[string]any:
+		return "a list"
+	case map[string]any:
+		return "a table"
+	}
+	return "a date"
+}
+
+func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {
+	for i := range v.NumField() {
+		if tag := v.Type().Field(i).Tag.Get("toml"); tag == name && tag != "-" {
+			return v.Field(i), true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// suggestion names the known key that is nearest to name.
+func suggestion(t reflect.Type, name string) string {
+	best, distance := "", 4
+	for field := range t.Fields() {
+		tag := field.Tag.Get("toml")
+		if tag == "-" {
+			continue
+		}
+		if n := editDistance(strings.ToLower(name), tag); n < distance {
+			best, distance = tag, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// editDistance is Levenshtein's.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,155 @@
+package conf
+
+import (
+	"fmt"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// applyEnvironment overrides keys by ADIT_<TABLE>_<KEY>, takes users from
+// ADIT_USERS=alice:secret,bob:secret, and understands the variables that the
+// widely used ipsec-vpn-server image taught people.
+func applyEnvironment(d *decoder, c *Config, environ []string) {
+	env := map[string]string{}
+	for _, e := range environ {
+		if name, value, ok := strings.Cut(e, "="); ok && value != "" {
+			env[name] = value
+		}
+	}
+	e := &decoder{} // no file, no lines
+	known := map[string]bool{"ADIT_USERS": true, "ADIT_USERS_FILE": true}
+	walkScalars(reflect.ValueOf(c).Elem(), "", func(key string, v reflect.Value) {
+		name := "ADIT_" + strings.ToUpper(strings.NewReplacer(".", "_").Replace(key))
+		known[name] = true
+		if text, ok := env[name]; ok {
+			setText(e, v, name, text)
+		}
+	})
+	for name := range env {
+		if strings.HasPrefix(name, "ADIT_") && !known[name] && !strings.HasPrefix(name, "ADIT_TEST_") {
+			e.fail(name, "unknown environment variable: it should be ADIT_<TABLE>_<KEY>, as in ADIT_IPSEC_PSK")
+		}
+	}
+	users := env["ADIT_USERS"]
+	if file := env["ADIT_USERS_FILE"]; file != "" {
+		users = strings.Join(strings.Fields(string(readSecret(e, "ADIT_USERS_FILE", file))), ",")
+	}
+	addUsers(e, c, users)
+	applyLegacy(e, c, env)
+	sort.SliceStable(e.errors, func(i, j int) bool { return e.errors[i].Key < e.errors[j].Key })
+	d.errors = append(d.errors, e.errors...)
+}
+
+// walkScalars calls f for every key that one value can set.
+func walkScalars(v reflect.Value, path string, f func(string, reflect.Value)) {
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag.Get("toml")
+		if tag == "-" {
+			continue
+		}
+		field, key := v.Field(i), join(path, tag)
+		switch {
+		case field.Kind() == reflect.Struct && field.Type() != secretType:
+			walkScalars(field, key, f)
+		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct && field.Type() != secretsType:
+			// tables in lists have no name of their own
+		default:
+			f(key, field)
+		}
+	}
+}
+
+// setText sets v from text; lists are separated by commas.
+func setText(d *decoder, v reflect.Value, name, text string) {
+	switch {
+	case v.Type() == secretsType:
+		v.Set(reflect.ValueOf([]secret.Bytes{secret.String(text)}))
+	case v.Type() == secretType:
+		v.Set(reflect.ValueOf(secret.String(text)))
+	case v.Type() == durationType:
+		t, err := time.ParseDuration(text)
+		if err != nil || t < 0 {
+			d.fail(name, `must be a duration such as "30s"`)
+			return
+		}
+		v.SetInt(int64(t))
+	case v.Kind() == reflect.String:
+		v.SetString(text)
+	case v.Kind() == reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			d.fail(name, "must be true or false")
+			return
+		}
+		v.SetBool(b)
+	case v.Kind() == reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			d.fail(name, "must be a whole number")
+			return
+		}
+		v.SetInt(int64(n))
+	case v.Kind() == reflect.Slice:
+		var list []string
+		for _, s := range strings.Split(text, ",") {
+			if s = strings.TrimSpace(s); s != "" {
+				list = append(list, s)
+			}
+		}
+		v.Set(reflect.ValueOf(list))
+	}
+}
+
+// addUsers adds name:password pairs, separated by commas.
+func addUsers(d *decoder, c *Config, pairs string) {
+	for i, pair := range strings.Split(pairs, ",") {
+		if pair == "" {
+			continue
+		}
+		name, password, ok := strings.Cut(pair, ":")
+		if !ok || name == "" || password == "" {
+			d.fail("ADIT_USERS", "element %d is not name:password", i+1)
+			continue
+		}
+		c.Users = append(c.Users, User{Name: name, Password: secret.String(password)})
+	}
+}
+
+// applyLegacy understands VPN_IPSEC_PSK and its companions.
+func applyLegacy(d *decoder, c *Config, env map[string]string) {
+	if psk := env["VPN_IPSEC_PSK"]; psk != "" && len(c.IPsec.PSK) == 0 {
+		c.IPsec.PSK = []secret.Bytes{secret.String(psk)}
+	}
+	if name, password := env["VPN_USER"], env["VPN_PASSWORD"]; name != "" || password != "" {
+		if name == "" || password == "" {
+			d.fail("VPN_USER", "VPN_USER and VPN_PASSWORD go together")
+		} else {
+			c.Users = append(c.Users, User{Name: name, Password: secret.String(password)})
+		}
+	}
+	names, passwords := strings.Fields(env["VPN_ADDL_USERS"]), strings.Fields(env["VPN_ADDL_PASSWORDS"])
+	if len(names) != len(passwords) {
+		d.fail("VPN_ADDL_USERS", "%d names but %d passwords in VPN_ADDL_PASSWORDS", len(names), len(passwords))
+		return
+	}
+	for i, name := range names {
+		c.Users = append(c.Users, User{Name: name, Password: secret.String(passwords[i])})
+	}
+	var dns []string
+	for n := 1; n <= 2; n++ {
+		if s := env[fmt.Sprintf("VPN_DNS_SRV%d", n)]; s != "" {
+			dns = append(dns, s)
+		}
+	}
+	if dns != nil {
+		c.Network.DNS = dns
+	}
+	if s := env["VPN_PUBLIC_IP"]; s != "" && c.Server.Public == "" {
+		c.Server.Public = s
+	}
+}

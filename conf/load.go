@@ -1,0 +1,106 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// Load reads file, then the environment, then the secret files and the users
+// file that they name, and validates the result. An empty file name means the
+// environment alone. environ is as os.Environ returns it.
+//
+// An error is an Errors when the configuration is wrong.
+func Load(file string, environ []string) (*Config, error) {
+	text := ""
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the configuration: %w", err)
+		}
+		text = string(b)
+	}
+	return parse(file, text, environ)
+}
+
+// parse is Load on a text that was read already.
+func parse(file, text string, environ []string) (*Config, error) {
+	var tree map[string]any
+	if _, err := toml.Decode(text, &tree); err != nil {
+		var syntax toml.ParseError
+		if errors.As(err, &syntax) {
+			return nil, Errors{{File: file, Line: syntax.Position.Line, Text: syntax.Message}}
+		}
+		return nil, Errors{{File: file, Text: err.Error()}}
+	}
+	c := Default()
+	c.File = file
+	d := &decoder{file: file, lines: keyLines(text)}
+	d.table(reflect.ValueOf(c).Elem(), "", tree)
+	applyEnvironment(d, c, environ)
+	readSecretFiles(d, c)
+	readUsers(d, c)
+	validate(d, c)
+	if len(d.errors) > 0 {
+		return nil, d.errors.sorted()
+	}
+	return c, nil
+}
+
+// readSecretFiles replaces every …_file by what the file holds.
+func readSecretFiles(d *decoder, c *Config) {
+	if c.IPsec.PSKFile != "" {
+		if len(c.IPsec.PSK) > 0 {
+			d.fail("ipsec.psk_file", "set psk or psk_file, not both")
+		}
+		for _, line := range strings.Split(string(readSecret(d, "ipsec.psk_file", c.IPsec.PSKFile)), "\n") {
+			if line = strings.TrimSpace(line); line != "" {
+				c.IPsec.PSK = append(c.IPsec.PSK, secret.String(line))
+			}
+		}
+	}
+	for i := range c.Radius.Servers {
+		s := &c.Radius.Servers[i]
+		if s.SecretFile != "" {
+			key := fmt.Sprintf("radius.servers[%d].secret_file", i)
+			s.Secret = secret.String(strings.TrimRight(string(readSecret(d, key, s.SecretFile)), "\r\n"))
+		}
+	}
+	for i := range c.Users {
+		u := &c.Users[i]
+		if u.PasswordFile != "" {
+			key := fmt.Sprintf("user[%d].password_file", i)
+			u.Password = secret.String(strings.TrimRight(string(readSecret(d, key, u.PasswordFile)), "\r\n"))
+		}
+	}
+}
+
+// readSecret reads a file that only its owner may read. Container runtimes
+// mount secrets world-readable into a private file system: below /run/secrets
+// that is accepted.
+func readSecret(d *decoder, key, name string) []byte {
+	if d.file != "" && !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(d.file), name)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		d.fail(key, "cannot read the secret: %v", err)
+		return nil
+	}
+	if info.Mode().Perm()&0o077 != 0 && !strings.HasPrefix(filepath.Clean(name), "/run/secrets/") {
+		d.fail(key, "%s can be read by others than its owner: chmod 600 %s", name, name)
+		return nil
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		d.fail(key, "cannot read the secret: %v", err)
+	}
+	return b
+}

@@ -1,0 +1,99 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// AddressRange is one element of network.pool: a network, or a range of
+// addresses with both ends included.
+type AddressRange struct {
+	Prefix      netip.Prefix // valid if it was written as a network
+	First, Last netip.Addr   // valid if it was written as a range
+}
+
+// ParseRange reads "10.83.0.0/16" or "192.168.1.200-192.168.1.250".
+func ParseRange(s string) (AddressRange, error) {
+	if first, last, ok := strings.Cut(s, "-"); ok {
+		a, err1 := netip.ParseAddr(strings.TrimSpace(first))
+		b, err2 := netip.ParseAddr(strings.TrimSpace(last))
+		if err1 != nil || err2 != nil || a.BitLen() != b.BitLen() || b.Less(a) {
+			return AddressRange{}, fmt.Errorf(`%q is not a range such as "192.168.1.200-192.168.1.250"`, s)
+		}
+		return AddressRange{First: a, Last: b}, nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return AddressRange{}, fmt.Errorf(`%q is not a network such as "10.83.0.0/16"`, s)
+	}
+	return AddressRange{Prefix: p.Masked()}, nil
+}
+
+func validateNetwork(d *decoder, c *Config) {
+	n := &c.Network
+	oneOf(d, "network.mode", n.Mode, "tun", "tap")
+	if n.Device == "" || len(n.Device) > 15 || strings.ContainsAny(n.Device, "/ ") {
+		d.fail("network.device", "%q is not a device name of 1 to 15 characters", n.Device)
+	}
+	if n.MTU < 576 || n.MTU > 1400 {
+		d.fail("network.mtu", "%d is not between 576 and 1400", n.MTU)
+	}
+	if len(n.DNS) > 2 {
+		d.fail("network.dns", "clients take at most two name servers")
+	}
+	for i, s := range n.DNS {
+		if a, err := netip.ParseAddr(s); err != nil || !a.Is4() {
+			d.fail(fmt.Sprintf("network.dns[%d]", i), "%q is not an IPv4 address", s)
+		}
+	}
+	if len(n.Routes) > 0 {
+		d.fail("network.routes", "%s", later["network.routes"])
+	}
+	if len(n.Pool) == 0 {
+		d.fail("network.pool", `must name at least one network, as in ["10.83.0.0/16"]`)
+	}
+	for i, s := range n.Pool {
+		r, err := ParseRange(s)
+		key := fmt.Sprintf("network.pool[%d]", i)
+		switch {
+		case err != nil:
+			d.fail(key, "%v", err)
+		case n.Mode == "tun" && !r.Prefix.IsValid():
+			d.fail(key, "a range needs mode = \"tap\": write a network, as in \"10.83.0.0/16\"")
+		case r.Prefix.IsValid() && !r.Prefix.Addr().Is4(), r.First.IsValid() && !r.First.Is4():
+			d.fail(key, "%q is not IPv4: IPv6 inside the tunnel is not built yet", s)
+		case r.Prefix.IsValid() && r.Prefix.Bits() > 30:
+			d.fail(key, "%q has no room for a client", s)
+		}
+	}
+	if n.Mode == "tap" {
+		validateTAP(d, n)
+	}
+}
+
+func validateTAP(d *decoder, n *Network) {
+	lan, err := netip.ParsePrefix(n.LAN)
+	if err != nil {
+		d.fail("network.lan", `mode "tap" needs the office network, as in "192.168.1.0/24"`)
+		return
+	}
+	if n.Gateway != "" {
+		if a, err := netip.ParseAddr(n.Gateway); err != nil || !lan.Contains(a) {
+			d.fail("network.gateway", "%q is not an address of %v", n.Gateway, lan)
+		}
+	}
+	for i, s := range n.Pool {
+		r, err := ParseRange(s)
+		if err != nil {
+			continue // said already
+		}
+		if r.Prefix.IsValid() {
+			r.First = r.Prefix.Addr()
+			r.Last = r.First
+		}
+		if !lan.Contains(r.First) || !lan.Contains(r.Last) {
+			d.fail(fmt.Sprintf("network.pool[%d]", i), "%q is not inside network.lan, %v", s, lan)
+		}
+	}
+}

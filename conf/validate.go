@@ -1,0 +1,196 @@
+package conf
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// MinPSK is how many characters a pre-shared key has at least: message 5 and
+// a hash of it are enough to try keys offline.
+const MinPSK = 16
+
+// wellKnownPSKs stand in tutorials and are tried first.
+var wellKnownPSKs = []string{
+	"vpn", "ipsec", "secret", "password", "changeme", "12345678", "your_ipsec_pre_shared_key",
+	"your-pre-shared-key", "mysupersecretpsk", "presharedkey", "pre-shared-key", "thisismypsk", "verysecurepsk",
+	"0123456789abcdef", "1234567890123456", "passwordpassword",
+}
+
+// later are values whose feature does not exist yet.
+var later = map[string]string{
+	"network.mode=user":        "user-space networking is not built yet: use tun or tap",
+	"ipsec.nat_traversal=auto": "raw ESP (protocol 50) is not built yet: use \"always\", which serves every client",
+	"auth.methods=eap":         "EAP is not built yet: use mschapv2, chap or pap",
+	"radius.coa_listen":        "CoA and Disconnect are not built yet: leave it empty",
+	"network.routes":           "routes by DHCPINFORM are not built yet: leave it empty, everything goes through the tunnel",
+}
+
+func validate(d *decoder, c *Config) {
+	validateServer(d, c)
+	validateIPsec(d, c)
+	validateNetwork(d, c)
+	validateAuth(d, c)
+	validateUsers(d, c)
+	validateRadius(d, c)
+	for key, n := range map[string]int{
+		"limits.connections": c.Limits.Connections, "limits.half_open": c.Limits.HalfOpen,
+		"limits.half_open_per_source": c.Limits.HalfOpenPerSource,
+	} {
+		if n < 1 {
+			d.fail(key, "must be at least 1")
+		}
+	}
+	if c.Limits.Connections > 1<<20 {
+		d.fail("limits.connections", "must be at most %d", 1<<20)
+	}
+	if c.Limits.SessionsPerUser < 0 {
+		d.fail("limits.sessions_per_user", "must not be negative; 0 means no limit")
+	}
+	oneOf(d, "log.level", c.Log.Level, "error", "warn", "info", "debug")
+	oneOf(d, "log.format", c.Log.Format, "auto", "text", "json")
+	if c.Admin.Metrics != "" {
+		hostPort(d, "admin.metrics", c.Admin.Metrics)
+	}
+}
+
+func oneOf(d *decoder, key, got string, allowed ...string) {
+	if text, ok := later[key+"="+got]; ok {
+		d.fail(key, "%s", text)
+	} else if !slices.Contains(allowed, got) {
+		d.fail(key, "%q is not one of %s", got, strings.Join(allowed, ", "))
+	}
+}
+
+func hostPort(d *decoder, key, s string) {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || port == "" {
+		d.fail(key, `%q is not host:port, as in "127.0.0.1:9701"`, s)
+	} else if _, err := net.LookupPort("tcp", port); err != nil {
+		d.fail(key, "%q has no valid port", s)
+	}
+	_ = host
+}
+
+func validateServer(d *decoder, c *Config) {
+	if len(c.Server.Listen) == 0 {
+		d.fail("server.listen", `must name at least one address, as in ["0.0.0.0", "::"]`)
+	}
+	for i, s := range c.Server.Listen {
+		if _, err := netip.ParseAddr(s); err != nil {
+			d.fail(fmt.Sprintf("server.listen[%d]", i), "%q is not an IP address", s)
+		}
+	}
+	if c.Server.StateDir == "" {
+		d.fail("server.state_dir", "must name a directory")
+	}
+}
+
+func validateIPsec(d *decoder, c *Config) {
+	oneOf(d, "ipsec.nat_traversal", c.IPsec.NATTraversal, "always")
+	if len(c.IPsec.PSK) == 0 && c.IPsec.PSKFile == "" {
+		d.fail("ipsec.psk", "missing: set a random pre-shared key of %d characters or more, or run `adit up`, which makes one", MinPSK)
+	}
+	if len(c.IPsec.PSK) > 64 {
+		d.fail("ipsec.psk", "at most 64 pre-shared keys can be live")
+	}
+	for _, psk := range c.IPsec.PSK {
+		if why := weakPSK(psk); why != "" && !c.IPsec.AllowWeakPSK {
+			d.fail("ipsec.psk", "%s: anybody who records one connection can find it; use a random one, or set allow_weak_psk = true", why)
+		}
+	}
+}
+
+// weakPSK says why a key is weak, or "".
+func weakPSK(psk secret.Bytes) string {
+	if slices.Contains(wellKnownPSKs, strings.ToLower(string(psk.Reveal()))) {
+		return "the pre-shared key is a well-known one"
+	}
+	if psk.Len() < MinPSK {
+		return fmt.Sprintf("the pre-shared key is shorter than %d characters", MinPSK)
+	}
+	return ""
+}
+
+// WeakPSK reports whether a pre-shared key is in use that allow_weak_psk alone
+// admits.
+func (c *Config) WeakPSK() bool {
+	return slices.ContainsFunc(c.IPsec.PSK, func(psk secret.Bytes) bool { return weakPSK(psk) != "" })
+}
+
+func validateAuth(d *decoder, c *Config) {
+	if len(c.Auth.Methods) == 0 {
+		d.fail("auth.methods", `must name at least one method, as in ["mschapv2"]`)
+	}
+	for i, m := range c.Auth.Methods {
+		if m == "eap" {
+			d.fail("auth.methods", "%s", later["auth.methods=eap"])
+			continue
+		}
+		oneOf(d, fmt.Sprintf("auth.methods[%d]", i), m, "mschapv2", "chap", "pap")
+	}
+	oneOf(d, "auth.backend", c.Auth.Backend, "local", "radius")
+	if c.Auth.Backend == "radius" && len(c.Radius.Servers) == 0 {
+		d.fail("radius.servers", "missing: auth.backend is radius")
+	}
+}
+
+func validateUsers(d *decoder, c *Config) {
+	if c.Auth.Backend == "local" && len(c.Users) == 0 {
+		d.fail("user", "there is none: add a [[user]] with name and password, or run `adit user add NAME`")
+	}
+	seen := map[string]bool{}
+	for i, u := range c.Users {
+		key := fmt.Sprintf("user[%d]", i)
+		switch {
+		case u.Name == "":
+			d.fail(key+".name", "missing")
+		case seen[u.Name]:
+			d.fail(key+".name", "%q is there twice", u.Name)
+		}
+		seen[u.Name] = true
+		switch {
+		case u.Password.Len() == 0 && u.NTHash.Len() == 0 && u.PasswordFile == "":
+			d.fail(key+".password", "missing: user %q has neither password nor nt_hash", u.Name)
+		case u.Password.Len() > 0 && u.NTHash.Len() > 0:
+			d.fail(key+".nt_hash", "user %q has a password and an nt_hash: keep one", u.Name)
+		}
+		if u.NTHash.Len() > 0 {
+			if b, err := hex.DecodeString(string(u.NTHash.Reveal())); err != nil || len(b) != 16 {
+				d.fail(key+".nt_hash", "is not 32 hex digits")
+			}
+		}
+		if u.Address != "" {
+			if _, err := netip.ParseAddr(u.Address); err != nil {
+				d.fail(key+".address", "%q is not an IP address", u.Address)
+			}
+		}
+	}
+}
+
+func validateRadius(d *decoder, c *Config) {
+	if c.Radius.CoAListen != "" {
+		d.fail("radius.coa_listen", "%s", later["radius.coa_listen"])
+	}
+	for i, s := range c.Radius.Servers {
+		key := fmt.Sprintf("radius.servers[%d]", i)
+		hostPort(d, key+".address", s.Address)
+		if s.Accounting != "" {
+			hostPort(d, key+".accounting", s.Accounting)
+		}
+		if s.Secret.Len() == 0 && s.SecretFile == "" {
+			d.fail(key+".secret", "missing")
+		}
+	}
+	if c.Radius.Tries < 1 {
+		d.fail("radius.tries", "must be at least 1")
+	}
+	if c.Radius.Timeout <= 0 {
+		d.fail("radius.timeout", "must be more than 0")
+	}
+}
