@@ -1,0 +1,76 @@
+package hostnet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// addAddresses gives the device the server's addresses, brings it up, and
+// routes further networks to it. All of it goes when the device does.
+func addAddresses(device string, addresses, routes []netip.Prefix) error {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return fmt.Errorf("device %s: %w", device, err)
+	}
+	for _, a := range addresses {
+		if err := conflict(device, a); err != nil {
+			return err
+		}
+		err := netlink.AddrReplace(link, &netlink.Addr{IPNet: ipNet(a)})
+		if err != nil {
+			return fmt.Errorf("giving %s the address %v: %w", device, a, hint(err))
+		}
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("bringing %s up: %w", device, hint(err))
+	}
+	for _, r := range routes {
+		route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(r.Masked()), Scope: netlink.SCOPE_LINK}
+		if err := netlink.RouteReplace(route); err != nil {
+			return fmt.Errorf("routing %v to %s: %w", r, device, hint(err))
+		}
+	}
+	return nil
+}
+
+// conflict refuses a pool that overlaps a network of another device: replies
+// to its clients would leave there.
+func conflict(device string, own netip.Prefix) error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return fmt.Errorf("listing devices: %w", err)
+	}
+	for _, l := range links {
+		if l.Attrs().Name == device || l.Attrs().Flags&net.FlagUp == 0 {
+			continue
+		}
+		addresses, err := netlink.AddrList(l, unix.AF_INET)
+		if err != nil {
+			return fmt.Errorf("listing addresses of %s: %w", l.Attrs().Name, err)
+		}
+		for _, a := range addresses {
+			ip, _ := netip.AddrFromSlice(a.IP.To4())
+			bits, _ := a.Mask.Size()
+			if other := netip.PrefixFrom(ip, bits).Masked(); other.Bits() > 0 && other.Overlaps(own.Masked()) {
+				return fmt.Errorf("the pool %v overlaps %v on %s: choose another network.pool", own.Masked(), other, l.Attrs().Name)
+			}
+		}
+	}
+	return nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func hint(err error) error {
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("%w: adit needs the capability NET_ADMIN", err)
+	}
+	return err
+}

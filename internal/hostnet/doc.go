@@ -1,0 +1,11 @@
+// Package hostnet changes the host's network for the server and changes it
+// back: addresses of its device, IPv4 forwarding, and a masquerading nftables
+// table of its own.
+//
+// Every change is written to an undo record on disk before it is made. Close
+// undoes it; after a crash, Replay does at the next start.
+//
+// # Concurrency
+//
+// A Host belongs to one goroutine.
+package hostnet
