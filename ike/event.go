@@ -54,6 +54,8 @@ type ChildFailed struct {
 	Initiator bool
 	Why       Failure
 	Notify    uint16 // the notify type that was sent or received, 0 if none
+
+	Offered []ESPSuite // what the peer proposed, after FailureNoProposal; at most 32
 }
 
 // ChildDeleted says that the peer deleted its inbound SA of this SPI, which is

@@ -72,4 +72,13 @@ type Env struct {
 	// Addresses returns candidates for our own identity beside Policy.Public
 	// and the local address: those that authenticated clients dialled. May be nil.
 	Addresses func() []netip.Addr
+
+	// Cookie makes the responder cookie that answers a first message of this
+	// initiator cookie and path, so that a driver can find the Embryo again
+	// without a table. It must be unpredictable and never zero; nil: random.
+	Cookie func(Path, [8]byte) [8]byte
+
+	// NATTPorts returns the path on which an initiator goes on once it found
+	// or feigned a NAT (RFC 3947, section 4). nil: port 4500 at both ends.
+	NATTPorts func(Path) Path
 }

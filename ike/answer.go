@@ -1,0 +1,129 @@
+package ike
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// maxOfferBody bounds the SA body of a first message, in bytes: it has to be
+// kept until message 5, which hashes it.
+const maxOfferBody = 2048
+
+// Embryo is a phase 1 of which only the first message was answered. It is
+// plain data of bounded size, to be kept in a ring that floods may overwrite.
+type Embryo struct {
+	Cookies  Cookies
+	Path     Path // of message 1
+	Suite    Suite
+	Kind     ClientKind
+	NATT     NATTVersion
+	DPD      bool
+	Lifetime time.Duration
+	Offer    []byte // the SA body of message 1, at most 2048 bytes
+	Reply    []byte // message 2
+	In, Out  int    // bytes of this half-open exchange so far
+	Began    time.Time
+
+	first [sha256.Size]byte // of message 1
+}
+
+// Answer answers a first message. It keeps nothing: the caller keeps e and
+// sends reply back over path. With an error there is no Embryo, but there may
+// be a reply all the same: an error notify, not larger than msg, of which
+// every source should get few.
+//
+// The errors are ErrMalformed, ErrVersion, ErrUnexpected for a message that
+// begins no Main Mode, ErrNoProposal as a *NoProposal, and ErrBudget.
+func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []byte, err error) {
+	h, body, err := parseHeader(msg)
+	if err != nil {
+		return Embryo{}, nil, err
+	}
+	seen, err := Peek(msg)
+	switch {
+	case err != nil:
+		return Embryo{}, nil, err
+	case !seen.FirstMessage() || h.Exchange != ExchangeMain || h.Next != isakmp.PayloadSA:
+		return Embryo{}, nil, fmt.Errorf("%w: %v", ErrUnexpected, h.Exchange)
+	case !path.Local.Addr().IsValid() || path.Local.Addr().IsUnspecified():
+		return Embryo{}, nil, fmt.Errorf("%w: it arrived at no address", ErrUnexpected)
+	}
+	raws, _, err := isakmp.Chain(h.Next, body)
+	if err != nil {
+		return Embryo{}, nil, err
+	}
+	c, err := read(raws)
+	if err != nil {
+		return Embryo{}, nil, err
+	}
+	if len(c.sa) > maxOfferBody {
+		return Embryo{}, nil, fmt.Errorf("%w: SA of %d bytes", ErrMalformed, len(c.sa))
+	}
+	sa, err := isakmp.ParseSA(c.sa)
+	if err != nil {
+		return Embryo{}, nil, err
+	}
+	if h.ResponderCookie, err = newCookie(env, path, h.InitiatorCookie); err != nil {
+		return Embryo{}, nil, err
+	}
+	chosen, offer, err := choosePhase1(env.Policy.Suites, sa)
+	if err != nil {
+		return Embryo{}, refuse(h, isakmp.NotifyNoProposalChosen, len(msg)), err
+	}
+	natt, dpd, vendor := agree(env.Policy.VendorIDs, c.vendor)
+	reply = isakmp.AppendMessage(nil, isakmp.Header{
+		InitiatorCookie: h.InitiatorCookie, ResponderCookie: h.ResponderCookie,
+		Version: isakmp.Version1, Exchange: ExchangeMain,
+	}, append([]isakmp.Payload{chosen}, vendor...)...)
+	// The answer is made of what was received: it is larger only if the
+	// message names no transform by its full length, and then it is a trick.
+	if len(reply) > len(msg) {
+		return Embryo{}, nil, ErrBudget
+	}
+	return Embryo{
+		Cookies: Cookies{h.InitiatorCookie, h.ResponderCookie}, Path: path,
+		Suite: offer.suite, Kind: classify(c.vendor), NATT: natt, DPD: dpd, Lifetime: offer.lifetime,
+		Offer: append([]byte(nil), c.sa...), Reply: reply,
+		In: len(msg), Out: len(reply), Began: now, first: sha256.Sum256(msg),
+	}, reply, nil
+}
+
+// Again answers a first message that came once more: with message 2, or with
+// nil if msg is another one.
+func (e *Embryo) Again(msg []byte) []byte {
+	if len(e.Reply) == 0 || sha256.Sum256(msg) != e.first {
+		return nil
+	}
+	e.In += len(msg)
+	e.Out += len(e.Reply)
+	return e.Reply
+}
+
+// newCookie makes a responder cookie.
+func newCookie(env Env, path Path, initiator [8]byte) (cookie [8]byte, err error) {
+	if env.Cookie != nil {
+		return env.Cookie(path, initiator), nil
+	}
+	for cookie == [8]byte{} {
+		if _, err := io.ReadFull(env.Rand, cookie[:]); err != nil {
+			return cookie, err
+		}
+	}
+	return cookie, nil
+}
+
+// refuse writes an error notify in clear, nil if it is longer than limit.
+func refuse(h isakmp.Header, why isakmp.NotifyType, limit int) []byte {
+	b := isakmp.AppendMessage(nil, isakmp.Header{
+		InitiatorCookie: h.InitiatorCookie, ResponderCookie: h.ResponderCookie,
+		Version: isakmp.Version1, Exchange: ExchangeInformational,
+	}, isakmp.Notify{Protocol: isakmp.ProtocolISAKMP, Message: why})
+	if len(b) > limit {
+		return nil
+	}
+	return b
+}

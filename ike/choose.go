@@ -1,0 +1,145 @@
+package ike
+
+import (
+	"time"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// phase1Offer is what a transform of phase 1 says.
+type phase1Offer struct {
+	suite    Suite
+	lifetime time.Duration
+	psk      bool // authentication with a pre-shared key
+}
+
+// readPhase1 reads a transform of phase 1. ok is false if we have no name for
+// what it offers. Attributes that are not known change nothing, but a PRF and
+// the parameters of a group of the peer's own do.
+func readPhase1(t isakmp.Transform) (o phase1Offer, ok bool) {
+	if t.ID != isakmp.TransformKeyIKE {
+		return o, false
+	}
+	values := make(map[uint16]uint64, len(t.Attributes))
+	for _, a := range t.Attributes {
+		v, fits := a.Uint()
+		switch a.Type {
+		case attrCipher, attrHash, attrAuthMethod, attrGroup, attrKeyBits:
+			if _, twice := values[a.Type]; twice || !fits {
+				return o, false
+			}
+			values[a.Type] = v
+		case attrGroupPrime, attrPRF:
+			return o, false
+		}
+	}
+	o.lifetime, _ = lifetimes(t.Attributes, attrLifeType, attrLife)
+	o.psk = values[attrAuthMethod] == authPSK
+	o.suite.Group = Group(values[attrGroup])
+	if values[attrGroup] > 1<<16-1 || o.suite.Group.publicLen() == 0 {
+		return o, false
+	}
+	for h := HashMD5; h <= HashSHA512; h++ {
+		if values[attrHash] == uint64(hashNumber(h)) {
+			o.suite.Hash = h
+		}
+	}
+	switch values[attrCipher] {
+	case uint64(cipherNumber(CipherAES)):
+		o.suite.Cipher = CipherAES
+		bits, given := values[attrKeyBits]
+		if !given {
+			bits = 128 // what implementations take, though RFC 3602 wants it said
+		}
+		if bits != 128 && bits != 192 && bits != 256 {
+			return o, false
+		}
+		o.suite.KeyBits = int(bits)
+	case uint64(cipherNumber(Cipher3DES)):
+		o.suite.Cipher = Cipher3DES
+	default:
+		return o, false
+	}
+	return o, o.suite.Hash != 0
+}
+
+// choosePhase1 picks the transform of a first message that policy wants most.
+// The chosen SA echoes it byte for byte.
+func choosePhase1(policy []Suite, sa isakmp.SA) (chosen isakmp.SA, offer phase1Offer, err error) {
+	type candidate struct {
+		p isakmp.Proposal
+		t isakmp.Transform
+		o phase1Offer
+	}
+	var list []candidate
+	no := &NoProposal{}
+	for _, p := range sa.Proposals {
+		// RFC 2408, section 3.5: an ISAKMP proposal's SPI "MUST be ignored";
+		// its size "MAY be from zero (0) to sixteen (16)".
+		if p.Protocol != isakmp.ProtocolISAKMP || len(p.SPI) > 16 {
+			continue
+		}
+		for _, t := range p.Transforms {
+			o, ok := readPhase1(t)
+			switch {
+			case !ok:
+			case !o.psk:
+				no.OtherAuth = true
+			default:
+				list = append(list, candidate{p, t, o})
+				if len(no.Offered) < 32 {
+					no.Offered = append(no.Offered, o.suite)
+				}
+			}
+		}
+	}
+	for _, want := range policy {
+		for _, c := range list {
+			if c.o.suite == want {
+				c.p.Transforms = []isakmp.Transform{c.t}
+				return isakmp.SA{Proposals: []isakmp.Proposal{c.p}}, c.o, nil
+			}
+		}
+	}
+	return isakmp.SA{}, phase1Offer{}, no
+}
+
+// offerPhase1 writes our proposal as initiator: as many suites as fit.
+func offerPhase1(policy []Suite, lifetime time.Duration) isakmp.SA {
+	p := isakmp.Proposal{Number: 1, Protocol: isakmp.ProtocolISAKMP}
+	for _, s := range policy {
+		if len(p.Transforms) == maxOffer {
+			break
+		}
+		a := []isakmp.Attribute{isakmp.ShortAttribute(attrCipher, cipherNumber(s.Cipher))}
+		if s.KeyBits > 0 {
+			a = append(a, isakmp.ShortAttribute(attrKeyBits, uint16(s.KeyBits)))
+		}
+		a = append(a,
+			isakmp.ShortAttribute(attrHash, hashNumber(s.Hash)),
+			isakmp.ShortAttribute(attrGroup, uint16(s.Group)),
+			isakmp.ShortAttribute(attrAuthMethod, authPSK))
+		a = lifeAttributes(a, attrLifeType, attrLife, lifeSeconds, uint64(lifetime/time.Second))
+		p.Transforms = append(p.Transforms, isakmp.Transform{
+			Number: uint8(len(p.Transforms) + 1), ID: isakmp.TransformKeyIKE, Attributes: a,
+		})
+	}
+	return isakmp.SA{Proposals: []isakmp.Proposal{p}}
+}
+
+// maxOffer bounds the suites of a first message, so that it needs no
+// fragments on any path.
+const maxOffer = 28
+
+// accepted reads the one transform that a responder chose of our offer.
+func accepted(policy []Suite, body []byte) (phase1Offer, error) {
+	sa, err := isakmp.ParseSA(body)
+	if err != nil {
+		return phase1Offer{}, err
+	}
+	if len(sa.Proposals) != 1 || len(sa.Proposals[0].Transforms) != 1 {
+		return phase1Offer{}, ErrNoProposal
+	}
+	_, o, err := choosePhase1(policy[:min(len(policy), maxOffer)], sa)
+	return o, err
+}

@@ -1,0 +1,160 @@
+package ike
+
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// inform sends one Informational message (RFC 2409, section 5.7). It is not
+// answered and not sent again.
+func (s *SA) inform(payload isakmp.Payload) {
+	if s.st.Step != stepUp {
+		return
+	}
+	id, err := s.newMessageID()
+	if err != nil {
+		return
+	}
+	msg, _, err := s.sealHashed(s.st.Peer.Suite.iv2(s.st.IV, id), s.header(ExchangeInformational, id), nil, payload)
+	if err != nil {
+		return
+	}
+	s.send(s.st.Path, msg)
+}
+
+// handleInformational takes HDR*, HASH(1), N/D. Nothing is done that its hash
+// does not verify.
+func (s *SA) handleInformational(p packet) error {
+	st := &s.st
+	switch {
+	case st.Step != stepUp && st.Initiator && !p.encrypted():
+		return s.handleRefusal(p)
+	case st.Step != stepUp || !p.encrypted() || p.h.MessageID == 0:
+		return ErrUnexpected
+	case st.Used.has(p.h.MessageID):
+		return ErrReplay
+	}
+	c, _, err := s.open(p, st.Peer.Suite.iv2(st.IV, p.h.MessageID), nil)
+	if err != nil {
+		return err
+	}
+	st.Used.add(p.h.MessageID)
+	s.fresh(p.path)
+	for _, n := range c.notifies {
+		s.handleNotify(p, n)
+	}
+	for _, d := range c.deletes {
+		if st.Step == stepUp {
+			s.handleDelete(d)
+		}
+	}
+	for _, t := range c.ignored {
+		s.note(NotePayload, uint16(t))
+	}
+	return nil
+}
+
+// handleRefusal takes a notify in clear while we wait for an answer in phase
+// 1. Anybody may have sent it, so it only names the reason if no answer comes.
+func (s *SA) handleRefusal(p packet) error {
+	c, err := p.clear()
+	if err != nil {
+		return err
+	}
+	for _, n := range c.notifies {
+		if n.Message.IsError() {
+			s.st.Refused = uint16(n.Message)
+		}
+		s.note(NoteUnverified, uint16(n.Message))
+	}
+	return nil
+}
+
+func (s *SA) handleNotify(p packet, n isakmp.Notify) {
+	switch {
+	case n.Message == isakmp.NotifyInitialContact:
+		s.events.Push(InitialContact{})
+	case n.Message == isakmp.NotifyRUThere:
+		s.handleProbe(p, n)
+	case n.Message == isakmp.NotifyRUThereAck:
+		s.handleProbeAck(n)
+	case n.Message == isakmp.NotifyResponderLifetime:
+		s.shorten(p.now, n)
+	case n.Message.IsError():
+		s.handleError(n)
+	default:
+		s.note(NoteNotify, uint16(n.Message))
+	}
+}
+
+// handleError takes a verified error notify: it refuses the Quick Mode of ours
+// whose SPI it names, or else the oldest.
+func (s *SA) handleError(n isakmp.Notify) {
+	var refused *quick
+	for _, q := range s.st.Quick {
+		if q.Step != quickWait2 {
+			continue
+		}
+		if named := len(n.SPI) == 4 && binary.BigEndian.Uint32(n.SPI) == q.InSPI; named || refused == nil {
+			refused = q
+			if named {
+				break
+			}
+		}
+	}
+	if refused == nil || n.Protocol == isakmp.ProtocolISAKMP && len(n.SPI) == 4 {
+		s.note(NoteNotify, uint16(n.Message))
+		return
+	}
+	s.drop(refused)
+	s.events.Push(ChildFailed{InSPI: refused.InSPI, Initiator: true, Why: FailureRefused, Notify: uint16(n.Message)})
+}
+
+// handleDelete takes a verified Delete. The peer names SPIs of its own inbound
+// SAs, or this ISAKMP SA. Others are not ours to delete.
+func (s *SA) handleDelete(d isakmp.Delete) {
+	own := s.st.Peer.Cookies
+	cookies := append(append([]byte(nil), own.Initiator[:]...), own.Responder[:]...)
+	for _, spi := range d.SPIs {
+		switch {
+		case d.Protocol == isakmp.ProtocolESP && len(spi) == 4:
+			s.events.Push(ChildDeleted{binary.BigEndian.Uint32(spi)})
+		case d.Protocol == isakmp.ProtocolISAKMP && bytes.Equal(spi, cookies):
+			s.end(ReasonDeleted)
+			return
+		default:
+			s.note(NoteOtherDelete, uint16(d.Protocol))
+		}
+	}
+}
+
+// DeleteChildren tells the peer that these inbound SAs of ours are gone, and
+// abandons a Quick Mode that was to make one of them.
+func (s *SA) DeleteChildren(_ time.Time, inSPIs []uint32) {
+	const most = 64 // in one message
+	for len(inSPIs) > 0 {
+		n := min(len(inSPIs), most)
+		d := isakmp.Delete{Protocol: isakmp.ProtocolESP}
+		for _, spi := range inSPIs[:n] {
+			d.SPIs = append(d.SPIs, binary.BigEndian.AppendUint32(nil, spi))
+			s.abandon(spi)
+		}
+		s.inform(d)
+		inSPIs = inSPIs[n:]
+	}
+}
+
+func (s *SA) abandon(inSPI uint32) {
+	for _, q := range s.st.Quick {
+		if q.InSPI == inSPI {
+			s.drop(q)
+			if !q.complete() {
+				s.events.Push(ChildFailed{InSPI: inSPI, Initiator: q.Initiator, Why: FailureDeleted})
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package ike
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// Respond makes an SA of an Embryo. It waits for message 3, which the driver
+// passes to HandlePacket next, and gives up 30 seconds from now.
+func Respond(env Env, e Embryo, now time.Time) *SA {
+	return &SA{env: env, st: state{
+		Step: stepWait3,
+		Path: e.Path,
+		Ends: now.Add(halfOpenTime),
+		In:   e.In, Out: e.Out,
+		Offer: e.Offer,
+		Peer: Peer{
+			Cookies: e.Cookies, Suite: e.Suite, Kind: e.Kind, NATT: e.NATT, DPD: e.DPD, Lifetime: e.Lifetime,
+		},
+	}}
+}
+
+// handle3 answers HDR, KE, Ni, [NAT-D, NAT-D].
+func (s *SA) handle3(p packet) error {
+	st := &s.st
+	c, err := p.clear()
+	if err != nil {
+		return err
+	}
+	public, ni, err := s.keyExchange(c)
+	if err != nil {
+		return err
+	}
+	dh, err := newDHKey(s.env.Rand, st.Peer.Suite.Group)
+	if err != nil {
+		return err
+	}
+	// As long as the peer's, so that the answer is not larger than what was
+	// received.
+	nr, err := s.random(min(max(len(ni), 16), 32))
+	if err != nil {
+		return err
+	}
+	peer := st.Peer
+	s.judgeNAT(p.path, c.natd)
+	payloads := []isakmp.Payload{isakmp.KE(dh.Public), isakmp.Nonce(nr)}
+	natd, err := s.ownNATD(p.path, c.natd)
+	if err != nil {
+		st.Peer = peer
+		return err
+	}
+	msg := isakmp.AppendMessage(nil, s.header(ExchangeMain, 0), append(payloads, natd...)...)
+	if st.Out+len(msg) > st.In {
+		st.Peer = peer
+		return ErrBudget
+	}
+	st.PeerPublic, st.NonceI, st.NonceR, st.DH = public, ni, nr, dh
+	if st.Peer.NATT != NATTNone {
+		st.Dialled, st.DialledPort = bytes.Clone(c.natd[0]), p.path.Local.Port()
+	}
+	st.Step = stepWait5
+	st.Reply = newReply(p.raw, msg)
+	s.send(p.path, msg)
+	return nil
+}
+
+// handle5 finds out by trial which PSK made message 5: HDR*, IDii, HASH_I.
+//
+// The identification of a client is its private address, so it selects no
+// PSK. Only a hash that verifies does: any key may decrypt to something that
+// looks well-formed.
+func (s *SA) handle5(p packet) error {
+	st := &s.st
+	if len(p.body)%st.Peer.Suite.blockLen() != 0 {
+		return ErrMalformed
+	}
+	if st.Trials == maxTrials {
+		return ErrTrials
+	}
+	iv := st.Peer.Suite.iv1(st.publics())
+	psks := s.env.Policy.PSKs
+	for _, psk := range psks[:min(len(psks), MaxPSKs)] {
+		k, err := s.derive(psk)
+		if err != nil {
+			st.Trials++
+			return err
+		}
+		c, next, err := s.openMain(p, k, iv, st.hashI)
+		if err != nil {
+			k.zero()
+			continue
+		}
+		return s.answer5(p, k, psk, c, next)
+	}
+	st.Trials++
+	return ErrUndecryptable
+}
+
+// answer5 sends message 6: HDR*, IDir, HASH_R.
+func (s *SA) answer5(p packet, k keys, psk PSK, c contents, iv []byte) error {
+	st := &s.st
+	id := isakmp.AddrID(s.identity(p.path), 0, 0)
+	hash := st.hashR(k.SKEYID, id.AppendBody(nil))
+	msg, last, err := s.seal(k, iv, s.header(ExchangeMain, 0), id, isakmp.Hash(hash))
+	if err != nil {
+		return err
+	}
+	s.establish(p, k, psk, c, bytes.Clone(last))
+	st.forget()
+	st.Reply = newReply(p.raw, msg)
+	s.send(p.path, msg)
+	return nil
+}

@@ -1,0 +1,159 @@
+package ike
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// Errors say why a packet was dropped or an order refused. None of them ends
+// an SA.
+var (
+	ErrMalformed     = isakmp.ErrMalformed
+	ErrVersion       = errors.New("not IKE version 1")
+	ErrUnexpected    = errors.New("message has no place in this state")
+	ErrCookies       = errors.New("cookies of another SA")
+	ErrReplay        = errors.New("message id was used before")
+	ErrHash          = errors.New("message does not verify")
+	ErrUndecryptable = errors.New("no pre-shared key fits message 5")
+	ErrTrials        = errors.New("too many message 5s that no pre-shared key fits")
+	ErrKeyExchange   = errors.New("invalid public value")
+	ErrNoProposal    = errors.New("no acceptable proposal")
+	ErrBudget        = errors.New("answer would be larger than what was received")
+	ErrLimit         = errors.New("too many exchanges under way")
+	ErrNoSPI         = errors.New("no SPI left")
+	ErrClosed        = errors.New("SA is closed")
+)
+
+// NoProposal is the error of a first message without an acceptable transform;
+// it is ErrNoProposal to errors.Is.
+type NoProposal struct {
+	Offered   []Suite // those that have a name here, at most 32
+	OtherAuth bool    // something was offered without a pre-shared key
+}
+
+// Error implements error.
+func (e *NoProposal) Error() string {
+	return fmt.Sprintf("%v among %v", ErrNoProposal, e.Offered)
+}
+
+// Unwrap returns ErrNoProposal.
+func (e *NoProposal) Unwrap() error { return ErrNoProposal }
+
+// Failure is why a Quick Mode ended without a child.
+type Failure uint8
+
+// Failures.
+const (
+	FailureNoProposal  Failure = iota + 1 // nothing acceptable was proposed, or was chosen
+	FailureID                             // identities other than UDP and L2TP's port
+	FailureMalformed                      // a verified message made no sense
+	FailureKeyExchange                    // invalid public value for PFS
+	FailureNoSPI                          // no inbound SPI left
+	FailureRefused                        // the peer sent an error notify
+	FailureTimeout                        // the peer fell silent
+	FailureDeleted                        // one end deleted it before it was complete
+	FailureClosed                         // the ISAKMP SA ended
+)
+
+// String names the failure.
+func (f Failure) String() string {
+	switch f {
+	case FailureNoProposal:
+		return "no acceptable proposal"
+	case FailureID:
+		return "unacceptable identities"
+	case FailureMalformed:
+		return "malformed"
+	case FailureKeyExchange:
+		return "invalid key exchange"
+	case FailureNoSPI:
+		return "no SPI left"
+	case FailureRefused:
+		return "refused by peer"
+	case FailureTimeout:
+		return "timeout"
+	case FailureDeleted:
+		return "deleted"
+	case FailureClosed:
+		return "phase 1 closed"
+	default:
+		return fmt.Sprintf("Failure(%d)", uint8(f))
+	}
+}
+
+// Reason is why an SA closed. Drivers pass one to Close, too.
+type Reason uint8
+
+// Reasons.
+const (
+	ReasonExpired  Reason = iota + 1 // its lifetime is over
+	ReasonDeleted                    // the peer deleted it
+	ReasonTimeout                    // phase 1 did not complete in time
+	ReasonRefused                    // phase 1 did not complete, and the peer said why
+	ReasonDead                       // the peer does not answer probes
+	ReasonInternal                   // no randomness
+	ReasonLocal                      // the driver closed it
+	ReasonReplaced                   // the driver closed it for a newer one
+	ReasonShutdown                   // the driver closed it because the program ends
+)
+
+// String names the reason.
+func (r Reason) String() string {
+	switch r {
+	case ReasonExpired:
+		return "expired"
+	case ReasonDeleted:
+		return "deleted by peer"
+	case ReasonTimeout:
+		return "timeout"
+	case ReasonRefused:
+		return "refused by peer"
+	case ReasonDead:
+		return "peer is dead"
+	case ReasonInternal:
+		return "internal error"
+	case ReasonLocal:
+		return "closed"
+	case ReasonReplaced:
+		return "replaced"
+	case ReasonShutdown:
+		return "shutdown"
+	default:
+		return fmt.Sprintf("Reason(%d)", uint8(r))
+	}
+}
+
+// NoteKind is what a Note is about.
+type NoteKind uint8
+
+// Kinds of notes.
+const (
+	NoteNotify      NoteKind = iota + 1 // verified notify that changes nothing; Type is its type
+	NoteUnverified                      // notify in clear during phase 1; Type is its type
+	NotePayload                         // ignored payload; Type is its type
+	NoteRepeat                          // a repeated request was answered again; Type is the exchange
+	NoteOtherDelete                     // the peer deleted what is not ours; Type is the protocol
+	NoteProbe                           // a probe or its answer was out of sequence
+)
+
+// String names the kind.
+func (k NoteKind) String() string {
+	switch k {
+	case NoteNotify:
+		return "notify"
+	case NoteUnverified:
+		return "unverified notify"
+	case NotePayload:
+		return "ignored payload"
+	case NoteRepeat:
+		return "repeated request"
+	case NoteOtherDelete:
+		return "delete of something else"
+	case NoteProbe:
+		return "probe out of sequence"
+	default:
+		return fmt.Sprintf("NoteKind(%d)", uint8(k))
+	}
+}

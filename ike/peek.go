@@ -1,0 +1,62 @@
+package ike
+
+import (
+	"fmt"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// Exchange is an ISAKMP exchange type.
+type Exchange = isakmp.Exchange
+
+// The exchanges that a driver tells apart.
+const (
+	ExchangeMain          = isakmp.ExchangeMain
+	ExchangeAggressive    = isakmp.ExchangeAggressive
+	ExchangeInformational = isakmp.ExchangeInformational
+	ExchangeQuick         = isakmp.ExchangeQuick
+)
+
+// Header is what a message shows without any state: enough to find its SA.
+type Header struct {
+	Cookies   Cookies
+	Exchange  Exchange
+	MessageID uint32 // 0 in phase 1
+	Encrypted bool
+	Length    int // bytes
+}
+
+// FirstMessage reports whether the message begins a phase 1: it is for Answer.
+func (h Header) FirstMessage() bool {
+	return h.Cookies.Responder == [8]byte{} && h.Cookies.Initiator != [8]byte{} && h.MessageID == 0 && !h.Encrypted &&
+		(h.Exchange == ExchangeMain || h.Exchange == ExchangeAggressive)
+}
+
+// Peek reads a message's header. It fails with ErrMalformed, or with
+// ErrVersion for anything but IKE version 1.
+func Peek(msg []byte) (Header, error) {
+	h, _, err := parseHeader(msg)
+	if err != nil {
+		return Header{}, err
+	}
+	return Header{
+		Cookies:   Cookies{h.InitiatorCookie, h.ResponderCookie},
+		Exchange:  h.Exchange,
+		MessageID: h.MessageID,
+		Encrypted: h.Flags&isakmp.FlagEncryption != 0,
+		Length:    len(msg),
+	}, nil
+}
+
+func parseHeader(msg []byte) (isakmp.Header, []byte, error) {
+	h, body, err := isakmp.ParseHeader(msg)
+	if err != nil {
+		return h, nil, err
+	}
+	// RFC 2408, section 3.1: the minor version is not to be judged; a higher
+	// major version is.
+	if h.Version>>4 != isakmp.Version1>>4 {
+		return h, nil, fmt.Errorf("%w: %d.%d", ErrVersion, h.Version>>4, h.Version&15)
+	}
+	return h, body, nil
+}

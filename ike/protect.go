@@ -1,0 +1,68 @@
+package ike
+
+import (
+	"crypto/hmac"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// seal encrypts payloads under the keys of phase 1 and returns the message and
+// the chain's next IV.
+func (s *SA) seal(k keys, iv []byte, h isakmp.Header, payloads ...isakmp.Payload) (msg, next []byte, err error) {
+	text, next, err := s.st.Peer.Suite.encrypt(k.Cipher, iv, isakmp.Append(nil, payloads...))
+	if err != nil {
+		return nil, nil, err
+	}
+	h.Flags |= isakmp.FlagEncryption
+	h.Next = isakmp.First(payloads)
+	h.Length = uint32(isakmp.HeaderLen + len(text))
+	return append(h.Append(nil), text...), next, nil
+}
+
+// sealHashed is seal for what runs under phase 1: it puts a HASH payload
+// first, the PRF under SKEYID_a of the message id, of extra, and of all that
+// follows the HASH (RFC 2409, sections 5.5 and 5.7).
+func (s *SA) sealHashed(iv []byte, h isakmp.Header, extra []byte, payloads ...isakmp.Payload) (msg, next []byte, err error) {
+	hash := s.hash(h.MessageID, extra, isakmp.Append(nil, payloads...))
+	return s.seal(s.st.Keys, iv, h, append([]isakmp.Payload{isakmp.Hash(hash)}, payloads...)...)
+}
+
+func (s *SA) hash(id uint32, extra, rest []byte) []byte {
+	return s.st.Peer.Suite.Hash.prf(s.st.Keys.A.Reveal(), binary.BigEndian.AppendUint32(nil, id), extra, rest)
+}
+
+// open decrypts a message that runs under phase 1, verifies its HASH and sorts
+// its payloads. Nothing of the SA changes. extra is as in sealHashed.
+func (s *SA) open(p packet, iv, extra []byte) (c contents, next []byte, err error) {
+	plain, next, err := s.st.Peer.Suite.decrypt(s.st.Keys.Cipher, iv, p.body)
+	if err != nil {
+		return contents{}, nil, err
+	}
+	raws, rest, err := isakmp.Chain(p.h.Next, plain)
+	if err != nil || len(raws) == 0 || raws[0].Kind != isakmp.PayloadHash {
+		return contents{}, nil, fmt.Errorf("%w: it does not begin with a hash", ErrHash)
+	}
+	covered := plain[4+len(raws[0].Body) : len(plain)-len(rest)]
+	if !hmac.Equal(raws[0].Body, s.hash(p.h.MessageID, extra, covered)) {
+		return contents{}, nil, ErrHash
+	}
+	c, err = read(raws)
+	return c, next, err
+}
+
+// newMessageID returns a random message id that was not used.
+func (s *SA) newMessageID() (uint32, error) {
+	for range 64 {
+		b, err := s.random(4)
+		if err != nil {
+			return 0, err
+		}
+		if id := binary.BigEndian.Uint32(b); id != 0 && !s.st.Used.has(id) {
+			s.st.Used.add(id)
+			return id, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: randomness yields no message id", ErrLimit)
+}

@@ -1,0 +1,204 @@
+package ike
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// Message 2 is sent again after 2, 6 and 14 seconds, and given up after 30.
+const (
+	answerWait  = 2 * time.Second
+	answerTimes = 3
+)
+
+const (
+	protoUDP = 17
+	portL2TP = 1701
+)
+
+// handleQuick1 answers HDR*, HASH(1), SA, Ni [, KE] [, IDci, IDcr] [, NAT-OA,
+// NAT-OA]. What is verified but not acceptable is refused with a notify.
+func (s *SA) handleQuick1(p packet) error {
+	st := &s.st
+	if err := s.admitQuick(); err != nil {
+		return err
+	}
+	id := p.h.MessageID
+	c, iv, err := s.open(p, st.Peer.Suite.iv2(st.IV, id), nil)
+	if err != nil {
+		return err
+	}
+	st.Used.add(id)
+	s.fresh(p.path)
+	if c.sa == nil || c.nonce == nil || len(c.ids) == 1 || len(c.ids) > 2 {
+		s.failQuick(ChildFailed{Why: FailureMalformed}, isakmp.NotifyPayloadMalformed)
+		return nil
+	}
+	sa, err := isakmp.ParseSA(c.sa)
+	if err != nil {
+		s.failQuick(ChildFailed{Why: FailureMalformed}, isakmp.NotifyPayloadMalformed)
+		return nil
+	}
+	idi, idr, err := s.quickIDs(c.ids)
+	if err != nil {
+		s.failQuick(ChildFailed{Why: FailureID}, isakmp.NotifyInvalidIDInformation)
+		return nil
+	}
+	choice, offered, ok := chooseESP(espWish{
+		policy: s.env.Policy.ESP, public: len(c.ke), udp: st.Peer.Encap,
+		shunSHA256: s.looksLikeAndroid(idi, c),
+	}, sa)
+	if !ok {
+		s.failQuick(ChildFailed{Why: FailureNoProposal, Offered: offered}, isakmp.NotifyNoProposalChosen)
+		return nil
+	}
+	return s.answerQuick(p, c, iv, choice, idi, idr)
+}
+
+// quickIDs judges IDci and IDcr. Our address in the peer's view may be
+// anything: a NAT may be in between.
+//
+// RFC 3193, section 4: L2TP is UDP, the port of the end that was dialled is
+// 1701, and the other one's is any.
+func (s *SA) quickIDs(ids [][]byte) (idi, idr isakmp.ID, err error) {
+	if len(ids) == 0 {
+		idi = isakmp.ID{Protocol: protoUDP}
+		idr = isakmp.ID{Protocol: protoUDP, Port: portL2TP}
+		return idi, idr, nil
+	}
+	if idi, err = isakmp.ParseID(ids[0]); err != nil {
+		return idi, idr, err
+	}
+	if idr, err = isakmp.ParseID(ids[1]); err != nil {
+		return idi, idr, err
+	}
+	server := idr.Port
+	if s.st.Initiator {
+		server = idi.Port
+	}
+	if idi.Protocol != protoUDP || idr.Protocol != protoUDP || server != 0 && server != portL2TP {
+		return idi, idr, fmt.Errorf("%w: not L2TP", ErrUnexpected)
+	}
+	return idi, idr, nil
+}
+
+// looksLikeAndroid tells a client that cuts SHA2-256 to 96 bits from others.
+func (s *SA) looksLikeAndroid(idi isakmp.ID, c contents) bool {
+	k := s.st.Peer.Kind
+	return k == ClientAndroid || k == ClientUnknown && idi.Port == 0 && len(c.ids) > 0 && len(c.natoa) == 0
+}
+
+// answerQuick makes the child and sends message 2.
+func (s *SA) answerQuick(p packet, c contents, iv []byte, choice espChoice, idi, idr isakmp.ID) error {
+	st := &s.st
+	q := &quick{ID: p.h.MessageID, Step: quickWait3, NonceI: bytes.Clone(c.nonce)}
+	var err error
+	if q.NonceR, err = s.random(32); err != nil {
+		return err
+	}
+	group := choice.offer.suite.Group
+	var shared []byte
+	if group != 0 {
+		if err = checkPublic(group, c.ke); err == nil {
+			if q.DH, err = newDHKey(s.env.Rand, group); err == nil {
+				shared, err = q.DH.shared(c.ke)
+			}
+		}
+		q.DH.Private.Zero()
+		if err != nil {
+			s.failQuick(ChildFailed{Why: FailureKeyExchange}, isakmp.NotifyInvalidKeyInformation)
+			return nil
+		}
+	}
+	if q.InSPI = s.env.NewSPI(); q.InSPI == 0 {
+		s.failQuick(ChildFailed{Why: FailureNoSPI}, 0)
+		return ErrNoSPI
+	}
+	choice.proposal.SPI = binary.BigEndian.AppendUint32(nil, q.InSPI)
+	payloads := []isakmp.Payload{isakmp.SA{Proposals: []isakmp.Proposal{choice.proposal}}, isakmp.Nonce(q.NonceR)}
+	if group != 0 {
+		payloads = append(payloads, isakmp.KE(q.DH.Public))
+	}
+	for _, id := range c.ids { // echoed as they came
+		payloads = append(payloads, isakmp.Raw{Kind: isakmp.PayloadID, Body: id})
+	}
+	payloads = append(payloads, s.answerNATOA(p.path, c, idr)...)
+	msg, next, err := s.sealHashed(iv, s.header(ExchangeQuick, q.ID), q.NonceI, payloads...)
+	if err != nil {
+		return err
+	}
+	q.IV, q.Sent = bytes.Clone(next), msg
+	q.DH = dhKey{}
+	q.Retry = startRetry(p.now, answerWait, answerTimes)
+	q.Reply = newReply(p.raw, msg)
+	st.Quick = append(st.Quick, q)
+
+	child := s.child(q, choice, shared, idi, idr)
+	if len(c.ids) == 2 {
+		child.IDi, child.IDr = bytes.Clone(c.ids[0]), bytes.Clone(c.ids[1])
+	}
+	if len(c.natoa) > 0 {
+		child.PeerNATOA = bytes.Clone(c.natoa[0])
+	}
+	s.events.Push(ChildReceiving{child})
+	s.send(p.path, msg)
+	return nil
+}
+
+// child describes what was agreed.
+func (s *SA) child(q *quick, choice espChoice, shared []byte, idi, idr isakmp.ID) Child {
+	st := &s.st
+	o := choice.offer
+	c := Child{
+		InSPI: q.InSPI, OutSPI: choice.spi, Suite: o.suite,
+		In:    childKeys(st.Peer.Suite.Hash, st.Keys.D, o.suite, shared, q.InSPI, q.NonceI, q.NonceR),
+		Out:   childKeys(st.Peer.Suite.Hash, st.Keys.D, o.suite, shared, choice.spi, q.NonceI, q.NonceR),
+		Encap: st.Peer.Encap || o.udp, Lifetime: o.lifetime, Kilobytes: o.kilobytes,
+		Initiator: q.Initiator, MessageID: q.ID,
+	}
+	c.LocalPort, c.PeerPort = ports(idi, idr, q.Initiator)
+	if c.LocalPort == 0 && !st.Initiator {
+		c.LocalPort = portL2TP
+	}
+	c.LocalID = idr.Addr()
+	if q.Initiator {
+		c.LocalID = idi.Addr()
+	}
+	clear(shared)
+	return c
+}
+
+// answerNATOA writes as many NAT-OA payloads as came, two at most: the client
+// as we see it, and ourselves (RFC 3947, section 5.2). The drafts have only
+// one's own.
+//
+// Deviation: we call ourselves what the peer calls us where we did so in
+// NAT-D, too.
+func (s *SA) answerNATOA(path Path, c contents, idr isakmp.ID) []isakmp.Payload {
+	if len(c.natoa) == 0 {
+		return nil
+	}
+	own := s.identity(path)
+	if dialled := idr.Addr(); s.st.Peer.Kind == ClientWindows && dialled.IsValid() {
+		own = dialled
+	}
+	return natOA(s.st.Peer.NATT, len(c.natoa), path.Remote.Addr(), own)
+}
+
+// natOA writes the initiator's and the responder's address as the sender, who
+// is the responder if there is to be only one, sees them.
+func natOA(v NATTVersion, n int, initiator, responder netip.Addr) []isakmp.Payload {
+	list := []isakmp.Payload{
+		isakmp.NATOA{Addr: initiator.Unmap(), Draft: v.draft()},
+		isakmp.NATOA{Addr: responder.Unmap(), Draft: v.draft()},
+	}
+	if n == 1 {
+		return list[1:]
+	}
+	return list
+}

@@ -1,0 +1,69 @@
+package ike
+
+import "slices"
+
+// ranges is a set of message ids, kept as sorted ranges that do not touch.
+// Windows counts its ids 1, 2, 3 in every phase 1; others are random.
+type ranges []span
+
+type span struct{ First, Last uint32 }
+
+// maxSpans bounds the set. Beyond it the two nearest spans become one, so that
+// a replay is never taken for new, while an id between them, which is one in
+// many millions, is lost.
+const maxSpans = 512
+
+// has reports whether id is in the set.
+func (r ranges) has(id uint32) bool {
+	i := r.find(id)
+	return i < len(r) && r[i].First <= id
+}
+
+// find returns the first span that does not end before id.
+func (r ranges) find(id uint32) int {
+	i, _ := slices.BinarySearchFunc(r, id, func(s span, id uint32) int {
+		if s.Last < id {
+			return -1
+		}
+		return 1
+	})
+	return i
+}
+
+// add puts id into the set.
+func (r *ranges) add(id uint32) {
+	i := r.find(id)
+	list := *r
+	if i < len(list) && list[i].First <= id {
+		return
+	}
+	before := i > 0 && list[i-1].Last == id-1
+	after := i < len(list) && list[i].First == id+1
+	switch {
+	case before && after:
+		list[i-1].Last = list[i].Last
+		list = slices.Delete(list, i, i+1)
+	case before:
+		list[i-1].Last = id
+	case after:
+		list[i].First = id
+	default:
+		list = slices.Insert(list, i, span{id, id})
+	}
+	if len(list) > maxSpans {
+		list = list.merge()
+	}
+	*r = list
+}
+
+// merge joins the two spans with the smallest gap.
+func (r ranges) merge() ranges {
+	best := 1
+	for i := 2; i < len(r); i++ {
+		if r[i].First-r[i-1].Last < r[best].First-r[best-1].Last {
+			best = i
+		}
+	}
+	r[best-1].Last = r[best].Last
+	return slices.Delete(r, best, best+1)
+}

@@ -1,0 +1,270 @@
+package ike
+
+import (
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+	"github.com/adit-vpn/adit/internal/machine"
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// Times and bounds of an SA.
+const (
+	halfOpenTime  = 30 * time.Second // for phase 1 as responder
+	lifetimeGrace = 60 * time.Second // an SA is kept that much longer than agreed
+	maxTrials     = 4                // message 5s that no PSK fits
+	maxQuick      = 16               // Quick Modes under way at once
+	maxRepeats    = 8                // answers to duplicates of one request
+)
+
+// SA is one ISAKMP security association, from its third message on as
+// responder and from the first as initiator. It is not safe for concurrent
+// use. It is a machine.Machine of Event.
+type SA struct {
+	env    Env
+	st     state
+	events machine.Queue[Event]
+}
+
+var _ machine.Machine[Event] = (*SA)(nil)
+
+// step is where on the ladder of Main Mode an SA stands (RFC 2409, section 5.4):
+// which message it waits for.
+type step uint8
+
+const (
+	stepWait2 step = iota + 1 // initiator
+	stepWait3                 // responder
+	stepWait4                 // initiator
+	stepWait5                 // responder
+	stepWait6                 // initiator
+	stepUp
+	stepClosed
+)
+
+// state is all of an SA but its environment: plain data.
+type state struct {
+	Initiator bool
+	Step      step
+	Path      Path
+	Peer      Peer
+	Ends      time.Time // end of patience, then of the lifetime
+	In, Out   int       // bytes until the peer is authenticated
+
+	// Main Mode.
+	Offer       []byte // SAi_b: the body of the initiator's SA payload
+	DH          dhKey
+	PeerPublic  []byte
+	Shared      secret.Bytes // g^xy, once it was needed
+	NonceI      []byte
+	NonceR      []byte
+	Dialled     []byte // the client's first NAT-D
+	DialledPort uint16
+	Trials      int
+	Refused     uint16 // error notify in clear, as initiator
+	Sent        []byte // our last message, as initiator
+	Retry       retry
+	Reply       reply // to the last message, for duplicates
+
+	// Phase 2.
+	Keys  keys
+	IV    []byte // last block of phase 1
+	Used  ranges // message ids
+	Quick []*quick
+	Probe probe
+}
+
+// Cookies names the SA. The responder's is zero until message 2 came.
+func (s *SA) Cookies() Cookies { return s.st.Peer.Cookies }
+
+// Peer is what is known of the other end; all of it once Authenticated came.
+func (s *SA) Peer() Peer { return s.st.Peer }
+
+// Established reports whether phase 1 is complete and the SA is not closed.
+func (s *SA) Established() bool { return s.st.Step == stepUp }
+
+// PhaseKey returns what a network analyser needs to read phase 1 and what
+// runs under it: the initiator's cookie and the cipher key. The key is a copy,
+// empty before phase 1 is complete.
+func (s *SA) PhaseKey() (initiator [8]byte, key secret.Bytes) {
+	return s.st.Peer.Cookies.Initiator, secret.New(s.st.Keys.Cipher.Reveal())
+}
+
+// Move says where the peer is now. Retransmissions, probes and deletes go
+// there.
+func (s *SA) Move(path Path) { s.st.Path = path }
+
+// NextEvent implements machine.Machine.
+func (s *SA) NextEvent() (Event, bool) { return s.events.Pop() }
+
+// Deadline implements machine.Machine.
+func (s *SA) Deadline() time.Time {
+	st := &s.st
+	if st.Step == stepClosed {
+		return time.Time{}
+	}
+	first := machine.Earliest(st.Ends, st.Retry.At, st.Probe.next())
+	for _, q := range st.Quick {
+		first = machine.Earliest(first, q.deadline())
+	}
+	return first
+}
+
+// HandleTimer implements machine.Machine.
+func (s *SA) HandleTimer(now time.Time) {
+	st := &s.st
+	switch {
+	case st.Step == stepClosed:
+		return
+	case !now.Before(st.Ends):
+		s.end(s.timeoutReason())
+		return
+	case st.Retry.due(now):
+		if !st.Retry.again(now) {
+			s.end(s.timeoutReason())
+			return
+		}
+		s.send(st.Path, st.Sent)
+	}
+	s.expireQuick(now)
+	s.expireProbe(now)
+}
+
+func (s *SA) timeoutReason() Reason {
+	switch {
+	case s.st.Step == stepUp:
+		return ReasonExpired
+	case s.st.Refused != 0:
+		return ReasonRefused
+	default:
+		return ReasonTimeout
+	}
+}
+
+// HandlePacket takes one message that came over path, without non-ESP marker.
+// An error says why it was dropped; the SA lives on.
+func (s *SA) HandlePacket(now time.Time, path Path, msg []byte) error {
+	st := &s.st
+	if st.Step == stepClosed {
+		return ErrClosed
+	}
+	h, body, err := parseHeader(msg)
+	if err != nil {
+		return err
+	}
+	cookies := Cookies{h.InitiatorCookie, h.ResponderCookie}
+	if st.Step == stepWait2 {
+		cookies.Responder = st.Peer.Cookies.Responder // not known yet
+	}
+	if cookies != st.Peer.Cookies {
+		return ErrCookies
+	}
+	st.In += len(msg)
+	p := packet{now, path, h, body, msg}
+	switch h.Exchange {
+	case isakmp.ExchangeMain:
+		return s.handleMain(p)
+	case isakmp.ExchangeQuick:
+		return s.handleQuick(p)
+	case isakmp.ExchangeInformational:
+		return s.handleInformational(p)
+	default:
+		return ErrUnexpected
+	}
+}
+
+// packet is a message that is being handled.
+type packet struct {
+	now  time.Time
+	path Path
+	h    isakmp.Header
+	body []byte // what follows the header
+	raw  []byte // all of it
+}
+
+func (p packet) encrypted() bool { return p.h.Flags&isakmp.FlagEncryption != 0 }
+
+// Close ends the SA: with a Delete if the peer has it too, and with Closed.
+// Children live on.
+func (s *SA) Close(_ time.Time, why Reason) {
+	if s.st.Step == stepClosed {
+		return
+	}
+	if s.st.Step == stepUp {
+		c := s.st.Peer.Cookies
+		s.inform(isakmp.Delete{
+			Protocol: isakmp.ProtocolISAKMP, SPIs: [][]byte{append(c.Initiator[:], c.Responder[:]...)},
+		})
+	}
+	s.end(why)
+}
+
+// end makes the SA closed and forgets its secrets.
+func (s *SA) end(why Reason) {
+	st := &s.st
+	if st.Step == stepClosed {
+		return
+	}
+	st.Step = stepClosed
+	for _, q := range st.Quick {
+		q.DH.Private.Zero()
+		if !q.complete() {
+			s.events.Push(ChildFailed{InSPI: q.InSPI, Initiator: q.Initiator, Why: FailureClosed})
+		}
+	}
+	st.Quick = nil
+	st.forget()
+	st.Keys.zero()
+	s.events.Push(Closed{why})
+}
+
+// forget drops what only Main Mode needs.
+func (st *state) forget() {
+	st.DH.Private.Zero()
+	st.Shared.Zero()
+	st.DH, st.Shared, st.PeerPublic = dhKey{}, secret.Bytes{}, nil
+	st.Offer, st.NonceI, st.NonceR, st.Sent = nil, nil, nil, nil
+	st.Retry = retry{}
+}
+
+// send hands a message to the driver.
+func (s *SA) send(path Path, msg []byte) {
+	if len(msg) > 0 {
+		s.st.Out += len(msg)
+		s.events.Push(Send{path, msg})
+	}
+}
+
+func (s *SA) note(kind NoteKind, typ uint16) { s.events.Push(Note{Kind: kind, Type: typ}) }
+
+// fresh records a verified message that is no replay.
+func (s *SA) fresh(path Path) {
+	s.st.Path = path
+	s.events.Push(Fresh{path})
+}
+
+// random reads n bytes of randomness.
+func (s *SA) random(n int) ([]byte, error) {
+	b := make([]byte, n)
+	_, err := io.ReadFull(s.env.Rand, b)
+	return b, err
+}
+
+// header begins a message of ours.
+func (s *SA) header(e isakmp.Exchange, id uint32) isakmp.Header {
+	return isakmp.Header{
+		InitiatorCookie: s.st.Peer.Cookies.Initiator, ResponderCookie: s.st.Peer.Cookies.Responder,
+		Version: isakmp.Version1, Exchange: e, MessageID: id,
+	}
+}
+
+// addrOf returns the address in the body of an identification, if it is one.
+func addrOf(body []byte) netip.Addr {
+	id, err := isakmp.ParseID(body)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return id.Addr()
+}
