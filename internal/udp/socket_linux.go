@@ -1,0 +1,176 @@
+package udp
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// batchLen is how many messages go into one system call.
+const batchLen = 64
+
+// Socket is a Conn of the kernel.
+type Socket struct {
+	conn      *net.UDPConn
+	raw       syscall.RawConn
+	bound     netip.AddrPort
+	reader    reader
+	writers   sync.Pool   // of *writer
+	noSegment atomic.Bool // the way out has no checksum offload
+}
+
+var _ Conn = (*Socket)(nil)
+
+// messages are datagrams or trains as the kernel wants them described.
+type messages struct {
+	headers  [batchLen]unix.Mmsghdr
+	iovecs   [batchLen]unix.Iovec
+	names    [batchLen]unix.RawSockaddrInet6 // has room for IPv4's
+	controls [batchLen]control
+}
+
+func (m *messages) init() {
+	for i := range m.headers {
+		h := &m.headers[i].Hdr
+		h.Name = (*byte)(unsafe.Pointer(&m.names[i]))
+		h.Iov = &m.iovecs[i]
+		h.SetIovlen(1)
+	}
+}
+
+func (m *messages) setData(i int, b []byte) {
+	m.iovecs[i].Base = unsafe.SliceData(b)
+	m.iovecs[i].SetLen(len(b))
+}
+
+func (m *messages) data(i int) []byte {
+	return unsafe.Slice(m.iovecs[i].Base, int(m.iovecs[i].Len))
+}
+
+// call is recvmmsg or sendmmsg on messages i to n. It does not wait.
+func (m *messages) call(trap, fd uintptr, i, n int) (int, syscall.Errno) {
+	for {
+		done, _, errno := unix.Syscall6(trap, fd, uintptr(unsafe.Pointer(&m.headers[i])), uintptr(n-i), unix.MSG_DONTWAIT, 0, 0)
+		if errno != unix.EINTR {
+			return int(done), errno
+		}
+	}
+}
+
+func newSocket(conn *net.UDPConn, addr netip.AddrPort) (*Socket, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	s := &Socket{conn: conn, raw: raw, bound: addr}
+	s.reader.init()
+	s.writers.New = func() any { return newWriter(s) }
+	return s, nil
+}
+
+// Bound is the address that the socket is bound to.
+func (s *Socket) Bound() netip.AddrPort { return s.bound }
+
+// Close implements Conn.
+func (s *Socket) Close() error { return s.conn.Close() }
+
+// reader is what ReadBatch works with. The poller is given one function for
+// the life of the socket, which finds its arguments here.
+type reader struct {
+	messages
+	want, got int
+	errno     syscall.Errno
+	read      func(fd uintptr) bool
+}
+
+func (r *reader) init() {
+	r.messages.init()
+	r.read = func(fd uintptr) bool {
+		for {
+			r.got, r.errno = r.call(unix.SYS_RECVMMSG, fd, 0, r.want)
+			switch r.errno {
+			case unix.EAGAIN:
+				return false // wait for the poller
+			case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.EPROTO, unix.EMSGSIZE:
+				continue // an ICMP error for something sent: it is gone once read
+			}
+			return true
+		}
+	}
+}
+
+// ReadBatch implements Conn. A datagram that was longer than its buffer comes
+// empty.
+func (s *Socket) ReadBatch(packets []Packet) (int, error) {
+	r := &s.reader
+	r.want = min(len(packets), batchLen)
+	if r.want == 0 {
+		return 0, nil
+	}
+	for i := range r.want {
+		h := &r.headers[i].Hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.Control = &r.controls[i].b[0]
+		h.SetControllen(len(r.controls[i].b))
+		r.setData(i, packets[i].Data)
+	}
+	if err := s.raw.Read(r.read); err != nil {
+		return 0, err
+	}
+	if r.errno != 0 {
+		return 0, r.errno
+	}
+	for i := range r.got {
+		s.received(&packets[i], i)
+	}
+	return r.got, nil
+}
+
+func (s *Socket) received(p *Packet, i int) {
+	h := &s.reader.headers[i]
+	p.Data = p.Data[:h.Len]
+	if h.Hdr.Flags&unix.MSG_TRUNC != 0 {
+		p.Data = p.Data[:0]
+	}
+	p.Remote = getName(&s.reader.names[i])
+	local, segment := s.reader.controls[i].parse(int(h.Hdr.Controllen))
+	if !local.IsValid() {
+		local = s.bound.Addr()
+	}
+	p.Local = netip.AddrPortFrom(local, s.bound.Port())
+	p.Segment = 0
+	if segment > 0 && segment < len(p.Data) {
+		p.Segment = segment
+	}
+}
+
+func getName(n *unix.RawSockaddrInet6) netip.AddrPort {
+	if n.Family == unix.AF_INET {
+		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(n))
+		return netip.AddrPortFrom(netip.AddrFrom4(four.Addr), swap(four.Port))
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(n.Addr), swap(n.Port))
+}
+
+// putName writes an address and returns its length.
+func putName(n *unix.RawSockaddrInet6, to netip.AddrPort) uint32 {
+	if addr := to.Addr().Unmap(); addr.Is4() {
+		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(n))
+		*four = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: swap(to.Port()), Addr: addr.As4()}
+		return unix.SizeofSockaddrInet4
+	}
+	*n = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: swap(to.Port()), Addr: to.Addr().As16()}
+	return unix.SizeofSockaddrInet6
+}
+
+// swap converts between a number and its two bytes in network order.
+func swap(port uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return uint16(b[0])<<8 | uint16(b[1])
+}
