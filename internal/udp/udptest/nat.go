@@ -1,0 +1,118 @@
+package udptest
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// firstPort is the first port that a NAT maps to.
+const firstPort = 20000
+
+// NAT translates the addresses of the hosts behind it to its public one. A
+// mapping depends on the inside address and port alone, and lets only those in
+// that were sent to (RFC 4787: endpoint-independent mapping, address- and
+// port-dependent filtering).
+type NAT struct {
+	net      *Net
+	public   netip.Addr
+	hosts    map[netip.Addr]*Host
+	next     uint16
+	byInside map[netip.AddrPort]*mapping
+	byPort   map[uint16]*mapping
+	forwards map[uint16]netip.AddrPort
+}
+
+type mapping struct {
+	inside netip.AddrPort
+	port   uint16
+	sentTo map[netip.AddrPort]bool
+}
+
+// NAT adds a NAT with a public address.
+func (n *Net) NAT(public string) *NAT {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	nat := &NAT{net: n, public: netip.MustParseAddr(public), hosts: map[netip.Addr]*Host{}, next: firstPort, forwards: map[uint16]netip.AddrPort{}}
+	if n.hosts[nat.public] != nil || n.nats[nat.public] != nil {
+		panic(fmt.Sprintf("udptest: %v is taken", public))
+	}
+	nat.forget()
+	n.nats[nat.public] = nat
+	return nat
+}
+
+// Host adds a host behind the NAT. Hosts behind different NATs may have the
+// same address.
+func (t *NAT) Host(addr string) *Host {
+	t.net.mu.Lock()
+	defer t.net.mu.Unlock()
+	h := &Host{net: t.net, nat: t, addrs: []netip.Addr{netip.MustParseAddr(addr)}}
+	if t.hosts[h.addrs[0]] != nil {
+		panic(fmt.Sprintf("udptest: %v is taken", addr))
+	}
+	t.hosts[h.addrs[0]] = h
+	return h
+}
+
+// Forward lets anybody reach an inside address through a public port, which
+// is also the port that its datagrams leave from.
+func (t *NAT) Forward(port uint16, inside string) {
+	t.net.mu.Lock()
+	defer t.net.mu.Unlock()
+	t.forwards[port] = netip.MustParseAddrPort(inside)
+}
+
+// Rebind forgets every mapping: the next datagrams leave from other ports.
+func (t *NAT) Rebind() {
+	t.net.mu.Lock()
+	defer t.net.mu.Unlock()
+	t.forget()
+}
+
+// Move gives the NAT another public address and forgets every mapping.
+func (t *NAT) Move(public string) {
+	t.net.mu.Lock()
+	defer t.net.mu.Unlock()
+	delete(t.net.nats, t.public)
+	t.public = netip.MustParseAddr(public)
+	t.net.nats[t.public] = t
+	t.forget()
+}
+
+func (t *NAT) forget() {
+	t.byInside, t.byPort = map[netip.AddrPort]*mapping{}, map[uint16]*mapping{}
+}
+
+func (t *NAT) inside(a netip.Addr) bool { return t.hosts[a] != nil }
+
+// outbound returns what the source of a datagram is translated to.
+func (t *NAT) outbound(src, dst netip.AddrPort) netip.AddrPort {
+	for port, inside := range t.forwards {
+		if inside == src {
+			return netip.AddrPortFrom(t.public, port)
+		}
+	}
+	m := t.byInside[src]
+	if m == nil {
+		m = &mapping{src, t.next, map[netip.AddrPort]bool{}}
+		t.next++
+		t.byInside[src], t.byPort[m.port] = m, m
+	}
+	m.sentTo[dst] = true
+	return netip.AddrPortFrom(t.public, m.port)
+}
+
+func (t *NAT) arrive(d Datagram) {
+	inside, ok := t.forwards[d.Dst.Port()]
+	if !ok {
+		m := t.byPort[d.Dst.Port()]
+		if m == nil || !m.sentTo[d.Src] {
+			return
+		}
+		inside = m.inside
+	}
+	if h := t.hosts[inside.Addr()]; h != nil {
+		d.Dst = inside
+		h.deliver(d)
+	}
+}
