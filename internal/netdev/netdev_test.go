@@ -1,0 +1,234 @@
+package netdev
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/adit-vpn/adit/internal/packet"
+)
+
+// TestMain runs the tests in a network namespace of their own, where they may
+// make devices.
+func TestMain(m *testing.M) {
+	const inside = "NETDEV_TEST_INSIDE"
+	if os.Getenv(inside) != "" {
+		os.Exit(m.Run())
+	}
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if os.Getuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	if err := cmd.Run(); err != nil {
+		if code := cmd.ProcessState.ExitCode(); code > 0 {
+			os.Exit(code)
+		}
+		fmt.Fprintln(os.Stderr, "cannot enter a network namespace:", err)
+		os.Exit(1)
+	}
+}
+
+func openTest(t testing.TB, queues int, addr string) Device {
+	t.Helper()
+	d, err := Open("", 1400, queues)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	link, err := netlink.LinkByName(d.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := netlink.ParseAddr(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.AddrAdd(link, a); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func buffers(n int) []Packet {
+	p := make([]Packet, n)
+	for i := range p {
+		p[i] = Packet{Buf: make([]byte, 2048), Off: 64}
+	}
+	return p
+}
+
+// nextUDP reads from a queue until a UDP packet comes.
+func nextUDP(t *testing.T, q Queue) []byte {
+	t.Helper()
+	for {
+		packets := buffers(1)
+		if n, err := q.ReadBatch(packets); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		b := packets[0].Buf[packets[0].Off:packets[0].End]
+		if h, ok := packet.Parse(b); ok && h.Protocol == packet.UDP {
+			return b[:h.Len]
+		}
+	}
+}
+
+func TestPacketsBothWays(t *testing.T) {
+	d := openTest(t, 1, "10.99.0.1/24")
+	if link, err := netlink.LinkByName(d.Name()); err != nil || link.Attrs().MTU != 1400 || d.MTU() != 1400 {
+		t.Errorf("MTU %d, %v", link.Attrs().MTU, err)
+	}
+	local := netip.MustParseAddrPort("10.99.0.1:7000")
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(local))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.WriteToUDPAddrPort([]byte("to the client"), netip.MustParseAddrPort("10.99.0.2:7001")); err != nil {
+		t.Fatal(err)
+	}
+	b := nextUDP(t, d.Queues()[0])
+	h, _ := packet.Parse(b)
+	body := b[h.HeaderLen:]
+	if h.Src != local.Addr() || h.Dst.String() != "10.99.0.2" || string(body[8:]) != "to the client" {
+		t.Errorf("%+v, %q", h, body)
+	}
+	if packet.Fold(packet.Sum(packet.PseudoSum(h.Src, h.Dst, packet.UDP, len(body)), body)) != 0 {
+		t.Error("the checksum is incomplete")
+	}
+
+	// The same packet back, its addresses and ports swapped: the checksum stays.
+	for _, p := range [][2][]byte{{b[12:16], b[16:20]}, {body[0:2], body[2:4]}} {
+		for i := range p[0] {
+			p[0][i], p[1][i] = p[1][i], p[0][i]
+		}
+	}
+	out := buffers(1)
+	out[0].End = out[0].Off + copy(out[0].Buf[out[0].Off:], b)
+	if n, err := d.Queues()[0].WriteBatch(out); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	answer := make([]byte, 100)
+	n, from, err := conn.ReadFromUDPAddrPort(answer)
+	if err != nil || string(answer[:n]) != "to the client" || from.String() != "10.99.0.2:7001" {
+		t.Errorf("%q from %v, %v", answer[:n], from, err)
+	}
+}
+
+func TestEveryQueueCarries(t *testing.T) {
+	d := openTest(t, 2, "10.99.1.1/24")
+	if len(d.Queues()) != 2 {
+		t.Fatalf("%d queues", len(d.Queues()))
+	}
+	got := make(chan int, 1)
+	for i, q := range d.Queues() {
+		go func() {
+			for {
+				n, err := q.ReadBatch(buffers(8))
+				if err != nil {
+					return
+				}
+				if n > 0 {
+					select {
+					case got <- i:
+					default:
+					}
+				}
+			}
+		}()
+	}
+	used := map[int]bool{}
+	for port := uint16(10000); len(used) < 2 && port < 10200; port++ {
+		conn, err := net.Dial("udp4", netip.AddrPortFrom(netip.MustParseAddr("10.99.1.2"), port).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		used[<-got] = true
+	}
+	if len(used) < 2 {
+		t.Error("200 flows used one queue")
+	}
+}
+
+func TestCloseUnblocks(t *testing.T) {
+	d := openTest(t, 2, "10.99.2.1/24")
+	done := make(chan error)
+	for _, q := range d.Queues() {
+		go func() {
+			for {
+				if _, err := q.ReadBatch(buffers(1)); err != nil {
+					done <- err
+					return
+				}
+			}
+		}()
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range d.Queues() {
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("read: %v", err)
+		}
+	}
+	if _, err := d.Queues()[0].WriteBatch(buffers(1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("write: %v", err)
+	}
+	if _, err := netlink.LinkByName(d.Name()); err == nil {
+		t.Error("the device is still there")
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	d := openTest(t, 1, "10.99.3.1/24")
+	for _, v := range []struct{ name, want string }{
+		{d.Name(), "is in use by another program"},
+		{"a-name-of-17-bytes", "at most 15 bytes"},
+		{"lo", "lo"},
+	} {
+		if _, err := Open(v.name, 1400, 1); err == nil || !strings.Contains(err.Error(), v.want) {
+			t.Errorf("Open(%q): %v", v.name, err)
+		}
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	d := openTest(t, 1, "10.99.4.1/24")
+	q := d.Queues()[0]
+	conn, err := net.Dial("udp4", "10.99.4.2:7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	packets, payload := buffers(4), make([]byte, 100)
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := conn.Write(payload); err != nil {
+			t.Fatal(err)
+		}
+		n, err := q.ReadBatch(packets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := q.WriteBatch(packets[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
