@@ -105,7 +105,7 @@ func (s *SA) handleError(n isakmp.Notify) {
 			}
 		}
 	}
-	if refused == nil || n.Protocol == isakmp.ProtocolISAKMP && len(n.SPI) == 4 {
+	if refused == nil {
 		s.note(NoteNotify, uint16(n.Message))
 		return
 	}
@@ -121,12 +121,25 @@ func (s *SA) handleDelete(d isakmp.Delete) {
 	for _, spi := range d.SPIs {
 		switch {
 		case d.Protocol == isakmp.ProtocolESP && len(spi) == 4:
-			s.events.Push(ChildDeleted{binary.BigEndian.Uint32(spi)})
+			s.childDeleted(binary.BigEndian.Uint32(spi))
 		case d.Protocol == isakmp.ProtocolISAKMP && bytes.Equal(spi, cookies):
 			s.end(ReasonDeleted)
 			return
 		default:
 			s.note(NoteOtherDelete, uint16(d.Protocol))
+		}
+	}
+}
+
+// childDeleted reports that the peer deleted its inbound SA, and abandons the
+// Quick Mode that waits for message 3 of just that child.
+func (s *SA) childDeleted(outSPI uint32) {
+	s.events.Push(ChildDeleted{outSPI})
+	for _, q := range s.st.Quick {
+		if q.Step == quickWait3 && q.OutSPI == outSPI {
+			s.drop(q)
+			s.events.Push(ChildFailed{InSPI: q.InSPI, Why: FailureDeleted})
+			return
 		}
 	}
 }

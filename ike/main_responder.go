@@ -66,6 +66,9 @@ func (s *SA) handle3(p packet) error {
 	return nil
 }
 
+// maxMessage5 bounds what is decrypted under every PSK, in bytes.
+const maxMessage5 = 2048
+
 // handle5 finds out by trial which PSK made message 5: HDR*, IDii, HASH_I.
 //
 // The identification of a client is its private address, so it selects no
@@ -73,7 +76,7 @@ func (s *SA) handle3(p packet) error {
 // looks well-formed.
 func (s *SA) handle5(p packet) error {
 	st := &s.st
-	if len(p.body)%st.Peer.Suite.blockLen() != 0 {
+	if len(p.body) > maxMessage5 || len(p.body)%st.Peer.Suite.blockLen() != 0 {
 		return ErrMalformed
 	}
 	if st.Trials == maxTrials {

@@ -266,6 +266,13 @@ func (p *pair) quick(from *end, r ChildRequest) (client, server Child) {
 	return c, s
 }
 
+// works completes a Quick Mode and checks that both ends agree.
+func (p *pair) works() {
+	p.t.Helper()
+	c, s := p.quick(p.client, ChildRequest{})
+	sameChild(p.t, c, s)
+}
+
 // sameChild fails the test unless the two views fit together.
 func sameChild(t testing.TB, c, s Child) {
 	t.Helper()

@@ -37,7 +37,8 @@ type quick struct {
 	NonceR    []byte
 	DH        dhKey // PFS, as initiator
 	InSPI     uint32
-	Confirmed bool // the peer used it: as good as message 3
+	OutSPI    uint32 // once it is known
+	Confirmed bool   // the peer used it: as good as message 3
 	Offer     quickOffer
 	Sent      []byte // our last message
 	Retry     retry

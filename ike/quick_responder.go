@@ -119,6 +119,7 @@ func (s *SA) answerQuick(p packet, c contents, iv []byte, choice espChoice, idi,
 		s.failQuick(ChildFailed{Why: FailureNoSPI}, 0)
 		return ErrNoSPI
 	}
+	q.OutSPI = choice.spi
 	choice.proposal.SPI = binary.BigEndian.AppendUint32(nil, q.InSPI)
 	payloads := []isakmp.Payload{isakmp.SA{Proposals: []isakmp.Proposal{choice.proposal}}, isakmp.Nonce(q.NonceR)}
 	if group != 0 {
