@@ -1,0 +1,201 @@
+package radius
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"layeh.com/radius"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// Server is one RADIUS server.
+type Server struct {
+	Address    string // host:port for authentication
+	Accounting string // host:port for accounting, "" for none
+	Secret     secret.Bytes
+}
+
+// Config is what a Client works with.
+type Config struct {
+	Servers       []Server // asked in order
+	NASIdentifier string
+	Timeout       time.Duration // of one try
+	Tries         int           // a server
+	AllowUnsigned bool          // accept replies without Message-Authenticator
+
+	// Problem is told what an administrator should know of accounting: a
+	// server that is unreachable, a record that was given up. May be nil.
+	Problem func(text string)
+
+	// Dial opens a datagram connection; nil means net.Dialer's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Client is an auth.Backend and an auth.Accountant.
+type Client struct {
+	cfg    Config
+	queues []*queue
+	stop   func() // queues end when they are empty
+	cancel func() // queues end
+
+	mu   sync.Mutex
+	down map[string]time.Time // addresses that did not answer, and until when they come last
+}
+
+// Errors that callers tell apart.
+var (
+	// ErrNoAnswer means that no server answered in time.
+	ErrNoAnswer = errors.New("no RADIUS server answers")
+	// ErrUnsigned means that a reply had no Message-Authenticator.
+	ErrUnsigned = errors.New("the reply carries no Message-Authenticator: have the server add one" +
+		" (FreeRADIUS before 3.2.5: `update reply { &Message-Authenticator = 0x00 }` in post-auth and in Post-Auth-Type REJECT)," +
+		" or set radius.allow_unsigned_replies = true, which lets replies be forged (CVE-2024-3596)")
+	// ErrForged means that a reply does not verify.
+	ErrForged = errors.New("the reply does not verify: the shared secrets differ, or it is forged")
+)
+
+// downTime is how long a server that did not answer is asked last.
+const downTime = 30 * time.Second
+
+// New returns a client; Close ends it.
+func New(cfg Config) (*Client, error) {
+	if len(cfg.Servers) == 0 {
+		return nil, errors.New("radius: no server")
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
+	if cfg.Problem == nil {
+		cfg.Problem = func(string) {}
+	}
+	c := &Client{cfg: cfg, down: map[string]time.Time{}}
+	c.startQueues()
+	return c, nil
+}
+
+// kind tells the two services of a server apart.
+type kind uint8
+
+const (
+	authentication kind = iota + 1
+	accounting
+)
+
+func (s Server) address(k kind) string {
+	if k == accounting {
+		return s.Accounting
+	}
+	return s.Address
+}
+
+// exchange asks the servers in order until one answers. build makes the
+// request for a server: it depends on the secret.
+func (c *Client) exchange(ctx context.Context, k kind, build func(secret []byte) (*radius.Packet, error)) (*radius.Packet, error) {
+	var errs []error
+	for _, s := range c.order(k) {
+		p, err := build(s.Secret.Reveal())
+		if err != nil {
+			return nil, err
+		}
+		reply, err := c.ask(ctx, s.address(k), k, p)
+		if err == nil {
+			c.mark(s.address(k), time.Time{})
+			return reply, nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", s.address(k), err))
+		if ctx.Err() != nil {
+			break
+		}
+		c.mark(s.address(k), time.Now().Add(downTime))
+	}
+	return nil, errors.Join(errs...)
+}
+
+// order is the servers as configured, those that did not answer lately last.
+func (c *Client) order(k kind) []Server {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	var up, down []Server
+	for _, s := range c.cfg.Servers {
+		switch {
+		case s.address(k) == "":
+		case now.Before(c.down[s.address(k)]):
+			down = append(down, s)
+		default:
+			up = append(up, s)
+		}
+	}
+	return append(up, down...)
+}
+
+func (c *Client) mark(address string, until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until.IsZero() {
+		delete(c.down, address)
+	} else {
+		c.down[address] = until
+	}
+}
+
+// ask sends one request to one server, with retries, and returns the reply
+// that verifies. Others are passed over: anybody can send one.
+func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Packet) (*radius.Packet, error) {
+	request, err := encode(p)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.cfg.Dial(ctx, "udp", address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	var last error = ErrNoAnswer
+	buf := make([]byte, radius.MaxPacketLength)
+	for range max(1, c.cfg.Tries) {
+		if ctx.Err() != nil {
+			break
+		}
+		if _, err := conn.Write(request); err != nil {
+			last = err
+			continue // refused by an ICMP of an earlier try: try again
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
+			return nil, err
+		}
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				if !isTimeout(err) {
+					last = err
+				}
+				break
+			}
+			reply, err := c.verify(buf[:n], request, p, k)
+			if err == nil {
+				return reply, nil
+			}
+			if !errors.Is(err, errNotOurs) {
+				last = err
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil && errors.Is(last, ErrNoAnswer) {
+		return nil, fmt.Errorf("%w in time", ErrNoAnswer)
+	}
+	return nil, last
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}

@@ -1,0 +1,311 @@
+package radius
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/md5"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"layeh.com/radius"
+	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc2866"
+	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/vendors/microsoft"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+const shared = "shared secret"
+
+// fakeServer answers every request with what answer returns for it; nil is
+// silence.
+type fakeServer struct {
+	conn     *net.UDPConn
+	mu       sync.Mutex
+	requests []*radius.Packet
+}
+
+func serve(t *testing.T, answer func(p *radius.Packet, raw []byte) []byte) *fakeServer {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &fakeServer{conn: conn}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 4096)
+		for {
+			n, from, err := conn.ReadFromUDP(buf)
+			if err != nil {
+				return
+			}
+			p, err := radius.Parse(buf[:n], []byte(shared))
+			if err != nil {
+				continue
+			}
+			s.mu.Lock()
+			s.requests = append(s.requests, p)
+			s.mu.Unlock()
+			if reply := answer(p, append([]byte(nil), buf[:n]...)); reply != nil {
+				_, _ = conn.WriteToUDP(reply, from)
+			}
+		}
+	}()
+	t.Cleanup(func() { conn.Close(); <-done })
+	return s
+}
+
+func (s *fakeServer) address() string { return s.conn.LocalAddr().String() }
+
+func (s *fakeServer) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.requests)
+}
+
+func (s *fakeServer) last() *radius.Packet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests[len(s.requests)-1]
+}
+
+// signed encodes a reply with its Message-Authenticator, by the text of RFC
+// 2869, section 5.14, and not by the code under test.
+func signed(p *radius.Packet, code radius.Code, add func(*radius.Packet)) []byte {
+	r := p.Response(code)
+	_ = rfc2869.MessageAuthenticator_Add(r, make([]byte, 16))
+	if add != nil {
+		add(r)
+	}
+	plain, _ := r.MarshalBinary() // the request's authenticator in place
+	h := hmac.New(md5.New, []byte(shared))
+	h.Write(plain)
+	_ = rfc2869.MessageAuthenticator_Set(r, h.Sum(nil))
+	b, _ := r.Encode()
+	return b
+}
+
+func unsigned(p *radius.Packet, code radius.Code) []byte {
+	b, _ := p.Response(code).Encode()
+	return b
+}
+
+func client(t *testing.T, cfg Config, servers ...*fakeServer) *Client {
+	t.Helper()
+	for _, s := range servers {
+		cfg.Servers = append(cfg.Servers, Server{Address: s.address(), Accounting: s.address(), Secret: secret.String(shared)})
+	}
+	cfg.NASIdentifier = "adit"
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 50 * time.Millisecond
+	}
+	cfg.Tries = 2
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func papRequest() *auth.Request {
+	return &auth.Request{Method: auth.PAP, User: "alice", Password: secret.String("wonderland"), Call: auth.Call{
+		SessionID: "0123", Port: 7,
+		Remote: netip.MustParseAddrPort("198.51.100.7:4500"), Local: netip.MustParseAddrPort("192.0.2.1:4500"),
+	}}
+}
+
+func TestAccessRequestIsSignedFirstAndCarriesTheCall(t *testing.T) {
+	seen := make(chan []byte, 2)
+	s := serve(t, func(p *radius.Packet, b []byte) []byte {
+		seen <- b
+		return signed(p, radius.CodeAccessAccept, nil)
+	})
+	r, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest())
+	if err != nil || r.Verdict != auth.Accepted {
+		t.Fatal(r, err)
+	}
+	raw := <-seen
+	if raw[20] != 80 || raw[21] != 18 {
+		t.Errorf("the first attribute is %d, want Message-Authenticator", raw[20])
+	}
+	mac := append([]byte(nil), raw[22:38]...)
+	clear(raw[22:38])
+	h := hmac.New(md5.New, []byte(shared))
+	h.Write(raw)
+	if !hmac.Equal(mac, h.Sum(nil)) {
+		t.Error("the request's Message-Authenticator is wrong")
+	}
+	p := s.last()
+	if rfc2865.UserName_GetString(p) != "alice" || rfc2865.UserPassword_GetString(p) != "wonderland" ||
+		rfc2865.CallingStationID_GetString(p) != "198.51.100.7" || rfc2865.CalledStationID_GetString(p) != "192.0.2.1" ||
+		rfc2865.NASPort_Get(p) != 7 || rfc2866.AcctSessionID_GetString(p) != "0123" || rfc2865.NASIdentifier_GetString(p) != "adit" {
+		t.Errorf("attributes are wrong: %v", p.Attributes)
+	}
+}
+
+// CVE-2024-3596: whoever sits between can turn a reject into an accept unless
+// the reply is signed.
+func TestUnsignedRepliesAreRefusedUnlessAllowed_CVE_2024_3596(t *testing.T) {
+	s := serve(t, func(p *radius.Packet, _ []byte) []byte { return unsigned(p, radius.CodeAccessAccept) })
+	_, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest())
+	if !errors.Is(err, ErrUnsigned) || !strings.Contains(err.Error(), "post-auth") || !strings.Contains(err.Error(), "allow_unsigned_replies") {
+		t.Errorf("got %v; want an error that names the line and the opt-out", err)
+	}
+	r, err := client(t, Config{AllowUnsigned: true}, s).Authenticate(context.Background(), papRequest())
+	if err != nil || r.Verdict != auth.Accepted {
+		t.Errorf("with the opt-out: %v %v", r.Verdict, err)
+	}
+}
+
+func TestForgedRepliesArePassedOver(t *testing.T) {
+	for name, forge := range map[string]func([]byte){
+		"response authenticator": func(b []byte) { b[4] ^= 1 },
+		"code":                   func(b []byte) { b[0] = byte(radius.CodeAccessAccept) },
+		"message authenticator":  func(b []byte) { b[22] ^= 1 },
+	} {
+		s := serve(t, func(p *radius.Packet, _ []byte) []byte {
+			b := signed(p, radius.CodeAccessReject, nil)
+			forge(b)
+			return b
+		})
+		if r, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest()); err == nil {
+			t.Errorf("forged %s was believed: %v", name, r.Verdict)
+		}
+	}
+}
+
+func TestMSCHAPv2AttributesAndProof(t *testing.T) {
+	response := make([]byte, 49)
+	for i := range response {
+		response[i] = byte(i)
+	}
+	req := papRequest()
+	req.Method, req.ID, req.Response, req.Challenge = auth.MSCHAPv2, 9, response, []byte("0123456789abcdef")
+	proof := "S=" + strings.Repeat("A", 40)
+	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
+		return signed(p, radius.CodeAccessAccept, func(r *radius.Packet) {
+			_ = microsoft.MSCHAP2Success_Add(r, append([]byte{9}, proof+" M=hello"...))
+		})
+	})
+	r, err := client(t, Config{}, s).Authenticate(context.Background(), req)
+	if err != nil || r.Success != proof {
+		t.Fatalf("Success = %q, %v", r.Success, err)
+	}
+	v := microsoft.MSCHAP2Response_Get(s.last())
+	if len(v) != 50 || v[0] != 9 || v[1] != 0 || v[2] != 0 || v[49] != 47 {
+		t.Errorf("MS-CHAP2-Response = %x", v)
+	}
+	bare := serve(t, func(p *radius.Packet, _ []byte) []byte { return signed(p, radius.CodeAccessAccept, nil) })
+	if _, err := client(t, Config{}, bare).Authenticate(context.Background(), req); err == nil || !strings.Contains(err.Error(), "MS-CHAP2-Success") {
+		t.Errorf("an accept without proof: %v", err)
+	}
+}
+
+func TestRejectSaysWhy(t *testing.T) {
+	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
+		return signed(p, radius.CodeAccessReject, func(r *radius.Packet) {
+			_ = rfc2865.ReplyMessage_AddString(r, "Account locked")
+			_ = microsoft.MSCHAPError_Add(r, append([]byte{9}, "E=647 R=0 C=00 V=3"...))
+		})
+	})
+	r, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest())
+	if err != nil || r.Verdict != auth.NotAllowed || r.Code != 647 || r.Message != "Account locked" {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+func TestGrant(t *testing.T) {
+	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
+		return signed(p, radius.CodeAccessAccept, func(r *radius.Packet) {
+			_ = rfc2865.FramedIPAddress_Add(r, net.IPv4(10, 83, 0, 9))
+			_ = rfc2865.SessionTimeout_Add(r, 3600)
+			_ = rfc2865.IdleTimeout_Add(r, 600)
+			_ = rfc2865.Class_Add(r, []byte("c1"))
+			_ = rfc2865.FramedRoute_AddString(r, "192.168.7.0/24 0.0.0.0 1")
+			_ = microsoft.MSPrimaryDNSServer_Add(r, net.IPv4(1, 1, 1, 1))
+			_ = rfc2869.AcctInterimInterval_Add(r, 5)
+		})
+	})
+	r, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest())
+	g := r.Grant
+	if err != nil || g.Address.String() != "10.83.0.9" || g.SessionTimeout != time.Hour || g.IdleTimeout != 10*time.Minute ||
+		string(g.Class[0]) != "c1" || g.Routes[0].String() != "192.168.7.0/24" || g.DNS[0].String() != "1.1.1.1" || g.InterimInterval != time.Minute {
+		t.Errorf("grant = %+v, %v", g, err)
+	}
+}
+
+func TestTheNextServerIsAskedWhenOneIsSilent(t *testing.T) {
+	silent := serve(t, func(*radius.Packet, []byte) []byte { return nil })
+	alive := serve(t, func(p *radius.Packet, _ []byte) []byte { return signed(p, radius.CodeAccessAccept, nil) })
+	c := client(t, Config{}, silent, alive)
+	if r, err := c.Authenticate(context.Background(), papRequest()); err != nil || r.Verdict != auth.Accepted {
+		t.Fatal(r, err)
+	}
+	if silent.count() != 2 {
+		t.Errorf("the silent server was asked %d times, want as often as Tries", silent.count())
+	}
+	if _, err := c.Authenticate(context.Background(), papRequest()); err != nil {
+		t.Fatal(err)
+	}
+	if silent.count() != 2 {
+		t.Error("a server that is down was asked first again")
+	}
+	_, err := client(t, Config{}, silent).Authenticate(context.Background(), papRequest())
+	if !errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), silent.address()) {
+		t.Errorf("got %v; want the server's address in it", err)
+	}
+}
+
+func TestAccountingKeepsOrderOverALossyServerAndCountsGigawords(t *testing.T) {
+	var mu sync.Mutex
+	var got []rfc2866.AcctStatusType
+	lose := true
+	done := make(chan struct{})
+	s := serve(t, func(p *radius.Packet, raw []byte) []byte {
+		mu.Lock()
+		defer mu.Unlock()
+		if lose = !lose; !lose { // every other packet is lost
+			return nil
+		}
+		if !radius.IsAuthenticRequest(raw, []byte(shared)) {
+			t.Error("an accounting request does not verify")
+		}
+		got = append(got, rfc2866.AcctStatusType_Get(p))
+		if rfc2866.AcctStatusType_Get(p) == rfc2866.AcctStatusType_Value_Stop {
+			if rfc2866.AcctInputOctets_Get(p) != 5 || rfc2869.AcctInputGigawords_Get(p) != 3 ||
+				rfc2866.AcctTerminateCause_Get(p) != rfc2866.AcctTerminateCause_Value_IdleTimeout ||
+				rfc2866.AcctSessionTime_Get(p) != 90 || string(rfc2865.Class_Get(p)) != "c" {
+				t.Errorf("Stop record is wrong: %v", p.Attributes)
+			}
+			close(done)
+		}
+		r := p.Response(radius.CodeAccountingResponse)
+		b, _ := r.Encode()
+		return b
+	})
+	c := client(t, Config{}, s)
+	rec := auth.Record{User: "alice", Call: papRequest().Call, Address: netip.MustParseAddr("10.83.0.2"), Class: [][]byte{[]byte("c")}, Time: time.Now()}
+	for _, status := range []auth.Status{auth.Start, auth.Interim, auth.Stop} {
+		rec.Status = status
+		if status == auth.Stop {
+			rec.InputOctets, rec.Duration, rec.Cause = 3<<32+5, 90*time.Second, auth.IdleTimeout
+		}
+		c.Account(rec)
+	}
+	<-done
+	mu.Lock()
+	defer mu.Unlock()
+	if len(got) != 3 || got[0] != rfc2866.AcctStatusType_Value_Start || got[1] != rfc2866.AcctStatusType_Value_InterimUpdate {
+		t.Errorf("records came as %v", got)
+	}
+}

@@ -1,0 +1,139 @@
+package radius
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+
+	"layeh.com/radius"
+	"layeh.com/radius/rfc2865"
+	"layeh.com/radius/rfc2866"
+	"layeh.com/radius/rfc2868"
+	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/vendors/microsoft"
+
+	"github.com/adit-vpn/adit/auth"
+)
+
+// Authenticate implements auth.Backend.
+func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (auth.Response, error) {
+	reply, err := c.exchange(ctx, authentication, func(secret []byte) (*radius.Packet, error) {
+		return c.accessRequest(secret, r)
+	})
+	if err != nil {
+		return auth.Response{}, err
+	}
+	switch reply.Code {
+	case radius.CodeAccessAccept:
+		return accepted(r, reply)
+	case radius.CodeAccessReject:
+		return rejected(reply), nil
+	}
+	return auth.Response{
+		Verdict: auth.NotAllowed,
+		Detail:  "the RADIUS server asks a further question (Access-Challenge), which " + r.Method.String() + " cannot carry",
+	}, nil
+}
+
+func (c *Client) accessRequest(secret []byte, r *auth.Request) (*radius.Packet, error) {
+	p := radius.New(radius.CodeAccessRequest, secret)
+	var zero [16]byte
+	errs := []error{
+		// First of all: what follows cannot be chosen to collide with it.
+		rfc2869.MessageAuthenticator_Add(p, zero[:]),
+		rfc2865.UserName_AddString(p, r.User),
+		c.addCall(p, &r.Call),
+		addCredentials(p, r),
+	}
+	return p, errors.Join(errs...)
+}
+
+// addCredentials adds what proves who the user is.
+func addCredentials(p *radius.Packet, r *auth.Request) error {
+	switch r.Method {
+	case auth.PAP:
+		return rfc2865.UserPassword_Add(p, r.Password.Reveal())
+	case auth.CHAP:
+		if len(r.Response) != 16 {
+			return errors.New("radius: a CHAP response is 16 bytes")
+		}
+		return errors.Join(
+			rfc2865.CHAPPassword_Add(p, append([]byte{r.ID}, r.Response...)),
+			rfc2865.CHAPChallenge_Add(p, r.Challenge))
+	case auth.MSCHAPv2:
+		if len(r.Response) != 49 || len(r.Challenge) != 16 {
+			return errors.New("radius: an MS-CHAPv2 response is 49 bytes")
+		}
+		// RFC 2548, section 2.3.2: Ident, Flags, Peer-Challenge, Reserved,
+		// Response. CHAP carries the flags last.
+		v := append([]byte{r.ID, 0}, r.Response[:48]...)
+		return errors.Join(
+			microsoft.MSCHAPChallenge_Add(p, r.Challenge),
+			microsoft.MSCHAP2Response_Add(p, v))
+	}
+	return errors.New("radius: unknown method " + r.Method.String())
+}
+
+// addCall adds where the attempt comes from, the same in accounting.
+func (c *Client) addCall(p *radius.Packet, call *auth.Call) error {
+	local, remote := call.Local.Addr().Unmap(), call.Remote.Addr().Unmap()
+	errs := []error{
+		rfc2865.NASIdentifier_AddString(p, c.cfg.NASIdentifier),
+		rfc2865.NASPort_Add(p, rfc2865.NASPort(call.Port)),
+		rfc2865.NASPortType_Add(p, rfc2865.NASPortType_Value_Virtual),
+		rfc2865.ServiceType_Add(p, rfc2865.ServiceType_Value_FramedUser),
+		rfc2865.FramedProtocol_Add(p, rfc2865.FramedProtocol_Value_PPP),
+		rfc2866.AcctSessionID_AddString(p, call.SessionID),
+		rfc2865.CallingStationID_AddString(p, remote.String()),
+		rfc2865.CalledStationID_AddString(p, local.String()),
+		rfc2868.TunnelType_Add(p, 0, rfc2868.TunnelType_Value_L2TP),
+		rfc2868.TunnelMediumType_Add(p, 0, medium(local)),
+		rfc2868.TunnelClientEndpoint_AddString(p, 0, remote.String()),
+		rfc2868.TunnelServerEndpoint_AddString(p, 0, local.String()),
+	}
+	if local.Is4() {
+		errs = append(errs, rfc2865.NASIPAddress_Add(p, net.IP(local.AsSlice())))
+	}
+	return errors.Join(errs...)
+}
+
+func medium(a netip.Addr) rfc2868.TunnelMediumType {
+	if a.Is4() {
+		return rfc2868.TunnelMediumType_Value_IPv4
+	}
+	return rfc2868.TunnelMediumType_Value_IPv6
+}
+
+// rejected reads why, as far as a server says.
+func rejected(reply *radius.Packet) auth.Response {
+	r := auth.Response{Verdict: auth.BadCredentials, Detail: "Access-Reject", Message: message(reply)}
+	text := string(microsoft.MSCHAPError_Get(reply))
+	// RFC 2548, section 2.1.5: Ident, then "E=691 R=0 C=…".
+	if i := strings.Index(text, "E="); i >= 0 {
+		n := 0
+		for _, d := range text[i+2:] {
+			if d < '0' || d > '9' || n > 9999 {
+				break
+			}
+			n = n*10 + int(d-'0')
+		}
+		r.Code = n
+		switch n {
+		case 646, 647, 649: // restricted hours, disabled, no dial-in permission
+			r.Verdict = auth.NotAllowed
+		case 648:
+			r.Verdict = auth.PasswordExpired
+		}
+	}
+	return r
+}
+
+func message(reply *radius.Packet) string {
+	texts, err := rfc2865.ReplyMessage_GetStrings(reply)
+	if err != nil {
+		return ""
+	}
+	return strings.Join(texts, " ")
+}
