@@ -1,0 +1,277 @@
+package l2tp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+)
+
+// session is one call's state.
+type session struct {
+	Session
+	state    sessionState
+	deadline time.Time // by when it must be established
+}
+
+// Call places a call, as LAC: an ICRQ as soon as the tunnel stands. It returns
+// the session's id.
+func (t *Tunnel) Call(now time.Time, c Call) (local uint16, err error) {
+	switch {
+	case t.s.ending != live:
+		return 0, fmt.Errorf("l2tp: %w", ErrClosed)
+	case !t.s.lac:
+		return 0, fmt.Errorf("l2tp: only a LAC calls: %w", ErrUnexpected)
+	case len(t.s.sessions) >= t.limit():
+		return 0, fmt.Errorf("l2tp: %w", ErrLimit)
+	}
+	s := t.addSession(now, Session{
+		Serial: c.Serial, TxSpeed: c.TxSpeed, Sequencing: t.env.Config.Sequencing,
+		CallingNumber: c.CallingNumber, CalledNumber: c.CalledNumber,
+	})
+	local = s.Local
+	t.fireSession(now, s, callIncoming, end{})
+	t.flush(now)
+	return local, nil
+}
+
+// Hangup ends a session with a CDN. An unknown id does nothing: the session
+// may have ended meanwhile.
+func (t *Tunnel) Hangup(now time.Time, local uint16, why Result) {
+	if s := t.find(local); s != nil {
+		t.fireSession(now, s, callClose, end{Result: why})
+		t.flush(now)
+	}
+}
+
+func (t *Tunnel) limit() int { return max(t.env.Config.Sessions, 1) }
+
+// addSession gives a session an id of its own: random, not zero.
+func (t *Tunnel) addSession(now time.Time, info Session) *session {
+	s := session{Session: info}
+	for s.Local = t.randomID(); s.Local == 0 || t.find(s.Local) != nil; {
+		s.Local++
+	}
+	if d := t.env.Config.CallTimeout; d > 0 {
+		s.deadline = now.Add(d)
+	}
+	t.s.sessions = append(t.s.sessions, s)
+	return &t.s.sessions[len(t.s.sessions)-1]
+}
+
+// find returns the session with our id.
+func (t *Tunnel) find(local uint16) *session {
+	for i := range t.s.sessions {
+		if t.s.sessions[i].Local == local {
+			return &t.s.sessions[i]
+		}
+	}
+	return nil
+}
+
+// sessionOf returns the session that a message means: by our id in its header
+// or, where the peer may not know that, by its own id.
+func (t *Tunnel) sessionOf(m *message) *session {
+	if m.session != 0 {
+		return t.find(m.session)
+	}
+	remote := m.uint16(avpAssignedSession)
+	if remote == 0 {
+		return nil
+	}
+	for i := range t.s.sessions {
+		if t.s.sessions[i].Remote == remote {
+			return &t.s.sessions[i]
+		}
+	}
+	return nil
+}
+
+// takeCall works on a message that concerns a session.
+func (t *Tunnel) takeCall(now time.Time, m *message) error {
+	if t.s.state != tunnelEstablished {
+		return fmt.Errorf("%v in state %v: %w", m.kind, t.s.state, ErrUnexpected)
+	}
+	s := t.sessionOf(m)
+	if m.unknown && m.kind != cdn && m.kind != icrq && m.kind != ocrq {
+		// Section 4.1: within a message that is associated with a session,
+		// "the session ... MUST be terminated".
+		if s != nil {
+			t.fireSession(now, s, callClose, end{Result: unknownAVP(CallError, m)})
+		}
+		return fmt.Errorf("%v has unknown AVP %d of vendor %d: %w", m.kind, m.unknownType, m.unknownVendor, ErrUnexpected)
+	}
+	switch m.kind {
+	case icrq:
+		return t.takeICRQ(now, m, s)
+	case icrp:
+		t.takeReply(now, m, s, icrpGood)
+	case iccn:
+		t.takeReply(now, m, s, iccnGood)
+	case cdn:
+		if s != nil {
+			t.fireSession(now, s, cdnReceived, end{Result: m.result(), remote: true})
+		}
+	case sli:
+		t.takeSLI(m, s)
+	case wen: // error counters of a line that we do not have
+	case ocrq, ocrp, occn:
+		t.refuseOutgoing(m)
+	default:
+		return fmt.Errorf("%v: %w", m.kind, ErrUnexpected)
+	}
+	return nil
+}
+
+// takeICRQ begins a session, as LNS.
+func (t *Tunnel) takeICRQ(now time.Time, m *message, s *session) error {
+	if s != nil { // a second ICRQ for a session that stands
+		t.fireSession(now, s, icrqGood, end{Result: fsmError(m, s.state)})
+		return nil
+	}
+	why, ev := Result{}, icrqGood
+	switch {
+	case m.unknown:
+		why, ev = unknownAVP(CallError, m), icrqBad
+	case !m.complete():
+		why, ev = Result{Code: CallError, Error: ErrorSession, Message: "no usable Assigned Session ID"}, icrqBad
+	case t.s.lac:
+		why, ev = Result{Code: CallNoFacilities, Message: "no incoming calls here"}, icrqBad
+	case len(t.s.sessions) >= t.limit():
+		why, ev = Result{Code: CallNoResources, Error: ErrorResources, Message: "no more sessions"}, icrqBad
+	}
+	info := Session{
+		Remote: m.uint16(avpAssignedSession), Serial: m.uint32(avpCallSerial),
+		CallingNumber: m.text(avpCallingNumber), CalledNumber: m.text(avpCalledNumber),
+	}
+	if ev == icrqBad {
+		t.fireSession(now, &session{Session: info}, ev, end{Result: why})
+		return fmt.Errorf("%v: %s: %w", m.kind, why.Message, ErrUnexpected)
+	}
+	t.fireSession(now, t.addSession(now, info), ev, end{})
+	return nil
+}
+
+func fsmError(m *message, s sessionState) Result {
+	return Result{Code: CallError, Error: ErrorValue, Message: fmt.Sprintf("%v in state %v", m.kind, s)}
+}
+
+// takeReply works on ICRP or ICCN; good is the event of an acceptable one, and
+// the next that of another.
+func (t *Tunnel) takeReply(now time.Time, m *message, s *session, good sessionEvent) {
+	if s == nil {
+		s = &session{Session: Session{Remote: m.uint16(avpAssignedSession)}}
+	}
+	why := end{Result: fsmError(m, s.state)}
+	switch {
+	case !m.complete():
+		why.Result = Result{Code: CallError, Error: ErrorSession, Message: "no usable Assigned Session ID"}
+		good++
+	case m.kind == icrp && s.state == waitReply:
+		s.Remote = m.uint16(avpAssignedSession)
+	case m.kind == iccn && s.state == waitConnect:
+		s.TxSpeed = m.uint32(avpTxSpeed)
+		s.Sequencing = m.has(avpSequencing)
+	}
+	t.fireSession(now, s, good, why)
+}
+
+// takeSLI passes on a Set-Link-Info: 2 reserved bytes, send and receive ACCM.
+func (t *Tunnel) takeSLI(m *message, s *session) {
+	v := m.values[avpACCM]
+	if s == nil || len(v) != 10 {
+		return
+	}
+	t.out.Push(LinkInfo{
+		Local: s.Local, SendACCM: binary.BigEndian.Uint32(v[2:]), ReceiveACCM: binary.BigEndian.Uint32(v[6:]),
+	})
+}
+
+// refuseOutgoing answers the messages of outgoing calls, which we do not place:
+// an OCRQ gets its CDN, the others mean nothing.
+func (t *Tunnel) refuseOutgoing(m *message) {
+	if remote := m.uint16(avpAssignedSession); m.kind == ocrq && remote != 0 {
+		t.sendCDN(Session{Remote: remote}, Result{Code: CallNoFacilities, Message: "no outgoing calls here"})
+	}
+}
+
+// fireSession runs one event through the table of the session's side. The
+// session may be gone afterwards.
+func (t *Tunnel) fireSession(now time.Time, s *session, ev sessionEvent, why end) {
+	table := &lnsTable
+	if t.s.lac {
+		table = &lacTable
+	}
+	tr := table[s.state][ev]
+	if !tr.possible {
+		return
+	}
+	was := *s
+	s.state = tr.next
+	for _, act := range tr.actions {
+		switch act {
+		case sessionNothing:
+		case openTunnel:
+			// The tunnel is opened with the LAC; if it stands, it says so again.
+			if t.s.state == tunnelEstablished {
+				t.fireSession(now, s, callTunnelUp, end{})
+			}
+		case sendICRQ:
+			t.sendICRQ(s.Session)
+		case sendICRP:
+			t.queue(s.Remote, compose(icrp).uint16(avpAssignedSession, s.Local))
+		case sendICCN:
+			t.sendICCN(s.Session)
+		case sendCDN:
+			t.sendCDN(s.Session, why.Result)
+		case sessionClean:
+			t.remove(was.Local)
+			if was.Local != 0 || ev == icrqBad { // not for what never was a call
+				t.report(was, why)
+			}
+		case sessionIsUp:
+			s.deadline = time.Time{}
+			t.out.Push(SessionUp{Session: s.Session})
+		}
+	}
+}
+
+func (t *Tunnel) sendICRQ(s Session) {
+	o := compose(icrq).uint16(avpAssignedSession, s.Local).uint32(avpCallSerial, s.Serial)
+	if s.CalledNumber != "" {
+		o.add(avpCalledNumber, []byte(s.CalledNumber)...)
+	}
+	if s.CallingNumber != "" {
+		o.add(avpCallingNumber, []byte(s.CallingNumber)...)
+	}
+	t.queue(0, o)
+}
+
+func (t *Tunnel) sendICCN(s Session) {
+	o := compose(iccn).uint32(avpTxSpeed, s.TxSpeed).uint32(avpFramingType, 1)
+	if s.Sequencing {
+		o.add(avpSequencing)
+	}
+	t.queue(s.Remote, o)
+}
+
+func (t *Tunnel) sendCDN(s Session, why Result) {
+	t.queue(s.Remote, compose(cdn).result(why).uint16(avpAssignedSession, s.Local))
+}
+
+func (t *Tunnel) remove(local uint16) {
+	for i := range t.s.sessions {
+		if t.s.sessions[i].Local == local {
+			t.s.sessions = append(t.s.sessions[:i], t.s.sessions[i+1:]...)
+			return
+		}
+	}
+}
+
+// report tells the driver how a session ended.
+func (t *Tunnel) report(s session, why end) {
+	if s.state == sessionEstablished {
+		t.out.Push(SessionDown{Local: s.Local, Result: why.Result, Remote: why.remote})
+	} else {
+		t.out.Push(CallFailed{Local: s.Local, Result: why.Result, Remote: why.remote})
+	}
+}
