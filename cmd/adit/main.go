@@ -1,0 +1,97 @@
+// Command adit is an L2TP-over-IPsec remote-access VPN server.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/adit-vpn/adit/conf"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitRuntime = 1
+	exitUsage   = 2
+)
+
+// command is one subcommand. run returns the error that the user sees.
+type command struct {
+	name, args, short string
+	run               func(ctx context.Context, io streams, args []string) error
+}
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func commands() []command {
+	return []command{
+		{"up", "[flags]", "write a configuration if there is none, say what to type into clients, and serve", runUp},
+		{"serve", "-c FILE", "serve until SIGTERM; SIGHUP reloads", runServe},
+		{"check", "-c FILE", "check configuration and host, and change nothing", runCheck},
+		{"status", "[--json] [--watch]", "show the live sessions", runStatus},
+		{"disconnect", "USER|ADDRESS|--all", "end sessions", runDisconnect},
+		{"reload", "", "have the server read its configuration again", runReload},
+		{"user", "add|del|passwd|list", "maintain local users", runUser},
+		{"version", "", "print the version", runVersion},
+	}
+}
+
+// errUsage marks errors of the command line and the configuration.
+type errUsage struct{ error }
+
+func usagef(format string, args ...any) error { return errUsage{fmt.Errorf(format, args...)} }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, streams{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, s streams, args []string) int {
+	if len(args) == 0 {
+		usage(s.err)
+		return exitUsage
+	}
+	switch args[0] {
+	case "help", "-h", "--help":
+		usage(s.out)
+		return exitOK
+	}
+	for _, c := range commands() {
+		if c.name != args[0] {
+			continue
+		}
+		err := c.run(ctx, s, args[1:])
+		if err == nil {
+			return exitOK
+		}
+		fmt.Fprintf(s.err, "adit: %v\n", err)
+		var usage errUsage
+		var wrong conf.Errors
+		if errors.As(err, &usage) || errors.As(err, &wrong) {
+			return exitUsage
+		}
+		return exitRuntime
+	}
+	fmt.Fprintf(s.err, "adit: unknown command %q\n\n", args[0])
+	usage(s.err)
+	return exitUsage
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "adit is an L2TP/IPsec VPN server for the clients that operating systems have built in.\n\nUsage: adit COMMAND\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-32s %s\n", c.name+" "+c.args, c.short)
+	}
+	fmt.Fprint(w, "\nadit COMMAND -h shows a command's flags. Exit codes: 0 fine, 1 failure, 2 usage or configuration.\n")
+}

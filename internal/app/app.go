@@ -1,0 +1,211 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/admin"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/hostnet"
+	"github.com/adit-vpn/adit/internal/pool"
+	"github.com/adit-vpn/adit/internal/vpn"
+)
+
+// Options are what Run needs beside the host.
+type Options struct {
+	Config  *conf.Config
+	Load    func() (*conf.Config, error) // reads the configuration again
+	Log     io.Writer
+	Version string
+}
+
+// instance is one running server.
+type instance struct {
+	opts   Options
+	log    *logrus.Logger
+	since  time.Time
+	config atomic.Pointer[conf.Config]
+	keys   vpn.KeyLog // nil: none
+
+	server *vpn.Server
+	plane  *dataplane.Plane
+	pool   *pool.Pool
+	local  *auth.Local // nil: another backend
+	meter  *meter
+	reload sync.Mutex
+}
+
+// undoRecord is the file in the state directory that says what to undo.
+const undoRecord = "network-undo.json"
+
+// Run serves until ctx ends. Its error says what is wrong and what to do.
+func Run(ctx context.Context, o Options) (err error) {
+	a := &instance{opts: o, log: newLogger(o.Log, o.Config.Log), since: time.Now(), meter: newMeter()}
+	a.config.Store(o.Config)
+	c := o.Config
+	var cleanup closers
+	defer func() { err = errors.Join(err, cleanup.close()) }()
+
+	undo := filepath.Join(c.Server.StateDir, undoRecord)
+	if err := hostnet.Replay(undo); err != nil {
+		return err
+	}
+	if a.keys, err = openKeyLog(c.IPsec.KeyLog, &cleanup); err != nil {
+		return err
+	}
+	sockets, err := listen(c, a.log)
+	if err != nil {
+		return err
+	}
+	cleanup.add(sockets.close)
+	device, err := openDevice(c, len(sockets.workers))
+	if err != nil {
+		return err
+	}
+	cleanup.add(device.Close)
+	host, err := hostnet.Apply(undo, plan(c, device.Name()))
+	if err != nil {
+		return err
+	}
+	cleanup.add(host.Close)
+	if err := a.build(ctx, c, sockets, device, &cleanup); err != nil {
+		return err
+	}
+	if err := a.openAdmin(c, &cleanup); err != nil {
+		return err
+	}
+	if err := confine(); errors.Is(err, errCgo) {
+		a.log.Warn(err)
+	} else if err != nil {
+		return fmt.Errorf("giving up privileges: %w", err)
+	}
+	defer a.watchSignals(ctx)()
+	defer a.refreshPublic(ctx)()
+	a.announce(c)
+	err = a.server.Serve(ctx, a.plane)
+	a.log.Info("stopped")
+	return err
+}
+
+// closers close in the reverse order.
+type closers []func() error
+
+func (c *closers) add(f func() error) { *c = append(*c, f) }
+
+func (c *closers) close() error {
+	var errs []error
+	for i := len(*c) - 1; i >= 0; i-- {
+		errs = append(errs, (*c)[i]())
+	}
+	return errors.Join(errs...)
+}
+
+func (a *instance) openAdmin(c *conf.Config, cleanup *closers) error {
+	control, err := admin.Listen(c.Admin.Socket, a)
+	if err != nil {
+		return err
+	}
+	cleanup.add(control.Close)
+	if c.Admin.Metrics == "" {
+		return nil
+	}
+	metrics, err := admin.ListenMetrics(c.Admin.Metrics, a.meter.registry(a), func() error { return nil })
+	if err != nil {
+		return err
+	}
+	cleanup.add(metrics.Close)
+	return nil
+}
+
+// announce logs what serves, and what an administrator should know.
+func (a *instance) announce(c *conf.Config) {
+	a.log.WithFields(logrus.Fields{
+		"version": a.opts.Version, "listen": c.Server.Listen, "device": c.Network.Device,
+		"pool": c.Network.Pool, "backend": c.Auth.Backend, "methods": c.Auth.Methods,
+	}).Info("serving")
+	for _, w := range warnings(c) {
+		a.log.Warn(w)
+	}
+}
+
+// warnings are what is worth a thought as long as it is so.
+func warnings(c *conf.Config) []string {
+	var list []string
+	if c.WeakPSK() {
+		list = append(list, "the pre-shared key is weak (ipsec.allow_weak_psk): whoever records one connection can find it")
+	}
+	if c.IPsec.KeyLog != "" {
+		list = append(list, "session keys are written to "+c.IPsec.KeyLog+" (ipsec.key_log): unset it when the capture is done")
+	}
+	if c.Radius.AllowUnsigned {
+		list = append(list, "RADIUS replies without Message-Authenticator are accepted (radius.allow_unsigned_replies): they can be forged (CVE-2024-3596)")
+	}
+	return list
+}
+
+// Status implements admin.Controlled.
+func (a *instance) Status() admin.Status {
+	n := a.server.Counts()
+	st := admin.Status{
+		Version: a.opts.Version, Since: a.since,
+		Connections: n.Connections - n.Strangers, Strangers: n.Strangers, HalfOpen: n.HalfOpen,
+		Leases: a.pool.InUse(), Drops: a.drops(), Warnings: warnings(a.config.Load()),
+		Sessions: []admin.Session{},
+	}
+	for _, c := range a.server.List() {
+		for _, s := range c.Sessions {
+			st.Sessions = append(st.Sessions, admin.Session{
+				Connection: c.Conn, ID: s.ID, User: s.User, Address: s.Address.String(), Remote: c.Remote.String(),
+				Client: c.Client.String(), HostName: c.HostName, IKE: c.IKE.String(), ESP: c.ESP.String(),
+				Method: s.Method.String(), Since: s.Since,
+				InOctets: s.InOctets, OutOctets: s.OutOctets, InPackets: s.InPackets, OutPackets: s.OutPackets,
+			})
+		}
+	}
+	return st
+}
+
+// Disconnect implements admin.Controlled.
+func (a *instance) Disconnect(sel admin.Selector) int {
+	n := a.server.Disconnect(func(c vpn.Status) bool {
+		if sel.All {
+			return true
+		}
+		if sel.Connection != 0 && sel.Connection != c.Conn {
+			return false
+		}
+		if sel.User == "" && sel.Address == "" {
+			return sel.Connection != 0
+		}
+		for _, s := range c.Sessions {
+			if (sel.User == "" || sel.User == s.User) && (sel.Address == "" || sel.Address == s.Address.String()) {
+				return true
+			}
+		}
+		return false
+	})
+	a.log.WithFields(logrus.Fields{"user": sel.User, "address": sel.Address, "connection": sel.Connection, "all": sel.All, "connections": n}).
+		Info("disconnected by the administrator")
+	return n
+}
+
+// drops names the data path's drops.
+func (a *instance) drops() map[string]uint64 {
+	named := map[string]uint64{}
+	for i, n := range a.plane.Drops() {
+		if n > 0 {
+			named[dataplane.Drop(i).String()] = n
+		}
+	}
+	return named
+}

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/hostnet"
+)
+
+// Finding is one result of Check.
+type Finding struct {
+	What    string
+	Err     error // nil: fine
+	Warning bool  // fine, but worth a thought
+}
+
+// Check looks whether this host can run the configuration. It changes nothing.
+func Check(c *conf.Config) []Finding {
+	list := []Finding{
+		{What: "configuration is valid"},
+		{What: "capability NET_ADMIN", Err: checkNetAdmin()},
+		{What: "device /dev/net/tun", Err: checkTUN()},
+		{What: "state directory " + c.Server.StateDir, Err: checkStateDir(c.Server.StateDir)},
+		{What: "UDP ports 500 and 4500", Err: checkPorts(c)},
+	}
+	if c.Network.Masquerade {
+		list = append(list, checkForwarding())
+	}
+	for _, w := range warnings(c) {
+		list = append(list, Finding{What: w, Warning: true})
+	}
+	if c.Server.Public == "" && onlyPrivate() {
+		list = append(list, Finding{What: "this host has private addresses only: if clients reach it through NAT, set server.public to what they dial", Warning: true})
+	}
+	return list
+}
+
+func checkNetAdmin() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return err
+	}
+	if data[0].Effective&(1<<unix.CAP_NET_ADMIN) == 0 {
+		return errors.New("missing: run as root, or give the container cap_add: NET_ADMIN")
+	}
+	return nil
+}
+
+func checkTUN() error {
+	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("%w: load the module tun, or give the container devices: /dev/net/tun", err)
+	}
+	return f.Close()
+}
+
+func checkStateDir(dir string) error {
+	for ; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it will be made below the first that exists
+		}
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return fmt.Errorf("%s is no directory", dir)
+		}
+		return unix.Access(dir, unix.W_OK)
+	}
+}
+
+func checkPorts(c *conf.Config) error {
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
+	s, err := listen(c, quiet)
+	if err != nil {
+		return fmt.Errorf("%w (a server that runs here has them open)", err)
+	}
+	return s.close()
+}
+
+func checkForwarding() Finding {
+	on, err := hostnet.Forwarding()
+	f := Finding{What: "IPv4 forwarding is on"}
+	if err != nil || !on {
+		f.What = "IPv4 forwarding is off: the server turns it on when it starts, and off again; in a container, set the sysctl net.ipv4.ip_forward=1"
+		f.Warning = true
+	}
+	return f
+}
+
+// onlyPrivate reports whether no address of this host is a public one.
+func onlyPrivate() bool {
+	for _, text := range hostAddresses() {
+		if a, err := netip.ParseAddr(text); err == nil && a.Is4() && !a.IsPrivate() {
+			return false
+		}
+	}
+	return true
+}

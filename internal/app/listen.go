@@ -1,0 +1,69 @@
+package app
+
+import (
+	"errors"
+	"net/netip"
+	"runtime"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/udp"
+)
+
+// The ports of IKE and of NAT traversal (RFC 3947, section 4).
+const (
+	ikePort  = 500
+	nattPort = 4500
+)
+
+// sockets are the sockets of every worker.
+type sockets struct{ workers [][]dataplane.Socket }
+
+// listen opens ports 500 and 4500 on every configured address, a socket a
+// worker.
+func listen(c *conf.Config, log *logrus.Logger) (*sockets, error) {
+	n := runtime.GOMAXPROCS(0)
+	s := &sockets{workers: make([][]dataplane.Socket, n)}
+	for _, text := range c.Server.Listen {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, err
+		}
+		err = s.open(addr, n)
+		if addr == netip.IPv6Unspecified() && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)) {
+			log.Info("this host has no IPv6: serving IPv4 only")
+			continue
+		}
+		if err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
+	return s, nil
+}
+
+func (s *sockets) open(addr netip.Addr, n int) error {
+	for _, port := range []uint16{ikePort, nattPort} {
+		bound := netip.AddrPortFrom(addr, port)
+		opened, err := udp.Listen(bound, n)
+		if err != nil {
+			return err
+		}
+		for i, conn := range opened {
+			s.workers[i] = append(s.workers[i], dataplane.Socket{Conn: conn, Bound: bound, Marker: port == nattPort})
+		}
+	}
+	return nil
+}
+
+func (s *sockets) close() error {
+	var errs []error
+	for _, w := range s.workers {
+		for _, socket := range w {
+			errs = append(errs, socket.Conn.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,118 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/vpn"
+)
+
+// meter counts decisions.
+type meter struct {
+	phaseOne, children, sessions, panics prometheus.Counter
+
+	refused *prometheus.CounterVec // first messages and control packets, by layer
+	auth    *prometheus.CounterVec // by method and verdict
+	ended   *prometheus.CounterVec // connections, by reason
+}
+
+func newMeter() *meter {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "adit", Name: name, Help: help})
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "adit", Name: name, Help: help}, labels)
+	}
+	return &meter{
+		phaseOne: counter("ike_established_total", "IKE phases 1 that proved a pre-shared key."),
+		children: counter("esp_established_total", "Pairs of ESP SAs that carried traffic."),
+		sessions: counter("sessions_total", "User sessions that came up."),
+		panics:   counter("panics_total", "Connections that an error in the server ended."),
+		refused:  vec("control_packets_refused_total", "Control packets dropped, by layer.", "layer"),
+		auth:     vec("authentications_total", "Authentications, by method and verdict.", "method", "verdict"),
+		ended:    vec("connections_ended_total", "Connections ended, by reason.", "reason"),
+	}
+}
+
+// count counts one event. Labels are our own words, never a peer's.
+func (m *meter) count(e vpn.Event) {
+	switch e := e.(type) {
+	case vpn.PhaseOneUp:
+		m.phaseOne.Inc()
+	case vpn.ChildUp:
+		m.children.Inc()
+	case vpn.SessionUp:
+		m.sessions.Inc()
+	case vpn.Panicked:
+		m.panics.Inc()
+	case vpn.FirstMessageRefused:
+		m.refused.WithLabelValues(vpn.LayerIKE.String()).Inc()
+	case vpn.PacketRefused:
+		m.refused.WithLabelValues(e.Layer.String()).Inc()
+	case vpn.AuthDone:
+		verdict := e.Verdict
+		if e.Err != nil {
+			m.auth.WithLabelValues(e.Method.String(), "no verdict").Inc()
+			return
+		}
+		m.auth.WithLabelValues(e.Method.String(), verdict.String()).Inc()
+	case vpn.ConnDown:
+		m.ended.WithLabelValues(e.Why.String()).Inc()
+	}
+}
+
+// registry returns everything that /metrics shows.
+func (m *meter) registry(a *instance) *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(m.phaseOne, m.children, m.sessions, m.panics, m.refused, m.auth, m.ended, gauges{a})
+	return r
+}
+
+// gauges reads the server when it is scraped.
+type gauges struct{ *instance }
+
+var (
+	descSessions  = prometheus.NewDesc("adit_sessions", "User sessions that are up.", nil, nil)
+	descConns     = prometheus.NewDesc("adit_connections", "Peers that proved a pre-shared key.", nil, nil)
+	descStrangers = prometheus.NewDesc("adit_unauthenticated", "Peers between message 3 and 5 of phase 1.", nil, nil)
+	descHalf      = prometheus.NewDesc("adit_half_open", "First messages that were answered.", nil, nil)
+	descLeases    = prometheus.NewDesc("adit_leases", "Addresses leased or reserved.", nil, nil)
+	descPackets   = prometheus.NewDesc("adit_packets_total", "User packets carried.", []string{"direction"}, nil)
+	descOctets    = prometheus.NewDesc("adit_octets_total", "User bytes carried.", []string{"direction"}, nil)
+	descDrops     = prometheus.NewDesc("adit_drops_total", "Packets dropped, by reason.", []string{"reason"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (g gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descSessions, descConns, descStrangers, descHalf, descLeases, descPackets, descOctets, descDrops} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v))
+	}
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	sessions := 0
+	for _, c := range g.server.List() {
+		sessions += len(c.Sessions)
+	}
+	n := g.server.Counts()
+	gauge(descSessions, sessions)
+	gauge(descConns, n.Connections-n.Strangers)
+	gauge(descStrangers, n.Strangers)
+	gauge(descHalf, n.HalfOpen)
+	gauge(descLeases, g.pool.InUse())
+	st := g.plane.Stats()
+	counter(descPackets, st.InPackets, "in")
+	counter(descPackets, st.OutPackets, "out")
+	counter(descOctets, st.InOctets, "in")
+	counter(descOctets, st.OutOctets, "out")
+	for i, drops := range g.plane.Drops() {
+		counter(descDrops, drops, dataplane.Drop(i).String())
+	}
+}

@@ -1,0 +1,157 @@
+package app
+
+import (
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/term"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/vpn"
+)
+
+func newLogger(w io.Writer, c conf.Log) *logrus.Logger {
+	l := logrus.New()
+	l.SetOutput(w)
+	if level, err := logrus.ParseLevel(c.Level); err == nil {
+		l.SetLevel(level)
+	}
+	f, isFile := w.(*os.File)
+	if c.Format == "json" || c.Format == "auto" && (!isFile || !term.IsTerminal(int(f.Fd()))) {
+		l.SetFormatter(&logrus.JSONFormatter{})
+	} else {
+		l.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
+	}
+	return l
+}
+
+// fieldLimit bounds a field that comes from a peer, bytes.
+const fieldLimit = 128
+
+// field makes a peer's string fit for a log: bounded, on one line, without
+// what terminals act on.
+func field(s string) string {
+	if len(s) > fieldLimit {
+		s = strings.ToValidUTF8(s[:fieldLimit], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// events turns a server's decisions into log lines, one for each that a person
+// cares about, and into counters.
+type events struct {
+	log   *logrus.Logger
+	meter *meter
+	claim claimer // nil: the device needs to know no addresses
+}
+
+// Observe implements vpn.Observer.
+func (o *events) Observe(e vpn.Event) {
+	o.meter.count(e)
+	switch e := e.(type) {
+	case vpn.FirstMessageRefused:
+		o.at(e.Who).WithField("reason", field(e.Why.Error())).Warn("IKE refused: no first message that can be answered")
+	case vpn.PhaseOneUp:
+		o.at(e.Who).WithFields(logrus.Fields{"suite": e.Peer.Suite.String(), "psk": e.Peer.PSK, "adopted": e.Adopted}).Info("IKE up")
+	case vpn.PhaseOneDown:
+		l := o.at(e.Who).WithField("reason", e.Why.String())
+		if e.Authenticated {
+			l.Debug("IKE down")
+		} else {
+			l.Warn("IKE failed before the pre-shared key was proved; the client shows that the server does not respond")
+		}
+	case vpn.ChildUp:
+		o.at(e.Who).WithFields(logrus.Fields{"suite": e.Child.Suite.String(), "lifetime": e.Child.Lifetime.String()}).Info("ESP up")
+	case vpn.ChildFailed:
+		o.at(e.Who).WithFields(logrus.Fields{"reason": e.Why.Why.String(), "notify": e.Why.Notify}).Warn("ESP refused")
+	case vpn.ChildDown:
+		o.at(e.Who).WithField("reason", e.Why.String()).Debug("ESP down")
+	case vpn.Moved:
+		o.at(e.Who).WithField("from", e.From.String()).Info("the client's endpoint moved")
+	case vpn.TunnelUp:
+		o.at(e.Who).WithFields(logrus.Fields{"host_name": field(e.Peer.HostName), "vendor": field(e.Peer.Vendor)}).Info("L2TP up")
+	case vpn.TunnelDown:
+		o.at(e.Who).WithFields(logrus.Fields{"result": e.Result.Code.StopText(), "error": e.Result.Error.String(), "message": field(e.Result.Message), "by_peer": e.ByPeer, "replaced": e.Replaced}).Info("L2TP down")
+	case vpn.AuthDone:
+		o.authDone(e)
+	case vpn.SessionUp:
+		o.sessionUp(e)
+	case vpn.SessionDown:
+		o.sessionDown(e)
+	case vpn.PacketRefused:
+		o.at(e.Who).WithFields(logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())}).Debug("control packet dropped")
+	case vpn.Noted:
+		o.at(e.Who).WithFields(logrus.Fields{"layer": e.Layer.String(), "what": e.Kind, "text": field(e.Text)}).Debug("noted")
+	case vpn.ConnDown:
+		o.connDown(e)
+	case vpn.Panicked:
+		o.at(e.Who).WithFields(logrus.Fields{"panic": e.Value, "stack": string(e.Stack)}).
+			Error("an error in the server ended one connection; please report it")
+	}
+}
+
+func (o *events) authDone(e vpn.AuthDone) {
+	l := o.at(e.Who).WithFields(logrus.Fields{"method": e.Method.String(), "name": field(e.Name), "seconds": e.Duration.Seconds()})
+	switch {
+	case e.Err != nil:
+		l.WithField("error", field(e.Err.Error())).Error("authentication had no verdict; the client shows that the user was refused")
+	case e.Verdict == auth.Accepted:
+		l.Info("user authenticated")
+	default:
+		l.WithFields(logrus.Fields{"verdict": e.Verdict.String(), "detail": field(e.Detail)}).
+			Warn("user refused; the client shows a wrong user name or password")
+	}
+}
+
+func (o *events) sessionUp(e vpn.SessionUp) {
+	if o.claim != nil {
+		o.claim.Claim(e.Session.Address)
+	}
+	o.at(e.Who).WithFields(logrus.Fields{"address": e.Session.Address.String(), "session": e.Session.ID}).Info("connected")
+}
+
+func (o *events) sessionDown(e vpn.SessionDown) {
+	if o.claim != nil {
+		o.claim.Release(e.Session.Address)
+	}
+	s := e.Session
+	o.at(e.Who).WithFields(logrus.Fields{
+		"address": s.Address.String(), "session": s.ID, "cause": e.Cause.String(),
+		"in_octets": s.InOctets, "out_octets": s.OutOctets,
+	}).Info("disconnected")
+}
+
+func (o *events) connDown(e vpn.ConnDown) {
+	l := o.at(e.Who).WithField("reason", e.Why.String())
+	switch e.Why {
+	case vpn.EndSetup, vpn.EndKeys:
+		l.Warn("connection closed")
+	default:
+		l.Debug("connection closed")
+	}
+}
+
+// at is a log entry about somebody.
+func (o *events) at(w vpn.Who) *logrus.Entry {
+	f := logrus.Fields{"remote": w.Remote.String()}
+	if w.Conn != 0 {
+		f["conn"] = w.Conn
+	}
+	if w.Client != 0 {
+		f["client"] = w.Client.String()
+	}
+	if w.User != "" {
+		f["user"] = field(w.User)
+	}
+	return o.log.WithFields(f)
+}

@@ -1,0 +1,130 @@
+package app
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"reflect"
+	"syscall"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/admin"
+)
+
+// Reload implements admin.Controlled: it reads the configuration again. One
+// that is wrong changes nothing.
+func (a *instance) Reload() (admin.Reloaded, error) {
+	a.reload.Lock()
+	defer a.reload.Unlock()
+	c, err := a.opts.Load()
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	report := compare(a.config.Load(), c)
+	a.config.Store(c)
+	if level, err := logrus.ParseLevel(c.Log.Level); err == nil {
+		a.log.SetLevel(level)
+	}
+	if a.local != nil {
+		a.local.Replace(localUsers(c))
+	}
+	a.server.SetPolicy(a.policy(context.Background(), c))
+	a.log.WithFields(logrus.Fields{"applied": report.Live, "for_new_connections": report.New, "wait_for_restart": report.Restart}).Info("reloaded")
+	return report, nil
+}
+
+// compare sorts the keys that differ by when they apply.
+func compare(old, now *conf.Config) admin.Reloaded {
+	var r admin.Reloaded
+	differences(reflect.ValueOf(*old), reflect.ValueOf(*now), "", func(key, when string) {
+		switch when {
+		case "live":
+			r.Live = append(r.Live, key)
+		case "new":
+			r.New = append(r.New, key)
+		default:
+			r.Restart = append(r.Restart, key)
+		}
+	})
+	return r
+}
+
+// differences calls f for every key whose value differs, with its reload tag.
+func differences(a, b reflect.Value, path string, f func(key, when string)) {
+	for i := range a.NumField() {
+		tag := a.Type().Field(i).Tag
+		name := tag.Get("toml")
+		if name == "-" {
+			continue
+		}
+		key := name
+		if path != "" {
+			key = path + "." + name
+		}
+		when := tag.Get("reload")
+		if when == "" {
+			differences(a.Field(i), b.Field(i), key, f)
+			continue
+		}
+		if !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
+			f(key, when)
+		}
+	}
+}
+
+// watchSignals reloads on SIGHUP until the returned function is called.
+func (a *instance) watchSignals(ctx context.Context) (stop func()) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	return a.background(ctx, func(ctx context.Context) {
+		defer signal.Stop(hup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				if _, err := a.Reload(); err != nil {
+					a.log.WithField("error", err.Error()).Error("the new configuration is wrong: the old one stays in force")
+				}
+			}
+		}
+	})
+}
+
+// publicInterval is how often a name in server.public is resolved again.
+const publicInterval = 5 * time.Minute
+
+// refreshPublic follows server.public when it is a name whose address changes.
+func (a *instance) refreshPublic(ctx context.Context) (stop func()) {
+	return a.background(ctx, func(ctx context.Context) {
+		tick := time.NewTicker(publicInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				a.reload.Lock()
+				a.server.SetPolicy(a.policy(ctx, a.config.Load()))
+				a.reload.Unlock()
+			}
+		}
+	})
+}
+
+// background runs f until stop is called or ctx ends; stop waits for it.
+func (a *instance) background(ctx context.Context, f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}

@@ -1,0 +1,199 @@
+package app
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/netdev"
+	"github.com/adit-vpn/adit/internal/pool"
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
+)
+
+// build makes the server and its data path.
+func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, device netdev.Device, cleanup *closers) error {
+	ranges, reserved := addresses(c)
+	a.pool = pool.New(ranges, reserved...)
+	backend, accountant, err := a.backend(c, cleanup)
+	if err != nil {
+		return err
+	}
+	a.server = vpn.New(vpn.Config{
+		Policy:     a.policy(ctx, c),
+		Backend:    backend,
+		Accountant: accountant,
+		Pool:       a.pool,
+		Observer:   a.observer(device),
+	})
+	a.plane, err = dataplane.New(dataplane.Config{
+		Workers: sockets.workers,
+		Device:  device,
+		Control: a.server,
+		Pools:   prefixes(c),
+		Slots:   c.Limits.Connections,
+
+		ClientToClient: c.Network.ClientToClient,
+	})
+	return err
+}
+
+// policy turns a configuration into what connections are allowed.
+func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
+	p := &vpn.Policy{
+		IKE: &ike.Policy{
+			Suites: ike.DefaultSuites(), ESP: ike.DefaultESP(), VendorIDs: ike.DefaultVendorIDs(),
+			PSKs: psks(c), NATT: ike.NATTAlways, Public: a.public(ctx, c),
+			Lifetime: 8 * time.Hour, ChildLifetime: time.Hour, DPDTimeout: 2 * time.Minute,
+		},
+		L2TP: &l2tp.Config{
+			HostName: "adit", Window: 16, Sessions: 1,
+			Hello: time.Minute, SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
+		},
+		PPP: &ppp.Config{
+			Name: "adit", MRU: uint16(c.Network.MTU), Methods: methods(c),
+			Echo: 30 * time.Second, EchoFailures: 4,
+			SetupTimeout: 90 * time.Second, AuthTimeout: 60 * time.Second,
+		},
+		ReplayWindow: 1024,
+		Networks:     networks(c),
+		DNS:          parseAddrs(c.Network.DNS),
+		MTU:          c.Network.MTU,
+
+		Connections: c.Limits.Connections, HalfOpen: c.Limits.HalfOpen,
+		HalfOpenPerSource: c.Limits.HalfOpenPerSource, SessionsPerUser: c.Limits.SessionsPerUser,
+
+		SetupTimeout: time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second,
+		InterimInterval: c.Radius.Interim, Keepalive: 20 * time.Second,
+		KeyLog: a.keys,
+	}
+	return p
+}
+
+// psks names the keys by their place: the name stands in logs.
+func psks(c *conf.Config) []ike.PSK {
+	list := make([]ike.PSK, len(c.IPsec.PSK))
+	for i, key := range c.IPsec.PSK {
+		list[i] = ike.PSK{Name: fmt.Sprintf("psk[%d]", i), Key: key}
+	}
+	return list
+}
+
+func methods(c *conf.Config) []ppp.Method {
+	var list []ppp.Method
+	for _, word := range c.Auth.Methods {
+		if m, err := ppp.ParseMethod(word); err == nil { // validated by conf
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// public resolves server.public. A name that does not resolve is only a
+// warning: it is tried again.
+func (a *instance) public(ctx context.Context, c *conf.Config) []netip.Addr {
+	if c.Server.Public == "" {
+		return nil
+	}
+	if addr, err := netip.ParseAddr(c.Server.Public); err == nil {
+		return []netip.Addr{addr}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip", c.Server.Public)
+	if err != nil {
+		a.log.WithFields(logrus.Fields{"public": c.Server.Public, "error": err}).
+			Warn("server.public does not resolve; clients that check the server's identity may refuse it")
+		return nil
+	}
+	for i := range list {
+		list[i] = list[i].Unmap()
+	}
+	return list
+}
+
+// parseRanges reads network.pool, which conf has validated.
+func parseRanges(c *conf.Config) []conf.AddressRange {
+	var list []conf.AddressRange
+	for _, s := range c.Network.Pool {
+		if r, err := conf.ParseRange(s); err == nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// addresses are what is leased, and what of it is not: the server has each
+// pool's first address, and a LAN's gateway its own.
+func addresses(c *conf.Config) (ranges []pool.Range, reserved []netip.Addr) {
+	for _, r := range parseRanges(c) {
+		run := pool.Range{First: r.First, Last: r.Last}
+		if r.Prefix.IsValid() {
+			run = pool.Prefix(r.Prefix)
+		}
+		ranges = append(ranges, run)
+		reserved = append(reserved, run.First)
+	}
+	return ranges, append(reserved, parseAddrs([]string{c.Network.Gateway})...)
+}
+
+// networks are the pools with the server's address in each.
+func networks(c *conf.Config) []vpn.Network {
+	var list []vpn.Network
+	for _, r := range parseRanges(c) {
+		n := vpn.Network{Prefix: r.Prefix, Server: r.First}
+		if r.Prefix.IsValid() {
+			n.Server = pool.Prefix(r.Prefix).First
+		} else if lan, err := netip.ParsePrefix(c.Network.LAN); err == nil {
+			n.Prefix = lan.Masked()
+		}
+		list = append(list, n)
+	}
+	return list
+}
+
+// prefixes are the networks that the data path routes by array.
+func prefixes(c *conf.Config) []netip.Prefix {
+	var list []netip.Prefix
+	for _, n := range networks(c) {
+		list = append(list, n.Prefix)
+	}
+	return list
+}
+
+func parseAddrs(texts []string) []netip.Addr {
+	var list []netip.Addr
+	for _, s := range texts {
+		if addr, err := netip.ParseAddr(s); err == nil {
+			list = append(list, addr)
+		}
+	}
+	return list
+}
+
+// localUsers turns configured users into the table of auth.Local.
+func localUsers(c *conf.Config) []auth.User {
+	var list []auth.User
+	for _, u := range c.Users {
+		user := auth.User{Name: u.Name, Password: u.Password}
+		if hash, err := hex.DecodeString(string(u.NTHash.Reveal())); err == nil && len(hash) > 0 {
+			user.NTHash = secret.New(hash)
+		}
+		if addr, err := netip.ParseAddr(u.Address); err == nil {
+			user.Address = addr
+		}
+		list = append(list, user)
+	}
+	return list
+}

@@ -1,0 +1,124 @@
+package vpn
+
+import (
+	"bytes"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+)
+
+// identity is what a phase 1 must show to join a connection. Other
+// connections' goroutines read it.
+type identity struct {
+	psk string
+	id  []byte
+}
+
+// maxPhases bounds a connection's ISAKMP SAs: one, its successor, and one
+// that a client forgot.
+const maxPhases = 3
+
+func (c *Conn) identity(p ike.Peer) {
+	c.ident.Store(&identity{p.PSK, bytes.Clone(p.ID)})
+}
+
+// matches reports whether a new phase 1 from this connection's endpoint is the
+// same peer's: the pre-shared key and the identification are the same.
+func (c *Conn) matches(p ike.Peer) bool {
+	own := c.ident.Load()
+	return own != nil && own.psk == p.PSK && bytes.Equal(own.id, p.ID)
+}
+
+// join hands this connection's only ISAKMP SA to another and ends. Messages
+// that wait here go along.
+func (c *Conn) join(now time.Time, other *Conn) {
+	p := c.phases[0]
+	c.phases = nil
+	c.srv.claim(p.cookies, other)
+	peer, path := c.peer, c.path
+	var waiting []dataplane.Note
+	for more := true; more; {
+		select {
+		case n := <-c.inbox:
+			waiting = append(waiting, n)
+		default:
+			more = false
+		}
+	}
+	// A goroutine of its own: two connections that hand to each other must
+	// not wait for each other.
+	c.srv.run.Go(func() {
+		adopted := make(chan struct{})
+		other.do(func(now time.Time) {
+			defer close(adopted)
+			other.adopt(now, p, peer, path, waiting)
+		})
+		select {
+		case <-adopted:
+		case <-other.done: // it ended meanwhile: the client begins again
+			c.srv.unclaim(p.cookies, other)
+		}
+	})
+	c.finish(now, EndAdopted)
+}
+
+// adopt makes p an ISAKMP SA of this connection.
+func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, waiting []dataplane.Note) {
+	if c.ended || !c.drain.IsZero() {
+		// This connection said goodbye meanwhile: the client begins again.
+		c.srv.unclaim(p.cookies, c)
+		p.Close(now, ike.ReasonReplaced)
+		return
+	}
+	p.owner = c
+	c.phases = append(c.phases, p)
+	if len(c.phases) > maxPhases {
+		c.srv.unclaim(c.phases[0].cookies, c)
+		c.phases = c.phases[1:]
+	}
+	c.peer = peer
+	c.linger = time.Time{}
+	c.move(path)
+	c.logPhaseKey(p)
+	c.observe(PhaseOneUp{c.who(), peer, true})
+	for _, n := range waiting {
+		c.receive(now, n)
+	}
+}
+
+// addresses are the server's addresses as authenticated clients dialled them,
+// newest first. They are candidates for our identification.
+type addresses struct{ list atomic.Pointer[[]netip.Addr] }
+
+const maxDialled = 8
+
+// dialled implements ike.Env's Addresses.
+func (s *Server) dialled() []netip.Addr {
+	if l := s.seen.list.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// learn remembers an address that an authenticated user's client dialled.
+func (s *Server) learn(a netip.Addr) {
+	if !a.IsValid() || a.IsUnspecified() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.dialled()
+	if len(old) > 0 && old[0] == a {
+		return
+	}
+	list := []netip.Addr{a}
+	for _, b := range old {
+		if b != a && len(list) < maxDialled {
+			list = append(list, b)
+		}
+	}
+	s.seen.list.Store(&list)
+}

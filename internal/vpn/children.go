@@ -1,0 +1,275 @@
+package vpn
+
+import (
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/machine"
+	"github.com/adit-vpn/adit/ipsec"
+)
+
+// children are a connection's pairs of ESP SAs, oldest first.
+type children struct {
+	pairs   []*pair
+	sending *pair
+	suite   ipsec.Suite // of the pair that was last sending
+}
+
+// pair is one child: an inbound and an outbound SA.
+type pair struct {
+	ike.Child
+	in        *ipsec.Inbound
+	out       *ipsec.Outbound
+	confirmed bool      // message 3 or an ESP packet came
+	deleted   bool      // by the peer
+	renewed   bool      // we asked for a successor
+	renew     time.Time // when we do, as a last resort
+	expires   time.Time
+}
+
+const (
+	// expiryGrace is how long after the agreed lifetime an inbound SA still
+	// receives: clocks and retransmissions differ.
+	expiryGrace = 20 * time.Second
+	// deletedGrace is how long an SA still receives after its peer deleted
+	// it: packets that were on their way arrive.
+	deletedGrace = 3 * time.Second
+	// maxPairs bounds a connection's pairs, confirmed or not.
+	maxPairs = 8
+	// renewAhead is how long before the end we re-key if the client did not.
+	renewAhead = 30 * time.Second
+)
+
+// addChild installs an agreed pair: its inbound SA receives at once.
+func (c *Conn) addChild(now time.Time, child ike.Child) {
+	suite := espSuite(child.Suite)
+	in, err := ipsec.NewInbound(child.InSPI, suite, ipsec.Keys(child.In), c.policy.ReplayWindow)
+	if err != nil {
+		c.observe(PacketRefused{c.who(), LayerESP, err})
+		return
+	}
+	out, err := ipsec.NewOutbound(child.OutSPI, suite, ipsec.Keys(child.Out))
+	if err != nil {
+		c.observe(PacketRefused{c.who(), LayerESP, err})
+		return
+	}
+	p := &pair{Child: child, in: in, out: out}
+	if child.Lifetime > 0 {
+		p.expires = now.Add(child.Lifetime + expiryGrace)
+		p.renew = now.Add(child.Lifetime - min(renewAhead, child.Lifetime/10))
+	}
+	if child.Kilobytes > 0 {
+		// Implementations disagree whether a kilobyte is 1000 or 1024 bytes.
+		limit := child.Kilobytes * 1000
+		in.SetLimit(limit)
+		out.SetLimit(limit)
+	}
+	c.kids.pairs = append(c.kids.pairs, p)
+	c.crowdOut()
+	c.srv.learn(child.LocalID)
+	c.linger = time.Time{}
+	c.changed = true
+	if c.policy.KeyLog != nil {
+		c.policy.KeyLog.ESP(c.path.Remote.Addr(), c.path.Local.Addr(), child.InSPI, child.Suite, child.In)
+		c.policy.KeyLog.ESP(c.path.Local.Addr(), c.path.Remote.Addr(), child.OutSPI, child.Suite, child.Out)
+	}
+}
+
+// crowdOut keeps the number of pairs bounded. The oldest that never carried
+// traffic goes first: a burst of Quick Modes without an answer is what Windows
+// does when L2TP is not answered. The sending pair never goes.
+func (c *Conn) crowdOut() {
+	if len(c.kids.pairs) <= maxPairs {
+		return
+	}
+	victim := -1
+	for i, p := range c.kids.pairs[:len(c.kids.pairs)-1] {
+		if !p.confirmed {
+			victim = i
+			break
+		}
+		if victim < 0 && p != c.kids.sending {
+			victim = i
+		}
+	}
+	if victim >= 0 {
+		c.retire(c.kids.pairs[victim], ChildReplaced)
+	}
+}
+
+// confirm says that the peer has the pair of this inbound SPI: sending moves
+// there, unless a newer pair sends already.
+func (c *Conn) confirm(now time.Time, inSPI uint32) {
+	for i, p := range c.kids.pairs {
+		if p.InSPI != inSPI || p.confirmed {
+			continue
+		}
+		p.confirmed = true
+		if c.kids.newer(i) {
+			c.send(p)
+		}
+		c.observe(ChildUp{c.who(), p.Child})
+		c.dialChildUp(now)
+		return
+	}
+}
+
+// newer reports whether pair i is younger than the one that sends.
+func (k *children) newer(i int) bool {
+	for _, p := range k.pairs[i+1:] {
+		if p == k.sending {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Conn) send(p *pair) {
+	c.kids.sending = p
+	c.kids.suite = espSuite(p.Suite)
+	c.changed = true
+}
+
+// deleteChild acts on a peer's Delete: it gave up its inbound SA, which is our
+// outbound one. Ours still receives for a moment.
+func (c *Conn) deleteChild(now time.Time, outSPI uint32) {
+	for _, p := range c.kids.pairs {
+		if p.OutSPI != outSPI {
+			continue
+		}
+		p.out.Retire()
+		p.deleted, p.renewed = true, true // nobody renews it
+		if end := now.Add(deletedGrace); p.expires.IsZero() || end.Before(p.expires) {
+			p.expires = end
+		}
+		if c.kids.sending == p {
+			c.promote(p)
+		}
+		c.changed = true
+		break
+	}
+	if c.kids.sending == nil {
+		c.fade(now)
+	}
+}
+
+// promote has the newest other pair send in place of the one that is gone.
+// Windows deletes the old pair before message 3 of the new one's Quick Mode.
+func (c *Conn) promote(gone *pair) {
+	c.kids.sending = nil
+	c.changed = true
+	for i := len(c.kids.pairs) - 1; i >= 0; i-- {
+		if p := c.kids.pairs[i]; p != gone && !p.deleted {
+			c.send(p)
+			return
+		}
+	}
+}
+
+// retire ends a pair for good.
+func (c *Conn) retire(gone *pair, why ChildEnd) {
+	kept := c.kids.pairs[:0]
+	for _, p := range c.kids.pairs {
+		if p != gone {
+			kept = append(kept, p)
+		}
+	}
+	clear(c.kids.pairs[len(kept):])
+	c.kids.pairs = kept
+	if c.kids.sending == gone {
+		c.promote(gone)
+	}
+	c.changed = true
+	c.publish() // before the keys are zeroed, workers stop finding them
+	gone.in.Retire()
+	gone.out.Retire()
+	if gone.confirmed {
+		c.observe(ChildDown{c.who(), gone.InSPI, gone.OutSPI, why})
+	}
+}
+
+// deadline is the earliest expiry or renewal.
+func (k *children) deadline() (next time.Time) {
+	for _, p := range k.pairs {
+		next = machine.Earliest(next, p.expires)
+		if p == k.sending && !p.renewed {
+			next = machine.Earliest(next, p.renew)
+		}
+	}
+	return next
+}
+
+// expireChildren retires pairs whose time is over, and renews the sending one
+// as a last resort.
+func (c *Conn) expireChildren(now time.Time) {
+	for i := 0; i < len(c.kids.pairs); {
+		p := c.kids.pairs[i]
+		if due(p.expires, now) {
+			why := ChildExpired
+			if p.deleted {
+				why = ChildDeletedByPeer
+			}
+			c.retire(p, why)
+			continue
+		}
+		i++
+	}
+	if p := c.kids.sending; p != nil && due(p.renew, now) {
+		c.renewPair(now, p)
+	}
+	if len(c.kids.pairs) == 0 && c.slot != nil && c.kids.suite != (ipsec.Suite{}) {
+		c.fade(now)
+	}
+}
+
+// renew re-keys the pair of an inbound SPI whose bytes or sequence numbers
+// come to an end.
+func (c *Conn) renew(now time.Time, inSPI uint32) {
+	for _, p := range c.kids.pairs {
+		if p.InSPI == inSPI && p == c.kids.sending {
+			c.renewPair(now, p)
+		}
+	}
+}
+
+// renewPair begins one Quick Mode with the client's own identities, once a
+// pair. Clients re-key by themselves: this is for those that do not.
+func (c *Conn) renewPair(now time.Time, p *pair) {
+	if p.renewed {
+		return
+	}
+	p.renewed = true
+	sa := c.newest()
+	if sa == nil || c.kids.pairs[len(c.kids.pairs)-1] != p {
+		return // a successor is there, or nobody to ask
+	}
+	if err := sa.Negotiate(now, successor(p.Child)); err != nil {
+		c.observe(PacketRefused{c.who(), LayerIKE, err})
+	}
+}
+
+// espSuite translates between the two packages that know nothing of each other.
+func espSuite(s ike.ESPSuite) ipsec.Suite {
+	suite := ipsec.Suite{KeyBits: s.KeyBits}
+	switch s.Cipher {
+	case ike.ESPAESCBC:
+		suite.Cipher = ipsec.AESCBC
+	case ike.ESP3DES:
+		suite.Cipher = ipsec.TripleDESCBC
+	case ike.ESPAESGCM16:
+		suite.Cipher = ipsec.AESGCM16
+	}
+	switch s.Auth {
+	case ike.ESPAuthNone:
+		suite.Auth = ipsec.AuthNone
+	case ike.ESPAuthSHA1_96:
+		suite.Auth = ipsec.HMACSHA1_96
+	case ike.ESPAuthSHA256_128:
+		suite.Auth = ipsec.HMACSHA256_128
+	case ike.ESPAuthSHA384_192:
+		suite.Auth = ipsec.HMACSHA384_192
+	case ike.ESPAuthSHA512_256:
+		suite.Auth = ipsec.HMACSHA512_256
+	}
+	return suite
+}

@@ -1,0 +1,287 @@
+package vpn
+
+import (
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/machine"
+	"github.com/adit-vpn/adit/l2tp"
+)
+
+// Conn is one remote peer. Its goroutine owns every field below the channels.
+type Conn struct {
+	id     uint64
+	srv    *Server
+	inbox  chan dataplane.Note    // packets and notes; drops when full
+	orders chan func(time.Time)   // verdicts, disconnect; never lost
+	done   chan struct{}          // closed when the goroutine has ended
+	info   atomic.Pointer[Status] // for List
+	ident  atomic.Pointer[identity]
+
+	policy *Policy
+	dialer *dialer // as client; nil as server
+	born   time.Time
+	timer  *time.Timer
+
+	path       ike.Path // the peer's endpoint and ours
+	peer       ike.Peer // of the newest authenticated phase 1
+	user       string
+	host       string // the peer's L2TP Host Name
+	phases     []*phase1
+	slot       *dataplane.Slot
+	kids       children
+	tunnel     *l2tp.Tunnel
+	calls      []*session
+	peerTunnel uint16
+	stale      []*l2tp.Tunnel // replaced, still acknowledging
+
+	setup   time.Time // a user must be authenticated by then; zero: one is
+	linger  time.Time // without a tunnel or ESP SAs, the end
+	drain   time.Time // goodbyes are over by then; zero: not closing
+	heard   time.Time // when the peer's last packet came that the machines know of
+	sent    time.Time // when something last left, for the NAT keepalive
+	changed bool      // the data path's view is out of date
+	stopped bool      // StopCCN was said
+	ended   bool
+	why     End
+}
+
+// phase1 is one ISAKMP SA of a connection.
+type phase1 struct {
+	*ike.SA
+	owner   *Conn // who allocates SPIs for it; changes with adoption
+	cookies ike.Cookies
+	half    bool // not authenticated yet
+	dead    bool
+}
+
+const (
+	inboxSize = 32
+	// grid is what distant deadlines are rounded up to, so that ten thousand
+	// idle connections wake together.
+	grid = 100 * time.Millisecond
+)
+
+// Deliver implements dataplane.Inbox. It copies the note's data.
+func (c *Conn) Deliver(n dataplane.Note) bool {
+	if len(n.Data) > 0 {
+		n.Data = append([]byte(nil), n.Data...)
+	}
+	select {
+	case c.inbox <- n:
+		return true
+	default:
+		return false
+	}
+}
+
+// do has f run on the connection's goroutine, unless that has ended.
+func (c *Conn) do(f func(time.Time)) {
+	select {
+	case c.orders <- f:
+	case <-c.done:
+	}
+}
+
+// evict ends a stranger without blocking.
+func (c *Conn) evict() {
+	f := func(now time.Time) { c.finish(now, EndEvicted) }
+	select {
+	case c.orders <- f:
+	default:
+		go c.do(f)
+	}
+}
+
+func (c *Conn) start() {
+	c.setup = c.born.Add(c.policy.SetupTimeout)
+	c.srv.run.Go(c.loop)
+}
+
+func (c *Conn) loop() {
+	c.timer = time.NewTimer(time.Hour)
+	defer close(c.done)
+	defer c.timer.Stop()
+	defer c.recover()
+	for now := time.Now(); c.pump(now); now = time.Now() {
+		c.publish()
+		c.arm(now)
+		select {
+		case n := <-c.inbox:
+			c.receive(time.Now(), n)
+		case f := <-c.orders:
+			f(time.Now())
+		case <-c.timer.C:
+			c.expire(time.Now())
+		}
+	}
+}
+
+// recover ends the connection, and only it, when its goroutine panics.
+func (c *Conn) recover() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.srv.cfg.Observer.Observe(Panicked{c.who(), v, debug.Stack()})
+	c.finish(time.Now(), EndPanic)
+}
+
+// pump drains all layers' events until none has any. It reports whether the
+// connection lives on.
+func (c *Conn) pump(now time.Time) bool {
+	for more := true; more && !c.ended; {
+		more = c.pumpIKE(now)
+		more = c.pumpL2TP(now) || more
+		more = c.pumpPPP(now) || more
+		more = c.pumpShut(now) || more
+	}
+	if !c.ended && c.mayEnd() {
+		c.finish(now, c.why)
+	}
+	return !c.ended
+}
+
+// receive handles one packet or note.
+func (c *Conn) receive(now time.Time, n dataplane.Note) {
+	switch n.Kind {
+	case dataplane.NoteIKE:
+		c.receiveIKE(now, ike.Path{Local: n.Local, Remote: n.Remote, Marker: n.Marker}, n.Data)
+	case dataplane.NoteControl:
+		c.receiveControl(now, n.Data)
+	case dataplane.NoteFrame:
+		c.receiveFrame(now, n.Session, n.Data)
+	case dataplane.NoteFirstUse:
+		c.confirm(now, n.SPI)
+	case dataplane.NoteMoved:
+		c.move(ike.Path{Local: n.Local, Remote: n.Remote, Marker: c.path.Marker})
+	case dataplane.NoteKilobytes:
+		c.renew(now, n.SPI)
+	case dataplane.NotePacket:
+		// Broadcast and multicast from the client: nothing here answers it.
+	}
+}
+
+// expire does what is due.
+func (c *Conn) expire(now time.Time) {
+	c.listen(now)
+	for _, p := range c.phases {
+		if due(p.Deadline(), now) {
+			p.HandleTimer(now)
+		}
+	}
+	if c.tunnel != nil && due(c.tunnel.Deadline(), now) {
+		c.tunnel.HandleTimer(now)
+	}
+	for _, t := range c.stale {
+		t.HandleTimer(now)
+	}
+	for _, s := range c.calls {
+		s.expire(now)
+	}
+	c.expireChildren(now)
+	c.keepalive(now)
+	switch {
+	case due(c.setup, now):
+		c.shut(now, EndSetup)
+	case due(c.linger, now):
+		c.linger = time.Time{}
+		c.shut(now, c.lingerEnd())
+	case due(c.drain, now):
+		c.finish(now, c.why)
+	}
+}
+
+// listen tells the machines of traffic that the data path saw: received data
+// is as good as an answer to a Hello or an Echo-Request.
+func (c *Conn) listen(now time.Time) {
+	if c.slot == nil || !c.slot.LastIn().After(c.heard) {
+		return
+	}
+	c.heard = c.slot.LastIn()
+	if c.tunnel != nil {
+		c.tunnel.HandleData(now)
+	}
+	for _, s := range c.calls {
+		s.link.HandleData(now)
+	}
+}
+
+// arm sets the timer to the earliest deadline of all layers.
+func (c *Conn) arm(now time.Time) {
+	next := machine.Earliest(c.setup, c.linger, c.drain, c.kids.deadline(), c.keepaliveAt())
+	for _, p := range c.phases {
+		next = machine.Earliest(next, p.Deadline())
+	}
+	if c.tunnel != nil {
+		next = machine.Earliest(next, c.tunnel.Deadline())
+	}
+	for _, t := range c.stale {
+		next = machine.Earliest(next, t.Deadline())
+	}
+	for _, s := range c.calls {
+		next = machine.Earliest(next, s.deadline())
+	}
+	if next.IsZero() {
+		c.timer.Stop()
+		return
+	}
+	wait := next.Sub(now)
+	if wait > time.Second {
+		rounded := next.Truncate(grid)
+		if rounded.Before(next) {
+			rounded = rounded.Add(grid)
+		}
+		wait = rounded.Sub(now)
+	}
+	c.timer.Reset(max(wait, 0))
+}
+
+func due(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
+
+// who names the connection in events.
+func (c *Conn) who() Who {
+	return Who{Conn: c.id, Remote: c.path.Remote, Local: c.path.Local, Client: c.peer.Kind, User: c.user}
+}
+
+func (c *Conn) observe(e Event) { c.srv.cfg.Observer.Observe(e) }
+
+// move follows the peer to another endpoint.
+func (c *Conn) move(to ike.Path) {
+	if to == c.path || !c.peer.Encap {
+		return
+	}
+	from := c.path.Remote
+	c.path = to
+	c.changed = true
+	c.srv.moved(c, from)
+	for _, p := range c.phases {
+		p.Move(to)
+	}
+	if from != to.Remote {
+		c.observe(Moved{c.who(), from})
+	}
+}
+
+// keepaliveAt is when a NAT keepalive is due (RFC 3948, section 4): only where
+// a NAT stands before us, for the peer keeps its own open.
+func (c *Conn) keepaliveAt() time.Time {
+	if c.policy.Keepalive == 0 || !c.peer.LocalNAT || c.slot == nil {
+		return time.Time{}
+	}
+	return c.sent.Add(c.policy.Keepalive)
+}
+
+func (c *Conn) keepalive(now time.Time) {
+	if due(c.keepaliveAt(), now) {
+		c.sent = now
+		_ = c.slot.SendKeepalive() // lost like any datagram
+	}
+}
+
+// remote is the peer's address without port.
+func (c *Conn) remote() netip.Addr { return c.path.Remote.Addr() }

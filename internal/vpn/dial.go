@@ -1,0 +1,176 @@
+package vpn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
+)
+
+// Dial is how a connection is placed as a client: the same machines in their
+// other roles.
+type Dial struct {
+	Path  ike.Path // to the server's IKE port
+	PPP   *ppp.Config
+	Call  l2tp.Call
+	Child ike.ChildRequest
+}
+
+// Dialled is one connection that was placed.
+type Dialled struct {
+	conn    *Conn
+	Network ppp.Network
+	Session *dataplane.Session
+}
+
+// dialer is a connection's client side. It belongs to its goroutine.
+type dialer struct {
+	Dial
+	ppp    *ppp.Config
+	result chan error // one value
+	told   bool
+	net    ppp.Network
+	data   *dataplane.Session
+}
+
+// Dial places a connection and returns once IP may flow. It fails when ctx
+// ends, or with the layer's own reason.
+func (s *Server) Dial(ctx context.Context, d Dial) (*Dialled, error) {
+	c := s.newConn(time.Now())
+	if c == nil {
+		return nil, errors.New("the server is stopping")
+	}
+	c.path = d.Path
+	c.dialer = &dialer{Dial: d, ppp: d.PPP, result: make(chan error, 1)}
+	result := c.dialer.result
+	leave := s.gate.enter(false)
+	c.addPhase1(ike.Cookies{}, func(env ike.Env) *ike.SA { return ike.Initiate(env, d.Path, time.Now()) })
+	leave()
+	c.start()
+	select {
+	case err := <-result:
+		if err != nil {
+			return nil, err
+		}
+	case <-ctx.Done():
+		c.do(func(now time.Time) { c.finish(now, EndAdmin) })
+		return nil, ctx.Err()
+	}
+	return &Dialled{conn: c, Network: c.dialer.net, Session: c.dialer.data}, nil
+}
+
+// Close says goodbye on every layer and waits until that is done.
+func (d *Dialled) Close() {
+	d.conn.do(func(now time.Time) { d.conn.shut(now, EndAdmin) })
+	<-d.conn.done
+}
+
+// Vanish ends without a word, as if the plug were pulled.
+func (d *Dialled) Vanish() {
+	d.conn.do(func(now time.Time) {
+		d.conn.phases = nil
+		d.conn.finish(now, EndAdmin)
+	})
+	<-d.conn.done
+}
+
+// Done is closed when the connection has ended.
+func (d *Dialled) Done() <-chan struct{} { return d.conn.done }
+
+// Rekey begins a Quick Mode for a new pair of ESP SAs.
+func (d *Dialled) Rekey() {
+	c := d.conn
+	c.do(func(now time.Time) {
+		if p := c.newest(); p != nil {
+			_ = p.Negotiate(now, c.dialer.Child)
+		}
+	})
+}
+
+// Rephase begins a new phase 1 beside the one that is there.
+func (d *Dialled) Rephase() {
+	c := d.conn
+	c.do(func(now time.Time) {
+		c.addPhase1(ike.Cookies{}, func(env ike.Env) *ike.SA { return ike.Initiate(env, c.path, now) })
+	})
+}
+
+func (c *Conn) dialPhaseOneUp(now time.Time, p *phase1) {
+	if c.dialer == nil || c.kids.sending != nil {
+		return
+	}
+	if err := p.Negotiate(now, c.dialer.Child); err != nil {
+		c.dialFailed(now, err.Error())
+	}
+}
+
+func (c *Conn) dialChildUp(now time.Time) {
+	if c.dialer == nil || c.tunnel != nil {
+		return
+	}
+	c.tunnel = l2tp.NewLAC(l2tp.Env{Config: c.policy.L2TP, Rand: c.srv.cfg.Rand}, now)
+	c.changed = true
+}
+
+func (c *Conn) dialTunnelUp(now time.Time) {
+	if c.dialer == nil {
+		return
+	}
+	if _, err := c.tunnel.Call(now, c.dialer.Call); err != nil {
+		c.dialFailed(now, err.Error())
+	}
+}
+
+func (c *Conn) dialNetworkUp(now time.Time, s *session, e ppp.NetworkUp) {
+	c.setup = time.Time{}
+	s.up, s.since = true, now
+	own := netip.PrefixFrom(e.Network.Local, e.Network.Local.BitLen())
+	s.prefixes = []netip.Prefix{own}
+	s.data.SetNetwork([]netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}, int(e.MTU))
+	if err := c.srv.plane.Route(own, c.slot, s.data); err != nil {
+		c.dialFailed(now, err.Error())
+		return
+	}
+	c.changed = true
+	c.publish()
+	c.dialer.net, c.dialer.data = e.Network, s.data
+	c.dialer.tell(nil)
+}
+
+// dialFailed ends a connection that we placed and that did not come up.
+func (c *Conn) dialFailed(now time.Time, why string) {
+	if c.dialer == nil || c.dialer.told {
+		return
+	}
+	c.dialer.tell(fmt.Errorf("connecting to %v: %s", c.path.Remote, why))
+	c.shut(now, EndLost)
+}
+
+// dialEnded tells whoever waits that the connection has ended before it was up.
+func (c *Conn) dialEnded(why End) {
+	if c.dialer != nil {
+		c.dialer.tell(fmt.Errorf("connecting to %v: %v", c.path.Remote, why))
+	}
+}
+
+func (d *dialer) tell(err error) {
+	if !d.told {
+		d.told = true
+		d.result <- err
+	}
+}
+
+// successor asks for a new pair like child.
+func successor(child ike.Child) ike.ChildRequest {
+	return ike.ChildRequest{
+		IDi: child.IDr, IDr: child.IDi,
+		Suites: []ike.ESPSuite{child.Suite}, Group: child.Suite.Group,
+		Lifetime: child.Lifetime, Kilobytes: child.Kilobytes,
+	}
+}

@@ -1,0 +1,247 @@
+package vpn
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
+)
+
+// Observer receives every decision. Observe is called on the goroutines that
+// decide, and must not block.
+type Observer interface{ Observe(Event) }
+
+// Event is one decision. Strings in it that come from the peer are fields for
+// a log, never message text.
+type Event interface{ event() }
+
+// Who is whom an event is about.
+type Who struct {
+	Conn   uint64 // number of the connection, 0 before there is one
+	Remote netip.AddrPort
+	Local  netip.AddrPort
+	Client ike.ClientKind
+	User   string // once authenticated
+}
+
+type (
+	// FirstMessageRefused says that a first message got no embryo.
+	FirstMessageRefused struct {
+		Who
+		Why error
+	}
+	// PhaseOneUp says that a peer proved its pre-shared key.
+	PhaseOneUp struct {
+		Who
+		Peer    ike.Peer
+		Adopted bool // it belongs to a connection that was there
+	}
+	// PhaseOneDown says that an ISAKMP SA has ended.
+	PhaseOneDown struct {
+		Who
+		Why           ike.Reason
+		Authenticated bool
+	}
+	// ChildUp says that a pair of ESP SAs carries traffic.
+	ChildUp struct {
+		Who
+		Child ike.Child
+	}
+	// ChildFailed says that a Quick Mode gave no pair.
+	ChildFailed struct {
+		Who
+		Why ike.ChildFailed
+	}
+	// ChildDown says that a pair was retired.
+	ChildDown struct {
+		Who
+		InSPI, OutSPI uint32
+		Why           ChildEnd
+	}
+	// Moved says that the peer's address or port changed.
+	Moved struct {
+		Who
+		From netip.AddrPort
+	}
+	// TunnelUp says that the L2TP control connection is established.
+	TunnelUp struct {
+		Who
+		Peer l2tp.Peer
+	}
+	// TunnelDown says that it ended.
+	TunnelDown struct {
+		Who
+		Result   l2tp.Result
+		ByPeer   bool
+		Replaced bool // by a new SCCRQ of the same peer
+	}
+	// AuthDone says how an authentication ended.
+	AuthDone struct {
+		Who
+		Method   auth.Method
+		Name     string // as the peer sent it
+		Verdict  auth.Verdict
+		Detail   string
+		Err      error // no verdict was reached
+		Duration time.Duration
+	}
+	// SessionUp says that a user's IP traffic flows.
+	SessionUp struct {
+		Who
+		Session Info
+	}
+	// SessionDown says that it no longer does.
+	SessionDown struct {
+		Who
+		Session Info
+		Cause   auth.Cause
+		Link    ppp.Reason
+	}
+	// PacketRefused says that a control packet was dropped.
+	PacketRefused struct {
+		Who
+		Layer Layer
+		Why   error
+	}
+	// Noted is something that a machine noticed and that changed nothing.
+	Noted struct {
+		Who
+		Layer Layer
+		Kind  string
+		Text  string
+	}
+	// ConnDown is a connection's last event.
+	ConnDown struct {
+		Who
+		Why      End
+		Lifetime time.Duration
+	}
+	// Panicked says that a connection's goroutine recovered from a panic.
+	Panicked struct {
+		Who
+		Value any
+		Stack []byte
+	}
+)
+
+func (FirstMessageRefused) event() {}
+func (PhaseOneUp) event()          {}
+func (PhaseOneDown) event()        {}
+func (ChildUp) event()             {}
+func (ChildFailed) event()         {}
+func (ChildDown) event()           {}
+func (Moved) event()               {}
+func (TunnelUp) event()            {}
+func (TunnelDown) event()          {}
+func (AuthDone) event()            {}
+func (SessionUp) event()           {}
+func (SessionDown) event()         {}
+func (PacketRefused) event()       {}
+func (Noted) event()               {}
+func (ConnDown) event()            {}
+func (Panicked) event()            {}
+
+// Layer is the protocol that decided.
+type Layer uint8
+
+// The layers, from the outside in.
+const (
+	LayerIKE Layer = iota + 1
+	LayerESP
+	LayerL2TP
+	LayerPPP
+)
+
+func (l Layer) String() string {
+	switch l {
+	case LayerIKE:
+		return "IKE"
+	case LayerESP:
+		return "ESP"
+	case LayerL2TP:
+		return "L2TP"
+	case LayerPPP:
+		return "PPP"
+	}
+	return "unknown layer"
+}
+
+// ChildEnd is why a pair of ESP SAs was retired.
+type ChildEnd uint8
+
+// The ends of a pair.
+const (
+	ChildExpired ChildEnd = iota + 1
+	ChildDeletedByPeer
+	ChildReplaced
+	ChildClosed
+)
+
+func (e ChildEnd) String() string {
+	switch e {
+	case ChildExpired:
+		return "lifetime over"
+	case ChildDeletedByPeer:
+		return "deleted by the peer"
+	case ChildReplaced:
+		return "replaced"
+	case ChildClosed:
+		return "connection closed"
+	}
+	return "unknown"
+}
+
+// End is why a connection ended.
+type End uint8
+
+// The ends of a connection.
+const (
+	EndPeer        End = iota + 1 // the peer said goodbye
+	EndLost                       // it fell silent
+	EndSetup                      // it did not get as far as a user in time
+	EndPhaseOne                   // phase 1 failed before it was authenticated
+	EndEvicted                    // newer unauthenticated peers took its place
+	EndAdopted                    // its phase 1 joined another connection
+	EndAdmin                      // an administrator's order
+	EndServerStop                 // the server stops
+	EndUserTimeout                // the user's session or idle time was over
+	EndReplaced                   // the same user came in again
+	EndAuth                       // the user was refused
+	EndKeys                       // ESP keys ran out and could not be renewed
+	EndPanic
+)
+
+func (e End) String() string {
+	switch e {
+	case EndPeer:
+		return "closed by the peer"
+	case EndLost:
+		return "the peer fell silent"
+	case EndSetup:
+		return "no user was authenticated in time"
+	case EndPhaseOne:
+		return "phase 1 failed"
+	case EndEvicted:
+		return "evicted by newer handshakes"
+	case EndAdopted:
+		return "joined the connection it belongs to"
+	case EndAdmin:
+		return "disconnected by the administrator"
+	case EndServerStop:
+		return "the server stops"
+	case EndUserTimeout:
+		return "session or idle timeout"
+	case EndReplaced:
+		return "replaced by a new connection"
+	case EndAuth:
+		return "authentication failed"
+	case EndKeys:
+		return "the ESP keys expired and the peer did not renew them"
+	case EndPanic:
+		return "an error in the server"
+	}
+	return "unknown"
+}

@@ -1,0 +1,32 @@
+package vpn
+
+import "runtime"
+
+// gate bounds how many goroutines spend processor time on key exchange, so that
+// a storm of handshakes leaves a core to established sessions. Peers that are
+// authenticated have one token more, which strangers cannot take.
+type gate struct {
+	anyone chan struct{}
+	known  chan struct{}
+}
+
+func newGate() *gate {
+	return &gate{
+		anyone: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+		known:  make(chan struct{}, 1),
+	}
+}
+
+// enter waits for a token and returns what gives it back.
+func (g *gate) enter(known bool) (leave func()) {
+	if !known {
+		g.anyone <- struct{}{}
+		return func() { <-g.anyone }
+	}
+	select {
+	case g.known <- struct{}{}:
+		return func() { <-g.known }
+	case g.anyone <- struct{}{}:
+		return func() { <-g.anyone }
+	}
+}

@@ -1,0 +1,228 @@
+package vpn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/pool"
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/ppp"
+)
+
+// authenticate asks the backend for a verdict, on a goroutine of its own.
+func (c *Conn) authenticate(now time.Time, s *session, e ppp.AuthRequest) {
+	r := &auth.Request{
+		User:      e.User,
+		ID:        e.ID,
+		Password:  secret.New(e.Password.Reveal()),
+		Challenge: bytes.Clone(e.Challenge),
+		Response:  bytes.Clone(e.Response),
+		Call:      c.authCall(s),
+	}
+	switch e.Method {
+	case ppp.MethodPAP:
+		r.Method = auth.PAP
+	case ppp.MethodCHAP:
+		r.Method = auth.CHAP
+	case ppp.MethodMSCHAPv2:
+		r.Method = auth.MSCHAPv2
+	}
+	s.method, s.name = r.Method, e.User
+	ctx, cancel := context.WithTimeout(c.srv.ctx, c.policy.AuthTimeout)
+	s.cancel = cancel
+	c.srv.run.Go(func() {
+		defer cancel()
+		answer, err := c.srv.cfg.Backend.Authenticate(ctx, r)
+		r.Password.Zero()
+		c.do(func(at time.Time) { c.verdict(at, s, e.Ticket, answer, err, at.Sub(now)) })
+	})
+}
+
+func (c *Conn) authCall(s *session) auth.Call {
+	return auth.Call{
+		SessionID:  s.id,
+		Port:       uint32(c.id),
+		Remote:     c.path.Remote,
+		Local:      c.path.Local,
+		ClientName: c.host,
+		Group:      c.peer.Group,
+	}
+}
+
+// verdict turns the backend's answer into the link's, leasing an address only
+// now.
+func (c *Conn) verdict(now time.Time, s *session, ticket uint32, r auth.Response, err error, took time.Duration) {
+	if c.ended || c.call(s.l2tp.Local) != s {
+		return
+	}
+	s.cancel = nil
+	answer := ppp.AuthAnswer{Message: r.Message, Error: r.Code, Success: r.Success}
+	event := AuthDone{Who: c.who(), Method: s.method, Name: s.name, Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: took}
+	switch {
+	case err != nil:
+		answer.Message = "The authentication server does not answer"
+		answer.Error = mschapNoDialin
+	case r.Verdict == auth.Accepted:
+		if detail := c.grant(s, r.Grant); detail != "" {
+			event.Verdict, event.Detail = auth.NotAllowed, detail
+			answer.Error = mschapNoDialin
+			break
+		}
+		answer.OK = true
+		answer.Network = ppp.Network{Local: c.policy.server(s.address), Peer: s.address, DNS: s.dns(c.policy)}
+		event.User = s.grant.User
+	}
+	c.observe(event)
+	s.link.HandleAuth(now, ticket, answer)
+}
+
+// mschapNoDialin is ERROR_NO_DIALIN_PERMISSION (RFC 2759, section 6).
+const mschapNoDialin = 649
+
+// grant leases what an accepted user gets. It returns why not, for the
+// administrator, or "".
+func (c *Conn) grant(s *session, g auth.Grant) string {
+	c.release(s)
+	if c.peer.Group != "" && c.peer.Group != g.Group {
+		return "the pre-shared key belongs to another group than the user"
+	}
+	if g.User == "" {
+		g.User = s.name
+	}
+	if !c.srv.enter(g.User, c.policy.SessionsPerUser) {
+		return "the user has as many sessions as limits.sessions_per_user allows"
+	}
+	s.grant, s.entered = g, true
+	a, err := c.srv.cfg.Pool.Lease(g.User, g.Address)
+	switch {
+	case errors.Is(err, pool.ErrTaken):
+		// The static address is held by the user's own old session, more often
+		// than not one whose plug was pulled: the newer one wins.
+		if a, err = c.srv.takeOver(c, g.User, g.Address); err != nil {
+			c.release(s)
+			return err.Error()
+		}
+	case err != nil:
+		c.release(s)
+		return err.Error()
+	}
+	s.address = a
+	return ""
+}
+
+// takeOver leases a static address that another session of the same user
+// holds, and has that session end.
+func (s *Server) takeOver(c *Conn, user string, a netip.Addr) (netip.Addr, error) {
+	for _, other := range s.all() {
+		st := other.info.Load()
+		if other == c || st == nil || !st.holds(user, a) {
+			continue
+		}
+		freed := make(chan struct{})
+		go other.do(func(now time.Time) {
+			other.surrender(now, a)
+			close(freed)
+		})
+		select {
+		case <-freed:
+		case <-other.done:
+		case <-time.After(time.Second):
+		}
+		break
+	}
+	return s.cfg.Pool.Lease(user, a)
+}
+
+// surrender ends the session that holds a.
+func (c *Conn) surrender(now time.Time, a netip.Addr) {
+	for _, s := range c.calls {
+		if s.address == a {
+			c.endCall(now, s, auth.NASRequest, ppp.ReasonReplaced)
+			c.shut(now, EndReplaced)
+			return
+		}
+	}
+}
+
+// release returns what grant took. It is idempotent.
+func (c *Conn) release(s *session) {
+	if s.address.IsValid() {
+		c.srv.cfg.Pool.Release(s.address)
+		s.address = netip.Addr{}
+	}
+	if s.entered {
+		c.srv.leave(s.grant.User)
+		s.entered = false
+	}
+}
+
+func (s *session) dns(p *Policy) []netip.Addr {
+	if len(s.grant.DNS) > 0 {
+		return s.grant.DNS
+	}
+	return p.DNS
+}
+
+// networkUp lets the user's traffic flow.
+func (c *Conn) networkUp(now time.Time, s *session, e ppp.NetworkUp) {
+	if c.dialer != nil {
+		c.dialNetworkUp(now, s, e)
+		return
+	}
+	if s.up {
+		return
+	}
+	s.up, s.since = true, now
+	c.user = s.grant.User
+	c.setup = time.Time{}
+	s.prefixes = append([]netip.Prefix{netip.PrefixFrom(s.address, s.address.BitLen())}, s.grant.Routes...)
+	s.data.SetNetwork(s.prefixes, c.sessionMTU(s, e.MTU))
+	for _, p := range s.prefixes {
+		if err := c.srv.plane.Route(p, c.slot, s.data); err != nil {
+			c.observe(PacketRefused{c.who(), LayerPPP, err})
+		}
+	}
+	if s.grant.SessionTimeout > 0 {
+		s.end = now.Add(s.grant.SessionTimeout)
+	}
+	if s.grant.IdleTimeout > 0 {
+		s.active = now
+		s.checkIdle(now)
+	}
+	if every := s.interimInterval(); every > 0 {
+		s.interim = now.Add(every)
+	}
+	c.changed = true
+	s.account(now, auth.Start, 0)
+	c.observe(SessionUp{c.who(), c.infoOf(s)})
+}
+
+// sessionMTU is the largest inner packet: the ceiling, what the client takes,
+// and what the user was granted.
+func (c *Conn) sessionMTU(s *session, peer uint16) int {
+	mtu := min(c.policy.MTU, int(peer))
+	if s.grant.MTU > 0 {
+		mtu = min(mtu, s.grant.MTU)
+	}
+	return mtu
+}
+
+// networkDown stops the user's traffic. It is idempotent.
+func (c *Conn) networkDown(now time.Time, s *session, cause auth.Cause) {
+	if !s.up {
+		return
+	}
+	s.up = false
+	for _, p := range s.prefixes {
+		c.srv.plane.Unroute(p, s.data)
+	}
+	s.data.SetNetwork(nil, 0)
+	s.interim, s.end, s.idle = time.Time{}, time.Time{}, time.Time{}
+	s.account(now, auth.Stop, cause)
+	c.observe(SessionDown{c.who(), c.infoOf(s), cause, s.why})
+	c.changed = true
+}

@@ -1,0 +1,124 @@
+package vpn
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+)
+
+// Status is one connection as an administrator sees it.
+type Status struct {
+	Conn     uint64
+	Remote   netip.AddrPort
+	Local    netip.AddrPort
+	Since    time.Time
+	Client   ike.ClientKind
+	HostName string // from the peer
+	IKE      ike.Suite
+	ESP      ike.ESPSuite
+	Encap    bool
+	Sessions []Info
+
+	data []*dataplane.Session
+}
+
+// Info is one session.
+type Info struct {
+	ID      string
+	User    string
+	Method  auth.Method
+	Address netip.Addr
+	Since   time.Time
+
+	InOctets, OutOctets, InPackets, OutPackets uint64
+}
+
+// holds reports whether one of the sessions is user's with address a.
+func (st *Status) holds(user string, a netip.Addr) bool {
+	for _, s := range st.Sessions {
+		if s.User == user && s.Address == a {
+			return true
+		}
+	}
+	return false
+}
+
+// status is what List shows; the connection publishes it with its view.
+func (c *Conn) status() *Status {
+	st := &Status{
+		Conn: c.id, Remote: c.path.Remote, Local: c.path.Local, Since: c.born,
+		Client: c.peer.Kind, HostName: c.host, IKE: c.peer.Suite, Encap: c.peer.Encap,
+	}
+	if c.kids.sending != nil {
+		st.ESP = c.kids.sending.Suite
+	}
+	for _, s := range c.calls {
+		if s.up {
+			st.Sessions = append(st.Sessions, c.infoOf(s))
+			st.data = append(st.data, s.data)
+		}
+	}
+	return st
+}
+
+func (c *Conn) infoOf(s *session) Info {
+	i := Info{ID: s.id, User: s.grant.User, Method: s.method, Address: s.address, Since: s.since}
+	i.count(s.data)
+	return i
+}
+
+func (i *Info) count(d *dataplane.Session) {
+	n := d.Counters()
+	i.InOctets, i.OutOctets, i.InPackets, i.OutPackets = n.InOctets, n.OutOctets, n.InPackets, n.OutPackets
+}
+
+// snapshot is st with the counters of this moment.
+func (c *Conn) snapshot(st *Status) Status {
+	now := *st
+	now.Sessions = append([]Info(nil), st.Sessions...)
+	for i := range now.Sessions {
+		now.Sessions[i].count(st.data[i])
+	}
+	return now
+}
+
+func (s *Server) all() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+// List returns the connections that have proved their pre-shared key, in no
+// order.
+func (s *Server) List() []Status {
+	var list []Status
+	for _, c := range s.all() {
+		if st := c.info.Load(); st != nil {
+			list = append(list, c.snapshot(st))
+		}
+	}
+	return list
+}
+
+// Counts are gauges of a server.
+type Counts struct {
+	HalfOpen    int // embryos
+	Strangers   int // connections without an authenticated phase 1
+	Connections int
+	Cookies     int
+	Users       int // users with a session
+}
+
+// Counts returns the gauges.
+func (s *Server) Counts() Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Counts{int(s.halves.Load()), len(s.strangers), len(s.conns), len(s.cookies), len(s.users)}
+}

@@ -1,0 +1,63 @@
+package vpn
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
+)
+
+// Policy is what a server allows. It is immutable: SetPolicy exchanges it as a
+// whole, and connections use the one that was in force when they began.
+type Policy struct {
+	IKE  *ike.Policy
+	L2TP *l2tp.Config
+	PPP  *ppp.Config
+
+	ReplayWindow int // packets
+	Networks     []Network
+	DNS          []netip.Addr
+	MTU          int // ceiling of what goes through a session, bytes of inner IP
+
+	Connections       int // how many peers at once
+	HalfOpen          int // records of unauthenticated exchanges
+	HalfOpenPerSource int // of them, from one IPv4 address or IPv6 /64
+	SessionsPerUser   int // 0: no limit
+
+	SetupTimeout    time.Duration // from message 3 to phase 1, and again to a user
+	AuthTimeout     time.Duration // for one verdict
+	DrainTimeout    time.Duration // for goodbyes
+	InterimInterval time.Duration // accounting; 0: none
+	Keepalive       time.Duration // NAT keepalive (RFC 3948, section 4); 0: none
+
+	KeyLog KeyLog // nil: none
+}
+
+// Network is a pool's network and the server's own address in it.
+type Network struct {
+	Prefix netip.Prefix
+	Server netip.Addr
+}
+
+// KeyLog receives the keys that decrypt a capture. It is for the
+// administrator's debugging; its use is logged.
+type KeyLog interface {
+	IKE(initiator [8]byte, key secret.Bytes)
+	ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, keys ike.ChildKeys)
+}
+
+// server returns the server's address that a client with address a sees.
+func (p *Policy) server(a netip.Addr) netip.Addr {
+	for _, n := range p.Networks {
+		if n.Prefix.Contains(a) {
+			return n.Server
+		}
+	}
+	if len(p.Networks) > 0 {
+		return p.Networks[0].Server
+	}
+	return netip.Addr{}
+}

@@ -1,0 +1,184 @@
+package vpn
+
+import (
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+)
+
+// addPhase1 makes an ISAKMP SA with build and routes its messages here.
+func (c *Conn) addPhase1(cookies ike.Cookies, build func(ike.Env) *ike.SA) *phase1 {
+	p := &phase1{owner: c, cookies: cookies, half: true}
+	p.SA = build(ike.Env{
+		Policy:    c.policy.IKE,
+		Rand:      c.srv.cfg.Rand,
+		NewSPI:    func() uint32 { return p.owner.newSPI() },
+		Addresses: c.srv.dialled,
+		NATTPorts: c.srv.cfg.NATTPorts,
+	})
+	p.cookies = p.Cookies()
+	c.phases = append(c.phases, p)
+	c.srv.claim(p.cookies, c)
+	return p
+}
+
+func (c *Conn) newSPI() uint32 {
+	if c.slot == nil {
+		return 0
+	}
+	return c.slot.NewSPI()
+}
+
+// receiveIKE hands a message to the SA whose cookies it carries, behind the
+// gate: Main and Quick Mode may cost a Diffie-Hellman exchange.
+func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) {
+	h, err := ike.Peek(msg)
+	if err != nil {
+		return
+	}
+	for _, p := range c.phases {
+		if p.cookies != h.Cookies && (p.cookies.Responder != [8]byte{} || p.cookies.Initiator != h.Cookies.Initiator) {
+			continue
+		}
+		err := func() error {
+			if h.Exchange == ike.ExchangeMain || h.Exchange == ike.ExchangeQuick {
+				defer c.srv.gate.enter(!p.half)()
+			}
+			return p.HandlePacket(now, path, msg)
+		}()
+		if err != nil {
+			c.observe(PacketRefused{c.who(), LayerIKE, err})
+		}
+		c.rename(p)
+		return
+	}
+}
+
+// rename claims the full cookies once the responder's is known.
+func (c *Conn) rename(p *phase1) {
+	if full := p.Cookies(); full != p.cookies {
+		c.srv.unclaim(p.cookies, c)
+		p.cookies = full
+		c.srv.claim(full, c)
+	}
+}
+
+// pumpIKE drains the events of every ISAKMP SA.
+func (c *Conn) pumpIKE(now time.Time) (any bool) {
+	var joins *Conn
+	for _, p := range c.phases {
+		for {
+			e, ok := p.NextEvent()
+			if !ok {
+				break
+			}
+			any = true
+			if to := c.onIKE(now, p, e); to != nil {
+				joins = to
+			}
+		}
+	}
+	c.dropDeadPhases()
+	if joins != nil {
+		c.join(now, joins)
+	}
+	return any && !c.ended
+}
+
+// onIKE acts on one event. It returns the connection that the SA turned out
+// to belong to, if that is another.
+func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
+	switch e := event.(type) {
+	case ike.Send:
+		c.publish() // an inbound SA is live before the message that announces it leaves
+		c.srv.sendIKE(e.Path, e.Data)
+	case ike.Authenticated:
+		return c.authenticated(now, p, e)
+	case ike.Fresh:
+		if e.Path.Marker && !p.half {
+			c.move(e.Path)
+		}
+	case ike.ChildReceiving:
+		c.addChild(now, e.Child)
+	case ike.ChildSending:
+		c.confirm(now, e.InSPI)
+	case ike.ChildFailed:
+		c.observe(ChildFailed{c.who(), e})
+		c.dialFailed(now, e.Why.String())
+	case ike.ChildDeleted:
+		c.deleteChild(now, e.OutSPI)
+	case ike.InitialContact, ike.Alive:
+		// INITIAL-CONTACT closes nothing: clients behind one NAT share an address.
+	case ike.Note:
+		c.observe(Noted{c.who(), LayerIKE, e.Kind.String(), e.Text})
+	case ike.Closed:
+		p.dead = true
+		c.observe(PhaseOneDown{c.who(), e.Why, !p.half})
+	}
+	return nil
+}
+
+// authenticated finds the connection that a phase 1 belongs to: one whose
+// authenticated endpoint, pre-shared key and identification are the same, else
+// this one.
+func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joins *Conn) {
+	p.half = false
+	if c.dialer == nil && len(c.phases) == 1 && c.slot == nil {
+		if other := c.srv.at(e.Path.Remote); other != nil && other != c && other.matches(e.Peer) {
+			c.peer = e.Peer
+			c.path = e.Path
+			return other
+		}
+	}
+	if c.slot == nil {
+		slot, err := c.srv.plane.NewSlot(c)
+		if err != nil {
+			c.observe(PacketRefused{c.who(), LayerIKE, err})
+			c.finish(now, EndEvicted)
+			return nil
+		}
+		c.slot = slot
+	}
+	c.identity(e.Peer)
+	c.path, c.peer = e.Path, e.Peer
+	c.setup = now.Add(c.policy.SetupTimeout)
+	c.srv.known(c)
+	c.changed = true
+	c.logPhaseKey(p)
+	c.observe(PhaseOneUp{c.who(), e.Peer, false})
+	c.dialPhaseOneUp(now, p)
+	return nil
+}
+
+// dropDeadPhases forgets SAs that have ended. A connection that has no
+// authenticated phase 1 and never had one ends with its last.
+func (c *Conn) dropDeadPhases() {
+	live := c.phases[:0]
+	for _, p := range c.phases {
+		if p.dead {
+			c.srv.unclaim(p.cookies, c)
+			continue
+		}
+		live = append(live, p)
+	}
+	clear(c.phases[len(live):])
+	c.phases = live
+}
+
+// newest is the newest authenticated ISAKMP SA, nil if there is none.
+func (c *Conn) newest() *phase1 {
+	for i := len(c.phases) - 1; i >= 0; i-- {
+		if p := c.phases[i]; !p.half && !p.dead {
+			return p
+		}
+	}
+	return nil
+}
+
+func (c *Conn) logPhaseKey(p *phase1) {
+	if c.policy.KeyLog == nil {
+		return
+	}
+	initiator, key := p.PhaseKey()
+	c.policy.KeyLog.IKE(initiator, key)
+}

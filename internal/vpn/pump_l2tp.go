@@ -1,0 +1,171 @@
+package vpn
+
+import (
+	"errors"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/l2tp"
+)
+
+var errNoTunnel = errors.New("an L2TP control message before any SCCRQ")
+
+// receiveControl hands an L2TP control message to the tunnel. An SCCRQ that is
+// no duplicate replaces it: the client lost its state, or its plug was pulled.
+func (c *Conn) receiveControl(now time.Time, msg []byte) {
+	if c.ended {
+		return
+	}
+	_, begins := l2tp.IsSCCRQ(msg)
+	switch {
+	case begins && c.dialer == nil && (c.tunnel == nil || !c.tunnel.Duplicate(now, msg)):
+		if !c.drain.IsZero() {
+			return
+		}
+		c.replaceTunnel(now)
+		c.tunnel = l2tp.NewLNS(l2tp.Env{Config: c.policy.L2TP, Rand: c.srv.cfg.Rand}, now)
+		c.linger = time.Time{}
+		if c.user == "" && c.setup.IsZero() {
+			c.setup = now.Add(c.policy.SetupTimeout)
+		}
+		c.changed = true
+	case c.tunnel == nil:
+		c.observe(PacketRefused{c.who(), LayerL2TP, errNoTunnel})
+		return
+	}
+	if err := c.handleControl(now, msg); err != nil {
+		c.observe(PacketRefused{c.who(), LayerL2TP, err})
+	}
+}
+
+// handleControl offers the message to the live tunnel, then to those that were
+// replaced and still acknowledge.
+func (c *Conn) handleControl(now time.Time, msg []byte) error {
+	err := c.tunnel.HandlePacket(now, msg)
+	for i := 0; err != nil && i < len(c.stale); i++ {
+		if c.stale[i].HandlePacket(now, msg) == nil {
+			err = nil
+		}
+	}
+	return err
+}
+
+// replaceTunnel ends the tunnel that a new SCCRQ makes obsolete.
+func (c *Conn) replaceTunnel(now time.Time) {
+	if c.tunnel == nil {
+		return
+	}
+	c.observe(TunnelDown{Who: c.who(), Replaced: true})
+	for len(c.calls) > 0 {
+		c.endCall(now, c.calls[0], auth.LostCarrier, 0)
+	}
+	c.tunnel = nil
+	c.user = ""
+}
+
+// pumpL2TP drains the events of the tunnels.
+func (c *Conn) pumpL2TP(now time.Time) (any bool) {
+	for c.tunnel != nil && !c.ended {
+		t := c.tunnel
+		e, ok := t.NextEvent()
+		if !ok {
+			break
+		}
+		any = true
+		c.onL2TP(now, t, e)
+	}
+	kept := c.stale[:0]
+	for _, t := range c.stale {
+		closed := false
+		for {
+			e, ok := t.NextEvent()
+			if !ok {
+				break
+			}
+			switch e := e.(type) {
+			case l2tp.Send:
+				c.sendL2TP(now, e.Data)
+			case l2tp.Closed:
+				closed = true
+			}
+		}
+		if !closed {
+			kept = append(kept, t)
+		}
+	}
+	clear(c.stale[len(kept):])
+	c.stale = kept
+	return any && !c.ended
+}
+
+func (c *Conn) onL2TP(now time.Time, t *l2tp.Tunnel, event l2tp.Event) {
+	switch e := event.(type) {
+	case l2tp.Send:
+		c.sendL2TP(now, e.Data)
+	case l2tp.TunnelUp:
+		c.changed = true
+		c.observe(TunnelUp{c.who(), e.Peer})
+		c.host = e.Peer.HostName
+		c.peerTunnel = e.Peer.Tunnel
+		c.dialTunnelUp(now)
+	case l2tp.SessionUp:
+		c.addCall(now, e.Session)
+	case l2tp.SessionDown:
+		if s := c.call(e.Local); s != nil {
+			cause := auth.UserRequest
+			if !e.Remote {
+				cause = auth.LostCarrier
+			}
+			c.endCall(now, s, cause, 0)
+		}
+	case l2tp.CallFailed:
+		c.observe(Noted{c.who(), LayerL2TP, "call failed", e.Result.Code.CallText()})
+		c.dialFailed(now, e.Result.Code.CallText())
+	case l2tp.TunnelDown:
+		c.tunnelDown(now, e)
+	case l2tp.Closed:
+		if c.tunnel == t {
+			c.tunnel = nil
+			c.changed = true
+		}
+	case l2tp.LinkInfo:
+		// ACCM matters to asynchronous links only.
+	}
+}
+
+// tunnelDown waits for the peer's IKE Deletes after its goodbye, and for ours
+// after a failure.
+func (c *Conn) tunnelDown(now time.Time, e l2tp.TunnelDown) {
+	c.observe(TunnelDown{Who: c.who(), Result: e.Result, ByPeer: e.Remote})
+	for len(c.calls) > 0 {
+		cause := auth.LostCarrier
+		if e.Remote {
+			cause = auth.UserRequest
+		}
+		c.endCall(now, c.calls[0], cause, 0)
+	}
+	if c.drain.IsZero() {
+		if e.Remote {
+			c.why = EndPeer
+		} else {
+			c.why = EndLost
+		}
+		c.setup = time.Time{}
+		c.linger = now.Add(tunnelLinger)
+	}
+	c.dialFailed(now, e.Result.Code.StopText())
+}
+
+// tunnelLinger is how long ESP SAs outlive their tunnel. Windows deletes them
+// about four seconds after it; xl2tpd may dial again over the same ones.
+const tunnelLinger = 8 * time.Second
+
+func (c *Conn) sendL2TP(now time.Time, b []byte) {
+	if c.slot == nil {
+		return
+	}
+	c.publish()
+	c.sent = now
+	// What cannot be sent is lost like any datagram: both channels repeat.
+	_ = c.slot.SendL2TP(b)
+}

@@ -1,0 +1,270 @@
+package vpn
+
+import (
+	"context"
+	"encoding/hex"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/machine"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
+)
+
+// session is one L2TP session with its PPP link, and what its user was granted.
+type session struct {
+	conn *Conn
+	l2tp l2tp.Session
+	link *ppp.Link
+	data *dataplane.Session
+	id   string // Acct-Session-Id
+
+	cancel  context.CancelFunc // of the verdict that is waited for
+	method  auth.Method
+	name    string // as the peer sent it
+	grant   auth.Grant
+	address netip.Addr // leased
+	entered bool       // counted against the user's limit
+
+	up       bool
+	prefixes []netip.Prefix // routed to it
+	since    time.Time
+	interim  time.Time // next accounting record
+	end      time.Time // Session-Timeout
+	idle     time.Time // when Idle-Timeout is looked at next
+	active   time.Time // when it last found traffic
+	packets  uint64    // that had passed then
+	why      ppp.Reason
+}
+
+// addCall begins PPP on an established L2TP session.
+func (c *Conn) addCall(now time.Time, call l2tp.Session) {
+	s := &session{
+		conn: c, l2tp: call, id: c.sessionID(),
+		data: dataplane.NewSession(call.Local, call.Remote, call.Sequencing),
+		link: ppp.New(ppp.Env{Config: c.pppConfig(), Rand: c.srv.cfg.Rand}),
+	}
+	c.calls = append(c.calls, s)
+	c.changed = true
+	c.publish()
+	s.link.Start(now)
+}
+
+func (c *Conn) pppConfig() *ppp.Config {
+	if c.dialer != nil {
+		return c.dialer.ppp
+	}
+	return c.policy.PPP
+}
+
+// sessionID is unique over restarts: RADIUS servers key accounting by it.
+func (c *Conn) sessionID() string {
+	var b [8]byte
+	if _, err := io.ReadFull(c.srv.cfg.Rand, b[:]); err != nil {
+		panic(err) // without randomness nothing here is safe
+	}
+	return hex.EncodeToString(b[:])
+}
+
+func (c *Conn) call(local uint16) *session {
+	for _, s := range c.calls {
+		if s.l2tp.Local == local {
+			return s
+		}
+	}
+	return nil
+}
+
+// receiveFrame hands a PPP frame to its link.
+func (c *Conn) receiveFrame(now time.Time, local uint16, frame []byte) {
+	s := c.call(local)
+	if s == nil {
+		return
+	}
+	if c.tunnel != nil {
+		c.tunnel.HandleData(now)
+	}
+	if err := s.link.HandlePacket(now, frame); err != nil {
+		c.observe(PacketRefused{c.who(), LayerPPP, err})
+	}
+}
+
+// pumpPPP drains the events of every link.
+func (c *Conn) pumpPPP(now time.Time) (any bool) {
+	for i := 0; i < len(c.calls) && !c.ended; {
+		s := c.calls[i]
+		e, ok := s.link.NextEvent()
+		if !ok {
+			i++
+			continue
+		}
+		any = true
+		c.onPPP(now, s, e)
+		if i < len(c.calls) && c.calls[i] != s {
+			i = 0 // the list changed
+		}
+	}
+	return any && !c.ended
+}
+
+func (c *Conn) onPPP(now time.Time, s *session, event ppp.Event) {
+	switch e := event.(type) {
+	case ppp.Send:
+		c.sendFrame(now, s, e.Frame)
+	case ppp.AuthRequest:
+		c.authenticate(now, s, e)
+	case ppp.NetworkUp:
+		c.networkUp(now, s, e)
+	case ppp.NetworkDown:
+		c.networkDown(now, s, auth.UserRequest)
+	case ppp.AuthFailed:
+		c.dialFailed(now, e.Message)
+	case ppp.Note:
+		c.observe(Noted{c.who(), LayerPPP, e.Kind.String(), ppp.ProtocolName(e.Protocol)})
+	case ppp.Down:
+		s.why = e.Why
+		c.linkDown(now, s, e)
+	case ppp.LinkUp, ppp.Authenticated:
+		// The session is up when its network is.
+	}
+}
+
+func (c *Conn) sendFrame(now time.Time, s *session, frame []byte) {
+	b := make([]byte, 0, l2tp.DataHeaderLen+len(frame))
+	b = l2tp.AppendDataHeader(b, c.peerTunnel, s.l2tp.Remote, len(frame), nil)
+	c.sendL2TP(now, append(b, frame...))
+}
+
+// linkDown hangs up the call of a link that has ended.
+func (c *Conn) linkDown(now time.Time, s *session, e ppp.Down) {
+	cause := causeOf(e.Why)
+	c.endCall(now, s, cause, e.Why)
+	if c.tunnel != nil {
+		c.tunnel.Hangup(now, s.l2tp.Local, l2tp.Result{Code: l2tp.CallAdmin})
+	}
+	if len(c.calls) == 0 && c.drain.IsZero() {
+		c.why = endOf(e.Why)
+		c.setup = time.Time{}
+		c.linger = now.Add(tunnelLinger)
+	}
+	c.dialFailed(now, e.Why.String())
+}
+
+// endCall takes a session down, whoever ended it. It is idempotent.
+func (c *Conn) endCall(now time.Time, s *session, cause auth.Cause, why ppp.Reason) {
+	kept := c.calls[:0]
+	found := false
+	for _, other := range c.calls {
+		if other == s {
+			found = true
+			continue
+		}
+		kept = append(kept, other)
+	}
+	if !found {
+		return
+	}
+	clear(c.calls[len(kept):])
+	c.calls = kept
+	if s.cancel != nil {
+		s.cancel()
+	}
+	if why != 0 {
+		s.why = why
+	}
+	c.networkDown(now, s, cause)
+	c.release(s)
+	c.changed = true
+	c.user = ""
+	for _, other := range c.calls {
+		if other.grant.User != "" {
+			c.user = other.grant.User
+		}
+	}
+}
+
+// deadline is when expire has something to do.
+func (s *session) deadline() time.Time {
+	return machine.Earliest(s.link.Deadline(), s.interim, s.end, s.idle)
+}
+
+// expire does what is due for one session.
+func (s *session) expire(now time.Time) {
+	if due(s.link.Deadline(), now) {
+		s.link.HandleTimer(now)
+	}
+	if due(s.interim, now) {
+		s.interim = now.Add(s.interimInterval())
+		s.account(now, auth.Interim, 0)
+	}
+	if due(s.end, now) {
+		s.end = time.Time{}
+		s.link.Close(now, ppp.ReasonSessionTimeout)
+	}
+	if due(s.idle, now) {
+		s.checkIdle(now)
+	}
+}
+
+// checkIdle ends a session without user traffic for its Idle-Timeout, and
+// looks again after a part of it otherwise.
+func (s *session) checkIdle(now time.Time) {
+	counters := s.data.Counters()
+	if passed := counters.InPackets + counters.OutPackets; passed != s.packets {
+		s.packets, s.active = passed, now
+	}
+	if now.Sub(s.active) >= s.grant.IdleTimeout {
+		s.idle = time.Time{}
+		s.link.Close(now, ppp.ReasonIdleTimeout)
+		return
+	}
+	s.idle = now.Add(max(time.Second, s.grant.IdleTimeout/10))
+}
+
+// causeOf maps a link's end to Acct-Terminate-Cause (RFC 2866, section 5.10).
+func causeOf(r ppp.Reason) auth.Cause {
+	switch r {
+	case ppp.ReasonAdmin:
+		return auth.AdminReset
+	case ppp.ReasonServerStop:
+		return auth.AdminReboot
+	case ppp.ReasonIdleTimeout:
+		return auth.IdleTimeout
+	case ppp.ReasonSessionTimeout:
+		return auth.SessionTimeout
+	case ppp.ReasonReplaced:
+		return auth.NASRequest
+	case ppp.ReasonPeerTerminated, ppp.ReasonUserRequest:
+		return auth.UserRequest
+	case ppp.ReasonEchoTimeout, ppp.ReasonNoAnswer, ppp.ReasonLowerLayer:
+		return auth.LostCarrier
+	case ppp.ReasonInternal:
+		return auth.NASError
+	case ppp.ReasonAuthFailed, ppp.ReasonAuthRefused, ppp.ReasonAuthTimeout, ppp.ReasonServerUnverified,
+		ppp.ReasonNegotiation, ppp.ReasonSetupTimeout, ppp.ReasonNoNetwork, ppp.ReasonLoop, ppp.ReasonRejected:
+		return auth.UserError
+	}
+	return auth.NASError
+}
+
+// endOf maps a link's end to what a connection without links ends of.
+func endOf(r ppp.Reason) End {
+	switch causeOf(r) {
+	case auth.AdminReset:
+		return EndAdmin
+	case auth.AdminReboot:
+		return EndServerStop
+	case auth.IdleTimeout, auth.SessionTimeout:
+		return EndUserTimeout
+	case auth.NASRequest:
+		return EndReplaced
+	case auth.UserRequest:
+		return EndPeer
+	case auth.LostCarrier:
+		return EndLost
+	}
+	return EndAuth
+}

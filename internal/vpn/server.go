@@ -1,0 +1,340 @@
+package vpn
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/pool"
+)
+
+// Config is what a Server works with. All of it outlives the server.
+type Config struct {
+	Policy     *Policy
+	Backend    auth.Backend
+	Accountant auth.Accountant // nil: no accounting
+	Pool       *pool.Pool
+	Observer   Observer
+	Rand       io.Reader // nil: crypto/rand
+
+	// NATTPorts maps a path to its NAT-T port's, for connections that we dial.
+	NATTPorts func(ike.Path) ike.Path
+}
+
+// Server is all connections of one process. Its methods are safe for
+// concurrent use.
+type Server struct {
+	cfg    Config
+	policy atomic.Pointer[Policy]
+	plane  *dataplane.Plane
+	gate   *gate
+	first  chan firstMessage // to the greeter
+	halves atomic.Int64      // embryos, for the gauges
+	ids    atomic.Uint64
+	run    sync.WaitGroup // connections and their calls
+	ctx    context.Context
+
+	mu        sync.Mutex
+	cookies   map[ike.Cookies]*Conn
+	conns     map[uint64]*Conn
+	endpoints map[netip.AddrPort]*Conn // authenticated, by the peer's endpoint
+	strangers []*Conn                  // unauthenticated, oldest first
+	users     map[string]int           // sessions a user
+	stopping  bool
+
+	seen addresses
+}
+
+// firstMessage is an ISAKMP message that no connection claims.
+type firstMessage struct {
+	path ike.Path
+	data []byte
+}
+
+const (
+	greeterQueue = 512
+	// maxIKEMessage bounds what is copied for a connection: certificate
+	// chains fit, without fragmentation nothing larger is meant.
+	maxIKEMessage = 16 << 10
+)
+
+// New returns a server that serves once Serve is called.
+func New(cfg Config) *Server {
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	s := &Server{
+		cfg:       cfg,
+		gate:      newGate(),
+		first:     make(chan firstMessage, greeterQueue),
+		cookies:   map[ike.Cookies]*Conn{},
+		conns:     map[uint64]*Conn{},
+		endpoints: map[netip.AddrPort]*Conn{},
+		users:     map[string]int{},
+	}
+	s.policy.Store(cfg.Policy)
+	return s
+}
+
+// SetPolicy exchanges the policy; connections that are up keep theirs.
+func (s *Server) SetPolicy(p *Policy) { s.policy.Store(p) }
+
+// Serve runs the plane and the connections until ctx ends, then says goodbye
+// to every peer, within the policy's drain time, and stops the plane. It may
+// be called once.
+func (s *Server) Serve(ctx context.Context, plane *dataplane.Plane) error {
+	s.plane = plane
+	live, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	s.ctx = live
+
+	var greeter sync.WaitGroup
+	greeter.Go(func() { s.greet(live) })
+	done := make(chan error, 1)
+	go func() { done <- plane.Run(live) }()
+
+	var err error
+	select {
+	case <-ctx.Done():
+		s.shutdown()
+	case err = <-done:
+		done <- nil
+		s.shutdown()
+	}
+	kill()
+	if planeErr := <-done; err == nil {
+		err = planeErr
+	}
+	greeter.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// shutdown ends every connection gracefully and waits for all of them.
+func (s *Server) shutdown() {
+	s.mu.Lock()
+	s.stopping = true
+	all := make([]*Conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		c.do(func(now time.Time) { c.shut(now, EndServerStop) })
+	}
+	s.run.Wait()
+}
+
+// IKE implements dataplane.Control: it passes a message on to the connection
+// whose cookies it carries, else to the greeter. It never blocks.
+func (s *Server) IKE(local, remote netip.AddrPort, marker bool, msg []byte) {
+	if len(msg) > maxIKEMessage {
+		return
+	}
+	h, err := ike.Peek(msg)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	c := s.cookies[h.Cookies]
+	s.mu.Unlock()
+	if c == nil && h.Cookies.Responder != ([8]byte{}) {
+		// The answer to a first message of ours carries a cookie that we have
+		// not seen.
+		s.mu.Lock()
+		c = s.cookies[ike.Cookies{Initiator: h.Cookies.Initiator}]
+		s.mu.Unlock()
+	}
+	if c != nil {
+		c.Deliver(dataplane.Note{Kind: dataplane.NoteIKE, Marker: marker, Local: local, Remote: remote, Data: msg})
+		return
+	}
+	select {
+	case s.first <- firstMessage{ike.Path{Local: local, Remote: remote, Marker: marker}, append([]byte(nil), msg...)}:
+	default: // the greeter is behind: a peer repeats itself
+	}
+}
+
+// greet answers first messages and turns third ones into connections.
+func (s *Server) greet(ctx context.Context) {
+	p := s.policy.Load()
+	half := newHalfOpen(p.HalfOpen, p.HalfOpenPerSource)
+	expiry := time.NewTicker(embryoLife / 2)
+	defer expiry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-expiry.C:
+			half.expire(time.Now())
+		case m := <-s.first:
+			s.meet(time.Now(), half, m)
+		}
+		s.halves.Store(int64(half.live()))
+	}
+}
+
+func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
+	h, err := ike.Peek(m.data)
+	if err != nil {
+		return
+	}
+	if h.Cookies.Responder == ([8]byte{}) {
+		s.answer(now, half, m, h)
+		return
+	}
+	e, ok := half.take(h.Cookies, m.path, now)
+	if !ok {
+		return // silence to unknown cookies
+	}
+	c := s.newConn(now)
+	if c == nil {
+		return
+	}
+	c.path = m.path
+	sa := c.addPhase1(e.Cookies, func(env ike.Env) *ike.SA { return ike.Respond(env, e, now) })
+	sa.half = true
+	c.start()
+	c.Deliver(dataplane.Note{Kind: dataplane.NoteIKE, Marker: m.path.Marker, Local: m.path.Local, Remote: m.path.Remote, Data: m.data})
+}
+
+func (s *Server) answer(now time.Time, half *halfOpen, m firstMessage, h ike.Header) {
+	if reply, ok := half.repeated(h.Cookies.Initiator, m.path, now); ok {
+		s.sendIKE(m.path, reply)
+		return
+	}
+	e, reply, err := ike.Answer(ike.Env{Policy: s.policy.Load().IKE, Rand: s.cfg.Rand}, m.path, m.data, now)
+	if err != nil {
+		s.cfg.Observer.Observe(FirstMessageRefused{Who{Remote: m.path.Remote, Local: m.path.Local}, err})
+		if len(reply) > 0 { // a notify that explains, never larger than the request
+			s.sendIKE(m.path, reply)
+		}
+		return
+	}
+	half.add(e, reply, now)
+	s.sendIKE(m.path, reply)
+}
+
+func (s *Server) sendIKE(p ike.Path, msg []byte) {
+	// What cannot be sent is lost like any datagram: the peer repeats itself.
+	_ = s.plane.SendIKE(p.Local, p.Remote, p.Marker, msg)
+}
+
+// newConn makes a connection, or nil if the server stops. It evicts the
+// oldest stranger when there are too many.
+func (s *Server) newConn(now time.Time) *Conn {
+	c := &Conn{
+		id:     s.ids.Add(1),
+		srv:    s,
+		policy: s.policy.Load(),
+		born:   now,
+		inbox:  make(chan dataplane.Note, inboxSize),
+		orders: make(chan func(time.Time), 4),
+		done:   make(chan struct{}),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return nil
+	}
+	s.conns[c.id] = c
+	s.strangers = append(s.strangers, c)
+	for len(s.strangers) > c.policy.HalfOpen {
+		old := s.strangers[0]
+		s.strangers = s.strangers[1:]
+		old.evict()
+	}
+	return c
+}
+
+// known moves c out of the strangers and makes it findable by its endpoint.
+func (s *Server) known(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, other := range s.strangers {
+		if other == c {
+			s.strangers = append(s.strangers[:i], s.strangers[i+1:]...)
+			break
+		}
+	}
+	s.endpoints[c.path.Remote] = c
+}
+
+// moved records a connection's new endpoint.
+func (s *Server) moved(c *Conn, from netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.endpoints[from] == c {
+		delete(s.endpoints, from)
+	}
+	s.endpoints[c.path.Remote] = c
+}
+
+// at returns the connection whose authenticated endpoint is remote.
+func (s *Server) at(remote netip.AddrPort) *Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.endpoints[remote]
+}
+
+// claim routes messages with these cookies to c.
+func (s *Server) claim(cookies ike.Cookies, c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cookies[cookies] = c
+}
+
+// unclaim undoes claim, unless another connection has them now.
+func (s *Server) unclaim(cookies ike.Cookies, c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cookies[cookies] == c {
+		delete(s.cookies, cookies)
+	}
+}
+
+// forget removes every trace of c.
+func (s *Server) forget(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c.id)
+	if s.endpoints[c.path.Remote] == c {
+		delete(s.endpoints, c.path.Remote)
+	}
+	for i, other := range s.strangers {
+		if other == c {
+			s.strangers = append(s.strangers[:i], s.strangers[i+1:]...)
+			break
+		}
+	}
+}
+
+// enter counts a session of user, if the limit admits it.
+func (s *Server) enter(user string, limit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if limit > 0 && s.users[user] >= limit {
+		return false
+	}
+	s.users[user]++
+	return true
+}
+
+// leave undoes enter.
+func (s *Server) leave(user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users[user]--; s.users[user] <= 0 {
+		delete(s.users, user)
+	}
+}

@@ -1,0 +1,180 @@
+package vpn
+
+import (
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
+)
+
+// shut begins the teardown, whoever starts it. It is idempotent: user traffic
+// stops, PPP and L2TP say goodbye inside ESP, and once they are acknowledged,
+// or the drain time is over, finish does the rest.
+func (c *Conn) shut(now time.Time, why End) {
+	if c.ended || !c.drain.IsZero() {
+		return
+	}
+	c.why = why
+	c.drain = now.Add(c.policy.DrainTimeout)
+	c.setup, c.linger = time.Time{}, time.Time{}
+	for _, s := range c.calls {
+		s.why = why.link()
+		c.networkDown(now, s, causeOf(s.why))
+		s.link.Close(now, s.why)
+	}
+}
+
+// pumpShut says StopCCN once every link of a closing connection is down. It
+// reports whether it did.
+func (c *Conn) pumpShut(now time.Time) bool {
+	if c.drain.IsZero() || c.stopped || c.tunnel == nil || len(c.calls) > 0 {
+		return false
+	}
+	c.stopped = true
+	result := l2tp.Result{Code: l2tp.StopRequest}
+	if c.why == EndAdmin || c.why == EndServerStop {
+		result.Code = l2tp.StopShutdown
+	}
+	c.tunnel.Close(now, result)
+	return true
+}
+
+// mayEnd reports whether nothing remains to wait for.
+func (c *Conn) mayEnd() bool {
+	if !c.drain.IsZero() {
+		return c.tunnel == nil || c.kids.sending == nil
+	}
+	if len(c.phases) > 0 {
+		return false
+	}
+	if c.slot == nil {
+		if c.why == 0 {
+			c.why = EndPhaseOne
+		}
+		return true
+	}
+	if len(c.kids.pairs) == 0 {
+		// No ISAKMP SA and no ESP SA: the peer has gone.
+		if c.why == 0 {
+			c.why = EndPeer
+		}
+		return true
+	}
+	return false
+}
+
+// fade gives a peer without ESP SAs a moment to negotiate new ones.
+func (c *Conn) fade(now time.Time) {
+	if c.linger.IsZero() && c.drain.IsZero() {
+		c.linger = now.Add(tunnelLinger)
+	}
+}
+
+// lingerEnd is why a connection ends whose time without ESP SAs or without a
+// tunnel is over.
+func (c *Conn) lingerEnd() End {
+	switch {
+	case c.why != 0:
+		return c.why
+	case c.kids.sending == nil && c.newest() != nil:
+		return EndKeys
+	default:
+		return EndPeer
+	}
+}
+
+// finish frees everything at once. It is idempotent, and the last thing that
+// happens to a connection.
+func (c *Conn) finish(now time.Time, why End) {
+	if c.ended {
+		return
+	}
+	c.ended, c.why = true, why
+	for len(c.calls) > 0 {
+		c.endCall(now, c.calls[0], causeOf(why.link()), why.link())
+	}
+	c.deleteSAs(now)
+	for len(c.kids.pairs) > 0 {
+		c.retire(c.kids.pairs[0], ChildClosed)
+	}
+	c.tunnel, c.stale = nil, nil
+	if c.slot != nil {
+		c.slot.Free(now)
+		c.slot = nil
+	}
+	c.info.Store(nil)
+	c.srv.forget(c)
+	c.dialEnded(why)
+	c.observe(ConnDown{c.who(), why, now.Sub(c.born)})
+}
+
+// deleteSAs tells the peer that our SAs are gone, ESP first.
+func (c *Conn) deleteSAs(now time.Time) {
+	if p := c.newest(); p != nil {
+		var spis []uint32
+		for _, k := range c.kids.pairs {
+			if !k.deleted {
+				spis = append(spis, k.InSPI)
+			}
+		}
+		if len(spis) > 0 {
+			p.DeleteChildren(now, spis)
+		}
+	}
+	for _, p := range c.phases {
+		if !p.half {
+			p.Close(now, ike.ReasonLocal)
+		}
+		for {
+			e, ok := p.NextEvent()
+			if !ok {
+				break
+			}
+			if send, ok := e.(ike.Send); ok && !p.half {
+				c.srv.sendIKE(send.Path, send.Data)
+			}
+		}
+		c.srv.unclaim(p.cookies, c)
+	}
+	c.phases = nil
+}
+
+// link is what a PPP link's end is called when its connection ends so.
+func (e End) link() ppp.Reason {
+	switch e {
+	case EndAdmin:
+		return ppp.ReasonAdmin
+	case EndServerStop:
+		return ppp.ReasonServerStop
+	case EndUserTimeout:
+		return ppp.ReasonSessionTimeout
+	case EndReplaced:
+		return ppp.ReasonReplaced
+	case EndPeer:
+		return ppp.ReasonPeerTerminated
+	case EndSetup:
+		return ppp.ReasonSetupTimeout
+	case EndAuth:
+		return ppp.ReasonAuthFailed
+	case EndPanic:
+		return ppp.ReasonInternal
+	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys:
+		return ppp.ReasonLowerLayer
+	}
+	return ppp.ReasonLowerLayer
+}
+
+// Disconnect ends the connections that match, gracefully, and returns how many.
+func (s *Server) Disconnect(match func(Status) bool) int {
+	n := 0
+	for _, c := range s.all() {
+		st := c.info.Load()
+		if st == nil || !match(c.snapshot(st)) {
+			continue
+		}
+		n++
+		c.do(func(now time.Time) { c.shut(now, EndAdmin) })
+	}
+	return n
+}

@@ -1,0 +1,58 @@
+package vpn
+
+import (
+	"net/netip"
+
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/ipsec"
+)
+
+// publish gives the data path a new view, if anything in it changed.
+func (c *Conn) publish() {
+	if !c.changed {
+		return
+	}
+	c.changed = false
+	if c.slot != nil {
+		c.slot.Publish(c.view())
+	}
+	c.info.Store(c.status())
+}
+
+// view is what the data path knows of this connection.
+func (c *Conn) view() *dataplane.View {
+	v := &dataplane.View{
+		Local:      c.path.Local,
+		Remote:     c.path.Remote,
+		LocalPort:  l2tpPort,
+		Tunnel:     c.tunnelID(),
+		PeerTunnel: c.peerTunnel,
+	}
+	if !c.peer.Encap {
+		// Raw ESP, protocol 50, has no ports.
+		v.Local = netip.AddrPortFrom(v.Local.Addr(), 0)
+		v.Remote = netip.AddrPortFrom(v.Remote.Addr(), 0)
+	}
+	v.In = make([]*ipsec.Inbound, 0, len(c.kids.pairs))
+	for i := len(c.kids.pairs) - 1; i >= 0; i-- {
+		v.In = append(v.In, c.kids.pairs[i].in)
+	}
+	if p := c.kids.sending; p != nil {
+		v.Out = p.out
+		v.LocalPort, v.PeerPort = p.LocalPort, p.PeerPort
+	}
+	for _, s := range c.calls {
+		v.Sessions = append(v.Sessions, s.data)
+	}
+	return v
+}
+
+// l2tpPort is L2TP's UDP port (RFC 2661, section 8.1).
+const l2tpPort = 1701
+
+func (c *Conn) tunnelID() uint16 {
+	if c.tunnel == nil {
+		return 0
+	}
+	return c.tunnel.ID()
+}
