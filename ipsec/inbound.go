@@ -3,6 +3,7 @@ package ipsec
 import (
 	"crypto/cipher"
 	"sync"
+	"sync/atomic"
 )
 
 // Inbound is the SA of one receiving direction. Several Openers may open its
@@ -23,13 +24,13 @@ type Inbound struct {
 
 	mu     sync.Mutex
 	dead   bool
-	users  int // packets between admission and commitment, which read the keys
-	form   icvForm
+	users  int           // packets between admission and commitment, which read the keys
+	form   atomic.Uint32 // an icvForm; changes under mu only
 	window window
 }
 
 // icvForm is which length of ICV the peer was seen to use.
-type icvForm uint8
+type icvForm = uint32
 
 const (
 	formUnknown icvForm = iota
@@ -65,14 +66,7 @@ func (in *Inbound) Suite() Suite { return in.suite }
 
 // Truncated reports whether the peer was seen to truncate HMAC-SHA2-256 to 96
 // bits, and never not to. Its Outbound should then do so too: SetTruncated.
-func (in *Inbound) Truncated() bool {
-	if in.suite.Auth != HMACSHA256_128 {
-		return false
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.form == formTruncated
-}
+func (in *Inbound) Truncated() bool { return in.form.Load() == formTruncated }
 
 // Retire ends the SA: packets that are not yet past the window are dropped.
 // The key material that belongs to this package is zeroed, once no Opener is
@@ -108,8 +102,20 @@ func (in *Inbound) icvLen(n int) (int, bool) {
 	if whole(icv) {
 		return icv, true
 	}
-	if in.suite.Auth == HMACSHA256_128 && in.form != formWhole && whole(truncatedICVLen) {
+	if in.suite.Auth == HMACSHA256_128 && in.form.Load() != formWhole && whole(truncatedICVLen) {
 		return truncatedICVLen, true
 	}
 	return 0, false
+}
+
+// learn draws a conclusion from the ICV of an authentic packet. Called with the
+// lock held.
+func (in *Inbound) learn(icv int) {
+	form := formWhole
+	if icv != in.suite.icvLen() {
+		form = formTruncated
+	}
+	if in.form.Load() < form {
+		in.form.Store(form)
+	}
 }

@@ -144,12 +144,7 @@ func (in *Inbound) commit(p *In) Drop {
 		return DropReplay
 	}
 	p.Newest = newest
-	switch {
-	case p.icv == in.suite.icvLen():
-		in.form = formWhole
-	case in.form == formUnknown:
-		in.form = formTruncated
-	}
+	in.learn(p.icv)
 	return DropNone
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/cipher"
 	"fmt"
 	"sync"
+	"sync/atomic"
 )
 
 // Outbound is the SA of one sending direction.
@@ -18,7 +19,7 @@ type Outbound struct {
 
 	mu        sync.Mutex
 	dead      bool
-	truncated bool
+	truncated atomic.Bool  // changes under mu only
 	seq       uint64       // the last one used
 	cbc       cbcEncrypter // holds the IV between two calls: used under mu only
 	aead      cipher.AEAD
@@ -72,8 +73,11 @@ func (o *Outbound) SetTruncated(on bool) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.truncated = on
+	o.truncated.Store(on)
 }
+
+// Truncated reports whether packets carry an ICV of 96 bits.
+func (o *Outbound) Truncated() bool { return o.truncated.Load() }
 
 // Retire ends the SA: what is sealed from now on is dropped. The key material
 // that belongs to this package is zeroed.
@@ -87,7 +91,7 @@ func (o *Outbound) Retire() {
 }
 
 func (o *Outbound) icvLen() int {
-	if o.truncated {
+	if o.truncated.Load() {
 		return truncatedICVLen
 	}
 	return o.suite.icvLen()

@@ -23,7 +23,13 @@ type Config struct {
 	Pools   []netip.Prefix // routed by array; other prefixes by longest match
 	Slots   int            // how many connections at most
 
+	PathMTU int // of the paths to clients, in bytes; 0 for DefaultPathMTU
+
 	ClientToClient bool // clients may reach each other
+
+	// Panicked, if set, is told what a worker recovered from. The batch is lost,
+	// the worker goes on.
+	Panicked func(value any, stack []byte)
 }
 
 // Control receives what belongs to no connection yet. Its methods are called
@@ -46,8 +52,8 @@ const (
 	NoteControl NoteKind = iota + 1
 	// NoteFrame is a PPP frame other than unicast IP, of Session.
 	NoteFrame
-	// NotePacket is an IP packet that wants an answer from the control plane:
-	// broadcast, multicast, link-local, DHCP.
+	// NotePacket is an IP packet of Session that wants an answer from the control
+	// plane: broadcast, multicast, link-local, DHCP.
 	NotePacket
 	// NoteFirstUse says that the inbound SA of SPI received its first packet.
 	NoteFirstUse

@@ -110,20 +110,23 @@ func (s *Slot) SendL2TP(msg []byte) error {
 	if len(msg) > maxDatagram-udpHeaderLen {
 		return fmt.Errorf("%w: %d bytes", ErrDropped, len(msg))
 	}
-	suite := v.Out.Suite()
-	head := suite.HeadRoom()
-
 	scratch, _ := p.senders.Get().(*sender)
 	defer p.senders.Put(scratch)
+	v = s.lock()
+	if v == nil {
+		return ErrNoPath
+	}
+	defer v.Out.Unlock()
+
+	suite := v.Out.Suite()
+	head := suite.HeadRoom()
 	b := scratch.room(head + udpHeaderLen + len(msg) + suite.TailRoom())
 	inner := b[head : head+udpHeaderLen+len(msg)]
 	copy(inner[udpHeaderLen:], msg)
-	v.putUDP(inner, s.peerPort(v))
+	v.putUDP(inner, s.peerPort(v.View))
 
 	out := scratch.out[:]
 	out[0] = ipsec.Out{SA: v.Out, Buf: b, Off: head, End: head + len(inner)}
-	v.Out.Lock()
-	defer v.Out.Unlock()
 	scratch.sealer.Seal(out)
 	if out[0].Drop != ipsec.DropNone {
 		p.control.drop(DropESP(out[0].Drop), 1)

@@ -19,7 +19,8 @@ type Plane struct {
 	routes routes
 	server []netip.Addr // our address in each pool
 
-	tallies []*tally // of each worker goroutine, the control side's first
+	workers []worker // one a socket, one a device queue
+	tallies []*tally // the control side's, and one of each worker
 	control *tally
 	senders sync.Pool // of *sender
 
@@ -27,6 +28,9 @@ type Plane struct {
 	used uint32
 	rest []resting
 }
+
+// worker handles packets on one goroutine until its source is closed.
+type worker interface{ run() error }
 
 // New returns a Plane that Run has yet to start.
 func New(c Config) (*Plane, error) {
@@ -39,6 +43,9 @@ func New(c Config) (*Plane, error) {
 	if c.Slots <= 0 || c.Slots > maxSlots {
 		c.Slots = maxSlots
 	}
+	if c.PathMTU <= 0 {
+		c.PathMTU = DefaultPathMTU
+	}
 	p := &Plane{
 		cfg:     c,
 		slots:   make([]atomic.Pointer[Slot], c.Slots),
@@ -49,6 +56,17 @@ func New(c Config) (*Plane, error) {
 		p.server = append(p.server, pool.Masked().Addr().Next())
 	}
 	p.tallies = []*tally{p.control}
+	count := func() *tally {
+		t := new(tally)
+		p.tallies = append(p.tallies, t)
+		return t
+	}
+	for i, queue := range c.Device.Queues() {
+		for j := range c.Workers[i] {
+			p.workers = append(p.workers, newReceiver(p, &c.Workers[i][j], queue, count()))
+		}
+		p.workers = append(p.workers, newTransmitter(p, i, queue, count()))
+	}
 	p.senders.New = func() any { return &sender{sealer: ipsec.NewSealer(rand.Reader)} }
 	return p, nil
 }

@@ -40,26 +40,26 @@ func ipHeaderLen(a netip.Addr) int {
 	return 40
 }
 
-// SessionConfig is what a Session begins with.
-type SessionConfig struct {
-	Local, Remote uint16         // L2TP session ids: ours, and the peer's
-	Sources       []netip.Prefix // what the peer may send from: its address and its routes
-	MTU           int            // of the IP packets to the peer, in bytes; 0 for MaxMTU
-	Sequencing    bool           // number data messages (RFC 2661, section 5.4)
-}
-
 // Session is one PPP session as the data path sees it. It outlives the views
-// that it appears in, and its counters may be read at any time.
+// that it appears in. Its methods may be called from any goroutine.
 type Session struct {
-	SessionConfig
+	Local, Remote uint16 // L2TP session ids: ours, and the peer's
+	Sequencing    bool   // number data messages (RFC 2661, section 5.4)
 
-	ns atomic.Uint32 // of the next data message, under the Outbound's lock
+	network atomic.Pointer[network] // nil: no traffic
+	ns      atomic.Uint32           // of the next data message
 
 	_   [64]byte // the two directions run on different cores
 	in  direction
 	_   [64]byte
 	out direction
 	_   [64]byte
+}
+
+// network is what may pass.
+type network struct {
+	sources []netip.Prefix
+	mtu     int
 }
 
 // direction counts IP packets one way.
@@ -81,13 +81,25 @@ type Counters struct {
 	OutPackets, OutOctets uint64
 }
 
-// NewSession returns a session. It copies c.Sources.
-func NewSession(c SessionConfig) *Session {
-	c.Sources = append([]netip.Prefix(nil), c.Sources...)
-	if c.MTU <= 0 || c.MTU > MaxMTU {
-		c.MTU = MaxMTU
+// NewSession returns a session through which nothing passes before SetNetwork:
+// PPP frames other than IP do.
+func NewSession(local, remote uint16, sequencing bool) *Session {
+	return &Session{Local: local, Remote: remote, Sequencing: sequencing}
+}
+
+// SetNetwork lets IP pass: from the peer what has a source in one of these
+// prefixes, its address and its routes; to the peer what has no more than mtu
+// bytes, 0 for MaxMTU, or is made so. Who dialled allows 0.0.0.0/0. No prefixes
+// let nothing pass. The prefixes are copied.
+func (s *Session) SetNetwork(sources []netip.Prefix, mtu int) {
+	if len(sources) == 0 {
+		s.network.Store(nil)
+		return
 	}
-	return &Session{SessionConfig: c}
+	if mtu <= 0 || mtu > MaxMTU {
+		mtu = MaxMTU
+	}
+	s.network.Store(&network{append([]netip.Prefix(nil), sources...), mtu})
 }
 
 // Counters returns what the session has carried so far.
@@ -113,9 +125,9 @@ func unixNano(ns int64) time.Time {
 	return time.Unix(0, ns)
 }
 
-// mayCome reports whether the peer may send from that address.
-func (s *Session) mayCome(from netip.Addr) bool {
-	for _, p := range s.Sources {
+// allows reports whether the peer may send from that address.
+func (n *network) allows(from netip.Addr) bool {
+	for _, p := range n.sources {
 		if p.Contains(from) {
 			return true
 		}

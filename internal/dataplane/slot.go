@@ -27,11 +27,12 @@ type Slot struct {
 	gen   uint32
 	inbox Inbox
 
-	view       atomic.Pointer[View]
+	view       atomic.Pointer[live]
 	learntPort atomic.Uint32 // inner source port of the last packet
 	lastIn     atomic.Int64  // Unix nanoseconds of the last authentic packet
 	packets    limiter       // NotePacket
 	moves      limiter       // NoteMoved
+	tooBig     limiter       // ICMP
 }
 
 // resting is a slot index that is not used again before a time, so that late
@@ -91,7 +92,35 @@ func (s *Slot) NewSPI() uint32 {
 
 // Publish makes v what packets are handled by, from the next batch on; nil
 // lets nothing through. The caller must not change v afterwards.
-func (s *Slot) Publish(v *View) { s.view.Store(v) }
+func (s *Slot) Publish(v *View) {
+	if v == nil {
+		s.view.Store(nil)
+		return
+	}
+	l := &live{View: v, mtu: MaxMTU, mtuSeq: MaxMTU}
+	if v.Out != nil {
+		l.mtu = InnerMTU(s.plane.cfg.PathMTU, v.Remote.Addr(), v.Out.Suite(), false)
+		l.mtuSeq = InnerMTU(s.plane.cfg.PathMTU, v.Remote.Addr(), v.Out.Suite(), true)
+	}
+	s.view.Store(l)
+}
+
+// lock takes the lock of the outbound SA, for sealing and writing, and returns
+// the view that it is of: nil if nothing can be sent. Once it returned, a
+// Retire of that SA waits, so that nothing is lost when another replaces it.
+func (s *Slot) lock() *live {
+	for {
+		view := s.view.Load()
+		if view == nil || view.Out == nil {
+			return nil
+		}
+		view.Out.Lock()
+		if s.view.Load() == view {
+			return view
+		}
+		view.Out.Unlock()
+	}
+}
 
 // LastIn is when the last authentic packet came, of any kind, and the zero
 // time if none did.

@@ -7,6 +7,23 @@ import (
 	"github.com/adit-vpn/adit/ipsec"
 )
 
+// live is a published view and what follows from it.
+type live struct {
+	*View
+
+	// The longest IP packet that needs no outer fragment, without and with
+	// sequence numbers in L2TP.
+	mtu, mtuSeq int
+}
+
+// mtuOf is the longest IP packet for a session.
+func (l *live) mtuOf(s *Session, n *network) int {
+	if s.Sequencing {
+		return min(n.mtu, l.mtuSeq)
+	}
+	return min(n.mtu, l.mtu)
+}
+
 // inbound returns the SA that receives on spi.
 func (v *View) inbound(spi uint32) *ipsec.Inbound {
 	for _, sa := range v.In {
@@ -36,9 +53,6 @@ func (v *View) localPort() uint16 {
 }
 
 const l2tpPort = 1701
-
-// headRoom is what goes in front of a PPP payload, at most.
-const headRoom = 24 + udpHeaderLen + l2tpHeaderLen + l2tpSeqLen + pppHeaderLen
 
 // putUDP writes the inner UDP header into b[:8], for a datagram that is b.
 // Over IPv4 the checksum is 0, which the peer does not check: its NAT's address
