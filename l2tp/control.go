@@ -214,6 +214,14 @@ func (t *Tunnel) flush(now time.Time) {
 		t.clean(now, end{Result: Result{Code: StopError, Error: ErrorResources, Message: "peer acknowledges nothing"}}, false)
 		return
 	}
+	t.pump(now)
+	if t.s.ending == leaving && c.idle() {
+		t.gone()
+	}
+}
+
+func (t *Tunnel) pump(now time.Time) {
+	c := &t.s.channel
 	for {
 		m, ok := c.next(now)
 		if !ok {
@@ -226,9 +234,6 @@ func (t *Tunnel) flush(now time.Time) {
 		putHeader(b, header{tunnel: t.s.peer.Tunnel, ns: c.ns, nr: c.nr})
 		t.s.ack = false
 		t.out.Push(Send{Data: b})
-	}
-	if t.s.ending == leaving && c.idle() {
-		t.gone()
 	}
 }
 

@@ -29,7 +29,7 @@ type CallFailed struct {
 	Remote bool
 }
 
-// LinkInfo carries a Set-Link-Info (RFC 2661, section 6.14) from the LAC.
+// LinkInfo carries a Set-Link-Info (RFC 2661, section 6.14) from the peer.
 type LinkInfo struct {
 	Local                 uint16
 	SendACCM, ReceiveACCM uint32

@@ -229,6 +229,9 @@ func (t *Tunnel) fireSession(now time.Time, s *session, ev sessionEvent, why end
 				t.report(was, why)
 			}
 		case sessionIsUp:
+			// The acknowledgement of ICCN goes before the driver's first PPP
+			// frame: old Android starts its PPP only then.
+			t.pump(now)
 			s.deadline = time.Time{}
 			t.out.Push(SessionUp{Session: s.Session})
 		}
