@@ -27,6 +27,10 @@ type Config struct {
 
 	ClientToClient bool // clients may reach each other
 
+	// BySource says that the connections are ones that we dialled: a packet from
+	// the device belongs to the session that has its source address.
+	BySource bool
+
 	// Panicked, if set, is told what a worker recovered from. The batch is lost,
 	// the worker goes on.
 	Panicked func(value any, stack []byte)

@@ -113,7 +113,11 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 	if !ok {
 		return DropIP, false
 	}
-	t := x.plane.routes.lookup(h.Dst)
+	end := h.Dst
+	if x.plane.cfg.BySource {
+		end = h.Src
+	}
+	t := x.plane.routes.lookup(end)
 	if t == nil {
 		return DropNoRoute, false
 	}

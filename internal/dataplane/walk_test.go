@@ -1,0 +1,195 @@
+package dataplane
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"github.com/adit-vpn/adit/internal/netdev"
+	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/ipsec"
+	"github.com/adit-vpn/adit/l2tp"
+)
+
+// sink is a socket and a device queue that swallow everything.
+type sink struct{ packets, bytes int }
+
+func (s *sink) Close() error { return nil }
+
+type sinkConn struct{ sink }
+
+func (s *sinkConn) ReadBatch([]udp.Packet) (int, error) { select {} }
+
+func (s *sinkConn) WriteBatch(p []udp.Packet) (int, error) {
+	for i := range p {
+		s.packets++
+		s.bytes += len(p[i].Data)
+	}
+	return len(p), nil
+}
+
+type sinkDevice struct{ sink }
+
+func (s *sinkDevice) ReadBatch([]netdev.Packet) (int, error) { select {} }
+
+func (s *sinkDevice) WriteBatch(p []netdev.Packet) (int, error) {
+	for i := range p {
+		s.packets++
+		s.bytes += p[i].End - p[i].Off
+	}
+	return len(p), nil
+}
+
+func (s *sinkDevice) Name() string           { return "sink" }
+func (s *sinkDevice) MTU() int               { return 1400 }
+func (s *sinkDevice) Queues() []netdev.Queue { return []netdev.Queue{s} }
+
+const walkLen = 1400 // of an inner IP packet
+
+// walks has both workers of a plane, without goroutines.
+type walks struct {
+	conn   sinkConn
+	device sinkDevice
+	in     *receiver
+	out    *transmitter
+
+	batch  int
+	sealer *ipsec.Sealer
+	peer   []ipsec.Out // what the clients seal
+	ips    [][]byte    // what the device has for them
+}
+
+func newWalks(t testing.TB, s ipsec.Suite, batch, clients int) *walks {
+	t.Helper()
+	w := &walks{batch: batch, sealer: ipsec.NewSealer(rand.Reader)}
+	local, remote := netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("203.0.113.5:4500")
+	p, err := New(Config{
+		Workers: [][]Socket{{{Conn: &w.conn, Bound: local, Marker: true}}},
+		Device:  &w.device, Control: &recorder{}, Slots: clients,
+		Pools: []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.in, w.out = p.workers[0].(*receiver), p.workers[1].(*transmitter)
+	addr := netip.MustParseAddr("10.83.0.0")
+	var peers []*ipsec.Outbound
+	for range clients {
+		addr = addr.Next()
+		slot, err := p.NewSlot(&inbox{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		session := NewSession(ourSession, peerSession, false)
+		session.SetNetwork([]netip.Prefix{netip.PrefixFrom(addr, 32)}, 0)
+		if err := p.Route(netip.PrefixFrom(addr, 32), slot, session); err != nil {
+			t.Fatal(err)
+		}
+		in, peer := pair(t, slot.NewSPI(), s)
+		_, out := pair(t, 0xc0ffee01, s)
+		slot.Publish(&View{
+			In: []*ipsec.Inbound{in}, Out: out, Local: local, Remote: remote,
+			PeerPort: 1701, Tunnel: ourTunnel, PeerTunnel: peerTunnel, Sessions: []*Session{session},
+		})
+		peers = append(peers, peer)
+	}
+	for i := range batch {
+		client := netip.AddrFrom4([4]byte{10, 83, 0, byte(1 + i%clients)})
+		w.prepareIn(peers[i%clients], i, udp4(client, farAddr, 53, walkLen-28))
+		w.ips = append(w.ips, udp4(farAddr, client, 53, walkLen-28))
+	}
+	return w
+}
+
+// prepareIn makes the plaintext of the client's packet i.
+func (w *walks) prepareIn(peer *ipsec.Outbound, i int, ip []byte) {
+	message := l2tp.AppendDataHeader(nil, ourTunnel, ourSession, 4+len(ip), nil)
+	message = append(append(message, 0xff, 0x03, 0, pppIPv4), ip...)
+	b := w.in.buffers[i*bufferLen : (i+1)*bufferLen]
+	head := peer.Suite().HeadRoom()
+	binary.BigEndian.PutUint32(b[head:], 1701<<16|1701)
+	binary.BigEndian.PutUint16(b[head+4:], uint16(8+len(message)))
+	copy(b[head+8:], message)
+	w.peer = append(w.peer, ipsec.Out{SA: peer, Buf: b})
+}
+
+// receive seals a batch as the clients do.
+func (w *walks) receive() {
+	for i := range w.peer {
+		p := &w.peer[i]
+		p.Off = p.SA.Suite().HeadRoom()
+		p.End = p.Off + 8 + 8 + 4 + walkLen
+	}
+	w.sealer.Seal(w.peer) // nobody else has these SAs: no lock
+	for i := range w.peer {
+		p := &w.in.packets[i]
+		p.Data = w.peer[i].Buf[:w.peer[i].End]
+		p.Local, p.Remote = netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("203.0.113.5:4500")
+	}
+}
+
+// send carries a batch from the device.
+func (w *walks) send() {
+	for i, ip := range w.ips {
+		p := &w.out.packets[i]
+		p.Off, p.End = headLen, headLen+copy(p.Buf[headLen:], ip)
+	}
+	w.out.handle(w.batch)
+}
+
+func TestWalksDoNotAllocate(t *testing.T) {
+	for _, s := range []ipsec.Suite{testSuite, {Cipher: ipsec.AESCBC, KeyBits: 256, Auth: ipsec.HMACSHA256_128}, {Cipher: ipsec.AESGCM16, KeyBits: 128}} {
+		for _, clients := range []int{1, 7} {
+			w := newWalks(t, s, 32, clients)
+			w.receive()
+			w.in.handle(32) // the first packets are told to the inbox
+			w.device.packets = 0
+			if n := testing.AllocsPerRun(50, func() { w.receive(); w.in.handle(32) }); n != 0 {
+				t.Errorf("%v, in: %v allocations for a batch", s, n)
+			}
+			if n := testing.AllocsPerRun(50, w.send); n != 0 {
+				t.Errorf("%v, out: %v allocations for a batch", s, n)
+			}
+			if w.device.packets != 51*32 || w.conn.packets != 51*32 {
+				t.Errorf("%v: %d packets in, %d out; want %d", s, w.device.packets, w.conn.packets, 51*32)
+			}
+		}
+	}
+}
+
+func benchmarkWalk(b *testing.B, f func(b *testing.B, w *walks)) {
+	for _, s := range []ipsec.Suite{testSuite, {Cipher: ipsec.AESGCM16, KeyBits: 256}} {
+		for _, clients := range []int{1, 32} {
+			name := s.String() + "/clients1"
+			if clients > 1 {
+				name = s.String() + "/clients32"
+			}
+			b.Run(name, func(b *testing.B) {
+				w := newWalks(b, s, 32, clients)
+				b.SetBytes(32 * walkLen)
+				b.ReportAllocs()
+				f(b, w)
+			})
+		}
+	}
+}
+
+func BenchmarkIn(b *testing.B) {
+	benchmarkWalk(b, func(b *testing.B, w *walks) {
+		for b.Loop() {
+			b.StopTimer()
+			w.receive()
+			b.StartTimer()
+			w.in.handle(w.batch)
+		}
+	})
+}
+
+func BenchmarkOut(b *testing.B) {
+	benchmarkWalk(b, func(b *testing.B, w *walks) {
+		for b.Loop() {
+			w.send()
+		}
+	})
+}
