@@ -1,0 +1,180 @@
+package ike
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+func FuzzAnswer(f *testing.F) {
+	f.Add(windowsMM1(f))
+	f.Add(firstMessage([]isakmp.Transform{transform(1, 1, 7, 14, 256, 2, 2, 4, 14, 3, 1)}, vidRFC3947, vidApple, vidDPD))
+	f.Add(firstMessage([]isakmp.Transform{transform(1, 1, 1, 2, 1, 4, 1, 3, 1)}))
+	env := answerEnv()
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		e, reply, err := Answer(env, serverPath, msg, epoch)
+		if len(reply) > len(msg) {
+			t.Fatalf("%d bytes are answered with %d", len(msg), len(reply))
+		}
+		if err != nil {
+			if e.Reply != nil {
+				t.Fatal("an embryo with an error")
+			}
+			return
+		}
+		if len(e.Offer) > maxOfferBody || len(e.Reply) != len(reply) {
+			t.Fatalf("embryo %+v", e)
+		}
+		again, _, err := Answer(env, serverPath, reply, epoch)
+		if err == nil {
+			t.Fatalf("our own answer begins a phase 1: %+v", again)
+		}
+	})
+}
+
+// stages are the states in which fuzzed messages arrive.
+const (
+	stageWait3 = iota
+	stageWait5
+	stageUp
+	stageQuick
+	stageClient2
+	stageClient6
+	stageClientQuick
+	stages
+)
+
+// fuzzPair is a pair whose target is in the given stage.
+func fuzzPair(t testing.TB, stage int) (p *pair, target, other *end) {
+	p = newPair(t)
+	p.client.env.Policy.Suites = []Suite{{CipherAES, 128, HashSHA1, GroupECP256}}
+	p.server.env.Policy.Suites = p.client.env.Policy.Suites
+	target, other = p.server, p.client
+	cut := map[int]int{stageWait3: 2, stageWait5: 4, stageClient2: 1, stageClient6: 5}[stage]
+	n := 0
+	p.tamper = func(d datagram) []datagram {
+		if n++; cut > 0 && n > cut {
+			return nil
+		}
+		return []datagram{d}
+	}
+	p.initiate()
+	p.tamper = nil
+	switch stage {
+	case stageWait3:
+		p.server.sa = Respond(p.server.env, p.embryo, p.now)
+	case stageClient2, stageClient6:
+		target, other = p.client, p.server
+	case stageQuick, stageClientQuick:
+		if stage == stageClientQuick {
+			target, other = p.client, p.server
+		}
+		p.tamper = func(d datagram) []datagram { // message 2 gets lost
+			if !d.fromClient {
+				return nil
+			}
+			return []datagram{d}
+		}
+		if err := p.client.sa.Negotiate(p.now, ChildRequest{MessageID: 1}); err != nil {
+			t.Fatal(err)
+		}
+		p.run()
+		p.tamper = nil
+	}
+	return p, target, other
+}
+
+// sealed writes a message with the keys of both ends, so that the fuzzer gets
+// past the hash.
+func sealed(sa *SA, exchange Exchange, id uint32, next isakmp.PayloadType, data []byte) []byte {
+	covered := data
+	if _, rest, err := isakmp.Chain(next, data); err == nil {
+		covered = data[:len(data)-len(rest)]
+	}
+	var extra, iv []byte
+	if q := sa.findQuick(id); q != nil {
+		iv = q.IV
+		if q.Initiator {
+			extra = q.NonceI
+		}
+	} else {
+		iv = sa.st.Peer.Suite.iv2(sa.st.IV, id)
+	}
+	plain := append([]byte{byte(next), 0, 0, 24}, sa.hash(id, extra, covered)...)
+	text, _, err := sa.st.Peer.Suite.encrypt(sa.st.Keys.Cipher, iv, append(plain, data...))
+	if err != nil {
+		panic(err)
+	}
+	h := sa.header(exchange, id)
+	h.Flags, h.Next, h.Length = isakmp.FlagEncryption, isakmp.PayloadHash, uint32(isakmp.HeaderLen+len(text))
+	return append(h.Append(nil), text...)
+}
+
+func FuzzHandlePacket(f *testing.F) {
+	id := isakmp.AddrID(netip.MustParseAddr("10.0.0.2"), 17, 1701)
+	quick := []isakmp.Payload{
+		isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(12, 6, 256, 5, 2), espTransform(12, 6, 256, 5, 2, 3, 19))}},
+		isakmp.Nonce(make([]byte, 16)), id, id,
+		isakmp.NATOA{Addr: netip.MustParseAddr("10.0.0.2")},
+	}
+	inform := []isakmp.Payload{
+		isakmp.Notify{Protocol: isakmp.ProtocolISAKMP, SPI: make([]byte, 16), Message: isakmp.NotifyRUThere, Data: make([]byte, 4)},
+		isakmp.Delete{Protocol: isakmp.ProtocolESP, SPIs: [][]byte{{1, 2, 3, 4}}},
+		isakmp.Notify{Protocol: isakmp.ProtocolESP, Message: isakmp.NotifyResponderLifetime, Data: make([]byte, 8)},
+	}
+	ke := must(newDHKey(seeded(9), GroupECP256)).Public
+	main := []isakmp.Payload{isakmp.KE(ke), isakmp.Nonce(make([]byte, 16)), isakmp.NATD{Hash: make([]byte, 20)}, isakmp.NATD{Hash: make([]byte, 20)}}
+	for stage := range uint8(stages) {
+		for _, seal := range []bool{false, true} {
+			f.Add(stage, seal, uint8(ExchangeMain), uint32(0), uint8(isakmp.First(main)), isakmp.Append(nil, main...))
+			f.Add(stage, seal, uint8(ExchangeMain), uint32(0), uint8(isakmp.First(quick)), isakmp.Append(nil, quick[:1]...))
+			f.Add(stage, seal, uint8(ExchangeQuick), uint32(1), uint8(isakmp.First(quick)), isakmp.Append(nil, quick...))
+			f.Add(stage, seal, uint8(ExchangeQuick), uint32(2), uint8(isakmp.First(quick)), isakmp.Append(nil, quick...))
+			f.Add(stage, seal, uint8(ExchangeInformational), uint32(3), uint8(isakmp.First(inform)), isakmp.Append(nil, inform...))
+		}
+	}
+	f.Fuzz(func(t *testing.T, stage uint8, seal bool, exchange uint8, id uint32, next uint8, data []byte) {
+		if len(data) > 4096 {
+			return
+		}
+		p, target, other := fuzzPair(t, int(stage)%stages)
+		sa := target.sa
+		h := sa.header(Exchange(exchange), id)
+		h.Next, h.Length = isakmp.PayloadType(next), uint32(isakmp.HeaderLen+len(data))
+		msg := append(h.Append(nil), data...)
+		if seal && sa.Established() {
+			msg = sealed(sa, Exchange(exchange), id, isakmp.PayloadType(next), data)
+		}
+		before := sa.Established()
+		for _, at := range []time.Time{p.now, p.now.Add(time.Second)} {
+			err := sa.HandlePacket(at, sa.st.Path, msg)
+			_ = err // dropped or not: both are fine
+			p.drain(target)
+			sa.HandleTimer(at)
+			p.drain(target)
+		}
+		p.wire = nil
+		switch {
+		case len(take[Closed](target)) > 0:
+			if !before {
+				t.Fatal("a message that nobody authenticated closed the SA")
+			}
+		case !before && sa.Established():
+			t.Fatal("established by a message without the key")
+		case before:
+			// Whatever it was, the SA still works for its true peer.
+			target.events, other.events = nil, nil
+			sa.st.Quick, other.sa.st.Quick = nil, nil
+			other.sa.Move(p.client.sa.st.Path)
+			if err := p.client.sa.Negotiate(p.now, ChildRequest{MessageID: id + 1000}); err != nil {
+				return // an id that the message used up
+			}
+			p.run()
+			if len(take[ChildSending](p.server)) != 1 {
+				t.Fatalf("no Quick Mode any more: %v", p.dropped)
+			}
+		}
+	})
+}

@@ -1,0 +1,448 @@
+package ike
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/ike/isakmp"
+)
+
+// espTransform makes a transform of ESP with short attributes, type and value
+// in turn, for transport mode unless one says otherwise.
+func espTransform(id uint8, attributes ...uint16) isakmp.Transform {
+	t := isakmp.Transform{Number: 1, ID: id, Attributes: []isakmp.Attribute{}}
+	mode := true
+	for i := 0; i < len(attributes); i += 2 {
+		t.Attributes = append(t.Attributes, isakmp.ShortAttribute(attributes[i], attributes[i+1]))
+		mode = mode && attributes[i] != attrESPEncap
+	}
+	if mode {
+		t.Attributes = append(t.Attributes, isakmp.ShortAttribute(attrESPEncap, encapTransport))
+	}
+	return t
+}
+
+func espProposal(number uint8, transforms ...isakmp.Transform) isakmp.Proposal {
+	return isakmp.Proposal{Number: number, Protocol: isakmp.ProtocolESP, SPI: []byte{0xc0, 0xff, 0xee, number}, Transforms: transforms}
+}
+
+func TestPhase2TransformsThatWeCannotUse(t *testing.T) {
+	long := espTransform(12, 6, 256, 5, 2, 1, 1)
+	long.Attributes = append(long.Attributes, isakmp.LongAttribute(2, 3600), isakmp.ShortAttribute(1, 2), isakmp.LongAttribute(2, 250000))
+	tests := []struct {
+		name string
+		t    isakmp.Transform
+		want string // "": refused
+	}{
+		{"AES-CBC with SHA1", espTransform(12, 6, 256, 5, 2), "AES-CBC-256/SHA1-96"},
+		{"AES-CBC without a key length", espTransform(12, 5, 2), "AES-CBC-128/SHA1-96"},
+		{"AES-192, as RouterOS asks", espTransform(12, 6, 192, 5, 2), "AES-CBC-192/SHA1-96"},
+		{"SHA2-256", espTransform(12, 6, 128, 5, 5), "AES-CBC-128/SHA256-128"},
+		{"SHA2-384", espTransform(12, 6, 128, 5, 6), "AES-CBC-128/SHA384-192"},
+		{"SHA2-512", espTransform(12, 6, 128, 5, 7), "AES-CBC-128/SHA512-256"},
+		{"3DES", espTransform(3, 5, 2), "3DES/SHA1-96"},
+		{"AES-GCM", espTransform(20, 6, 128), "AES-GCM16-128"},
+		{"lifetimes in the long form", long, "AES-CBC-256/SHA1-96"},
+		{"encapsulation of RFC 3947", espTransform(12, 4, 4, 5, 2), "AES-CBC-128/SHA1-96"},
+		{"encapsulation of the drafts", espTransform(12, 4, 61444, 5, 2), "AES-CBC-128/SHA1-96"},
+		{"an unknown attribute", espTransform(12, 5, 2, 30000, 1), "AES-CBC-128/SHA1-96"},
+		{"32-bit sequence numbers, said aloud", espTransform(12, 5, 2, 11, 0), "AES-CBC-128/SHA1-96"},
+		{"tunnel mode", espTransform(12, 4, 1, 5, 2), ""},
+		{"UDP tunnel mode", espTransform(12, 4, 3, 5, 2), ""},
+		{"UDP tunnel mode of the drafts", espTransform(12, 4, 61443, 5, 2), ""},
+		{"extended sequence numbers", espTransform(12, 5, 2, 11, 1), ""},
+		{"DES", espTransform(2, 5, 2), ""},
+		{"NULL", espTransform(11, 5, 2), ""},
+		{"AES-CTR", espTransform(13, 6, 128, 5, 2), ""},
+		{"AES-GCM with a short check value", espTransform(18, 6, 128), ""},
+		{"AES-GCM without a key length", espTransform(20), ""},
+		{"AES-GCM with an authentication algorithm", espTransform(20, 6, 128, 5, 2), ""},
+		{"AES-CBC without authentication", espTransform(12, 6, 128), ""},
+		{"MD5", espTransform(12, 6, 128, 5, 1), ""},
+		{"AES-512", espTransform(12, 6, 512, 5, 2), ""},
+		{"PFS without a public value", espTransform(12, 6, 128, 5, 2, 3, 2), ""},
+		{"two key lengths", espTransform(12, 6, 128, 5, 2, 6, 256), ""},
+	}
+	noMode := espTransform(12, 5, 2)
+	noMode.Attributes = noMode.Attributes[:1]
+	tests = append(tests, struct {
+		name string
+		t    isakmp.Transform
+		want string
+	}{"no encapsulation mode", noMode, ""})
+	for _, tt := range tests {
+		sa := isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(2, 5, 1), tt.t)}}
+		c, _, ok := chooseESP(espWish{policy: DefaultESP()}, sa)
+		if got := c.offer.suite.String(); ok != (tt.want != "") || ok && got != tt.want {
+			t.Errorf("%s: %v, %v", tt.name, ok, got)
+		}
+		if ok && !bytes.Equal(c.proposal.Transforms[0].AppendBody(nil), tt.t.AppendBody(nil)) {
+			t.Errorf("%s: the transform is not echoed", tt.name)
+		}
+	}
+	c, _, _ := chooseESP(espWish{policy: DefaultESP()}, isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, long)}})
+	if c.offer.lifetime != time.Hour || c.offer.kilobytes != 250000 {
+		t.Errorf("lifetimes in the long form are %v and %d kB", c.offer.lifetime, c.offer.kilobytes)
+	}
+}
+
+func TestPhase2Choice(t *testing.T) {
+	aes256, aes128, des3 := espTransform(12, 6, 256, 5, 2), espTransform(12, 6, 128, 5, 2), espTransform(3, 5, 2)
+	sha256 := espTransform(12, 6, 256, 5, 5)
+	ah := isakmp.Proposal{Number: 1, Protocol: isakmp.ProtocolAH, SPI: []byte{1, 2, 3, 4}, Transforms: []isakmp.Transform{espTransform(3, 5, 2)}}
+	reserved := espProposal(1, aes256)
+	reserved.SPI = []byte{0, 0, 0, 255}
+	longSPI := espProposal(1, aes256)
+	longSPI.SPI = make([]byte, 8)
+	udp := espTransform(12, 6, 256, 5, 2, 4, 4)
+	tests := []struct {
+		name string
+		wish espWish
+		list []isakmp.Proposal
+		want string
+		from uint8 // number of the proposal, 0: refused
+	}{
+		{
+			"Windows: a proposal a cipher", espWish{},
+			[]isakmp.Proposal{espProposal(1, aes256), espProposal(2, aes128), espProposal(3, des3), espProposal(4, espTransform(2, 5, 2))},
+			"AES-CBC-256/SHA1-96", 1,
+		},
+		{
+			"Windows 7: DES first", espWish{},
+			[]isakmp.Proposal{espProposal(1, espTransform(2, 5, 2)), espProposal(2, des3), espProposal(3, aes128)},
+			"AES-CBC-128/SHA1-96", 3,
+		},
+		{"Apple: one proposal", espWish{}, []isakmp.Proposal{espProposal(1, sha256, aes256, aes128, des3)}, "AES-CBC-256/SHA256-128", 1},
+		{"Android: SHA2-256 last", espWish{shunSHA256: true}, []isakmp.Proposal{espProposal(1, sha256, aes128, des3)}, "AES-CBC-128/SHA1-96", 1},
+		{"Android: only SHA2-256", espWish{shunSHA256: true}, []isakmp.Proposal{espProposal(1, sha256)}, "AES-CBC-256/SHA256-128", 1},
+		{"the mode that fits", espWish{udp: true}, []isakmp.Proposal{espProposal(1, aes256), espProposal(2, udp)}, "AES-CBC-256/SHA1-96", 2},
+		{"the mode that fits, without NAT", espWish{}, []isakmp.Proposal{espProposal(1, udp), espProposal(2, aes256)}, "AES-CBC-256/SHA1-96", 2},
+		{"the other mode for want of better", espWish{udp: true}, []isakmp.Proposal{espProposal(1, aes256)}, "AES-CBC-256/SHA1-96", 1},
+		{"together with AH", espWish{}, []isakmp.Proposal{ah, espProposal(1, aes256), espProposal(2, des3)}, "3DES/SHA1-96", 2},
+		{"only AH", espWish{}, []isakmp.Proposal{ah}, "", 0},
+		{"a reserved SPI", espWish{}, []isakmp.Proposal{reserved}, "", 0},
+		{"an SPI of 8 bytes", espWish{}, []isakmp.Proposal{longSPI}, "", 0},
+		{"nothing", espWish{}, nil, "", 0},
+		{
+			"the group of the public value", espWish{public: 256},
+			[]isakmp.Proposal{espProposal(1, espTransform(12, 6, 256, 5, 2, 3, 2), espTransform(12, 6, 128, 5, 2, 3, 14))},
+			"AES-CBC-128/SHA1-96/MODP2048", 1,
+		},
+		{"a public value and no group", espWish{public: 128}, []isakmp.Proposal{espProposal(1, aes256)}, "", 0},
+	}
+	for _, tt := range tests {
+		tt.wish.policy = DefaultESP()
+		c, _, ok := chooseESP(tt.wish, isakmp.SA{Proposals: tt.list})
+		if ok != (tt.from != 0) || ok && (c.offer.suite.String() != tt.want || c.proposal.Number != tt.from || c.spi != 0xc0ffee00+uint32(tt.from)) {
+			t.Errorf("%s: %v from proposal %d, %v", tt.name, c.offer.suite, c.proposal.Number, ok)
+		}
+	}
+}
+
+// request sends payloads as message 1 of a Quick Mode from the client and
+// returns the payloads of what the server answers, the hash left out.
+func (p *pair) request(id uint32, payloads ...isakmp.Payload) (answer []isakmp.Raw, exchange Exchange) {
+	p.t.Helper()
+	c := p.client.sa
+	msg, iv, err := c.sealHashed(c.st.Peer.Suite.iv2(c.st.IV, id), c.header(ExchangeQuick, id), nil, payloads...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.server.sa.HandlePacket(p.now, p.server.sa.st.Path, msg); err != nil {
+		p.t.Fatal(err)
+	}
+	p.drain(p.server)
+	if len(p.wire) != 1 {
+		p.t.Fatalf("%d messages in answer", len(p.wire))
+	}
+	d := p.wire[0]
+	p.wire = nil
+	h, body, err := isakmp.ParseHeader(d.data)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if h.Exchange != ExchangeQuick {
+		iv = c.st.Peer.Suite.iv2(c.st.IV, h.MessageID)
+	}
+	plain, _, err := c.st.Peer.Suite.decrypt(c.st.Keys.Cipher, iv, body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	answer, _, err = isakmp.Chain(h.Next, plain)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return answer[1:], h.Exchange
+}
+
+func idPayload(addr string, protocol uint8, port uint16) isakmp.ID {
+	return isakmp.AddrID(netip.MustParseAddr(addr), protocol, port)
+}
+
+func TestQuickModeIdentities(t *testing.T) {
+	fqdn := isakmp.ID{Kind: isakmp.IDFQDN, Protocol: 17, Port: 1701, Data: []byte("pc.example")}
+	server := idPayload("198.51.100.200", 17, 1701) // no address of ours
+	tests := []struct {
+		name        string
+		ids         []isakmp.Payload
+		ok          bool
+		local, peer uint16
+		localID     string
+	}{
+		{"Windows", []isakmp.Payload{idPayload("10.0.0.2", 17, 1701), server}, true, 1701, 1701, "198.51.100.200"},
+		{"Apple", []isakmp.Payload{idPayload("10.0.0.2", 17, 51288), server}, true, 1701, 51288, "198.51.100.200"},
+		{"Android", []isakmp.Payload{idPayload("10.0.0.2", 17, 0), server}, true, 1701, 0, "198.51.100.200"},
+		{"any port of ours", []isakmp.Payload{idPayload("10.0.0.2", 17, 0), idPayload("198.51.100.200", 17, 0)}, true, 1701, 0, "198.51.100.200"},
+		{"XP behind NAT", []isakmp.Payload{fqdn, server}, true, 1701, 1701, "198.51.100.200"},
+		{"a name for us", []isakmp.Payload{idPayload("10.0.0.2", 17, 1701), fqdn}, true, 1701, 1701, ""},
+		{"none", nil, true, 1701, 0, ""},
+		{"TCP", []isakmp.Payload{idPayload("10.0.0.2", 6, 1701), idPayload("198.51.100.200", 6, 1701)}, false, 0, 0, ""},
+		{"any protocol", []isakmp.Payload{idPayload("10.0.0.2", 0, 0), idPayload("198.51.100.200", 0, 0)}, false, 0, 0, ""},
+		{"another service of ours", []isakmp.Payload{idPayload("10.0.0.2", 17, 0), idPayload("198.51.100.200", 17, 53)}, false, 0, 0, ""},
+	}
+	for _, tt := range tests {
+		p := newPair(t).establish()
+		payloads := append([]isakmp.Payload{
+			isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(12, 6, 256, 5, 2, 4, 4))}}, isakmp.Nonce(make([]byte, 48)),
+		}, tt.ids...)
+		answer, exchange := p.request(1, payloads...)
+		if !tt.ok {
+			f := one[ChildFailed](t, p.server)
+			if f.Why != FailureID || exchange != ExchangeInformational || answer[0].Kind != isakmp.PayloadNotify {
+				t.Errorf("%s: %+v, answered in %v", tt.name, f, exchange)
+			}
+			continue
+		}
+		c := one[ChildReceiving](t, p.server).Child
+		if c.LocalPort != tt.local || c.PeerPort != tt.peer || tt.localID != "" && c.LocalID != netip.MustParseAddr(tt.localID) || tt.localID == "" && c.LocalID.IsValid() {
+			t.Errorf("%s: ports %d and %d, we are %v", tt.name, c.LocalPort, c.PeerPort, c.LocalID)
+		}
+		if len(answer) != 2+len(tt.ids) {
+			t.Fatalf("%s: answer %v", tt.name, answer)
+		}
+		for i, id := range tt.ids {
+			if !bytes.Equal(answer[2+i].Body, id.AppendBody(nil)) {
+				t.Errorf("%s: identity %d came back as %x", tt.name, i, answer[2+i].Body)
+			}
+		}
+	}
+}
+
+func TestNATOAIsSentOnlyIfReceived(t *testing.T) {
+	oa := func(a string) isakmp.Payload { return isakmp.NATOA{Addr: netip.MustParseAddr(a)} }
+	tests := []struct {
+		name    string
+		windows bool
+		sent    []isakmp.Payload
+		want    []isakmp.Payload
+	}{
+		{"none", false, nil, nil},
+		{"two", false, []isakmp.Payload{oa("10.0.0.2"), oa("198.51.100.200")}, []isakmp.Payload{oa("198.51.100.7"), oa("203.0.113.1")}},
+		// What Windows dialled is what it believes our address to be.
+		{"two of Windows", true, []isakmp.Payload{oa("10.0.0.2"), oa("198.51.100.200")}, []isakmp.Payload{oa("198.51.100.7"), oa("198.51.100.200")}},
+		{"one", false, []isakmp.Payload{oa("10.0.0.2")}, []isakmp.Payload{oa("203.0.113.1")}},
+	}
+	for _, tt := range tests {
+		p := newPair(t).establish()
+		if tt.windows {
+			p.server.sa.st.Peer.Kind = ClientWindows
+		}
+		answer, _ := p.request(1, append([]isakmp.Payload{
+			isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(12, 6, 256, 5, 2, 4, 4))}}, isakmp.Nonce(make([]byte, 48)),
+			idPayload("10.0.0.2", 17, 1701), idPayload("198.51.100.200", 17, 1701),
+		}, tt.sent...)...)
+		answer = answer[4:]
+		if len(answer) != len(tt.want) {
+			t.Errorf("%s: %d NAT-OA payloads", tt.name, len(answer))
+			continue
+		}
+		for i, w := range tt.want {
+			if answer[i].Kind != isakmp.PayloadNATOA || !bytes.Equal(answer[i].Body, w.AppendBody(nil)) {
+				t.Errorf("%s: NAT-OA %d is %x, want %x", tt.name, i, answer[i].Body, w.AppendBody(nil))
+			}
+		}
+		c := one[ChildReceiving](t, p.server).Child
+		if len(tt.sent) > 0 && !bytes.Equal(c.PeerNATOA, tt.sent[0].AppendBody(nil)) {
+			t.Errorf("%s: the child has NAT-OA %x", tt.name, c.PeerNATOA)
+		}
+	}
+}
+
+func TestQuickModesThatAreRefused(t *testing.T) {
+	sa := isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(12, 6, 256, 5, 2))}}
+	pfs := isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(12, 6, 256, 5, 2, 3, 14))}}
+	tunnel := isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(12, 6, 256, 5, 2, 4, 1))}}
+	nonce := isakmp.Nonce(make([]byte, 16))
+	id := idPayload("10.0.0.2", 17, 1701)
+	tests := []struct {
+		name     string
+		payloads []isakmp.Payload
+		why      Failure
+		notify   isakmp.NotifyType
+	}{
+		{"no SA", []isakmp.Payload{nonce, id, id}, FailureMalformed, isakmp.NotifyPayloadMalformed},
+		{"no nonce", []isakmp.Payload{sa, id, id}, FailureMalformed, isakmp.NotifyPayloadMalformed},
+		{"one identity", []isakmp.Payload{sa, nonce, id}, FailureMalformed, isakmp.NotifyPayloadMalformed},
+		{"tunnel mode", []isakmp.Payload{tunnel, nonce, id, id}, FailureNoProposal, isakmp.NotifyNoProposalChosen},
+		{"PFS without a public value", []isakmp.Payload{pfs, nonce, id, id}, FailureNoProposal, isakmp.NotifyNoProposalChosen},
+		{"PFS with zero", []isakmp.Payload{pfs, nonce, isakmp.KE(make([]byte, 256)), id, id}, FailureKeyExchange, isakmp.NotifyInvalidKeyInformation},
+		{"an SA of another DOI", []isakmp.Payload{isakmp.Raw{Kind: isakmp.PayloadSA, Body: make([]byte, 8)}, nonce, id, id}, FailureMalformed, isakmp.NotifyPayloadMalformed},
+	}
+	for _, tt := range tests {
+		p := newPair(t).establish()
+		answer, exchange := p.request(7, tt.payloads...)
+		n, err := isakmp.ParseNotify(answer[0].Body)
+		if err != nil || exchange != ExchangeInformational || n.Message != tt.notify {
+			t.Errorf("%s: %v in %v, %v", tt.name, n.Message, exchange, err)
+		}
+		if f := one[ChildFailed](t, p.server); f.Why != tt.why || f.Notify != uint16(tt.notify) || f.InSPI != 0 {
+			t.Errorf("%s: %+v", tt.name, f)
+		}
+		p.works()
+	}
+}
+
+func TestNoSPILeft(t *testing.T) {
+	p := newPair(t).establish()
+	p.server.sa.env.NewSPI = func() uint32 { return 0 }
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	if f := one[ChildFailed](t, p.server); f.Why != FailureNoSPI {
+		t.Errorf("%+v", f)
+	}
+	if err := p.server.sa.Negotiate(p.now, ChildRequest{}); !errors.Is(err, ErrNoSPI) {
+		t.Errorf("as initiator: %v", err)
+	}
+}
+
+// Windows without an answer of L2TP begins one Quick Mode after the other, with
+// message ids 1, 2, 3, and its ids are the same in every phase 1.
+func TestManyQuickModesAtOnce(t *testing.T) {
+	p := newPair(t).establish()
+	p.tamper = func(d datagram) []datagram {
+		if !d.fromClient {
+			return nil // message 2 gets lost
+		}
+		return []datagram{d}
+	}
+	for id := uint32(1); id <= maxQuick; id++ {
+		if err := p.client.sa.Negotiate(p.now, ChildRequest{MessageID: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{MessageID: 99}); !errors.Is(err, ErrLimit) {
+		t.Errorf("one more: %v", err)
+	}
+	p.run()
+	if n := len(take[ChildReceiving](p.server)); n != maxQuick {
+		t.Fatalf("%d children await message 3", n)
+	}
+	p.client.sa.st.Quick = nil // the client starts afresh
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{MessageID: 99}); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	if len(p.dropped) != 1 || !errors.Is(p.dropped[0], ErrLimit) {
+		t.Errorf("dropped: %v", p.dropped)
+	}
+	p.tamper = nil
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{MessageID: 1}); !errors.Is(err, ErrReplay) {
+		t.Errorf("a message id that was used: %v", err)
+	}
+	p.client.sa.st.Quick = nil
+	p.wait(31 * time.Second)
+	failed := take[ChildFailed](p.server)
+	if len(failed) != maxQuick || failed[0].Why != FailureTimeout || failed[0].InSPI == 0 {
+		t.Errorf("%d timed out: %+v", len(failed), failed)
+	}
+	p.works()
+}
+
+// A pair whose message 3 was lost but which the peer uses is not given up.
+func TestConfirmStandsForMessage3(t *testing.T) {
+	p := newPair(t).establish()
+	p.tamper = func(d datagram) []datagram {
+		if d.fromClient && Exchange(d.data[18]) == ExchangeQuick && len(d.data) < 100 {
+			return nil
+		}
+		return []datagram{d}
+	}
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	p.server.sa.Confirm(one[ChildReceiving](t, p.server).Child.InSPI)
+	p.wait(2 * time.Minute)
+	if failed := take[ChildFailed](p.server); len(failed) != 0 {
+		t.Errorf("%+v", failed)
+	}
+	if len(p.server.sa.st.Quick) != 0 {
+		t.Error("the Quick Mode is never forgotten")
+	}
+}
+
+func TestInitiatorGivesUp(t *testing.T) {
+	p := newPair(t).establish()
+	var sent int
+	p.tamper = func(datagram) []datagram { sent++; return nil }
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	p.wait(32 * time.Second)
+	f := one[ChildFailed](t, p.client)
+	if f.Why != FailureTimeout || !f.Initiator || f.InSPI == 0 || sent != 1+requestTimes {
+		t.Errorf("%+v after %d messages", f, sent)
+	}
+}
+
+// Both ends rekey at the same moment: two children, each complete.
+func TestSimultaneousQuickModes(t *testing.T) {
+	p := newPair(t).establish()
+	_, s := p.quick(p.client, ChildRequest{})
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.server.sa.Negotiate(p.now, ChildRequest{IDi: s.IDr, IDr: s.IDi}); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	client, server := take[ChildReceiving](p.client), take[ChildReceiving](p.server)
+	if len(client) != 2 || len(server) != 2 {
+		t.Fatalf("%d and %d children", len(client), len(server))
+	}
+	for _, c := range client {
+		for _, s := range server {
+			if c.Child.MessageID == s.Child.MessageID {
+				sameChild(t, c.Child, s.Child)
+			}
+		}
+	}
+}
+
+func TestResponderLifetime(t *testing.T) {
+	p := newPair(t)
+	c := Child{Lifetime: 8 * time.Hour}
+	n := isakmp.Notify{Protocol: isakmp.ProtocolESP, Message: isakmp.NotifyResponderLifetime, Data: isakmp.AppendAttributes(nil, []isakmp.Attribute{
+		isakmp.ShortAttribute(1, 1), isakmp.LongAttribute(2, 3600), isakmp.ShortAttribute(1, 2), isakmp.LongAttribute(2, 1000),
+	})}
+	p.establish()
+	p.client.sa.childNotify(&c, n)
+	if c.Lifetime != time.Hour || c.Kilobytes != 1000 {
+		t.Errorf("%v, %d kB", c.Lifetime, c.Kilobytes)
+	}
+	n.Protocol = isakmp.ProtocolISAKMP
+	p.server.sa.inform(n)
+	p.run()
+	if got := p.client.sa.Peer().Lifetime; got != time.Hour {
+		t.Errorf("phase 1 lives %v", got)
+	}
+	p.wait(time.Hour + lifetimeGrace)
+	if why := one[Closed](t, p.client).Why; why != ReasonExpired {
+		t.Errorf("closed because of %v", why)
+	}
+}
