@@ -179,10 +179,8 @@ func ends(b []byte) bool {
 	if _, known := messageRules[m.kind]; !known {
 		return m.mandatory
 	}
-	switch m.kind {
-	case hello, wen, sli:
+	if m.kind == hello || m.kind == wen || m.kind == sli {
 		return m.unknown
-	default:
-		return true
 	}
+	return true
 }

@@ -94,14 +94,11 @@ func (m *message) has(a attribute) bool { return m.values[a] != nil }
 // complete tells whether the AVP that we cannot do without is there, with a
 // value: an assigned id of 0 is none.
 func (m *message) complete() bool {
-	switch need := messageRules[m.kind].need; need {
-	case 0:
-		return true
-	case avpAssignedTunnel, avpAssignedSession:
+	need := messageRules[m.kind].need
+	if need == avpAssignedTunnel || need == avpAssignedSession {
 		return m.uint16(need) != 0
-	default:
-		return m.has(need)
 	}
+	return need == 0 || m.has(need)
 }
 
 // uint16 returns a 2-byte value, 0 if absent.

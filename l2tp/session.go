@@ -116,8 +116,7 @@ func (t *Tunnel) takeCall(now time.Time, m *message) error {
 	case wen: // error counters of a line that we do not have
 	case ocrq, ocrp, occn:
 		t.refuseOutgoing(m)
-	default:
-		return fmt.Errorf("%v: %w", m.kind, ErrUnexpected)
+	case sccrq, sccrp, scccn, stopccn, hello: // are the tunnel's
 	}
 	return nil
 }

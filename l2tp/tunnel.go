@@ -209,20 +209,13 @@ func (t *Tunnel) takeTunnel(now time.Time, m *message) error {
 		return nil
 	}
 	why, ok := t.judge(m)
-	var ev tunnelEvent
-	switch m.kind {
-	case sccrq:
-		ev = sccrqGood
-	case sccrp:
-		ev = sccrpGood
-	case scccn:
-		ev = scccnGood
-	default: // HELLO: its acknowledgement is all that it wants
+	if m.kind == hello { // its acknowledgement is all that it wants
 		if !ok {
 			t.fire(now, tunnelClose, end{Result: why})
 		}
 		return nil
 	}
+	ev := map[messageType]tunnelEvent{sccrq: sccrqGood, sccrp: sccrpGood, scccn: scccnGood}[m.kind]
 	if !ok {
 		ev++ // the same message, not acceptable
 	}
