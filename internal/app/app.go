@@ -92,7 +92,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer a.watchSignals(ctx)()
 	defer a.refreshPublic(ctx)()
 	a.announce(c)
-	err = a.server.Serve(ctx, a.plane)
+	err = a.server.Serve(ctx)
 	a.log.Info("stopped")
 	return err
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"runtime"
 
@@ -62,7 +63,9 @@ func (s *sockets) close() error {
 	var errs []error
 	for _, w := range s.workers {
 		for _, socket := range w {
-			errs = append(errs, socket.Conn.Close())
+			if err := socket.Conn.Close(); !errors.Is(err, net.ErrClosed) { // the data path closes them, too
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)

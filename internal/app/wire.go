@@ -46,7 +46,11 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 
 		ClientToClient: c.Network.ClientToClient,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	a.server.Bind(a.plane)
+	return nil
 }
 
 // policy turns a configuration into what connections are allowed.

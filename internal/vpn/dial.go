@@ -130,7 +130,7 @@ func (c *Conn) dialTunnelUp(now time.Time) {
 func (c *Conn) dialNetworkUp(now time.Time, s *session, e ppp.NetworkUp) {
 	c.setup = time.Time{}
 	s.up, s.since = true, now
-	own := netip.PrefixFrom(e.Network.Local, e.Network.Local.BitLen())
+	own := netip.PrefixFrom(e.Network.Peer, e.Network.Peer.BitLen())
 	s.prefixes = []netip.Prefix{own}
 	s.data.SetNetwork([]netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}, int(e.MTU))
 	if err := c.srv.plane.Route(own, c.slot, s.data); err != nil {

@@ -39,8 +39,9 @@ type Server struct {
 	first  chan firstMessage // to the greeter
 	halves atomic.Int64      // embryos, for the gauges
 	ids    atomic.Uint64
-	run    sync.WaitGroup // connections and their calls
-	ctx    context.Context
+	run    sync.WaitGroup  // connections and their calls
+	ctx    context.Context // of calls and of the plane; outlives Serve's
+	kill   context.CancelFunc
 
 	mu        sync.Mutex
 	cookies   map[ike.Cookies]*Conn
@@ -66,7 +67,7 @@ const (
 	maxIKEMessage = 16 << 10
 )
 
-// New returns a server that serves once Serve is called.
+// New returns a server, to be bound to a data path and served.
 func New(cfg Config) *Server {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
@@ -81,25 +82,26 @@ func New(cfg Config) *Server {
 		users:     map[string]int{},
 	}
 	s.policy.Store(cfg.Policy)
+	s.ctx, s.kill = context.WithCancel(context.Background())
 	return s
 }
 
 // SetPolicy exchanges the policy; connections that are up keep theirs.
 func (s *Server) SetPolicy(p *Policy) { s.policy.Store(p) }
 
+// Bind gives the server its data path, whose Control it is. It comes before
+// everything else.
+func (s *Server) Bind(plane *dataplane.Plane) { s.plane = plane }
+
 // Serve runs the plane and the connections until ctx ends, then says goodbye
 // to every peer, within the policy's drain time, and stops the plane. It may
 // be called once.
-func (s *Server) Serve(ctx context.Context, plane *dataplane.Plane) error {
-	s.plane = plane
-	live, kill := context.WithCancel(context.WithoutCancel(ctx))
-	defer kill()
-	s.ctx = live
-
+func (s *Server) Serve(ctx context.Context) error {
+	defer s.kill()
 	var greeter sync.WaitGroup
-	greeter.Go(func() { s.greet(live) })
+	greeter.Go(func() { s.greet(s.ctx) })
 	done := make(chan error, 1)
-	go func() { done <- plane.Run(live) }()
+	go func() { done <- s.plane.Run(s.ctx) }()
 
 	var err error
 	select {
@@ -109,7 +111,7 @@ func (s *Server) Serve(ctx context.Context, plane *dataplane.Plane) error {
 		done <- nil
 		s.shutdown()
 	}
-	kill()
+	s.kill()
 	if planeErr := <-done; err == nil {
 		err = planeErr
 	}

@@ -1,0 +1,167 @@
+// Package client is adit's own client: the initiator, LAC and authenticated
+// peer roles of the machines that the server is made of, for tests and load.
+//
+// A Fleet places any number of connections over a few sockets, each from a
+// source address of its own. It shares its codecs with the server, so that it
+// proves consistency; conformance is proved by vectors and foreign peers.
+//
+// # Concurrency
+//
+// A Fleet is safe for concurrent use.
+package client
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/netdev"
+	"github.com/adit-vpn/adit/internal/pool"
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
+)
+
+// Config is what a Fleet works with. Zero values mean the server's defaults.
+type Config struct {
+	Workers [][]dataplane.Socket
+	Device  netdev.Device // user packets, routed by their source
+	PSK     secret.Bytes
+	Suites  []ike.Suite
+	ESP     []ike.ESPSuite
+
+	Lifetime, ChildLifetime time.Duration
+	ChildKilobytes          uint64
+	Sequencing              bool          // ask for numbered data messages
+	Echo, Hello             time.Duration // 0: none are sent
+
+	Pools    []netip.Prefix // the server's, for fast routing
+	Slots    int
+	Observer vpn.Observer // nil: nobody
+}
+
+// Fleet is many clients in one process.
+type Fleet struct {
+	server *vpn.Server
+	plane  *dataplane.Plane
+	stop   context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+// The ports that clients use at both ends.
+const (
+	IKEPort  = 500
+	NATTPort = 4500
+)
+
+// New starts a fleet.
+func New(cfg Config) (*Fleet, error) {
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
+	}
+	f := &Fleet{done: make(chan struct{})}
+	f.server = vpn.New(vpn.Config{
+		Policy: policy(cfg), Backend: auth.NewLocal(nil), Pool: pool.New(nil), Observer: cfg.Observer,
+		NATTPorts: func(p ike.Path) ike.Path {
+			return ike.Path{
+				Local:  netip.AddrPortFrom(p.Local.Addr(), NATTPort),
+				Remote: netip.AddrPortFrom(p.Remote.Addr(), NATTPort),
+				Marker: true,
+			}
+		},
+	})
+	var err error
+	f.plane, err = dataplane.New(dataplane.Config{
+		Workers: cfg.Workers, Device: cfg.Device, Control: f.server, Slots: cfg.Slots, Pools: cfg.Pools, BySource: true, ClientToClient: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.server.Bind(f.plane)
+	ctx, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	go func() {
+		defer close(f.done)
+		f.err = f.server.Serve(ctx)
+	}()
+	return f, nil
+}
+
+func policy(cfg Config) *vpn.Policy {
+	if cfg.Suites == nil {
+		cfg.Suites = ike.DefaultSuites()
+	}
+	if cfg.ESP == nil {
+		cfg.ESP = ike.DefaultESP()
+	}
+	if cfg.Lifetime == 0 {
+		cfg.Lifetime = 8 * time.Hour
+	}
+	if cfg.ChildLifetime == 0 {
+		cfg.ChildLifetime = time.Hour
+	}
+	return &vpn.Policy{
+		IKE: &ike.Policy{
+			Suites: cfg.Suites, ESP: cfg.ESP, VendorIDs: ike.DefaultVendorIDs(),
+			PSKs:     []ike.PSK{{Name: "psk", Key: cfg.PSK}},
+			Lifetime: cfg.Lifetime, ChildLifetime: cfg.ChildLifetime, ChildKB: cfg.ChildKilobytes,
+			DPDTimeout: 2 * time.Minute,
+		},
+		L2TP: &l2tp.Config{
+			HostName: "client", Window: 8, Sessions: 1, Hello: cfg.Hello, Sequencing: cfg.Sequencing,
+			SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
+		},
+		PPP:          &ppp.Config{},
+		ReplayWindow: 64, MTU: 1400,
+		Connections: 1 << 20, HalfOpen: 1 << 20, HalfOpenPerSource: 1 << 20,
+		SetupTimeout: 2 * time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second,
+	}
+}
+
+// Target is whom a client connects to, and as whom.
+type Target struct {
+	Local, Server  netip.Addr
+	User, Password string
+	Child          ike.ChildRequest // zero: the usual
+	Echo           time.Duration    // LCP Echo-Request interval, 0: none
+}
+
+// Dial connects one client and returns when its network is up.
+func (f *Fleet) Dial(ctx context.Context, t Target) (*vpn.Dialled, error) {
+	child := t.Child
+	if child.LocalPort == 0 {
+		child.LocalPort = 1701
+	}
+	return f.server.Dial(ctx, vpn.Dial{
+		Path: ike.Path{
+			Local:  netip.AddrPortFrom(t.Local, IKEPort),
+			Remote: netip.AddrPortFrom(t.Server, IKEPort),
+		},
+		PPP: &ppp.Config{
+			Client: true, MRU: 1400, User: t.User, Password: secret.String(t.Password),
+			Methods: []ppp.Method{ppp.MethodMSCHAPv2, ppp.MethodCHAP, ppp.MethodPAP},
+			Echo:    t.Echo, EchoFailures: 4, SetupTimeout: time.Minute, AuthTimeout: time.Minute,
+		},
+		Call:  l2tp.Call{Serial: 1, TxSpeed: 1000000},
+		Child: child,
+	})
+}
+
+// Close says goodbye for every client and ends the fleet.
+func (f *Fleet) Close() error {
+	f.stop()
+	<-f.done
+	return f.err
+}
+
+// Counts are the fleet's gauges.
+func (f *Fleet) Counts() vpn.Counts { return f.server.Counts() }
+
+type nobody struct{}
+
+func (nobody) Observe(vpn.Event) {}

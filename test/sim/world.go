@@ -1,0 +1,214 @@
+// Package sim runs whole servers and whole clients over a simulated network,
+// in virtual time: what users see when packets are lost, repeated, reordered
+// or redirected, and when peers vanish.
+package sim
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/netdev/netdevtest"
+	"github.com/adit-vpn/adit/internal/pool"
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
+	"github.com/adit-vpn/adit/test/client"
+)
+
+// What every world agrees on.
+const (
+	ServerAddr = "192.0.2.1"
+	PSK        = "a pre-shared key of good length"
+	User       = "alice"
+	Password   = "wonderland"
+)
+
+// World is a server on a simulated network. All of it lives in one synctest
+// bubble.
+type World struct {
+	t      testing.TB
+	Net    *udptest.Net
+	Server *vpn.Server
+	Plane  *dataplane.Plane
+	Device *netdevtest.Device
+	Pool   *pool.Pool
+	Events *Recorder
+	Policy *vpn.Policy
+
+	stop context.CancelFunc
+	done chan error
+}
+
+// Options change a world before it starts.
+type Options struct {
+	Seed       uint64
+	Policy     func(*vpn.Policy)
+	Backend    auth.Backend
+	Accountant auth.Accountant
+	Host       *udptest.Host // where the server runs; nil: a host of its own at ServerAddr
+	Net        *udptest.Net
+}
+
+// Policy is a server's policy as the defaults have it.
+func Policy() *vpn.Policy {
+	return &vpn.Policy{
+		IKE: &ike.Policy{
+			Suites: ike.DefaultSuites(), ESP: ike.DefaultESP(), VendorIDs: ike.DefaultVendorIDs(),
+			PSKs:     []ike.PSK{{Name: "psk[0]", Key: secret.String(PSK)}},
+			Lifetime: 8 * time.Hour, ChildLifetime: time.Hour, DPDTimeout: 2 * time.Minute,
+		},
+		L2TP: &l2tp.Config{
+			HostName: "adit", Window: 16, Sessions: 1,
+			Hello: time.Minute, SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
+		},
+		PPP: &ppp.Config{
+			Name: "adit", MRU: 1400, Methods: []ppp.Method{ppp.MethodMSCHAPv2},
+			Echo: 30 * time.Second, EchoFailures: 4, SetupTimeout: 90 * time.Second, AuthTimeout: time.Minute,
+		},
+		ReplayWindow: 1024,
+		Networks:     []vpn.Network{{Prefix: netip.MustParsePrefix("10.83.0.0/16"), Server: netip.MustParseAddr("10.83.0.1")}},
+		DNS:          []netip.Addr{netip.MustParseAddr("9.9.9.9")},
+		MTU:          1400,
+		Connections:  1000, HalfOpen: 64, HalfOpenPerSource: 32,
+		SetupTimeout: time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second, Keepalive: 20 * time.Second,
+	}
+}
+
+// New starts a world; its end is the test's.
+func New(t testing.TB, o Options) *World {
+	t.Helper()
+	if o.Net == nil {
+		o.Net = udptest.New(o.Seed)
+	}
+	if o.Host == nil {
+		o.Host = o.Net.Host(ServerAddr)
+	}
+	if o.Backend == nil {
+		o.Backend = auth.NewLocal([]auth.User{{Name: User, Password: secret.String(Password)}})
+	}
+	w := &World{
+		t: t, Net: o.Net, Events: &Recorder{t: t}, Policy: Policy(),
+		Device: netdevtest.New("adit0", 1400, 1),
+		Pool: pool.New([]pool.Range{pool.Prefix(netip.MustParsePrefix("10.83.0.0/16"))},
+			netip.MustParseAddr("10.83.0.1")),
+		done: make(chan error, 1),
+	}
+	if o.Policy != nil {
+		o.Policy(w.Policy)
+	}
+	w.Server = vpn.New(vpn.Config{
+		Policy: w.Policy, Backend: o.Backend, Accountant: o.Accountant, Pool: w.Pool, Observer: w.Events,
+	})
+	var err error
+	w.Plane, err = dataplane.New(dataplane.Config{
+		Workers: [][]dataplane.Socket{sockets(o.Host)}, Device: w.Device, Control: w.Server, Slots: 1024,
+		Pools: []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")}, ClientToClient: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Server.Bind(w.Plane)
+	ctx, stop := context.WithCancel(context.Background())
+	w.stop = stop
+	go func() { w.done <- w.Server.Serve(ctx) }()
+	t.Cleanup(func() {
+		w.stop()
+		if err := <-w.done; err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+	})
+	return w
+}
+
+func sockets(h *udptest.Host) []dataplane.Socket {
+	var list []dataplane.Socket
+	for _, port := range []uint16{client.IKEPort, client.NATTPort} {
+		list = append(list, dataplane.Socket{
+			Conn: h.Listen(port), Bound: netip.AddrPortFrom(netip.IPv4Unspecified(), port), Marker: port == client.NATTPort,
+		})
+	}
+	return list
+}
+
+// Laptop is one host with a fleet of clients, by default one.
+type Laptop struct {
+	*client.Fleet
+	Host   *udptest.Host
+	Device *netdevtest.Device
+}
+
+// Laptop puts a client's host on the network.
+func (w *World) Laptop(h *udptest.Host, change func(*client.Config)) *Laptop {
+	w.t.Helper()
+	l := &Laptop{Host: h, Device: netdevtest.New("ppp0", 1400, 1)}
+	cfg := client.Config{
+		Workers: [][]dataplane.Socket{sockets(h)}, Device: l.Device, PSK: secret.String(PSK), Slots: 1024,
+		Observer: &Recorder{t: w.t},
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	f, err := client.New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	l.Fleet = f
+	w.t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			w.t.Errorf("a client's fleet ended with %v", err)
+		}
+	})
+	return l
+}
+
+// Connect dials the server as alice.
+func (l *Laptop) Connect(server string) (*vpn.Dialled, error) {
+	return l.ConnectAs(server, User, Password)
+}
+
+// ConnectAs dials the server.
+func (l *Laptop) ConnectAs(server, user, password string) (*vpn.Dialled, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	return l.Dial(ctx, client.Target{
+		Local: l.Host.Addr(), Server: netip.MustParseAddr(server), User: user, Password: password,
+	})
+}
+
+// Recorder keeps a server's events.
+type Recorder struct {
+	t      testing.TB
+	mu     sync.Mutex
+	events []vpn.Event
+}
+
+// Observe implements vpn.Observer.
+func (r *Recorder) Observe(e vpn.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, e)
+	if p, ok := e.(vpn.Panicked); ok {
+		r.t.Errorf("panic: %v\n%s", p.Value, p.Stack)
+	}
+}
+
+// All returns the events of one type so far.
+func All[E vpn.Event](r *Recorder) []E {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []E
+	for _, e := range r.events {
+		if x, ok := e.(E); ok {
+			list = append(list, x)
+		}
+	}
+	return list
+}
