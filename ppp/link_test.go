@@ -556,3 +556,12 @@ func TestTheFirstReasonStands(t *testing.T) {
 		t.Errorf("a link that had not started: %v", down.Why)
 	}
 }
+
+func TestAPeerThatNamesNoAddressIsAskedOnce(t *testing.T) {
+	d := newLadder(t, serverConfig(MethodCHAP))
+	openLCP(d)
+	d.respond(16, "mary")
+	d.verdict(AuthAnswer{OK: true, Network: testNetwork})
+	wantLine(t, d.since(func() { d.recv("8021 01 02 0004") }), "< IPCP Configure-Nak id=2 <addr 10.83.0.10>")
+	wantLine(t, d.since(func() { d.recv("8021 01 03 0004") }), "< IPCP Configure-Ack id=3")
+}
