@@ -7,6 +7,7 @@ import (
 
 	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/ipsec"
+	"github.com/adit-vpn/adit/l2tp"
 )
 
 var (
@@ -99,6 +100,29 @@ func (s *Slot) SendKeepalive() error {
 // UDP datagram, sealed by the view's outbound SA. The message is borrowed for
 // the call.
 func (s *Slot) SendL2TP(msg []byte) error {
+	return s.send(len(msg), func(b []byte, _ *View) { copy(b, msg) })
+}
+
+// SendFrame sends one PPP frame of a session, in an L2TP data message that is
+// numbered where the session's are. The frame is borrowed for the call.
+func (s *Slot) SendFrame(x *Session, frame []byte) error {
+	headLen := l2tp.DataHeaderLen
+	if x.Sequencing {
+		headLen = l2tp.SequencedDataHeaderLen
+	}
+	return s.send(headLen+len(frame), func(b []byte, v *View) {
+		var sequence *l2tp.Sequence
+		if x.Sequencing {
+			sequence = &l2tp.Sequence{Ns: uint16(x.ns.Add(1) - 1)}
+		}
+		l2tp.AppendDataHeader(b[:0], v.PeerTunnel, x.Remote, len(frame), sequence)
+		copy(b[headLen:], frame)
+	})
+}
+
+// send seals and sends one message of n bytes, which fill writes under the
+// lock of the outbound SA.
+func (s *Slot) send(n int, fill func([]byte, *View)) error {
 	p, v := s.plane, s.view.Load()
 	if v == nil || v.Out == nil {
 		return ErrNoPath
@@ -107,8 +131,8 @@ func (s *Slot) SendL2TP(msg []byte) error {
 	if socket == nil {
 		return fmt.Errorf("%w: from %v", ErrNoPath, v.Local)
 	}
-	if len(msg) > maxDatagram-udpHeaderLen {
-		return fmt.Errorf("%w: %d bytes", ErrDropped, len(msg))
+	if n > maxDatagram-udpHeaderLen {
+		return fmt.Errorf("%w: %d bytes", ErrDropped, n)
 	}
 	scratch, _ := p.senders.Get().(*sender)
 	defer p.senders.Put(scratch)
@@ -120,9 +144,9 @@ func (s *Slot) SendL2TP(msg []byte) error {
 
 	suite := v.Out.Suite()
 	head := suite.HeadRoom()
-	b := scratch.room(head + udpHeaderLen + len(msg) + suite.TailRoom())
-	inner := b[head : head+udpHeaderLen+len(msg)]
-	copy(inner[udpHeaderLen:], msg)
+	b := scratch.room(head + udpHeaderLen + n + suite.TailRoom())
+	inner := b[head : head+udpHeaderLen+n]
+	fill(inner[udpHeaderLen:], v.View)
 	v.putUDP(inner, s.peerPort(v.View))
 
 	out := scratch.out[:]

@@ -180,9 +180,12 @@ func (x *transmitter) tooBig(t *target, b []byte, h *packet.IP, mtu int) {
 	x.tally.drop(DropWriteDevice, 1-sent)
 }
 
-// serverAddr is our address in the pool of a client, or in any pool of the
-// family.
+// serverAddr is where errors about a client's packets come from: our address,
+// else the first of its pool, else of any pool of its family.
 func (p *Plane) serverAddr(client netip.Addr) netip.Addr {
+	if a := p.cfg.Address; a.IsValid() && a.Is4() == client.Is4() {
+		return a
+	}
 	var other netip.Addr
 	for i, pool := range p.cfg.Pools {
 		if pool.Contains(client) {

@@ -133,9 +133,13 @@ func (c *Conn) onPPP(now time.Time, s *session, event ppp.Event) {
 }
 
 func (c *Conn) sendFrame(now time.Time, s *session, frame []byte) {
-	b := make([]byte, 0, l2tp.DataHeaderLen+len(frame))
-	b = l2tp.AppendDataHeader(b, c.peerTunnel, s.l2tp.Remote, len(frame), nil)
-	c.sendL2TP(now, append(b, frame...))
+	if c.slot == nil {
+		return
+	}
+	c.publish()
+	c.sent = now
+	// What cannot be sent is lost like any datagram: PPP repeats itself.
+	_ = c.slot.SendFrame(s.data, frame)
 }
 
 // linkDown hangs up the call of a link that has ended.

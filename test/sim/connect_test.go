@@ -274,3 +274,19 @@ func TestWrongPasswordIsRefusedAndNothingIsLeft(t *testing.T) {
 		w.wantNothingLeft(t)
 	})
 }
+
+func TestNumberedDataMessagesWhenThePeerAsksForThem(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w := New(t, Options{})
+		l := w.Laptop(w.Net.Host("198.51.100.7"), func(c *client.Config) { c.Sequencing = true })
+		d, err := l.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !d.Session.Sequencing {
+			t.Fatal("the session is not sequenced")
+		}
+		passes(t, w, l, d, 1)
+		passes(t, w, l, d, 100)
+	})
+}

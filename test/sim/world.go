@@ -178,9 +178,11 @@ func (l *Laptop) Connect(server string) (*vpn.Dialled, error) {
 func (l *Laptop) ConnectAs(server, user, password string) (*vpn.Dialled, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	return l.Dial(ctx, client.Target{
+	d, err := l.Dial(ctx, client.Target{
 		Local: l.Host.Addr(), Server: netip.MustParseAddr(server), User: user, Password: password,
 	})
+	time.Sleep(time.Second) // the client's last Configure-Ack reaches the server
+	return d, err
 }
 
 // Recorder keeps a server's events.
