@@ -2,6 +2,7 @@ package netdev
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"os"
 	"sync"
@@ -56,7 +57,9 @@ func newQueue(f *os.File, vnet int) (*queue, error) {
 func (q *queue) ReadBatch(packets []Packet) (int, error) {
 	r := &q.reader
 	r.packets, r.got, r.err = packets, 0, nil
-	if q.raw.Read(r.read) != nil {
+	if err := q.raw.Read(r.read); errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, os.ErrDeadlineExceeded
+	} else if err != nil {
 		return 0, net.ErrClosed // a file's own error for it has no exported name
 	}
 	return r.got, r.err

@@ -1,0 +1,281 @@
+package netdev
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/songgao/water"
+	"github.com/vishvananda/netlink"
+
+	"github.com/adit-vpn/adit/internal/packet"
+)
+
+// loopLen is how many packets from one client to another may wait.
+const loopLen = 256
+
+// TAPConfig is what a TAP device begins with.
+type TAPConfig struct {
+	Name    string
+	MTU     int // in bytes, of IP
+	Queues  int
+	Bridge  string       // name of the bridge to join; "" for none
+	LAN     netip.Prefix // the addresses that are neighbours
+	Gateway netip.Addr   // where everything else goes; the zero Addr: nowhere
+}
+
+// TAP is a station on an Ethernet that has the addresses of all clients: they
+// appear as neighbours of the machines there. As a Device it carries IPv4 only.
+type TAP struct {
+	device
+	files []*queue
+
+	mu  sync.Mutex
+	arp *neighbours
+}
+
+// OpenTAP opens a TAP device, joins it to a bridge and brings it up.
+func OpenTAP(c TAPConfig) (*TAP, error) {
+	if !c.LAN.Addr().Is4() || c.Gateway.IsValid() && !c.LAN.Contains(c.Gateway) {
+		return nil, fmt.Errorf("device %q: the LAN %v is not IPv4, or has no gateway %v", c.Name, c.LAN, c.Gateway)
+	}
+	var m mac
+	if _, err := rand.Read(m[:]); err != nil {
+		return nil, err
+	}
+	m[0] = m[0]&^1 | 2 // unicast, locally administered
+	t := &TAP{
+		device: device{name: c.Name, mtu: c.MTU},
+		arp:    newNeighbours(m, c.LAN, c.Gateway),
+	}
+	for range max(1, c.Queues) {
+		i, err := water.New(water.Config{
+			DeviceType:             water.TAP,
+			PlatformSpecificParams: water.PlatformSpecificParams{Name: t.name, MultiQueue: c.Queues > 1},
+		})
+		if err != nil {
+			_ = t.Close()
+			return nil, explain(c.Name, err)
+		}
+		q, err := waterQueue(i)
+		if err != nil {
+			_ = t.Close()
+			return nil, explain(c.Name, err)
+		}
+		t.name = i.Name()
+		t.files = append(t.files, q)
+		t.queues = append(t.queues, &tapQueue{tap: t, queue: q, loop: make(chan []byte, loopLen)})
+	}
+	if err := t.bringUp(c); err != nil {
+		_ = t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *TAP) bringUp(c TAPConfig) error {
+	if err := bringUp(t.name, t.mtu); err != nil {
+		return err
+	}
+	if c.Bridge == "" {
+		return nil
+	}
+	bridge, err := netlink.LinkByName(c.Bridge)
+	if err != nil {
+		return fmt.Errorf("bridge %s: %w", c.Bridge, err)
+	}
+	if bridge.Type() != "bridge" {
+		return fmt.Errorf("%s is no bridge but a %s", c.Bridge, bridge.Type())
+	}
+	link, err := netlink.LinkByName(t.name)
+	if err != nil {
+		return fmt.Errorf("device %s: %w", t.name, err)
+	}
+	if err := netlink.LinkSetMasterByIndex(link, bridge.Attrs().Index); err != nil {
+		return fmt.Errorf("device %s: joining bridge %s: %w", t.name, c.Bridge, err)
+	}
+	return nil
+}
+
+// Claim makes an address ours: neighbours that ask for it get an answer, and
+// all are told at once (RFC 5227, section 2.3).
+func (t *TAP) Claim(addr netip.Addr) {
+	if !addr.Is4() {
+		return
+	}
+	t.mu.Lock()
+	t.arp.own[addr] = true
+	announcement := t.arp.message(arpRequest, broadcastMAC, mac{}, addr, addr)
+	t.mu.Unlock()
+	t.send(t.files[0], [][]byte{announcement})
+}
+
+// Release gives an address up.
+func (t *TAP) Release(addr netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.arp.own, addr)
+}
+
+// send writes frames. They are lost like any others.
+func (t *TAP) send(q *queue, frames [][]byte) {
+	for _, f := range frames {
+		_, _ = q.WriteBatch([]Packet{{Buf: f, End: len(f)}})
+	}
+}
+
+// tapQueue is a queue of IP packets over one of frames.
+type tapQueue struct {
+	tap     *TAP
+	queue   *queue
+	loop    chan []byte // from one client to another, which no bridge sends back
+	writers sync.Pool   // of *[]Packet
+}
+
+// ReadBatch implements Queue.
+func (q *tapQueue) ReadBatch(packets []Packet) (int, error) {
+	for {
+		if n := q.looped(packets); n > 0 {
+			return n, nil
+		}
+		for i := range packets {
+			packets[i].Off -= etherLen
+		}
+		n, err := q.queue.ReadBatch(packets)
+		for i := range packets {
+			packets[i].Off += etherLen
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			if err := q.queue.file.SetReadDeadline(time.Time{}); err != nil {
+				return 0, net.ErrClosed
+			}
+			continue // to what hairpin has left for us
+		}
+		if err != nil {
+			return 0, err
+		}
+		if n = q.tap.filter(q.queue, packets[:n]); n > 0 {
+			return n, nil
+		}
+	}
+}
+
+// looped takes what one client sent to another.
+func (q *tapQueue) looped(packets []Packet) int {
+	for i := range packets {
+		p := &packets[i]
+		select {
+		case b := <-q.loop:
+			*p = Packet{Buf: p.Buf, Off: p.Off, End: p.Off + copy(p.Buf[p.Off:], b)}
+		default:
+			return i
+		}
+	}
+	return len(packets)
+}
+
+// filter keeps the IPv4 packets for us, in front, and handles ARP.
+func (t *TAP) filter(q *queue, packets []Packet) int {
+	n := 0
+	for i := range packets {
+		p := &packets[i]
+		if p.End < p.Off {
+			continue
+		}
+		frame := p.Buf[p.Off-etherLen : p.End]
+		switch kind := uint16(frame[12])<<8 | uint16(frame[13]); {
+		case kind == etherARP:
+			t.mu.Lock()
+			out := t.arp.receive(frame, time.Now())
+			t.mu.Unlock()
+			t.send(q, out)
+		case kind == etherIPv4 && mac(frame[:6]) == t.arp.mac:
+			packets[n], packets[i] = packets[i], packets[n]
+			n++
+		}
+	}
+	return n
+}
+
+// WriteBatch implements Queue.
+func (q *tapQueue) WriteBatch(packets []Packet) (int, error) {
+	scratch, _ := q.writers.Get().(*[]Packet)
+	if scratch == nil {
+		scratch = new([]Packet)
+	}
+	ready := (*scratch)[:0]
+	sent, now := 0, time.Now()
+	for i := range packets {
+		p := packets[i]
+		h, ok := packet.Parse(p.Buf[p.Off:p.End])
+		if !ok || !h.Is4() {
+			continue
+		}
+		p.Off -= etherLen
+		switch q.route(p.Buf[p.Off:p.End], &h, now) {
+		case routeReady:
+			ready = append(ready, p)
+		case routeWaits:
+			sent++
+		case routeLost:
+		}
+	}
+	n, err := q.queue.WriteBatch(ready)
+	clear(ready)
+	*scratch = ready
+	q.writers.Put(scratch)
+	return sent + n, err
+}
+
+type routed uint8
+
+const (
+	routeLost  routed = iota
+	routeReady        // the frame can be sent
+	routeWaits        // it was copied, and goes its way
+)
+
+// route finds out where an IP packet goes, and completes its frame.
+func (q *tapQueue) route(frame []byte, h *packet.IP, now time.Time) routed {
+	t := q.tap
+	t.mu.Lock()
+	if t.arp.own[h.Dst] {
+		t.mu.Unlock()
+		return q.hairpin(frame[etherLen:])
+	}
+	ready, ask := t.arp.route(frame, h.Src, h.Dst, now)
+	t.mu.Unlock()
+	if ask != nil {
+		t.send(q.queue, [][]byte{ask})
+	}
+	switch {
+	case ready:
+		return routeReady
+	case ask != nil:
+		return routeWaits
+	default:
+		return routeLost
+	}
+}
+
+// hairpin hands a packet from one client to another to the reader.
+func (q *tapQueue) hairpin(ip []byte) routed {
+	select {
+	case q.loop <- append([]byte(nil), ip...):
+	default:
+		return routeLost
+	}
+	// The reader may wait in the poller: a deadline in the past ends that.
+	if q.queue.file.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return routeLost
+	}
+	return routeWaits
+}
+
+// Close implements Queue.
+func (q *tapQueue) Close() error { return q.queue.Close() }
