@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -221,6 +222,20 @@ func TestDraftNATT(t *testing.T) {
 			t.Errorf("%v: %+v", v, peer)
 		}
 		p.works()
+	}
+}
+
+func TestResponderMayChooseAShorterLifetime(t *testing.T) {
+	p := newPair(t)
+	p.tamper = func(d datagram) []datagram {
+		if !d.fromClient && d.data[16] == byte(isakmp.PayloadSA) {
+			d.data = bytes.Replace(d.data, []byte{0x80, 12, 0x70, 0x80}, []byte{0x80, 12, 0x0e, 0x10}, 1)
+		}
+		return []datagram{d}
+	}
+	p.establish()
+	if life := p.client.sa.Peer().Lifetime; life != time.Hour {
+		t.Errorf("phase 1 lives %v", life)
 	}
 }
 

@@ -169,6 +169,27 @@ func TestForeignDelete(t *testing.T) {
 	}
 }
 
+func TestNothingFollowsClosed(t *testing.T) {
+	p := newPair(t).establish()
+	c := p.client.sa
+	cookies := c.Cookies()
+	id := must(c.newMessageID())
+	msg, _, err := c.sealHashed(c.st.Peer.Suite.iv2(c.st.IV, id), c.header(ExchangeInformational, id), nil,
+		isakmp.Delete{Protocol: isakmp.ProtocolESP, SPIs: [][]byte{{0, 0, 1, 1}}},
+		isakmp.Delete{Protocol: isakmp.ProtocolISAKMP, SPIs: [][]byte{append(cookies.Initiator[:], cookies.Responder[:]...)}},
+		isakmp.Delete{Protocol: isakmp.ProtocolESP, SPIs: [][]byte{{0, 0, 2, 2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.server.sa.HandlePacket(p.now, p.server.sa.st.Path, msg); err != nil {
+		t.Fatal(err)
+	}
+	p.drain(p.server)
+	if n := len(p.server.events); n != 2 || p.server.events[0] != (ChildDeleted{0x101}) || p.server.events[1] != (Closed{ReasonDeleted}) {
+		t.Errorf("%+v", p.server.events)
+	}
+}
+
 func TestNotifies(t *testing.T) {
 	p := newPair(t).establish()
 	p.client.sa.inform(isakmp.Notify{Protocol: isakmp.ProtocolISAKMP, SPI: make([]byte, 16), Message: isakmp.NotifyInitialContact})

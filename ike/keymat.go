@@ -76,12 +76,16 @@ func deriveKeys(s Suite, psk, ni, nr, shared []byte, c Cookies) keys {
 	d := s.Hash.prf(skeyid, shared, ckyI, ckyR, []byte{0})
 	a := s.Hash.prf(skeyid, d, shared, ckyI, ckyR, []byte{1})
 	e := s.Hash.prf(skeyid, a, shared, ckyI, ckyR, []byte{2})
-	return keys{
+	k := keys{
 		SKEYID: secret.New(skeyid),
 		D:      secret.New(d),
 		A:      secret.New(a),
 		Cipher: secret.New(cipherKey(s.Hash, e, s.keyLen())),
 	}
+	for _, b := range [][]byte{skeyid, d, a, e} {
+		clear(b)
+	}
+	return k
 }
 
 // cipherKey takes n bytes of SKEYID_e, and feeds the PRF into itself where
@@ -178,5 +182,7 @@ func childKeys(h Hash, d secret.Bytes, s ESPSuite, shared []byte, spi uint32, ni
 	// and the authentication key from the remaining ones.
 	keys := ChildKeys{Enc: secret.New(mat[:enc]), Auth: secret.New(mat[enc : enc+auth])}
 	clear(mat)
+	clear(k)
+	clear(seed)
 	return keys
 }

@@ -162,7 +162,7 @@ func flip(t *testing.T, n, bit int) bool {
 			return []datagram{d}
 		}
 		bad := d
-		bad.data = bytes.Clone(d.data)
+		bad.data, bad.forged = bytes.Clone(d.data), true
 		bad.data[bit/8] ^= 1 << (bit % 8)
 		return []datagram{bad, d}
 	}
@@ -196,6 +196,10 @@ func flip(t *testing.T, n, bit int) bool {
 			return false
 		}
 		sameChild(t, c[0].Child, s[0].Child)
+	}
+	if n >= 4 && bit >= 8*isakmp.HeaderLen && p.fooled > 0 {
+		t.Errorf("bit %d of message %d: nobody noticed", bit, n+1)
+		return false
 	}
 	return true
 }

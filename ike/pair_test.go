@@ -69,6 +69,7 @@ type datagram struct {
 	fromClient bool
 	path       Path // of the sender
 	data       []byte
+	forged     bool
 }
 
 // pair is a client and a server with a NAT before each, if wanted.
@@ -84,6 +85,7 @@ type pair struct {
 	embryo  Embryo
 	wire    []datagram
 	dropped []error
+	fooled  int // forged messages that were not dropped
 
 	// tamper may change, drop (nil) or multiply what is sent.
 	tamper func(datagram) []datagram
@@ -135,7 +137,7 @@ func (p *pair) drain(e *end) {
 		}
 		switch ev := event.(type) {
 		case Send:
-			d := datagram{e == p.client, ev.Path, append([]byte(nil), ev.Data...)}
+			d := datagram{fromClient: e == p.client, path: ev.Path, data: append([]byte(nil), ev.Data...)}
 			if p.tamper == nil {
 				p.wire = append(p.wire, d)
 			} else {
@@ -153,27 +155,27 @@ func (p *pair) drain(e *end) {
 func (p *pair) deliver(d datagram) {
 	path := p.arrival(d)
 	if !d.fromClient {
-		p.check(p.client.sa.HandlePacket(p.now, path, d.data))
+		p.check(d, p.client.sa.HandlePacket(p.now, path, d.data))
 		p.drain(p.client)
 		return
 	}
 	h, err := Peek(d.data)
 	switch {
 	case err != nil:
-		p.check(err)
+		p.check(d, err)
 	case h.FirstMessage():
 		reply := p.embryo.Again(d.data)
 		if reply == nil {
 			var e Embryo
 			e, reply, err = Answer(p.server.env, path, d.data, p.now)
-			p.check(err)
+			p.check(d, err)
 			if err == nil {
 				p.embryo = e
 			}
 		}
 		p.server.sa = nil
 		if reply != nil {
-			back := datagram{false, path, append([]byte(nil), reply...)}
+			back := datagram{path: path, data: append([]byte(nil), reply...)}
 			if p.tamper == nil {
 				p.wire = append(p.wire, back)
 			} else {
@@ -184,14 +186,16 @@ func (p *pair) deliver(d datagram) {
 		if p.server.sa == nil {
 			p.server.sa = Respond(p.server.env, p.embryo, p.now)
 		}
-		p.check(p.server.sa.HandlePacket(p.now, path, d.data))
+		p.check(d, p.server.sa.HandlePacket(p.now, path, d.data))
 		p.drain(p.server)
 	}
 }
 
-func (p *pair) check(err error) {
+func (p *pair) check(d datagram, err error) {
 	if err != nil {
 		p.dropped = append(p.dropped, err)
+	} else if d.forged {
+		p.fooled++
 	}
 }
 

@@ -446,3 +446,129 @@ func TestResponderLifetime(t *testing.T) {
 		t.Errorf("closed because of %v", why)
 	}
 }
+
+// Old Android cuts SHA2-256 to 96 bits; it is known by port 0 and no NAT-OA.
+func TestSHA256IsNotForAndroid(t *testing.T) {
+	sa := isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1,
+		espTransform(12, 6, 256, 5, 5, 4, 4), espTransform(12, 6, 256, 5, 2, 4, 4))}}
+	us := idPayload("203.0.113.1", 17, 1701)
+	oa := isakmp.NATOA{Addr: netip.MustParseAddr("10.0.0.2")}
+	tests := []struct {
+		name string
+		kind ClientKind
+		ids  []isakmp.Payload
+		want ESPAuth
+	}{
+		{"its vendor IDs", ClientAndroid, []isakmp.Payload{idPayload("10.0.0.2", 17, 1701), us}, ESPAuthSHA1_96},
+		{"its port and no NAT-OA", ClientUnknown, []isakmp.Payload{idPayload("10.0.0.2", 17, 0), us}, ESPAuthSHA1_96},
+		{"its port, but NAT-OA", ClientUnknown, []isakmp.Payload{idPayload("10.0.0.2", 17, 0), us, oa, oa}, ESPAuthSHA256_128},
+		{"another port", ClientUnknown, []isakmp.Payload{idPayload("10.0.0.2", 17, 1701), us}, ESPAuthSHA256_128},
+		{"Apple", ClientApple, []isakmp.Payload{idPayload("10.0.0.2", 17, 0), us}, ESPAuthSHA256_128},
+	}
+	for _, tt := range tests {
+		p := newPair(t).establish()
+		p.server.sa.st.Peer.Kind = tt.kind
+		p.request(1, append([]isakmp.Payload{sa, isakmp.Nonce(make([]byte, 16))}, tt.ids...)...)
+		if got := one[ChildReceiving](t, p.server).Child.Suite.Auth; got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// answerAs has the server answer the client's next Quick Mode with payloads of
+// the test's making, and returns why the client refused.
+func (p *pair) answerAs(r ChildRequest, payloads func(spi []byte) []isakmp.Payload) ChildFailed {
+	p.t.Helper()
+	if err := p.client.sa.Negotiate(p.now, r); err != nil {
+		p.t.Fatal(err)
+	}
+	p.drain(p.client)
+	p.wire = nil
+	q := p.client.sa.st.Quick[0]
+	msg, _, err := p.server.sa.sealHashed(q.IV, p.server.sa.header(ExchangeQuick, q.ID), q.NonceI, payloads([]byte{9, 9, 9, 9})...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.client.sa.HandlePacket(p.now, p.client.sa.st.Path, msg); err != nil {
+		p.t.Fatal(err)
+	}
+	p.drain(p.client)
+	p.wire = nil
+	if n := len(take[ChildReceiving](p.client)); n != 0 {
+		p.t.Errorf("%d children", n)
+	}
+	return one[ChildFailed](p.t, p.client)
+}
+
+func TestChoicesThatWeDidNotOffer(t *testing.T) {
+	nonce := isakmp.Nonce(make([]byte, 16))
+	aes, des3 := espTransform(12, 6, 256, 5, 2, 4, 4), espTransform(3, 5, 2, 4, 4)
+	sa := func(spi []byte, transforms ...isakmp.Transform) isakmp.Payload {
+		return isakmp.SA{Proposals: []isakmp.Proposal{{Number: 1, Protocol: isakmp.ProtocolESP, SPI: spi, Transforms: transforms}}}
+	}
+	request := ChildRequest{Suites: []ESPSuite{{Cipher: ESPAESCBC, KeyBits: 256, Auth: ESPAuthSHA1_96}}}
+	pfs := request
+	pfs.Group = GroupECP256
+	tests := []struct {
+		name    string
+		request ChildRequest
+		answer  func(spi []byte) []isakmp.Payload
+		want    Failure
+	}{
+		{"another suite", request, func(spi []byte) []isakmp.Payload { return []isakmp.Payload{sa(spi, des3), nonce} }, FailureNoProposal},
+		{"two transforms", request, func(spi []byte) []isakmp.Payload { return []isakmp.Payload{sa(spi, aes, aes), nonce} }, FailureNoProposal},
+		{"another encapsulation", request, func(spi []byte) []isakmp.Payload {
+			return []isakmp.Payload{sa(spi, espTransform(12, 6, 256, 5, 2)), nonce}
+		}, FailureNoProposal},
+		{"a reserved SPI", request, func([]byte) []isakmp.Payload { return []isakmp.Payload{sa([]byte{0, 0, 0, 1}, aes), nonce} }, FailureNoProposal},
+		{"no PFS", pfs, func(spi []byte) []isakmp.Payload { return []isakmp.Payload{sa(spi, aes), nonce} }, FailureNoProposal},
+		{"PFS without a public value", pfs, func(spi []byte) []isakmp.Payload {
+			return []isakmp.Payload{sa(spi, espTransform(12, 6, 256, 5, 2, 4, 4, 3, 19)), nonce}
+		}, FailureKeyExchange},
+		{"PFS not on the curve", pfs, func(spi []byte) []isakmp.Payload {
+			return []isakmp.Payload{sa(spi, espTransform(12, 6, 256, 5, 2, 4, 4, 3, 19)), nonce, isakmp.KE(make([]byte, 64))}
+		}, FailureKeyExchange},
+		{"no nonce", request, func(spi []byte) []isakmp.Payload { return []isakmp.Payload{sa(spi, aes)} }, FailureMalformed},
+		{"no SA", request, func([]byte) []isakmp.Payload { return []isakmp.Payload{nonce} }, FailureMalformed},
+	}
+	for _, tt := range tests {
+		p := newPair(t).establish()
+		if f := p.answerAs(tt.request, tt.answer); f.Why != tt.want || !f.Initiator || f.InSPI == 0 || f.Notify == 0 {
+			t.Errorf("%s: %+v", tt.name, f)
+		}
+		p.works()
+	}
+}
+
+// Somebody who captured a request must not make us answer it for ever.
+func TestDuplicatesAreAnsweredABoundedNumberOfTimes(t *testing.T) {
+	p := newPair(t)
+	var captured []datagram
+	p.tamper = func(d datagram) []datagram {
+		if d.fromClient && d.data[19] != 0 {
+			captured = append(captured, d)
+		}
+		if d.fromClient && Exchange(d.data[18]) == ExchangeQuick && len(captured) > 2 {
+			return nil // message 3
+		}
+		return []datagram{d}
+	}
+	p.establish()
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	for _, d := range captured[:2] { // message 5, and 1 of Quick Mode
+		answers := 0
+		p.tamper = func(datagram) []datagram { answers++; return nil }
+		for range 50 {
+			p.deliver(d)
+		}
+		if answers != maxRepeats {
+			t.Errorf("50 duplicates of %d bytes are answered %d times", len(d.data), answers)
+		}
+	}
+	if notes := take[Note](p.server); len(notes) != 2*maxRepeats || notes[0].Kind != NoteRepeat {
+		t.Errorf("%d notes", len(notes))
+	}
+}

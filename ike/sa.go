@@ -224,6 +224,7 @@ func (s *SA) end(why Reason) {
 func (st *state) forget() {
 	st.DH.Private.Zero()
 	st.Shared.Zero()
+	st.Keys.SKEYID.Zero()
 	st.DH, st.Shared, st.PeerPublic = dhKey{}, secret.Bytes{}, nil
 	st.Offer, st.NonceI, st.NonceR, st.Sent = nil, nil, nil, nil
 	st.Retry = retry{}

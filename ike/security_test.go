@@ -88,6 +88,31 @@ func TestNoAmplificationBeforeAuthentication(t *testing.T) {
 	}
 }
 
+// A message 3 that could not be answered leaves no trace.
+func TestUnanswerableMessage3ChangesNothing(t *testing.T) {
+	env := answerEnv()
+	e, _, err := Answer(env, serverPath, firstMessage([]isakmp.Transform{transform(1, 1, 7, 2, 2, 4, 19, 3, 1)}, vidRFC3947), epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sa := Respond(env, e, epoch)
+	h := isakmp.Header{
+		InitiatorCookie: e.Cookies.Initiator, ResponderCookie: e.Cookies.Responder,
+		Version: isakmp.Version1, Exchange: ExchangeMain,
+	}
+	ke := isakmp.KE(must(newDHKey(seeded(9), GroupECP256)).Public)
+	if err := sa.HandlePacket(epoch, serverPath, isakmp.AppendMessage(nil, h, ke, isakmp.Nonce(make([]byte, 8)))); !errors.Is(err, ErrBudget) {
+		t.Fatalf("an answer of 8 bytes more than the question: %v", err)
+	}
+	natd := isakmp.NATD{Hash: make([]byte, 20)}
+	if err := sa.HandlePacket(epoch, serverPath, isakmp.AppendMessage(nil, h, ke, isakmp.Nonce(make([]byte, 16)), natd, natd)); err != nil {
+		t.Fatal(err)
+	}
+	if p := sa.Peer(); p.NATT != NATTRFC3947 || !p.Encap {
+		t.Errorf("%+v", p)
+	}
+}
+
 // CVE-2016-5361: a responder sent message 2 again and again by itself.
 func TestCVE_2016_5361_NoRetransmissionBeforeAuthentication(t *testing.T) {
 	p := newPair(t)

@@ -53,13 +53,13 @@ func (l *ladder) message(d datagram) {
 	if path.Marker {
 		port += " (marker)"
 	}
-	fmt.Fprintf(l, "%s %v, %d bytes to port %s, sha256 %.8x\n", arrow, h.Exchange, len(d.data), port, sha256.Sum256(d.data))
-	fmt.Fprintf(l, "    HDR%s", star)
+	fmt.Fprintf(&l.Builder, "%s %v, %d bytes to port %s, sha256 %.8x\n", arrow, h.Exchange, len(d.data), port, sha256.Sum256(d.data))
+	fmt.Fprintf(&l.Builder, "    HDR%s", star)
 	if h.MessageID != 0 {
-		fmt.Fprintf(l, "(%08x)", h.MessageID)
+		fmt.Fprintf(&l.Builder, "(%08x)", h.MessageID)
 	}
 	for _, r := range raws {
-		fmt.Fprintf(l, ", %s", describe(r))
+		fmt.Fprintf(&l.Builder, ", %s", describe(r))
 	}
 	l.WriteByte('\n')
 }
@@ -127,11 +127,11 @@ func describe(r isakmp.Raw) string {
 func (l *ladder) did(what string) {
 	for _, e := range []*end{l.p.client, l.p.server} {
 		for _, event := range e.events {
-			fmt.Fprintf(l, "    %s: %s\n", e.name, eventText(event))
+			fmt.Fprintf(&l.Builder, "    %s: %s\n", e.name, eventText(event))
 		}
 		e.events = nil
 	}
-	fmt.Fprintf(l, "%s\n", what)
+	fmt.Fprintf(&l.Builder, "%s\n", what)
 }
 
 func eventText(e Event) string {
