@@ -45,6 +45,7 @@ type automaton struct {
 	answered bool      // that request has had its valid reply
 	naks     int       // Configure-Naks sent since the last Configure-Ack
 	refusals int       // of our requests, since this layer was last up
+	nudged   bool      // our request was repeated when the peer was first heard
 	acked    []byte    // the peer's last Configure-Request, when we acknowledged it
 }
 
@@ -242,7 +243,30 @@ func (l *Link) handleRequest(now time.Time, y layer, p packet) error {
 	} else {
 		l.fire(now, y, evRequestBad, in)
 	}
+	l.nudge(now, y)
 	return nil
+}
+
+// nudgeAfter is how long our Configure-Request is unanswered before the peer's
+// first word makes us repeat it.
+const nudgeAfter = 250 * time.Millisecond
+
+// nudge repeats an unanswered Configure-Request, once, when the peer turns out
+// to be there only now. An LNS speaks as soon as the call is connected, while
+// the client's PPP is still starting: its first request is lost, and the
+// restart timer alone would make every such client wait out its period.
+func (l *Link) nudge(now time.Time, y layer) {
+	a := y.auto()
+	if a.nudged || a.timer.IsZero() || a.answered || (a.state != ackSent && a.state != reqSent) {
+		return
+	}
+	if asked := a.timer.Add(-restartPeriod); now.Sub(asked) < nudgeAfter {
+		return
+	}
+	a.nudged = true
+	a.restart++ // it is no retry: the peer was not there
+	l.sendRequest(y, true)
+	a.timer = now.Add(restartPeriod)
 }
 
 // handleReply takes the answer to our Configure-Request. Only the first answer
