@@ -44,7 +44,7 @@ const (
 	encapUDPTransportDraft = 61444
 )
 
-// RFC 2407, section 4.5.4: "If unspecified, the default value shall be assumed
+// RFC 2407, section 4.5: "If unspecified, the default value shall be assumed
 // to be 28800 seconds (8 hours)."
 const defaultLifetime = 28800 * time.Second
 

@@ -36,7 +36,7 @@ func readESP(t isakmp.Transform) (o espOffer, ok bool) {
 	default:
 		return o, false
 	}
-	// RFC 4304, section 2: 64-bit sequence numbers have to be negotiated.
+	// RFC 4304: 64-bit sequence numbers have to be negotiated.
 	if values[attrESPESN] == 1 || values[attrESPGroup] > 1<<16-1 {
 		return o, false
 	}
@@ -53,8 +53,8 @@ func readESP(t isakmp.Transform) (o espOffer, ok bool) {
 	if !readESPCipher(&o.suite, t.ID, values) {
 		return o, false
 	}
-	// RFC 4106, section 8.3: AES-GCM is no cipher that goes with an
-	// authentication algorithm; every other one here needs one.
+	// AES-GCM authenticates by itself (RFC 4106); every other cipher here
+	// needs an algorithm beside it.
 	if aead := o.suite.Cipher == ESPAESGCM16; aead && authGiven || !aead && o.suite.Auth == ESPAuthNone {
 		return o, false
 	}

@@ -44,8 +44,8 @@ func (h Hash) sum(parts ...[]byte) []byte {
 	return d.Sum(nil)
 }
 
-// prf is the HMAC of the hash (RFC 2409, section 4: without a negotiated PRF
-// "the HMAC version of the negotiated hash algorithm is used").
+// prf is the HMAC of the negotiated hash, which stands in for a PRF wherever
+// none is negotiated (RFC 2409, section 4).
 func (h Hash) prf(key []byte, parts ...[]byte) []byte {
 	d := hmac.New(h.make(), key)
 	for _, p := range parts {

@@ -16,8 +16,8 @@ func natHash(h Hash, c Cookies, a netip.AddrPort) []byte {
 
 // natFound compares a peer's NAT-D payloads with what we see.
 //
-// RFC 3947, section 3.2: the first is the hash of the destination, "the
-// remaining ones" are of the source.
+// The first is the hash of the destination; all others are of addresses that
+// the source may have (RFC 3947, section 3.2).
 func natFound(h Hash, c Cookies, path Path, natd [][]byte) (local, remote bool) {
 	local = !bytes.Equal(natd[0], natHash(h, c, path.Local))
 	seen := natHash(h, c, path.Remote)
