@@ -41,6 +41,7 @@ type transmitter struct {
 	outs    []ipsec.Out     // of items, those with a path
 	sealed  []item          // the items of outs
 	sends   []udp.Packet
+	trains  trains
 	locked  []*ipsec.Outbound
 	answer  [1]netdev.Packet
 }
@@ -64,6 +65,7 @@ func newTransmitter(p *Plane, worker int, q netdev.Queue, t *tally) *transmitter
 		outs:    make([]ipsec.Out, 0, sealBatch),
 		sealed:  make([]item, 0, sealBatch),
 		sends:   make([]udp.Packet, 0, sealBatch),
+		trains:  trains{slab: make([]byte, sealBatch*slotLen)},
 		locked:  make([]*ipsec.Outbound, 0, sealBatch),
 	}
 	buffers := make([]byte, readBatch*slotLen)
@@ -283,7 +285,7 @@ func (x *transmitter) send() {
 		it.session.out.add(1, it.ip, x.now)
 		x.tally.out.add(1, it.ip, x.now)
 		x.note(it)
-		x.sends = append(x.sends, udp.Packet{Data: p.Buf[p.Off:p.End], Local: it.view.Local, Remote: it.view.Remote})
+		x.sends = x.trains.push(x.sends, it.view, p.Buf[p.Off:p.End])
 	}
 	x.write(last)
 }
@@ -306,4 +308,5 @@ func (x *transmitter) write(s *Socket) {
 	n, _ := s.Conn.WriteBatch(x.sends) // a closed socket ends its own worker
 	x.tally.drop(DropWriteUDP, len(x.sends)-n)
 	x.sends = x.sends[:0]
+	x.trains.reset()
 }

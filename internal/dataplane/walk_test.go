@@ -24,6 +24,9 @@ func (s *sinkConn) ReadBatch([]udp.Packet) (int, error) { select {} }
 func (s *sinkConn) WriteBatch(p []udp.Packet) (int, error) {
 	for i := range p {
 		s.packets++
+		if p[i].Segment > 0 {
+			s.packets += (len(p[i].Data) - 1) / p[i].Segment
+		}
 		s.bytes += len(p[i].Data)
 	}
 	return len(p), nil
