@@ -22,17 +22,14 @@ const UsersFile = "users.toml"
 func readUsers(d *decoder, c *Config) {
 	name := filepath.Join(c.Server.StateDir, UsersFile)
 	users, err := ReadUsers(name)
+	var wrong Errors
 	switch {
-	case err == nil:
-		c.Users = append(c.Users, users...)
-	default:
-		var wrong Errors
-		if errors.As(err, &wrong) {
-			d.errors = append(d.errors, wrong...)
-			return
-		}
+	case errors.As(err, &wrong):
+		d.errors = append(d.errors, wrong...)
+	case err != nil:
 		d.errors = append(d.errors, &Error{File: name, Text: err.Error()})
 	}
+	c.Users = append(c.Users, users...)
 }
 
 // ReadUsers reads a users file; one that does not exist has no users.

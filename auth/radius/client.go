@@ -159,7 +159,7 @@ func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Pack
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	var last error = ErrNoAnswer
+	last := ErrNoAnswer
 	buf := make([]byte, radius.MaxPacketLength)
 	for range max(1, c.cfg.Tries) {
 		if ctx.Err() != nil {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 
@@ -49,7 +48,15 @@ func inPools(c *conf.Config, a netip.Addr) bool {
 // openDevice opens the TUN or TAP device, a queue a worker.
 func openDevice(c *conf.Config, queues int) (netdev.Device, error) {
 	if c.Network.Mode == "tap" {
-		return nil, errors.New("network.mode = \"tap\" is not built yet: use \"tun\"")
+		lan, err := netip.ParsePrefix(c.Network.LAN)
+		if err != nil {
+			return nil, err
+		}
+		t := netdev.TAPConfig{Name: c.Network.Device, MTU: c.Network.MTU, Queues: queues, Bridge: c.Network.Bridge, LAN: lan}
+		if t.Gateway, err = netip.ParseAddr(c.Network.Gateway); err != nil {
+			t.Gateway = netip.Addr{}
+		}
+		return netdev.OpenTAP(t)
 	}
 	return netdev.Open(c.Network.Device, c.Network.MTU, queues)
 }

@@ -43,8 +43,13 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 		Control: a.server,
 		Pools:   prefixes(c),
 		Slots:   c.Limits.Connections,
+		Address: networks(c)[0].Server,
 
 		ClientToClient: c.Network.ClientToClient,
+		Panicked: func(value any, stack []byte) {
+			a.log.WithFields(logrus.Fields{"panic": value, "stack": string(stack)}).
+				Error("an error in the server lost a batch of packets; please report it")
+		},
 	})
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package vpn
 
 import (
-	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -282,6 +281,3 @@ func (c *Conn) keepalive(now time.Time) {
 		_ = c.slot.SendKeepalive() // lost like any datagram
 	}
 }
-
-// remote is the peer's address without port.
-func (c *Conn) remote() netip.Addr { return c.path.Remote.Addr() }

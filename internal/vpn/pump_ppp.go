@@ -269,6 +269,8 @@ func endOf(r ppp.Reason) End {
 		return EndPeer
 	case auth.LostCarrier:
 		return EndLost
+	case auth.PortError, auth.NASError, auth.ServiceUnavail, auth.UserError:
+		return EndAuth
 	}
 	return EndAuth
 }
