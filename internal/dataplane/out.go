@@ -282,8 +282,8 @@ func (x *transmitter) send() {
 			x.write(last)
 			last = socket
 		}
-		it.session.out.add(1, it.ip, x.now)
-		x.tally.out.add(1, it.ip, x.now)
+		it.session.out.add(it.ip, x.now)
+		x.tally.out.add(it.ip, x.now)
 		x.note(it)
 		x.sends = x.trains.push(x.sends, it.view, p.Buf[p.Off:p.End])
 	}

@@ -68,8 +68,8 @@ type direction struct {
 	last            atomic.Int64 // Unix nanoseconds
 }
 
-func (d *direction) add(packets, octets int, now int64) {
-	d.packets.Add(uint64(packets))
+func (d *direction) add(octets int, now int64) {
+	d.packets.Add(1)
 	d.octets.Add(uint64(octets))
 	d.last.Store(now)
 }

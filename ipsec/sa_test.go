@@ -1,0 +1,213 @@
+package ipsec
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+func TestRetiredSAs(t *testing.T) {
+	eachSuite(t, func(t *testing.T, s Suite) {
+		out, in := newPair(t, s, 0)
+		packet := seal(t, out, make([]byte, 40))
+		in.Retire()
+		in.Retire()
+		if _, p := open(in, packet); p.Drop != DropRetired {
+			t.Errorf("opened by a retired SA: %v", p.Drop)
+		}
+		out.Retire()
+		batch := []Out{newOut(out, make([]byte, 40))}
+		out.Lock()
+		defer out.Unlock()
+		NewSealer(rand.Reader).Seal(batch)
+		if batch[0].Drop != DropRetired {
+			t.Errorf("sealed by a retired SA: %v", batch[0].Drop)
+		}
+		for _, key := range [][]byte{out.mac.inner, out.mac.outer, out.salt[:], in.mac.inner, in.mac.outer, in.salt[:]} {
+			if !bytes.Equal(key, make([]byte, len(key))) {
+				t.Error("key material is left")
+			}
+		}
+	})
+}
+
+// Retire while two workers open: under the race detector this proves that the
+// keys are zeroed only when nobody reads them.
+func TestRetireWhileOpening(t *testing.T) {
+	eachSuite(t, func(t *testing.T, s Suite) {
+		out, in := newPair(t, s, 0)
+		var packets [][]byte
+		for range 400 {
+			packets = append(packets, seal(t, out, make([]byte, 100)))
+		}
+		var wg sync.WaitGroup
+		for w := range 2 {
+			wg.Go(func() {
+				for i := w; i < len(packets); i += 2 {
+					if i == 200 {
+						in.Retire()
+					}
+					if _, p := open(in, packets[i]); p.Drop != DropNone && p.Drop != DropRetired {
+						t.Errorf("packet %d: %v", i, p.Drop)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if in.users != 0 || in.block != nil || in.aead != nil {
+			t.Errorf("%d users, keys kept: %v", in.users, in.block != nil || in.aead != nil)
+		}
+	})
+}
+
+func TestSequenceNumbersEnd(t *testing.T) {
+	out, in := newPair(t, suites[0], 0)
+	if out.Exhausted() || in.Exhausted() {
+		t.Fatal("exhausted at once")
+	}
+	out.seq = softSequence - 1
+	packet := seal(t, out, make([]byte, 20))
+	if _, p := open(in, packet); p.Drop != DropNone {
+		t.Fatal(p.Drop)
+	}
+	if !out.Exhausted() || !in.Exhausted() {
+		t.Error("not exhausted at 3·2^30")
+	}
+	out.seq = maxSequence - 1
+	if _, p := open(in, seal(t, out, make([]byte, 20))); p.Drop != DropNone {
+		t.Errorf("the last number: %v", p.Drop)
+	}
+	batch := []Out{newOut(out, make([]byte, 20))}
+	out.Lock()
+	defer out.Unlock()
+	NewSealer(rand.Reader).Seal(batch)
+	if batch[0].Drop != DropExhausted {
+		t.Errorf("after the last number: %v", batch[0].Drop)
+	}
+}
+
+func TestSoftLimit(t *testing.T) {
+	out, _ := newPair(t, suites[0], 0)
+	out.SetLimit(100)
+	seal(t, out, make([]byte, 60))
+	if out.Exhausted() {
+		t.Error("exhausted after 60 of 100 bytes")
+	}
+	seal(t, out, make([]byte, 60))
+	if !out.Exhausted() {
+		t.Error("not exhausted after 120 of 100 bytes")
+	}
+	seal(t, out, make([]byte, 60)) // soft: it still seals
+}
+
+// A peer that truncates HMAC-SHA2-256 to 96 bits is understood; one that was
+// seen not to is held to the whole 128.
+func TestTruncatedSHA256(t *testing.T) {
+	for _, s := range []Suite{{AESCBC, 128, HMACSHA256_128}, {TripleDESCBC, 0, HMACSHA256_128}} {
+		out, in := newPair(t, s, 0)
+		out.SetTruncated(true)
+		for range 3 {
+			if _, p := open(in, seal(t, out, make([]byte, 50))); p.Drop != DropNone || !in.Truncated() {
+				t.Errorf("%v: %v, truncated %v", s, p.Drop, in.Truncated())
+			}
+		}
+		out.SetTruncated(false)
+		whole := seal(t, out, make([]byte, 50))
+		if n := len(whole); n != 50+s.Overhead(50) {
+			t.Errorf("%v: %d bytes", s, n)
+		}
+		if _, p := open(in, whole); p.Drop != DropNone || in.Truncated() {
+			t.Errorf("%v: whole %v, truncated %v", s, p.Drop, in.Truncated())
+		}
+		out.SetTruncated(true)
+		if _, p := open(in, seal(t, out, make([]byte, 50))); p.Drop != DropShort {
+			t.Errorf("%v: truncated after a whole one: %v", s, p.Drop)
+		}
+	}
+	out, _ := newPair(t, Suite{AESCBC, 128, HMACSHA1_96}, 0)
+	out.SetTruncated(true)
+	if n := len(seal(t, out, make([]byte, 30))); n != 8+16+32+12 {
+		t.Errorf("SHA1 is 96 bits anyway, the packet has %d bytes", n)
+	}
+}
+
+func TestNoRoom(t *testing.T) {
+	eachSuite(t, func(t *testing.T, s Suite) {
+		out, _ := newPair(t, s, 0)
+		whole := newOut(out, make([]byte, 40))
+		batch := []Out{whole, whole}
+		batch[0].Off--
+		batch[1].Buf = whole.Buf[:len(whole.Buf)-1]
+		out.Lock()
+		defer out.Unlock()
+		NewSealer(rand.Reader).Seal(batch)
+		for i := range batch {
+			if batch[i].Drop != DropRoom {
+				t.Errorf("element %d: %v", i, batch[i].Drop)
+			}
+		}
+		if out.Sequence() != 0 {
+			t.Error("a dropped packet took a sequence number")
+		}
+	})
+}
+
+func TestNoRandomness(t *testing.T) {
+	out, _ := newPair(t, suites[0], 0)
+	batch := []Out{newOut(out, make([]byte, 40))}
+	out.Lock()
+	defer out.Unlock()
+	NewSealer(io.LimitReader(rand.Reader, 15)).Seal(batch)
+	if batch[0].Drop != DropRandom {
+		t.Errorf("got %v", batch[0].Drop)
+	}
+}
+
+// RFC 3602, section 3: "The IV MUST be chosen at random, and MUST be
+// unpredictable."
+func TestIVsComeFromRandomness(t *testing.T) {
+	out, _ := newPair(t, suites[0], 0)
+	source := randomBytes(t, 48)
+	batch := []Out{newOut(out, make([]byte, 40)), newOut(out, make([]byte, 40)), newOut(out, make([]byte, 40))}
+	out.Lock()
+	defer out.Unlock()
+	NewSealer(bytes.NewReader(source)).Seal(batch)
+	for i, p := range batch {
+		if !bytes.Equal(p.Buf[p.Off+8:p.Off+24], source[16*i:16*i+16]) {
+			t.Errorf("packet %d has another IV", i)
+		}
+	}
+}
+
+func TestRefusedSuites(t *testing.T) {
+	key := func(n int) secret.Bytes { return secret.New(bytes.Repeat([]byte{0x5a}, n)) }
+	for _, v := range []struct {
+		s         Suite
+		enc, auth int
+	}{
+		{Suite{}, 0, 0},
+		{Suite{AESCBC, 64, HMACSHA1_96}, 8, 20},
+		{Suite{AESCBC, 128, AuthNone}, 16, 0},
+		{Suite{AESCBC, 128, 9}, 16, 20},
+		{Suite{AESCBC, 128, HMACSHA1_96}, 32, 20},
+		{Suite{AESCBC, 128, HMACSHA1_96}, 16, 16},
+		{Suite{AESGCM16, 128, HMACSHA1_96}, 20, 20},
+		{Suite{AESGCM16, 128, AuthNone}, 16, 0},
+		{Suite{TripleDESCBC, 0, HMACSHA1_96}, 16, 20},
+	} {
+		_, err1 := NewOutbound(1000, v.s, Keys{key(v.enc), key(v.auth)})
+		_, err2 := NewInbound(1000, v.s, Keys{key(v.enc), key(v.auth)}, 0)
+		if !errors.Is(err1, ErrSuite) || !errors.Is(err2, ErrSuite) {
+			t.Errorf("%v with %d and %d bytes of key: %v, %v", v.s, v.enc, v.auth, err1, err2)
+		} else if strings.Contains(fmt.Sprintf("%v%+v", err1, err2), "ZZ") {
+			t.Error("a key is in the error")
+		}
+	}
+}
