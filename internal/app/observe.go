@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/vpn"
 )
 
@@ -73,7 +75,7 @@ func (o *events) Observe(e vpn.Event) {
 	case vpn.ChildUp:
 		o.at(e.Who).WithFields(logrus.Fields{"suite": e.Child.Suite.String(), "lifetime": e.Child.Lifetime.String()}).Info("ESP up")
 	case vpn.ChildFailed:
-		o.at(e.Who).WithFields(logrus.Fields{"reason": e.Why.Why.String(), "notify": e.Why.Notify}).Warn("ESP refused")
+		o.at(e.Who).WithFields(logrus.Fields{"reason": e.Why.Why.String(), "notify": e.Why.Notify, "offered": e.Why.Offered}).Warn("ESP refused")
 	case vpn.ChildDown:
 		o.at(e.Who).WithField("reason", e.Why.String()).Debug("ESP down")
 	case vpn.Moved:
@@ -89,7 +91,7 @@ func (o *events) Observe(e vpn.Event) {
 	case vpn.SessionDown:
 		o.sessionDown(e)
 	case vpn.PacketRefused:
-		o.at(e.Who).WithFields(logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())}).Debug("control packet dropped")
+		o.refused(e)
 	case vpn.Noted:
 		o.at(e.Who).WithFields(logrus.Fields{"layer": e.Layer.String(), "what": e.Kind, "text": field(e.Text)}).Debug("noted")
 	case vpn.ConnDown:
@@ -98,6 +100,17 @@ func (o *events) Observe(e vpn.Event) {
 		o.at(e.Who).WithFields(logrus.Fields{"panic": e.Value, "stack": string(e.Stack)}).
 			Error("an error in the server ended one connection; please report it")
 	}
+}
+
+// refused logs a control packet that was dropped. One that tells of a wrong
+// pre-shared key is worth a line by default.
+func (o *events) refused(e vpn.PacketRefused) {
+	l := o.at(e.Who).WithFields(logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())})
+	if errors.Is(e.Why, ike.ErrUndecryptable) {
+		l.Warn("wrong pre-shared key; the client shows that the security layer failed (Windows: error 789) or that the server does not respond")
+		return
+	}
+	l.Debug("control packet dropped")
 }
 
 func (o *events) authDone(e vpn.AuthDone) {

@@ -97,6 +97,16 @@ func (c *Conn) crowdOut() {
 	}
 }
 
+// dropChild retires a pair whose Quick Mode failed after its message 2.
+func (c *Conn) dropChild(inSPI uint32) {
+	for _, p := range c.kids.pairs {
+		if p.InSPI == inSPI && !p.confirmed {
+			c.retire(p, ChildReplaced)
+			return
+		}
+	}
+}
+
 // confirm says that the peer has the pair of this inbound SPI: sending moves
 // there, unless a newer pair sends already.
 func (c *Conn) confirm(now time.Time, inSPI uint32) {

@@ -155,6 +155,9 @@ func (c *Conn) receive(now time.Time, n dataplane.Note) {
 	case dataplane.NoteFrame:
 		c.receiveFrame(now, n.Session, n.Data)
 	case dataplane.NoteFirstUse:
+		for _, p := range c.phases {
+			p.Confirm(n.SPI)
+		}
 		c.confirm(now, n.SPI)
 	case dataplane.NoteMoved:
 		c.move(ike.Path{Local: n.Local, Remote: n.Remote, Marker: c.path.Marker})

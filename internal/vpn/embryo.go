@@ -17,14 +17,31 @@ type halfOpen struct {
 	cookies   map[ike.Cookies]int
 	first     map[firstKey]int
 	sources   map[netip.Prefix][]int // indices, oldest first
+
+	refusals int       // refusals in clear that may still be sent
+	refilled time.Time // when they were last made more
+}
+
+// refusalRate is how many refusals in clear are sent a second, at most: they go
+// to whatever address a message claims to come from.
+const refusalRate = 20
+
+// mayRefuse reports whether another refusal may be sent.
+func (h *halfOpen) mayRefuse(now time.Time) bool {
+	if now.Sub(h.refilled) >= time.Second {
+		h.refusals, h.refilled = refusalRate, now
+	}
+	if h.refusals == 0 {
+		return false
+	}
+	h.refusals--
+	return true
 }
 
 type embryo struct {
 	ike.Embryo
 	live   bool
-	reply  []byte
 	source netip.Prefix
-	born   time.Time
 }
 
 // firstKey finds the embryo of a repeated first message.
@@ -59,7 +76,7 @@ func sourceOf(a netip.Addr) netip.Prefix {
 
 // add keeps e, in the place of the source's oldest if the source has its share,
 // else of the ring's oldest.
-func (h *halfOpen) add(e ike.Embryo, reply []byte, now time.Time) {
+func (h *halfOpen) add(e ike.Embryo) {
 	source := sourceOf(e.Path.Remote.Addr())
 	at := h.next
 	if mine := h.sources[source]; len(mine) >= h.perSource {
@@ -68,19 +85,20 @@ func (h *halfOpen) add(e ike.Embryo, reply []byte, now time.Time) {
 		h.next = (h.next + 1) % len(h.ring)
 	}
 	h.remove(at)
-	h.ring[at] = embryo{Embryo: e, live: true, reply: reply, source: source, born: now}
+	h.ring[at] = embryo{Embryo: e, live: true, source: source}
 	h.cookies[e.Cookies] = at
 	h.first[firstKey{e.Cookies.Initiator, e.Path.Remote}] = at
 	h.sources[source] = append(h.sources[source], at)
 }
 
-// repeated returns the reply to a first message that was answered before.
-func (h *halfOpen) repeated(initiator [8]byte, path ike.Path, now time.Time) ([]byte, bool) {
+// repeated reports whether a first message was answered before, and returns
+// the answer again if the message is the very same.
+func (h *halfOpen) repeated(initiator [8]byte, path ike.Path, msg []byte, now time.Time) (reply []byte, ok bool) {
 	at, ok := h.first[firstKey{initiator, path.Remote}]
-	if !ok || h.ring[at].Path != path || now.Sub(h.ring[at].born) > embryoLife {
+	if !ok || h.ring[at].Path != path || now.Sub(h.ring[at].Began) > embryoLife {
 		return nil, false
 	}
-	return h.ring[at].reply, true
+	return h.ring[at].Again(msg), true
 }
 
 // take removes and returns the embryo of a third message from the same source.
@@ -90,7 +108,7 @@ func (h *halfOpen) take(c ike.Cookies, path ike.Path, now time.Time) (ike.Embryo
 		return ike.Embryo{}, false
 	}
 	e := h.ring[at].Embryo
-	if e.Path.Remote.Addr() != path.Remote.Addr() || now.Sub(h.ring[at].born) > embryoLife {
+	if e.Path.Remote.Addr() != path.Remote.Addr() || now.Sub(h.ring[at].Began) > embryoLife {
 		return ike.Embryo{}, false
 	}
 	h.remove(at)
@@ -125,7 +143,7 @@ func (h *halfOpen) live() int { return len(h.cookies) }
 // expire forgets what no third message can claim any more.
 func (h *halfOpen) expire(now time.Time) {
 	for at := range h.ring {
-		if h.ring[at].live && now.Sub(h.ring[at].born) > embryoLife {
+		if h.ring[at].live && now.Sub(h.ring[at].Began) > embryoLife {
 			h.remove(at)
 		}
 	}

@@ -104,6 +104,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 		c.confirm(now, e.InSPI)
 	case ike.ChildFailed:
 		c.observe(ChildFailed{c.who(), e})
+		c.dropChild(e.InSPI)
 		c.dialFailed(now, e.Why.String())
 	case ike.ChildDeleted:
 		c.deleteChild(now, e.OutSPI)

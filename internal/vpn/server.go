@@ -211,19 +211,21 @@ func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
 }
 
 func (s *Server) answer(now time.Time, half *halfOpen, m firstMessage, h ike.Header) {
-	if reply, ok := half.repeated(h.Cookies.Initiator, m.path, now); ok {
-		s.sendIKE(m.path, reply)
+	if reply, ok := half.repeated(h.Cookies.Initiator, m.path, m.data, now); ok {
+		if reply != nil {
+			s.sendIKE(m.path, reply)
+		}
 		return
 	}
 	e, reply, err := ike.Answer(ike.Env{Policy: s.policy.Load().IKE, Rand: s.cfg.Rand}, m.path, m.data, now)
 	if err != nil {
 		s.cfg.Observer.Observe(FirstMessageRefused{Who{Remote: m.path.Remote, Local: m.path.Local}, err})
-		if len(reply) > 0 { // a notify that explains, never larger than the request
+		if len(reply) > 0 && half.mayRefuse(now) { // a notify that explains, never larger than the request
 			s.sendIKE(m.path, reply)
 		}
 		return
 	}
-	half.add(e, reply, now)
+	half.add(e)
 	s.sendIKE(m.path, reply)
 }
 
