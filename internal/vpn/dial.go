@@ -20,6 +20,10 @@ type Dial struct {
 	PPP   *ppp.Config
 	Call  l2tp.Call
 	Child ike.ChildRequest
+
+	// Silent leaves without a word if the context ends before the network is
+	// up, as a peer does whose plug is pulled.
+	Silent bool
 }
 
 // Dialled is one connection that was placed.
@@ -59,7 +63,12 @@ func (s *Server) Dial(ctx context.Context, d Dial) (*Dialled, error) {
 			return nil, err
 		}
 	case <-ctx.Done():
-		c.do(func(now time.Time) { c.finish(now, EndAdmin) })
+		c.do(func(now time.Time) {
+			if d.Silent {
+				c.hush()
+			}
+			c.finish(now, EndAdmin)
+		})
 		return nil, ctx.Err()
 	}
 	return &Dialled{conn: c, Network: c.dialer.net, Session: c.dialer.data}, nil
@@ -74,10 +83,18 @@ func (d *Dialled) Close() {
 // Vanish ends without a word, as if the plug were pulled.
 func (d *Dialled) Vanish() {
 	d.conn.do(func(now time.Time) {
-		d.conn.phases = nil
+		d.conn.hush()
 		d.conn.finish(now, EndAdmin)
 	})
 	<-d.conn.done
+}
+
+// hush forgets the ISAKMP SAs, so that nobody is told of the end.
+func (c *Conn) hush() {
+	for _, p := range c.phases {
+		c.srv.unclaim(p.cookies, c)
+	}
+	c.phases = nil
 }
 
 // Done is closed when the connection has ended.

@@ -129,6 +129,7 @@ type Target struct {
 	User, Password string
 	Child          ike.ChildRequest // zero: the usual
 	Echo           time.Duration    // LCP Echo-Request interval, 0: none
+	Silent         bool             // leave without a word if the context ends
 }
 
 // Dial connects one client and returns when its network is up.
@@ -147,8 +148,9 @@ func (f *Fleet) Dial(ctx context.Context, t Target) (*vpn.Dialled, error) {
 			Methods: []ppp.Method{ppp.MethodMSCHAPv2, ppp.MethodCHAP, ppp.MethodPAP},
 			Echo:    t.Echo, EchoFailures: 4, SetupTimeout: time.Minute, AuthTimeout: time.Minute,
 		},
-		Call:  l2tp.Call{Serial: 1, TxSpeed: 1000000},
-		Child: child,
+		Call:   l2tp.Call{Serial: 1, TxSpeed: 1000000},
+		Child:  child,
+		Silent: t.Silent,
 	})
 }
 

@@ -50,6 +50,7 @@ type World struct {
 // Options change a world before it starts.
 type Options struct {
 	Seed       uint64
+	Slots      int // 0: 1024
 	Policy     func(*vpn.Policy)
 	Backend    auth.Backend
 	Accountant auth.Accountant
@@ -85,6 +86,9 @@ func Policy() *vpn.Policy {
 // New starts a world; its end is the test's.
 func New(t testing.TB, o Options) *World {
 	t.Helper()
+	if o.Slots == 0 {
+		o.Slots = 1024
+	}
 	if o.Net == nil {
 		o.Net = udptest.New(o.Seed)
 	}
@@ -109,7 +113,7 @@ func New(t testing.TB, o Options) *World {
 	})
 	var err error
 	w.Plane, err = dataplane.New(dataplane.Config{
-		Workers: [][]dataplane.Socket{sockets(o.Host)}, Device: w.Device, Control: w.Server, Slots: 1024,
+		Workers: [][]dataplane.Socket{sockets(o.Host)}, Device: w.Device, Control: w.Server, Slots: o.Slots,
 		Pools: []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")}, ClientToClient: true,
 	})
 	if err != nil {
