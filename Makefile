@@ -1,0 +1,90 @@
+# Needs Go, git and make. What else a target needs, it installs: Debian packages
+# by test/install-deps, which wants root, and tools into ./bin.
+
+GO       ?= go
+BIN      := $(CURDIR)/bin
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+# Source control is asked once, above: go build refuses a checkout that another
+# user owns.
+BUILD    := CGO_ENABLED=0 $(GO) build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+FUZZTIME ?= 30s
+IMAGE    ?= adit
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT         := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
+		while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+
+.PHONY: run
+run: build ## build, and serve (as root): writes a configuration if there is none; ARGS="-public NAME"
+	$(BIN)/adit up $(ARGS)
+
+.PHONY: build
+build: ## build the static binary bin/adit
+	$(BUILD) -o $(BIN)/adit ./cmd/adit
+
+.PHONY: test
+test: check real ## everything that a change must pass (as root; under 20 minutes)
+
+.PHONY: check
+check: lint race ## lint, vet, and all tests that need neither root nor peers, with the race detector
+
+.PHONY: race
+race: # go vet and go test -race
+	@test/install-deps race
+	$(GO) vet ./...
+	$(GO) vet -tags real ./...
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## run golangci-lint
+	$(GOLANGCI_LINT) run ./...
+
+$(GOLANGCI_LINT):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(BIN)/golangci-lint $@
+
+.PHONY: real
+real: ## tests against unmodified peers (as root): a Linux client in its own kernel, FreeRADIUS, Docker
+	@test/install-deps real
+	$(GO) test -tags real -count=1 -p 1 -timeout 40m ./test/real/... ./test/docker/...
+
+.PHONY: soak
+soak: ## the long variants of the real tests, then minutes of fuzzing a target (as root; hours)
+	@test/install-deps real
+	ADIT_TEST_SOAK=1 $(GO) test -tags real -count=1 -p 1 -timeout 12h ./test/real/... ./test/docker/...
+	$(MAKE) fuzz FUZZTIME=10m
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME (30s)
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r file; do \
+		grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | while read -r _ name; do \
+			echo "== $$(dirname "$$file") $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null || exit 1; \
+		done || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## measure, and print the tables of the README
+	$(GO) run ./test/cmd/bench
+
+.PHONY: cover
+cover: ## write out/cover.html
+	@mkdir -p out
+	$(GO) test -coverprofile out/cover.out -coverpkg ./... ./...
+	$(GO) tool cover -func out/cover.out | tail -1
+	$(GO) tool cover -html out/cover.out -o out/cover.html
+
+.PHONY: docker
+docker: ## build the container image
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin out
