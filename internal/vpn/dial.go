@@ -101,11 +101,13 @@ func (c *Conn) hush() {
 func (d *Dialled) Done() <-chan struct{} { return d.conn.done }
 
 // Rekey begins a Quick Mode for a new pair of ESP SAs.
-func (d *Dialled) Rekey() {
+func (d *Dialled) Rekey(child ike.ChildRequest) {
 	c := d.conn
 	c.do(func(now time.Time) {
 		if p := c.newest(); p != nil {
-			_ = p.Negotiate(now, c.dialer.Child)
+			if err := p.Negotiate(now, child); err != nil {
+				c.observe(PacketRefused{c.who(), LayerIKE, err})
+			}
 		}
 	})
 }

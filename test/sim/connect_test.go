@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/udp/udptest"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/client"
@@ -151,7 +152,7 @@ func TestRekeyUnderTrafficLosesNothing(t *testing.T) {
 		for i := range uint32(2000) {
 			switch i % 200 {
 			case 50:
-				d.Rekey()
+				d.Rekey(ike.ChildRequest{LocalPort: 1701})
 			case 150:
 				d.Rephase()
 			}
