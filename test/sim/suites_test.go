@@ -26,7 +26,8 @@ func espSuites() []ike.ESPSuite {
 	return list
 }
 
-// Every phase-1 suite with every ESP suite, each with a packet both ways.
+// Every phase-1 suite with every ESP suite, each with a packet both ways. With
+// -short, which the race detector's run uses, every eleventh phase-1 suite.
 func TestFullProductOfSuites(t *testing.T) {
 	in(t, func(t *testing.T) {
 		esp := espSuites()
@@ -37,6 +38,9 @@ func TestFullProductOfSuites(t *testing.T) {
 		}
 		pairs := 0
 		for i, suite := range suites {
+			if testing.Short() && i%11 != 0 {
+				continue
+			}
 			l := w.Laptop(w.Net.Host(fmt.Sprintf("198.18.%d.%d", i/250, 1+i%250)), func(c *client.Config) {
 				c.Suites, c.ESP = []ike.Suite{suite}, esp[:1]
 			})
@@ -63,6 +67,6 @@ func TestFullProductOfSuites(t *testing.T) {
 			}
 			time.Sleep(10 * time.Second)
 		}
-		t.Logf("%d phase-1 suites by %d ESP suites: %d pairs carried traffic", len(suites), len(esp), pairs)
+		t.Logf("%d of %d phase-1 suites by %d ESP suites: %d pairs carried traffic", pairs/len(esp), len(suites), len(esp), pairs)
 	})
 }
