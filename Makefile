@@ -32,14 +32,18 @@ build: ## build the static binary bin/adit
 test: check real ## everything that a change must pass (as root; under 20 minutes)
 
 .PHONY: check
-check: lint race ## lint, vet, and all tests that need neither root nor peers, with the race detector
+check: lint unit race ## lint, vet, and all tests that need no peers, with the race detector
+
+.PHONY: unit
+unit: # every test that needs no peers
+	$(GO) test ./...
 
 .PHONY: race
 race: # go vet and go test -race
 	@test/install-deps race
 	$(GO) vet ./...
 	$(GO) vet -tags real ./...
-	CGO_ENABLED=1 $(GO) test -race ./...
+	CGO_ENABLED=1 $(GO) test -race -short ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## run golangci-lint
