@@ -45,7 +45,8 @@ type automaton struct {
 	answered bool      // that request has had its valid reply
 	naks     int       // Configure-Naks sent since the last Configure-Ack
 	refusals int       // of our requests, since this layer was last up
-	nudged   bool      // our request was repeated when the peer was first heard
+	nudged   bool      // the peer was heard while our request was unanswered
+	nudge    time.Time // when to repeat our request because of that; zero: not
 	acked    []byte    // the peer's last Configure-Request, when we acknowledged it
 }
 
@@ -247,26 +248,46 @@ func (l *Link) handleRequest(now time.Time, y layer, p packet) error {
 	return nil
 }
 
-// nudgeAfter is how long our Configure-Request is unanswered before the peer's
-// first word makes us repeat it.
+// nudgeAfter is how long our Configure-Request may be unanswered, once the peer
+// was heard, before it is repeated.
 const nudgeAfter = 250 * time.Millisecond
 
-// nudge repeats an unanswered Configure-Request, once, when the peer turns out
-// to be there only now. An LNS speaks as soon as the call is connected, while
-// the client's PPP is still starting: its first request is lost, and the
-// restart timer alone would make every such client wait out its period.
+// nudge has an unanswered Configure-Request repeated, once, when the peer is
+// first heard. An LNS speaks as soon as the call is connected, while the
+// client's PPP is still starting: its first request is lost, and the restart
+// timer alone would make every such client wait out its period. A request that
+// is only on its way must not be repeated: that would take the peer's open
+// layer down again.
 func (l *Link) nudge(now time.Time, y layer) {
 	a := y.auto()
-	if a.nudged || a.timer.IsZero() || a.answered || (a.state != ackSent && a.state != reqSent) {
-		return
-	}
-	if asked := a.timer.Add(-restartPeriod); now.Sub(asked) < nudgeAfter {
+	if a.nudged || !a.waits() {
 		return
 	}
 	a.nudged = true
+	if a.nudge = a.timer.Add(nudgeAfter - restartPeriod); a.nudge.Before(now) {
+		a.nudge = now
+	}
+	l.handleNudge(now, y)
+}
+
+// handleNudge repeats the request when nudge has set a time for it.
+func (l *Link) handleNudge(now time.Time, y layer) {
+	a := y.auto()
+	if !due(now, a.nudge) {
+		return
+	}
+	a.nudge = time.Time{}
+	if !a.waits() {
+		return
+	}
 	a.restart++ // it is no retry: the peer was not there
 	l.sendRequest(y, true)
 	a.timer = now.Add(restartPeriod)
+}
+
+// waits reports whether our Configure-Request has had no answer yet.
+func (a *automaton) waits() bool {
+	return !a.timer.IsZero() && !a.answered && (a.state == ackSent || a.state == reqSent)
 }
 
 // handleReply takes the answer to our Configure-Request. Only the first answer

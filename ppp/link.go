@@ -182,6 +182,8 @@ func (l *Link) HandleTimer(now time.Time) {
 	}
 	l.handleAuthTimer(now)
 	l.handleEchoTimer(now)
+	l.handleNudge(now, ipcp{l})
+	l.handleNudge(now, lcp{l})
 	l.handleRestart(now, ipcp{l})
 	l.handleRestart(now, lcp{l})
 }
@@ -196,7 +198,8 @@ func (l *Link) Deadline() time.Time {
 		setup, network = l.setupDeadline(), l.s.network
 	}
 	return machine.Earliest(setup, network, l.authDeadline(), l.echoDeadline(),
-		l.s.lcp.automaton.timer, l.s.ipcp.automaton.timer)
+		l.s.lcp.automaton.timer, l.s.ipcp.automaton.timer,
+		l.s.lcp.automaton.nudge, l.s.ipcp.automaton.nudge)
 }
 
 // NextEvent returns the next pending event, oldest first.
