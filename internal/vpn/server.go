@@ -2,7 +2,9 @@ package vpn
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"net/netip"
@@ -32,16 +34,17 @@ type Config struct {
 // Server is all connections of one process. Its methods are safe for
 // concurrent use.
 type Server struct {
-	cfg    Config
-	policy atomic.Pointer[Policy]
-	plane  *dataplane.Plane
-	gate   *gate
-	first  chan firstMessage // to the greeter
-	halves atomic.Int64      // embryos, for the gauges
-	ids    atomic.Uint64
-	run    sync.WaitGroup  // connections and their calls
-	ctx    context.Context // of calls and of the plane; outlives Serve's
-	kill   context.CancelFunc
+	cfg       Config
+	policy    atomic.Pointer[Policy]
+	plane     *dataplane.Plane
+	gate      *gate
+	first     chan firstMessage // to the greeter
+	halves    atomic.Int64      // embryos, for the gauges
+	ids       atomic.Uint64
+	cookieKey [32]byte
+	run       sync.WaitGroup  // connections and their calls
+	ctx       context.Context // of calls and of the plane; outlives Serve's
+	kill      context.CancelFunc
 
 	mu        sync.Mutex
 	cookies   map[ike.Cookies]*Conn
@@ -80,6 +83,9 @@ func New(cfg Config) *Server {
 		conns:     map[uint64]*Conn{},
 		endpoints: map[netip.AddrPort]*Conn{},
 		users:     map[string]int{},
+	}
+	if _, err := io.ReadFull(cfg.Rand, s.cookieKey[:]); err != nil {
+		panic(err) // without randomness nothing here is safe
 	}
 	s.policy.Store(cfg.Policy)
 	s.ctx, s.kill = context.WithCancel(context.Background())
@@ -149,22 +155,39 @@ func (s *Server) IKE(local, remote netip.AddrPort, marker bool, msg []byte) {
 	}
 	s.mu.Lock()
 	c := s.cookies[h.Cookies]
-	s.mu.Unlock()
-	if c == nil && h.Cookies.Responder != ([8]byte{}) {
+	if c == nil {
 		// The answer to a first message of ours carries a cookie that we have
 		// not seen.
-		s.mu.Lock()
 		c = s.cookies[ike.Cookies{Initiator: h.Cookies.Initiator}]
-		s.mu.Unlock()
+	}
+	s.mu.Unlock()
+	path := ike.Path{Local: local, Remote: remote, Marker: marker}
+	if c == nil && h.Cookies.Responder != ([8]byte{}) {
+		if h.Cookies.Responder != s.cookie(path, h.Cookies.Initiator) {
+			return // silence to unknown cookies: not even a place in the queue
+		}
 	}
 	if c != nil {
 		c.Deliver(dataplane.Note{Kind: dataplane.NoteIKE, Marker: marker, Local: local, Remote: remote, Data: msg})
 		return
 	}
 	select {
-	case s.first <- firstMessage{ike.Path{Local: local, Remote: remote, Marker: marker}, append([]byte(nil), msg...)}:
+	case s.first <- firstMessage{path, append([]byte(nil), msg...)}:
 	default: // the greeter is behind: a peer repeats itself
 	}
+}
+
+// cookie is the responder cookie for an initiator at an address: a keyed hash,
+// so that a third message can be told from noise without any state (RFC 2408,
+// section 2.5.3).
+func (s *Server) cookie(path ike.Path, initiator [8]byte) (cookie [8]byte) {
+	h := hmac.New(sha256.New, s.cookieKey[:])
+	remote := path.Remote.Addr().As16()
+	h.Write(remote[:])
+	h.Write(initiator[:])
+	copy(cookie[:], h.Sum(nil))
+	cookie[0] |= 1 // never zero
+	return cookie
 }
 
 // greet answers first messages and turns third ones into connections.
@@ -217,7 +240,7 @@ func (s *Server) answer(now time.Time, half *halfOpen, m firstMessage, h ike.Hea
 		}
 		return
 	}
-	e, reply, err := ike.Answer(ike.Env{Policy: s.policy.Load().IKE, Rand: s.cfg.Rand}, m.path, m.data, now)
+	e, reply, err := ike.Answer(ike.Env{Policy: s.policy.Load().IKE, Rand: s.cfg.Rand, Cookie: s.cookie}, m.path, m.data, now)
 	if err != nil {
 		s.cfg.Observer.Observe(FirstMessageRefused{Who{Remote: m.path.Remote, Local: m.path.Local}, err})
 		if len(reply) > 0 && half.mayRefuse(now) { // a notify that explains, never larger than the request

@@ -1,0 +1,87 @@
+package sim
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/test/client"
+)
+
+// ledger counts the bytes between the server and each address.
+type ledger struct {
+	rand    *rand.Rand
+	mu      sync.Mutex
+	in, out map[netip.Addr]int
+	heard   [][]byte // first datagrams to the server
+	worst   int      // most that any address ever got more than it had sent
+}
+
+// note loses a fifth of the datagrams, those to the server before it counts them.
+func (l *ledger) note(d udptest.Datagram) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lost := l.rand.IntN(5) == 0
+	server := netip.MustParseAddr(ServerAddr)
+	switch server {
+	case d.Dst.Addr():
+		if lost {
+			return true
+		}
+		l.in[d.Src.Addr()] += len(d.Data)
+		if len(l.heard) < 50 {
+			l.heard = append(l.heard, append([]byte(nil), d.Data...))
+		}
+	case d.Src.Addr():
+		l.out[d.Dst.Addr()] += len(d.Data)
+		l.worst = max(l.worst, l.out[d.Dst.Addr()]-l.in[d.Dst.Addr()])
+	}
+	return lost
+}
+
+// Whoever has not proved the pre-shared key gets no more bytes than they sent,
+// at any moment, whatever they send: the server is no amplifier.
+func TestUnauthenticatedPeersNeverGetMoreBytesThanTheySent(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w := New(t, Options{})
+		l := &ledger{rand: rand.New(rand.NewPCG(1, 1)), in: map[netip.Addr]int{}, out: map[netip.Addr]int{}}
+		w.Net.SetPolicy(udptest.Policy{Delay: time.Millisecond, Drop: l.note})
+		bad, from := crowd(w, 20, "198.18.0.1", func(c *client.Config) { c.PSK = secret.String("another pre-shared key") })
+		var wg sync.WaitGroup
+		for _, a := range from {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+				defer cancel()
+				if _, err := bad.Dial(ctx, client.Target{Local: a, Server: netip.MustParseAddr(ServerAddr), User: User, Password: Password}); err == nil {
+					t.Error("a wrong pre-shared key was accepted")
+				}
+			})
+		}
+		wg.Wait()
+		if len(l.heard) == 0 || len(l.out) == 0 {
+			t.Fatal("nothing was exchanged")
+		}
+
+		// A spoofer repeats what it heard, cut and whole, from another address.
+		spoofer := w.Net.Host("198.18.9.9").Listen(500)
+		for _, b := range l.heard {
+			for n := 28; n <= len(b); n += max(1, len(b)/7) {
+				for _, cut := range [][]byte{b[:n], b} {
+					_, _ = spoofer.WriteBatch([]udp.Packet{{Data: cut, Remote: netip.MustParseAddrPort(ServerAddr + ":500")}})
+				}
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Minute)
+		if l.worst > 0 {
+			t.Errorf("an address got %d bytes more than it had sent", l.worst)
+		}
+		w.wantNothingLeft(t)
+	})
+}
