@@ -3,19 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
-	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/app"
 )
 
 func runCheck(_ context.Context, s streams, args []string) error {
 	f := newFlags(s, "check", "[-c FILE]", "Checks the configuration, then whether this host can run it. Nothing is changed.")
-	file := f.String("c", "", "configuration file; without it, the environment alone (ADIT_…)")
+	file := fileFlag(f)
 	if done, err := parse(f, args); done {
 		return err
 	}
-	c, err := conf.Load(*file, os.Environ())
+	c, err := loadConfig(*file, defaultConfig)
 	if err != nil {
 		return err
 	}

@@ -34,3 +34,8 @@ func parse(f *flag.FlagSet, args []string) (done bool, err error) {
 func socketFlag(f *flag.FlagSet) *string {
 	return f.String("socket", conf.Default().Admin.Socket, "the server's control socket (admin.socket)")
 }
+
+// fileFlag adds -c.
+func fileFlag(f *flag.FlagSet) *string {
+	return f.String("c", "", "configuration file; without it, "+defaultConfig+" if it exists; the environment (ADIT_…) overrides it")
+}

@@ -35,8 +35,8 @@ type streams struct {
 func commands() []command {
 	return []command{
 		{"up", "[flags]", "write a configuration if there is none, say what to type into clients, and serve", runUp},
-		{"serve", "-c FILE", "serve until SIGTERM; SIGHUP reloads", runServe},
-		{"check", "-c FILE", "check configuration and host, and change nothing", runCheck},
+		{"serve", "[-c FILE]", "serve until SIGTERM; SIGHUP reloads", runServe},
+		{"check", "[-c FILE]", "check configuration and host, and change nothing", runCheck},
 		{"status", "[--json] [--watch]", "show the live sessions", runStatus},
 		{"disconnect", "USER|ADDRESS|--all", "end sessions", runDisconnect},
 		{"reload", "", "have the server read its configuration again", runReload},

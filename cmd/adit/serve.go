@@ -2,25 +2,45 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/app"
 )
 
+// defaultConfig is read where no file is named, if it exists: containers mount
+// it there.
+const defaultConfig = "/etc/adit/adit.toml"
+
 func runServe(ctx context.Context, s streams, args []string) error {
 	f := newFlags(s, "serve", "[-c FILE]", "Serves until SIGTERM or SIGINT, which say goodbye to every client. SIGHUP reads the configuration again.")
-	file := f.String("c", "", "configuration file; without it, the environment alone (ADIT_…)")
+	file := fileFlag(f)
 	if done, err := parse(f, args); done {
 		return err
 	}
 	if f.NArg() > 0 {
 		return usagef("serve takes no arguments: use -c FILE")
 	}
-	load := func() (*conf.Config, error) { return conf.Load(*file, os.Environ()) }
+	load := func() (*conf.Config, error) { return loadConfig(*file, defaultConfig) }
 	c, err := load()
 	if err != nil {
 		return err
 	}
 	return app.Run(ctx, app.Options{Config: c, Load: load, Log: s.err, Version: version})
+}
+
+// loadConfig reads file; if none is named, fallback, if that exists. The
+// environment overrides both, and may be all there is.
+func loadConfig(file, fallback string) (*conf.Config, error) {
+	if file == "" {
+		switch _, err := os.Stat(fallback); {
+		case err == nil:
+			file = fallback
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	return conf.Load(file, os.Environ())
 }
