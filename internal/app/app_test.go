@@ -1,0 +1,86 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/vpn"
+)
+
+func TestReloadSaysWhatAppliesWhen(t *testing.T) {
+	old, now := conf.Default(), conf.Default()
+	now.Users = []conf.User{{Name: "alice"}}
+	now.IPsec.PSK = []secret.Bytes{secret.String("k")}
+	now.Network.Device = "adit1"
+	r := compare(old, now)
+	if len(r.Live) != 1 || r.Live[0] != "user" || len(r.New) != 1 || r.New[0] != "ipsec.psk" || len(r.Restart) != 1 || r.Restart[0] != "network.device" {
+		t.Errorf("got %+v", r)
+	}
+	if r := compare(old, conf.Default()); len(r.Live)+len(r.New)+len(r.Restart) != 0 {
+		t.Errorf("equal configurations differ in %+v", r)
+	}
+}
+
+func TestPeersStringsAreHarmlessInLogs(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":              "plain",
+		"two\nlines\x1b[2J":  "two?lines?[2J",
+		"bidi\u202eevil":     "bidi?evil",
+		"bad\xff\xfeutf8":    "bad??utf8",
+		"separator\u2028end": "separator?end",
+	} {
+		if got := field(in); got != want {
+			t.Errorf("field(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := field(strings.Repeat("ä", 500)); len(got) > fieldLimit+len("…") {
+		t.Errorf("a long string has %d bytes", len(got))
+	}
+}
+
+func TestTheServerHasEachPoolsFirstAddress(t *testing.T) {
+	c := conf.Default()
+	c.Network.Pool = []string{"10.83.0.0/16", "10.90.0.0/24"}
+	n := networks(c)
+	if n[0].Server != netip.MustParseAddr("10.83.0.1") || n[1].Server != netip.MustParseAddr("10.90.0.1") {
+		t.Errorf("networks = %+v", n)
+	}
+	_, reserved := addresses(c)
+	if len(reserved) != 2 || reserved[1] != netip.MustParseAddr("10.90.0.1") {
+		t.Errorf("reserved = %v", reserved)
+	}
+	p := plan(c, "adit0")
+	if len(p.Addresses) != 2 || p.Addresses[0].String() != "10.83.0.1/16" || len(p.Masquerade) != 2 {
+		t.Errorf("plan = %+v", p)
+	}
+}
+
+func TestAFailedConnectionIsExplainedInOneLine(t *testing.T) {
+	var out bytes.Buffer
+	o := &events{log: newLogger(&out, conf.Log{Level: "info", Format: "json"}), meter: newMeter()}
+	who := vpn.Who{Conn: 7, Remote: netip.MustParseAddrPort("198.51.100.7:4500"), Client: ike.ClientWindows}
+	for want, e := range map[string]vpn.Event{
+		"wrong pre-shared key":          vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrUndecryptable},
+		"user refused":                  vpn.AuthDone{Who: who, Method: auth.MSCHAPv2, Name: "alice", Verdict: auth.BadCredentials},
+		"authentication had no verdict": vpn.AuthDone{Who: who, Method: auth.PAP, Err: errors.New("no RADIUS server answers")},
+		"ESP refused":                   vpn.ChildFailed{Who: who, Why: ike.ChildFailed{Why: ike.FailureNoProposal}},
+	} {
+		out.Reset()
+		o.Observe(e)
+		if line := out.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, want) || !strings.Contains(line, "198.51.100.7:4500") {
+			t.Errorf("%T is logged as %q", e, line)
+		}
+	}
+	if o.log.GetLevel() != logrus.InfoLevel {
+		t.Error("the level was not taken over")
+	}
+}
