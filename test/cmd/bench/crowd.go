@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// The key exchanges that are measured, by their IANA numbers.
+const (
+	modp2048 = 14
+	ecp256   = 19
+)
+
+// parallel is how many clients of a crowd connect at a time.
+const parallel = 64
+
+// dialled is a crowd's answer.
+type dialled struct {
+	Up, Failed int
+	Start, End int64 // Unix nanoseconds
+}
+
+func (d dialled) seconds() float64 { return float64(d.End-d.Start) / 1e9 }
+
+// runIdle measures what sessions cost that do nothing.
+func (b *bench) runIdle(ctx context.Context) error {
+	server, err := b.rig.server(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.kill()
+	crowd, err := b.rig.crowd(ecp256)
+	if err != nil {
+		return err
+	}
+	defer crowd.kill()
+	pause(ctx, time.Second)
+	rss0, pss0, err := server.memory()
+	if err != nil {
+		return err
+	}
+	var d dialled
+	if err := crowd.order(&d, "dial %d %d", b.n, parallel); err != nil {
+		return err
+	}
+	how := ""
+	if d.Failed > 0 {
+		how = fmt.Sprintf("%d failed", d.Failed)
+	}
+	b.add(fmt.Sprintf("%d clients connect (ECP-256)", d.Up), fmt.Sprintf("%.1f s", d.seconds()), "", how)
+	pause(ctx, 5*time.Second)
+	rss1, _, err := server.memory()
+	if err != nil {
+		return err
+	}
+	cpu0, err := server.cpu()
+	if err != nil {
+		return err
+	}
+	from := time.Now()
+	pause(ctx, b.idle)
+	cpu1, err := server.cpu()
+	if err != nil {
+		return err
+	}
+	took := time.Since(from).Seconds()
+	rss2, pss2, err := server.memory()
+	if err != nil {
+		return err
+	}
+	status, err := server.control.Status(ctx)
+	if err != nil {
+		return err
+	}
+	sessions := float64(len(status.Sessions))
+	kib := func(n float64) float64 { return n / 1024 / sessions }
+	b.add("resident memory a session", fmt.Sprintf("%.1f KiB", kib(rss2-rss0)), "≤ 40 KiB",
+		fmt.Sprintf("RSS with %.0f sessions less RSS without (%.0f MiB); PSS %.1f KiB; right after they connected %.1f KiB",
+			sessions, rss0/1024/1024, kib(pss2-pss0), kib(rss1-rss0)))
+	b.add("keepalives of all sessions", fmt.Sprintf("%.1f %% of a core", 100*(cpu1-cpu0)/took), "≤ 5 %",
+		fmt.Sprintf("%.0f sessions, %.0f s; LCP echo every 30 s, L2TP hello every 60 s", sessions, took))
+	return b.profiles(ctx, "idle")
+}
+
+// runConnect measures whole connects, from the first message to IPCP.
+func (b *bench) runConnect(ctx context.Context) error {
+	for _, g := range []struct {
+		name   string
+		number int
+		n      int
+		aim    string
+	}{{"group 14", modp2048, 1500, "≥ 250"}, {"ECP-256", ecp256, 4000, "≥ 1,000"}} {
+		var rates, walls []float64
+		for range b.repeat {
+			cpu, wall, err := b.connect(ctx, g.number, g.n)
+			if err != nil {
+				return err
+			}
+			rates, walls = append(rates, 1/cpu), append(walls, wall)
+		}
+		b.add("connects a second a core, "+g.name, spread(rates, "%.0f"), g.aim,
+			fmt.Sprintf("1 / server CPU seconds a connect, IKE to IPCP, %d connects; clients on the same %s reached %s a second",
+				g.n, cores(), spread(walls, "%.0f")))
+	}
+	return nil
+}
+
+// connect returns the server's CPU seconds a connect, and connects a second on
+// the clock.
+func (b *bench) connect(ctx context.Context, group, n int) (cpu, wall float64, err error) {
+	server, err := b.rig.server(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer server.kill()
+	crowd, err := b.rig.crowd(group)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer crowd.kill()
+	var d dialled
+	if err := crowd.order(&d, "dial 10 10"); err != nil { // tables, code, buffers
+		return 0, 0, err
+	}
+	before, err := server.cpu()
+	if err != nil {
+		return 0, 0, err
+	}
+	profile := b.profileCPU(ctx, fmt.Sprintf("connect%d", group), 4*time.Second)
+	defer func() { <-profile }()
+	if err := crowd.order(&d, "dial %d %d", n, parallel); err != nil {
+		return 0, 0, err
+	}
+	if d.Up == 0 {
+		return 0, 0, crowd.complaint()
+	}
+	pause(ctx, 500*time.Millisecond) // the last Configure-Acks
+	after, err := server.cpu()
+	return (after - before) / float64(d.Up), float64(d.Up) / d.seconds(), err
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/adit-vpn/adit/internal/admin"
+)
+
+// process is a program in a namespace.
+type process struct {
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Reader
+	log     string
+	control *admin.Client // of a server
+	rig     *rig
+}
+
+// start runs a program in a namespace. ip, taskset, nice and chrt become what
+// they start, so that the process is the program's.
+func (r *rig) start(ns string, args ...string) (*process, error) {
+	p := &process{rig: r, log: filepath.Join(r.dir, fmt.Sprintf("log%d", len(r.running)))}
+	p.cmd = exec.Command("ip", append([]string{"netns", "exec", ns}, args...)...)
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is ours
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewReader(out)
+	log, err := os.Create(p.log)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	p.cmd.Stderr = log
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	r.running = append(r.running, p)
+	return p, nil
+}
+
+// kill ends the process at once. It may be called more than once.
+func (p *process) kill() {
+	if p.cmd.ProcessState != nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait() // that it was killed is no news
+}
+
+// stop asks the process to end, and waits.
+func (p *process) stop() {
+	if p.cmd.ProcessState != nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	_ = p.cmd.Wait()
+}
+
+// complaint is what the process said at its end.
+func (p *process) complaint() error {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return errors.New(strings.Join(lines[max(0, len(lines)-5):], "\n"))
+}
+
+// order sends a command and reads the answer.
+func (p *process) order(answer any, format string, args ...any) error {
+	if _, err := fmt.Fprintf(p.in, format+"\n", args...); err != nil {
+		return errors.Join(err, p.complaint())
+	}
+	line, err := p.out.ReadBytes('\n')
+	if err != nil {
+		return errors.Join(err, p.complaint())
+	}
+	return json.Unmarshal(line, answer)
+}
+
+// cpu is the processor time that the process has had, user's and system's, in
+// seconds.
+func (p *process) cpu() (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, errors.Join(err, p.complaint())
+	}
+	// After the name in parentheses comes field 3; 14 and 15 are the times.
+	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(f) < 13 {
+		return 0, errors.New("cannot read the process's times")
+	}
+	user, err := strconv.ParseFloat(string(f[11]), 64)
+	system, err2 := strconv.ParseFloat(string(f[12]), 64)
+	return (user + system) / ticks, errors.Join(err, err2)
+}
+
+// ticks is what /proc counts a second (USER_HZ, the same on every machine that
+// Go runs on).
+const ticks = 100
+
+// memory is what of the process is resident, in bytes, whole (RSS) and with
+// shared pages divided among those who share them (PSS).
+func (p *process) memory() (rss, pss float64, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, errors.Join(err, p.complaint())
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[2] != "kB" {
+			continue
+		}
+		n, err := strconv.ParseFloat(f[1], 64)
+		if err != nil {
+			return 0, 0, err
+		}
+		switch f[0] {
+		case "Rss:":
+			rss = n * 1024
+		case "Pss:":
+			pss = n * 1024
+		}
+	}
+	return rss, pss, nil
+}

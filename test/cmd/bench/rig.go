@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/admin"
+)
+
+// The namespaces: the server's, that of the many clients, and that of the one
+// that is watched.
+const (
+	nsServer = "bench-srv"
+	nsCrowd  = "bench-cli"
+	nsOne    = "bench-one"
+)
+
+// The addresses. The crowd has one each in crowdNet.
+const (
+	serverAddr = "192.0.2.1"
+	oneServer  = "203.0.113.1" // the server's, on the way to the one
+	oneAddr    = "203.0.113.2"
+	crowdFirst = "198.18.0.1"
+	crowdNet   = "198.18.0.0/15"
+	insideAddr = "10.83.0.1" // the server's inside the tunnels
+)
+
+const (
+	psk      = "a pre-shared key for benchmarks"
+	user     = "bench"
+	password = "a password for benchmarks"
+)
+
+const config = `[server]
+listen = ["0.0.0.0"]
+state_dir = %[1]q
+[ipsec]
+psk = %[2]q
+[network]
+device = "adit0"
+pool = ["10.83.0.0/16"]
+masquerade = false
+[limits]
+connections = 100000
+half_open = 20000
+half_open_per_source = 20000
+[admin]
+socket = %[3]q
+[[user]]
+name = %[4]q
+password = %[5]q
+`
+
+// rig is the network and what runs in it.
+type rig struct {
+	dir      string
+	profiled bool
+	running  []*process
+}
+
+func newRig(ctx context.Context, dir string, profiled bool) (*rig, error) {
+	r := &rig{dir: dir, profiled: profiled}
+	r.removeNetwork() // what a run that was killed left
+	for _, command := range []string{
+		"netns add " + nsServer,
+		"netns add " + nsCrowd,
+		"netns add " + nsOne,
+		"-n " + nsServer + " link add crowd type veth peer name eth0 netns " + nsCrowd,
+		"-n " + nsServer + " link add one type veth peer name eth0 netns " + nsOne,
+		"-n " + nsServer + " addr add " + serverAddr + "/24 dev crowd",
+		"-n " + nsCrowd + " addr add 192.0.2.2/24 dev eth0",
+		"-n " + nsServer + " addr add " + oneServer + "/24 dev one",
+		"-n " + nsOne + " addr add " + oneAddr + "/24 dev eth0",
+		"-n " + nsServer + " link set crowd up",
+		"-n " + nsServer + " link set one up",
+		"-n " + nsServer + " link set lo up",
+		"-n " + nsCrowd + " link set eth0 up",
+		"-n " + nsCrowd + " link set lo up",
+		"-n " + nsOne + " link set eth0 up",
+		"-n " + nsOne + " link set lo up",
+		"-n " + nsServer + " route add " + crowdNet + " via 192.0.2.2",
+		"-n " + nsCrowd + " route add local " + crowdNet + " dev lo",
+	} {
+		if out, err := exec.CommandContext(ctx, "ip", strings.Fields(command)...).CombinedOutput(); err != nil {
+			r.close()
+			return nil, fmt.Errorf("ip %s: %w: %s", command, err, out)
+		}
+	}
+	return r, nil
+}
+
+func (r *rig) close() {
+	for _, p := range r.running {
+		p.kill()
+	}
+	r.removeNetwork()
+}
+
+func (r *rig) removeNetwork() {
+	for _, ns := range []string{nsServer, nsCrowd, nsOne} {
+		_ = exec.Command("ip", "netns", "del", ns).Run() // there may be none
+	}
+}
+
+// server starts a server, fresh, in front of which prefix may put programs
+// such as taskset, and waits until it serves.
+func (r *rig) server(ctx context.Context, prefix ...string) (*process, error) {
+	socket := filepath.Join(r.dir, "adit.sock")
+	file := filepath.Join(r.dir, "adit.toml")
+	text := fmt.Sprintf(config, r.dir, psk, socket, user, password)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	args := []string{filepath.Join(r.dir, "adit"), "serve", "-c", file}
+	if r.profiled {
+		_ = os.Remove(r.pprof())
+		args = []string{filepath.Join(r.dir, "load"), "serve", "-pprof", r.pprof(), "-c", file}
+	}
+	p, err := r.start(nsServer, append(prefix, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	p.control = admin.NewClient(socket)
+	for until := time.Now().Add(10 * time.Second); ; {
+		if _, err = p.control.Status(ctx); err == nil {
+			return p, nil
+		}
+		if ctx.Err() != nil || time.Now().After(until) {
+			return nil, errors.Join(errors.New("the server did not start"), err, p.complaint())
+		}
+		pause(ctx, 50*time.Millisecond)
+	}
+}
+
+func (r *rig) pprof() string { return filepath.Join(r.dir, "pprof.sock") }
+
+// load starts the other end.
+func (r *rig) load(ns string, prefix []string, args ...string) (*process, error) {
+	return r.start(ns, append(append(prefix, filepath.Join(r.dir, "load")), args...)...)
+}
+
+// crowd starts the many clients.
+func (r *rig) crowd(group int, prefix ...string) (*process, error) {
+	return r.load(nsCrowd, prefix, "crowd", "-server", serverAddr, "-first", crowdFirst,
+		"-group", fmt.Sprint(group), "-psk", psk, "-user", user, "-password", password)
+}
+
+// one starts one client.
+func (r *rig) one(prefix []string, what, target, esp string) (*process, error) {
+	return r.load(nsOne, prefix, what, "-server", oneServer, "-first", oneAddr, "-target", target, "-esp", esp,
+		"-psk", psk, "-user", user, "-password", password)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	stormSize   = 200
+	stormRounds = 10
+	calm        = 10 * time.Second
+)
+
+// echo is one ping of the one client.
+type echo struct{ Sent, RTT int64 }
+
+// runStorm measures how long an established session's packets take, while
+// nothing else happens and while many handshakes do.
+func (b *bench) runStorm(ctx context.Context) error {
+	server, err := b.rig.server(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.kill()
+	// All share the machine. The one that is watched is never kept waiting, and
+	// the crowd takes what is left: what is seen is the server's doing, as if
+	// clients had machines of their own.
+	one, err := b.rig.one([]string{"chrt", "-f", "50"}, "echo", insideAddr, "cbc-sha1")
+	if err != nil {
+		return err
+	}
+	defer one.kill()
+	var pong string
+	if err := one.order(&pong, "ping"); err != nil {
+		return err
+	}
+	crowd, err := b.rig.crowd(modp2048, "nice", "-n", "19")
+	if err != nil {
+		return err
+	}
+	defer crowd.kill()
+	var d dialled
+	if err := crowd.order(&d, "dial 10 10"); err != nil {
+		return err
+	}
+	pause(ctx, time.Second)
+	quiet := [2]int64{time.Now().UnixNano()}
+	pause(ctx, calm)
+	quiet[1] = time.Now().UnixNano()
+	var storms [][2]int64
+	var took []float64
+	for range stormRounds {
+		if err := crowd.order(&d, "dial %d %d", stormSize, stormSize); err != nil {
+			return err
+		}
+		storms = append(storms, [2]int64{d.Start, d.End})
+		took = append(took, d.seconds())
+		if err := crowd.order(&d, "close"); err != nil {
+			return err
+		}
+		pause(ctx, 500*time.Millisecond)
+	}
+	var echoes []echo
+	if err := one.order(&echoes, "report"); err != nil {
+		return err
+	}
+	before := latencies(echoes, [][2]int64{quiet})
+	during := latencies(echoes, storms)
+	how := fmt.Sprintf("ping through a session every 5 ms; %d storms of %s s; replies lost: %d of %d",
+		stormRounds, spread(took, "%.2f"), during.lost, during.lost+len(during.ms))
+	for _, q := range []struct {
+		name string
+		at   float64
+		aim  string
+	}{{"p50", 0.5, "< 1 ms"}, {"p99", 0.99, "< 10 ms"}} {
+		calm, storm := before.quantile(q.at), during.quantile(q.at)
+		b.add(fmt.Sprintf("latency that %d handshakes at once add, %s", stormSize, q.name),
+			fmt.Sprintf("%.2f ms", storm-calm), q.aim, fmt.Sprintf("%.2f ms → %.2f ms; %s", calm, storm, how))
+		how = "as above"
+	}
+	return nil
+}
+
+// sample are round trips in milliseconds, sorted.
+type sample struct {
+	ms   []float64
+	lost int
+}
+
+// latencies are the round trips of what was sent in some windows of time.
+func latencies(echoes []echo, windows [][2]int64) (s sample) {
+	for _, e := range echoes {
+		if !slices.ContainsFunc(windows, func(w [2]int64) bool { return w[0] <= e.Sent && e.Sent < w[1] }) {
+			continue
+		}
+		if e.RTT < 0 {
+			s.lost++
+			continue
+		}
+		s.ms = append(s.ms, float64(e.RTT)/1e6)
+	}
+	slices.Sort(s.ms)
+	return s
+}
+
+func (s sample) quantile(q float64) float64 {
+	if len(s.ms) == 0 {
+		return 0
+	}
+	return s.ms[min(len(s.ms)-1, int(q*float64(len(s.ms))))]
+}

@@ -1,0 +1,156 @@
+// Load is the other end of the benchmarks: clients of every kind, and the far
+// host behind the server. The program bench runs it, in a network namespace.
+//
+//	load crowd   many clients, each from an address of its own
+//	load echo    one client that pings the server all the time
+//	load bulk    one client with a TUN device, and TCP through it
+//	load sink    the TCP host that bulk talks to
+//	load serve   the server, with profiles on a socket
+//
+// All but serve read one command a line, and answer each with a line of JSON.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/netdev"
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/test/client"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New("which: crowd, echo, bulk, sink or serve?")
+	}
+	o := options{}
+	f := flag.NewFlagSet("load "+args[0], flag.ContinueOnError)
+	f.Var(&address{&o.server}, "server", "the server's address")
+	f.Var(&address{&o.first}, "first", "first source address of the clients")
+	f.StringVar(&o.psk, "psk", "", "pre-shared key")
+	f.StringVar(&o.user, "user", "", "user name")
+	f.StringVar(&o.password, "password", "", "password")
+	f.IntVar(&o.group, "group", int(ike.GroupECP256), "key exchange of phase 1, by its IANA number")
+	f.StringVar(&o.esp, "esp", "cbc-sha1", "cbc-sha1 or gcm")
+	f.StringVar(&o.target, "target", "", "host behind the server, host:port for bulk")
+	f.StringVar(&o.config, "c", "", "serve: configuration file")
+	f.StringVar(&o.pprof, "pprof", "", "serve: path of the socket with profiles")
+	if err := f.Parse(args[1:]); err != nil {
+		return err
+	}
+	switch args[0] {
+	case "crowd":
+		return runCrowd(ctx, o)
+	case "echo":
+		return runEcho(ctx, o)
+	case "bulk":
+		return runBulk(ctx, o)
+	case "sink":
+		return runSink(ctx, o)
+	case "serve":
+		return runServe(ctx, o)
+	default:
+		return fmt.Errorf("there is no load %s", args[0])
+	}
+}
+
+type options struct {
+	server, first       netip.Addr
+	psk, user, password string
+	group               int
+	esp, target         string
+	config, pprof       string
+}
+
+// address is a flag.
+type address struct{ a *netip.Addr }
+
+func (a *address) String() string { return "" }
+
+func (a *address) Set(s string) (err error) {
+	*a.a, err = netip.ParseAddr(s)
+	return err
+}
+
+// fleet starts clients behind one device.
+func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
+	var sockets []dataplane.Socket
+	for _, port := range []uint16{client.IKEPort, client.NATTPort} {
+		bound := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
+		opened, err := udp.Listen(bound, 1)
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, dataplane.Socket{Conn: opened[0], Bound: bound, Marker: port == client.NATTPort})
+	}
+	esp := ike.ESPSuite{Cipher: ike.ESPAESCBC, KeyBits: 256, Auth: ike.ESPAuthSHA1_96}
+	switch o.esp {
+	case "cbc-sha1":
+	case "gcm":
+		esp = ike.ESPSuite{Cipher: ike.ESPAESGCM16, KeyBits: 256}
+	default:
+		return nil, fmt.Errorf("there is no suite %q", o.esp)
+	}
+	return client.New(client.Config{
+		Workers: [][]dataplane.Socket{sockets}, Device: device,
+		PSK:    secret.String(o.psk),
+		Suites: []ike.Suite{{Cipher: ike.CipherAES, KeyBits: 256, Hash: ike.HashSHA256, Group: ike.Group(o.group)}},
+		ESP:    []ike.ESPSuite{esp},
+		Pools:  []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")},
+		Slots:  1 << 17,
+	})
+}
+
+func (o options) dial(from netip.Addr) client.Target {
+	return client.Target{Local: from, Server: o.server, User: o.user, Password: o.password}
+}
+
+// serve answers commands from the standard input until it ends.
+func serve(ctx context.Context, do func(words []string) (any, error)) error {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(os.Stdin); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case line, ok := <-lines:
+			if !ok {
+				return nil
+			}
+			answer, err := do(strings.Fields(line))
+			if err != nil {
+				return fmt.Errorf("%s: %w", line, err)
+			}
+			if err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {
+				return err
+			}
+		}
+	}
+}
