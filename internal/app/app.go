@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -72,7 +74,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	cleanup.add(device.Close)
+	cleanup.add(func() error { return unlessClosed(device.Close()) })
 	host, err := hostnet.Apply(undo, plan(c, device.Name()))
 	if err != nil {
 		return err
@@ -94,6 +96,15 @@ func Run(ctx context.Context, o Options) (err error) {
 	a.announce(c)
 	err = a.server.Serve(ctx)
 	a.log.Info("stopped")
+	return err
+}
+
+// unlessClosed passes over what was closed already: the data path closes its
+// sockets and its device when it ends.
+func unlessClosed(err error) error {
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
 	return err
 }
 

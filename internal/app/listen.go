@@ -2,7 +2,6 @@ package app
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"runtime"
 
@@ -63,9 +62,7 @@ func (s *sockets) close() error {
 	var errs []error
 	for _, w := range s.workers {
 		for _, socket := range w {
-			if err := socket.Conn.Close(); !errors.Is(err, net.ErrClosed) { // the data path closes them, too
-				errs = append(errs, err)
-			}
+			errs = append(errs, unlessClosed(socket.Conn.Close()))
 		}
 	}
 	return errors.Join(errs...)

@@ -59,8 +59,10 @@ func (c *Conn) addChild(now time.Time, child ike.Child) {
 		p.renew = now.Add(child.Lifetime - min(renewAhead, child.Lifetime/10))
 	}
 	if child.Kilobytes > 0 {
-		// Implementations disagree whether a kilobyte is 1000 or 1024 bytes.
-		limit := child.Kilobytes * 1000
+		// The client renews at its own count. Implementations disagree on the
+		// unit and on what counts, so that ours, the last resort, is a quarter
+		// above it.
+		limit := child.Kilobytes * 1024 / 4 * 5
 		in.SetLimit(limit)
 		out.SetLimit(limit)
 	}

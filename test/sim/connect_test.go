@@ -291,3 +291,34 @@ func TestNumberedDataMessagesWhenThePeerAsksForThem(t *testing.T) {
 		passes(t, w, l, d, 100)
 	})
 }
+
+// A client that agreed on a lifetime in kilobytes and does not renew gets new
+// keys from the server, as a last resort and without loss.
+func TestTheServerRenewsKeysWhoseKilobytesAreOver(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w := New(t, Options{})
+		l := w.Laptop(w.Net.Host("198.51.100.7"), func(c *client.Config) { c.ChildKilobytes = 100 })
+		d, err := l.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := uint32(0)
+		const packets = 5000
+		for i := range uint32(packets) {
+			l.Device.Inject(0, datagram(d.Network.Peer, internet, i+1))
+			time.Sleep(time.Millisecond)
+			for b := w.Device.Poll(); b != nil; b = w.Device.Poll() {
+				if got++; number(b) != got {
+					t.Fatalf("packet %d came, want %d", number(b), got)
+				}
+			}
+		}
+		time.Sleep(time.Second)
+		if got < packets-1 {
+			t.Errorf("%d of %d packets came", got, packets)
+		}
+		if n := len(All[vpn.ChildUp](w.Events)); n < 2 {
+			t.Errorf("%d pairs of SAs came up, want a renewed one", n)
+		}
+	})
+}
