@@ -173,12 +173,6 @@ func (c *Conn) networkUp(now time.Time, s *session, e ppp.NetworkUp) {
 		c.dialNetworkUp(now, s, e)
 		return
 	}
-	if s.up {
-		return
-	}
-	s.up, s.since = true, now
-	c.user = s.grant.User
-	c.setup = time.Time{}
 	s.prefixes = append([]netip.Prefix{netip.PrefixFrom(s.address, s.address.BitLen())}, s.grant.Routes...)
 	s.data.SetNetwork(s.prefixes, c.sessionMTU(s, e.MTU))
 	for _, p := range s.prefixes {
@@ -186,6 +180,12 @@ func (c *Conn) networkUp(now time.Time, s *session, e ppp.NetworkUp) {
 			c.observe(PacketRefused{c.who(), LayerPPP, err})
 		}
 	}
+	if s.up {
+		return // it was renegotiated: the same session goes on
+	}
+	s.up, s.since = true, now
+	c.user = s.grant.User
+	c.setup = time.Time{}
 	if s.grant.SessionTimeout > 0 {
 		s.end = now.Add(s.grant.SessionTimeout)
 	}
@@ -211,16 +211,22 @@ func (c *Conn) sessionMTU(s *session, peer uint16) int {
 	return mtu
 }
 
-// networkDown stops the user's traffic. It is idempotent.
+// halt stops the user's traffic. It is idempotent.
+func (c *Conn) halt(s *session) {
+	for _, p := range s.prefixes {
+		c.srv.plane.Unroute(p, s.data)
+	}
+	s.prefixes = nil
+	s.data.SetNetwork(nil, 0)
+}
+
+// networkDown stops the user's traffic and accounts for it. It is idempotent.
 func (c *Conn) networkDown(now time.Time, s *session, cause auth.Cause) {
+	c.halt(s)
 	if !s.up {
 		return
 	}
 	s.up = false
-	for _, p := range s.prefixes {
-		c.srv.plane.Unroute(p, s.data)
-	}
-	s.data.SetNetwork(nil, 0)
 	s.interim, s.end, s.idle = time.Time{}, time.Time{}, time.Time{}
 	s.account(now, auth.Stop, cause)
 	c.observe(SessionDown{c.who(), c.infoOf(s), cause, s.why})

@@ -119,7 +119,9 @@ func (c *Conn) onPPP(now time.Time, s *session, event ppp.Event) {
 	case ppp.NetworkUp:
 		c.networkUp(now, s, e)
 	case ppp.NetworkDown:
-		c.networkDown(now, s, auth.UserRequest)
+		// The session is over when its link is, which says why. Until then its
+		// network may come up again.
+		c.halt(s)
 	case ppp.AuthFailed:
 		c.dialFailed(now, e.Message)
 	case ppp.Note:

@@ -1,0 +1,188 @@
+package sim
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/vpn"
+)
+
+// granting accepts alice's password and grants what the test says.
+type granting struct {
+	auth.Local
+	grant auth.Grant
+	delay time.Duration
+}
+
+func backend(g auth.Grant) *granting {
+	b := &granting{grant: g}
+	b.Replace([]auth.User{{Name: User, Password: secret.String(Password)}})
+	return b
+}
+
+func (b *granting) Authenticate(ctx context.Context, r *auth.Request) (auth.Response, error) {
+	select {
+	case <-time.After(b.delay):
+	case <-ctx.Done():
+		return auth.Response{}, ctx.Err()
+	}
+	resp, err := b.Local.Authenticate(ctx, r)
+	if resp.Verdict == auth.Accepted {
+		b.grant.User = resp.Grant.User
+		resp.Grant = b.grant
+	}
+	return resp, err
+}
+
+// books keeps accounting records.
+type books struct {
+	mu      sync.Mutex
+	records []auth.Record
+}
+
+func (b *books) Account(r auth.Record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.records = append(b.records, r)
+}
+
+func (b *books) all() []auth.Record {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]auth.Record(nil), b.records...)
+}
+
+// connected makes a world with this grant and one connected client.
+func connected(t *testing.T, g auth.Grant) (*World, *Laptop, *vpn.Dialled, *books) {
+	t.Helper()
+	b := &books{}
+	w := New(t, Options{Backend: backend(g), Accountant: b})
+	l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+	d, err := l.Connect(ServerAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, l, d, b
+}
+
+// wantEnd waits until the client is gone, and checks when and why.
+func wantEnd(t *testing.T, d *vpn.Dialled, b *books, after time.Duration, cause auth.Cause) auth.Record {
+	t.Helper()
+	began := time.Now()
+	<-d.Done()
+	if took := time.Since(began); took < after-time.Second || took > after+30*time.Second {
+		t.Errorf("the session ended after %v, want about %v", took, after)
+	}
+	time.Sleep(10 * time.Second)
+	records := b.all()
+	last := records[len(records)-1]
+	if last.Status != auth.Stop || last.Cause != cause {
+		t.Errorf("the last record is %+v, want a Stop because of %v", last, cause)
+	}
+	return last
+}
+
+func TestSessionTimeoutEndsTheSession(t *testing.T) {
+	in(t, func(t *testing.T) {
+		_, _, d, b := connected(t, auth.Grant{SessionTimeout: 10 * time.Minute})
+		wantEnd(t, d, b, 10*time.Minute, auth.SessionTimeout)
+	})
+}
+
+func TestIdleTimeoutEndsTheSessionOnlyWithoutTraffic(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w, l, d, b := connected(t, auth.Grant{IdleTimeout: 5 * time.Minute})
+		for n := range uint32(10) {
+			time.Sleep(4 * time.Minute)
+			passes(t, w, l, d, 10*n+1)
+		}
+		wantEnd(t, d, b, 5*time.Minute, auth.IdleTimeout)
+	})
+}
+
+func TestAccountingAgreesWithTheTraffic(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w, l, d, b := connected(t, auth.Grant{InterimInterval: time.Minute, Class: [][]byte{[]byte("c")}})
+		for n := range uint32(50) {
+			passes(t, w, l, d, 10*n+1)
+		}
+		time.Sleep(3 * time.Minute)
+		w.Server.Disconnect(func(vpn.Status) bool { return true })
+		last := wantEnd(t, d, b, 0, auth.AdminReset)
+		if last.InputPackets != 50 || last.OutputPackets != 50 || last.InputOctets != 50*32 || last.OutputOctets != 50*32 ||
+			string(last.Class[0]) != "c" || last.User != User || last.Address != netip.MustParseAddr("10.83.0.2") {
+			t.Errorf("the Stop record is %+v", last)
+		}
+		interim := 0
+		for _, r := range b.all() {
+			if r.Status == auth.Interim {
+				interim++
+			}
+		}
+		if first := b.all()[0]; first.Status != auth.Start || interim < 3 || interim > 6 {
+			t.Errorf("the first record is %v, and %d interim records came in some four minutes", first.Status, interim)
+		}
+	})
+}
+
+func TestSessionsPerUserAreLimited(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w := New(t, Options{Policy: func(p *vpn.Policy) { p.SessionsPerUser = 1 }})
+		one := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+		two := w.Laptop(w.Net.Host("198.51.100.8"), nil)
+		d, err := one.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := two.Connect(ServerAddr); err == nil {
+			t.Error("a second session was admitted")
+		}
+		passes(t, w, one, d, 1)
+		d.Close()
+		time.Sleep(10 * time.Second)
+		if _, err := two.Connect(ServerAddr); err != nil {
+			t.Errorf("after the first has left: %v", err)
+		}
+	})
+}
+
+// A user with a static address whose plug was pulled comes back from another
+// network: the new session wins.
+func TestAStaticAddressFollowsItsUser(t *testing.T) {
+	in(t, func(t *testing.T) {
+		static := netip.MustParseAddr("10.83.7.7")
+		w := New(t, Options{Backend: backend(auth.Grant{Address: static})})
+		home := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+		cafe := w.Laptop(w.Net.Host("203.0.113.9"), nil)
+		d, err := home.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Vanish()
+		d, err = cafe.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Network.Peer != static {
+			t.Errorf("got %v, want %v", d.Network.Peer, static)
+		}
+		passes(t, w, cafe, d, 1)
+	})
+}
+
+func TestASlowBackendIsWaitedFor(t *testing.T) {
+	in(t, func(t *testing.T) {
+		b := backend(auth.Grant{})
+		b.delay = 25 * time.Second // a person reaches for the phone
+		w := New(t, Options{Backend: b})
+		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+		if _, err := l.Connect(ServerAddr); err != nil {
+			t.Error(err)
+		}
+	})
+}
