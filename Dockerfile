@@ -1,21 +1,7 @@
 # The image holds one static binary and nothing else: no shell, no libraries.
 # It needs NET_ADMIN, NET_BIND_SERVICE and /dev/net/tun, and is never run
-# privileged: see docker-compose.yml.
-
-FROM scratch AS base
-# Docker's own default, written down: images without it have none.
-ENV PATH=/usr/local/bin
-EXPOSE 500/udp 4500/udp
-VOLUME /var/lib/adit
-STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["adit", "status"]
-ENTRYPOINT ["adit"]
-CMD ["serve"]
-
-# docker build --target prebuilt . takes bin/adit of `make build`, and needs no
-# network.
-FROM base AS prebuilt
-COPY bin/adit /usr/local/bin/adit
+# privileged: see docker-compose.yml. To build without a network, see
+# deploy/prebuilt.Dockerfile.
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
@@ -25,5 +11,12 @@ COPY . .
 ARG VERSION=development
 RUN CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/adit ./cmd/adit
 
-FROM base
+FROM scratch
 COPY --from=build /out/adit /usr/local/bin/adit
+ENV PATH=/usr/local/bin
+EXPOSE 500/udp 4500/udp
+VOLUME /var/lib/adit
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["adit", "status"]
+ENTRYPOINT ["adit"]
+CMD ["serve"]
