@@ -55,7 +55,8 @@ type NoteKind uint8
 const (
 	// NoteControl is an L2TP control message that came through ESP.
 	NoteControl NoteKind = iota + 1
-	// NoteFrame is a PPP frame other than unicast IP, of Session.
+	// NoteFrame is a PPP frame other than unicast IP, of Session, which need not
+	// be in the view.
 	NoteFrame
 	// NotePacket is an IP packet of Session that wants an answer from the control
 	// plane: broadcast, multicast, link-local, DHCP.

@@ -227,15 +227,20 @@ func (r *receiver) data(p *ipsec.In, o *origin, off, end int) (Drop, bool) {
 		return DropTunnel, false
 	}
 	s := o.view.session(h.Session)
-	if s == nil {
-		return DropSession, false
-	}
 	off, end = off+h.Off, off+h.End
 	frame := p.Buf[off:end]
 	ip, ok := ipOffset(frame)
 	if !ok {
-		s.in.last.Store(r.now)
-		return o.tell(Note{Kind: NoteFrame, Session: s.Local, Data: frame})
+		if s != nil {
+			s.in.last.Store(r.now)
+		}
+		// Also of a session that is not in the view yet: a client's first frame
+		// comes right behind the message that establishes the session, and the
+		// inbox keeps their order.
+		return o.tell(Note{Kind: NoteFrame, Session: h.Session, Data: frame})
+	}
+	if s == nil {
+		return DropSession, false
 	}
 	return r.ip(p, o, s, off+ip, end)
 }

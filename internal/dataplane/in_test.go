@@ -205,6 +205,22 @@ func TestRefusedInside(t *testing.T) {
 	})
 }
 
+// A client begins PPP as soon as it has sent ICCN (RFC 2661, section 5.2). Both
+// may come in one batch, before the control side has read the first.
+func TestFramesBehindICCNWait(t *testing.T) {
+	inRig(t, Config{}, func(r *rig) {
+		iccn := []byte{0xc8, 2, 0, 12, ourTunnel >> 8, ourTunnel & 255, ourSession >> 8, 7, 0, 3, 0, 2}
+		frame := []byte{0xff, 0x03, 0xc0, 0x21, 1, 1, 0, 4}
+		r.client.udp(1701, 1701, iccn) // nobody reads it here
+		r.client.udp(1701, 1701, append(l2tp.AppendDataHeader(nil, ourTunnel, 7, len(frame), nil), frame...))
+		synctest.Wait()
+		if got := r.inbox.take(NoteFrame); len(got) != 1 || got[0].Session != 7 || !bytes.Equal(got[0].Data, frame) {
+			t.Errorf("the frame behind it came as %+v", got)
+		}
+		r.wantDrop(DropSession, 0, "the connection judges it")
+	})
+}
+
 func TestESPDropsAreCounted(t *testing.T) {
 	inRig(t, Config{}, func(r *rig) {
 		b := seal(t, r.client.out, make([]byte, 100))
