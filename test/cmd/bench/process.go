@@ -64,15 +64,6 @@ func (p *process) kill() {
 	_ = p.cmd.Wait() // that it was killed is no news
 }
 
-// stop asks the process to end, and waits.
-func (p *process) stop() {
-	if p.cmd.ProcessState != nil {
-		return
-	}
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	_ = p.cmd.Wait()
-}
-
 // complaint is what the process said at its end.
 func (p *process) complaint() error {
 	b, err := os.ReadFile(p.log)

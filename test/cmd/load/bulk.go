@@ -129,7 +129,7 @@ func runSink(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { l.Close() })()
+	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	for {
 		conn, err := l.Accept()
 		if err != nil {

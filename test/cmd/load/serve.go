@@ -29,6 +29,6 @@ func runServe(ctx context.Context, o options) error {
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	server := http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
 	go func() { _ = server.Serve(l) }()
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	return app.Run(ctx, app.Options{Config: c, Load: load, Log: os.Stderr, Version: "profiled"})
 }
