@@ -75,22 +75,22 @@ type User struct {
 
 // Radius is the table [radius].
 type Radius struct {
-	Servers       []RadiusServer `toml:"servers" reload:"live" doc:"servers, asked in order"`
-	NASIdentifier string         `toml:"nas_identifier" reload:"live" doc:"NAS-Identifier"`
+	Servers       []RadiusServer `toml:"servers" reload:"restart" doc:"servers, asked in order"`
+	NASIdentifier string         `toml:"nas_identifier" reload:"restart" doc:"NAS-Identifier"`
 	CoAListen     string         `toml:"coa_listen" reload:"restart" doc:"address for CoA and Disconnect"`
-	Timeout       time.Duration  `toml:"timeout" reload:"live" doc:"how long one try waits"`
-	Tries         int            `toml:"tries" reload:"live" doc:"how often one server is asked"`
-	Interim       time.Duration  `toml:"interim" reload:"live" doc:"interval of interim accounting; 0: none unless the server asks"`
+	Timeout       time.Duration  `toml:"timeout" reload:"restart" doc:"how long one try waits"`
+	Tries         int            `toml:"tries" reload:"restart" doc:"how often one server is asked"`
+	Interim       time.Duration  `toml:"interim" reload:"new" doc:"interval of interim accounting; 0: none unless the server asks"`
 
-	AllowUnsigned bool `toml:"allow_unsigned_replies" reload:"live" doc:"accept replies without Message-Authenticator (CVE-2024-3596)"`
+	AllowUnsigned bool `toml:"allow_unsigned_replies" reload:"restart" doc:"accept replies without Message-Authenticator (CVE-2024-3596)"`
 }
 
 // RadiusServer is one element of radius.servers.
 type RadiusServer struct {
-	Address    string       `toml:"address" reload:"live" doc:"host:port for authentication"`
-	Accounting string       `toml:"accounting" reload:"live" doc:"host:port for accounting; empty: none"`
-	Secret     secret.Bytes `toml:"secret" reload:"live" doc:"shared secret"`
-	SecretFile string       `toml:"secret_file" reload:"live" doc:"file that holds the shared secret"`
+	Address    string       `toml:"address" reload:"restart" doc:"host:port for authentication"`
+	Accounting string       `toml:"accounting" reload:"restart" doc:"host:port for accounting; empty: none"`
+	Secret     secret.Bytes `toml:"secret" reload:"restart" doc:"shared secret"`
+	SecretFile string       `toml:"secret_file" reload:"restart" doc:"file that holds the shared secret"`
 }
 
 // Limits is the table [limits].
