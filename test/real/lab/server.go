@@ -57,7 +57,7 @@ func (l *Lab) Prepare(t testing.TB, c Config) *Server {
 	base := []struct{ table, lines string }{
 		{"server", fmt.Sprintf("state_dir = %q", dir)},
 		{"ipsec", fmt.Sprintf("psk = %q", PSK)},
-		{"network", `pool = ["10.83.0.0/24"]`},
+		{"network", "pool = " + or(c["pool"], `["10.83.0.0/24"]`)},
 		{"auth", ""},
 		{"radius", ""},
 		{"limits", ""},

@@ -1,0 +1,80 @@
+//go:build real
+
+package real
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/test/real/count"
+	"github.com/adit-vpn/adit/test/real/lab"
+)
+
+var soak = flag.Bool("soak", os.Getenv("ADIT_TEST_SOAK") != "", "make the test of rekeying five minutes long")
+
+// A client that renews its ESP SA every 10 s and its IKE SA every 30 s loses no
+// packet, either way, and keeps its session.
+func TestNoPacketIsLostWhileTheClientRekeys(t *testing.T) {
+	const interval = 20 * time.Millisecond
+	lasts := 90 * time.Second
+	if *soak {
+		lasts = 5 * time.Minute
+	}
+	n := int(lasts / interval)
+	probe, err := here.Build("./test/real/probe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := here.Serve(t, nil)
+	g := here.Connect(t, lab.Client{NAT: true, Args: []string{"--share", probe, "--lifetime", "20", "--ikelifetime", "40"}})
+	before := s.Session(t)
+
+	conn := lab.ListenUDP(t, here.Server, lab.AppIP+":7000")
+	type outcome struct {
+		count.Result
+		err error
+	}
+	server := make(chan outcome, 1)
+	go func() {
+		r, err := count.Run(conn, netip.AddrPort{}, n, interval)
+		server <- outcome{r, err}
+	}()
+	out := g.Exec(t, fmt.Sprintf("/mnt/probe %s:7000 %d %v", lab.AppIP, n, interval))
+	var client count.Result
+	if err := json.Unmarshal([]byte(out), &client); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	up := <-server
+	if up.err != nil {
+		t.Fatal(up.err)
+	}
+	for _, end := range []struct {
+		name string
+		count.Result
+	}{{"up", up.Result}, {"down", client}} {
+		t.Logf("%s: %d of %d arrived, %d twice, %d late, longest gap %v", end.name, end.Received, n, end.Duplicates, end.Reordered, end.LongestGap)
+		if end.Received != n || end.Duplicates > 0 {
+			t.Errorf("%s: %d of %d arrived, %d twice; missing %v", end.name, end.Received, n, end.Duplicates, end.Missing)
+		}
+	}
+
+	esp, ike := len(s.Lines("ESP up")), len(s.Lines("IKE up"))
+	t.Logf("in %v the client made %d ESP SAs and %d IKE SAs", lasts, esp, ike)
+	if least := int(lasts / (15 * time.Second)); esp < least {
+		t.Errorf("the client made %d ESP SAs, want %d: it did not rekey", esp, least)
+	}
+	if least := int(lasts / (40 * time.Second)); ike < 1+least {
+		t.Errorf("the client made %d IKE SAs, want %d: it did not rekey", ike, 1+least)
+	}
+	st := s.Status(t)
+	if len(st.Sessions) != 1 || st.Sessions[0].ID != before.ID {
+		t.Errorf("the session %s did not survive: %+v", before.ID, st.Sessions)
+	}
+	t.Logf("drops: %v", st.Drops)
+	s.Stop(t)
+}
