@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"layeh.com/radius"
@@ -49,7 +50,7 @@ type Client struct {
 
 // Errors that callers tell apart.
 var (
-	// ErrNoAnswer means that no server answered in time.
+	// ErrNoAnswer means that no server answered, or not in time.
 	ErrNoAnswer = errors.New("no RADIUS server answers")
 	// ErrUnsigned means that a reply had no Message-Authenticator.
 	ErrUnsigned = errors.New("the reply carries no Message-Authenticator: have the server add one" +
@@ -166,7 +167,7 @@ func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Pack
 			break
 		}
 		if _, err := conn.Write(request); err != nil {
-			last = err
+			last = unreachable(err)
 			continue // refused by an ICMP of an earlier try: try again
 		}
 		if err := conn.SetReadDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
@@ -176,7 +177,7 @@ func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Pack
 			n, err := conn.Read(buf)
 			if err != nil {
 				if !isTimeout(err) {
-					last = err
+					last = unreachable(err)
 				}
 				break
 			}
@@ -193,6 +194,16 @@ func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Pack
 		return nil, fmt.Errorf("%w in time", ErrNoAnswer)
 	}
 	return nil, last
+}
+
+// unreachable is the error of a socket without its addresses, which the
+// caller names.
+func unreachable(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		err = errno
+	}
+	return fmt.Errorf("%w: %w", ErrNoAnswer, err)
 }
 
 func isTimeout(err error) bool {

@@ -266,6 +266,16 @@ func TestTheNextServerIsAskedWhenOneIsSilent(t *testing.T) {
 	}
 }
 
+func TestAServerThatIsNotThereIsNamedOnce(t *testing.T) {
+	gone := serve(t, func(*radius.Packet, []byte) []byte { return nil })
+	address := gone.address()
+	gone.conn.Close()
+	_, err := client(t, Config{}, gone).Authenticate(context.Background(), papRequest())
+	if want := address + ": no RADIUS server answers: connection refused"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestAccountingKeepsOrderOverALossyServerAndCountsGigawords(t *testing.T) {
 	var mu sync.Mutex
 	var got []rfc2866.AcctStatusType

@@ -10,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/auth/radius"
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/secret"
@@ -44,6 +45,15 @@ func TestPeersStringsAreHarmlessInLogs(t *testing.T) {
 	}
 	if got := field(strings.Repeat("ä", 500)); len(got) > fieldLimit+len("…") {
 		t.Errorf("a long string has %d bytes", len(got))
+	}
+}
+
+func TestErrorsAreLoggedWithTheirAdvice(t *testing.T) {
+	if got := errorField(radius.ErrUnsigned); got != radius.ErrUnsigned.Error() {
+		t.Errorf("logged is %q", got)
+	}
+	if got := errorField(errors.New(strings.Repeat("x", 1<<20))); len(got) > errorLimit+len("…") {
+		t.Errorf("a long error has %d bytes", len(got))
 	}
 }
 

@@ -17,7 +17,7 @@ func (a *instance) backend(c *conf.Config, cleanup *closers) (auth.Backend, auth
 	cfg := radius.Config{
 		NASIdentifier: c.Radius.NASIdentifier, Timeout: c.Radius.Timeout, Tries: c.Radius.Tries,
 		AllowUnsigned: c.Radius.AllowUnsigned,
-		Problem:       func(text string) { a.log.WithField("reason", field(text)).Warn("RADIUS accounting") },
+		Problem:       func(text string) { a.log.WithField("reason", bounded(text, errorLimit)).Warn("RADIUS accounting") },
 	}
 	for _, s := range c.Radius.Servers {
 		cfg.Servers = append(cfg.Servers, radius.Server{Address: s.Address, Accounting: s.Accounting, Secret: s.Secret})

@@ -35,11 +35,19 @@ func newLogger(w io.Writer, c conf.Log) *logrus.Logger {
 // fieldLimit bounds a field that comes from a peer, bytes.
 const fieldLimit = 128
 
+// errorLimit bounds an error of ours, bytes: it may say at length what to do.
+const errorLimit = 1024
+
 // field makes a peer's string fit for a log: bounded, on one line, without
 // what terminals act on.
-func field(s string) string {
-	if len(s) > fieldLimit {
-		s = strings.ToValidUTF8(s[:fieldLimit], "") + "…"
+func field(s string) string { return bounded(s, fieldLimit) }
+
+// errorField does so for an error that may quote a peer.
+func errorField(err error) string { return bounded(err.Error(), errorLimit) }
+
+func bounded(s string, limit int) string {
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "") + "…"
 	}
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
@@ -117,7 +125,7 @@ func (o *events) authDone(e vpn.AuthDone) {
 	l := o.at(e.Who).WithFields(logrus.Fields{"method": e.Method.String(), "name": field(e.Name), "seconds": e.Duration.Seconds()})
 	switch {
 	case e.Err != nil:
-		l.WithField("error", field(e.Err.Error())).Error("authentication had no verdict; the client shows that the user was refused")
+		l.WithField("error", errorField(e.Err)).Error("authentication had no verdict; the client shows that the user was refused")
 	case e.Verdict == auth.Accepted:
 		l.Info("user authenticated")
 	default:
