@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -155,6 +156,22 @@ func (r *rig) crowd(group int, prefix ...string) (*process, error) {
 func (r *rig) one(prefix []string, what, target, esp string) (*process, error) {
 	return r.load(nsOne, prefix, what, "-server", oneServer, "-first", oneAddr, "-target", target, "-esp", esp,
 		"-psk", psk, "-user", user, "-password", password)
+}
+
+// packets is how many packets the server has exchanged with the crowd.
+func (r *rig) packets(ctx context.Context) (n float64, err error) {
+	for _, way := range []string{"rx", "tx"} {
+		out, err := exec.CommandContext(ctx, "ip", "netns", "exec", nsServer, "cat", "/sys/class/net/crowd/statistics/"+way+"_packets").Output()
+		if err != nil {
+			return 0, fmt.Errorf("the server's interface: %w", err)
+		}
+		k, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+		if err != nil {
+			return 0, err
+		}
+		n += k
+	}
+	return n, nil
 }
 
 func pause(ctx context.Context, d time.Duration) {
