@@ -18,7 +18,7 @@ GOLANGCI_LINT         := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 .PHONY: help
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
-		while IFS='|' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '  %-16s %s\n' "$$name" "$$text"; done
 
 .PHONY: run
 run: build ## build, and serve (as root): writes a configuration if there is none; ARGS="-public NAME"
@@ -32,7 +32,7 @@ build: ## build the static binary bin/adit
 test: check real ## everything that a change must pass (as root; under 20 minutes)
 
 .PHONY: check
-check: lint unit race ## lint, vet, and all tests that need no peers, with the race detector
+check: lint unit race ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
 
 .PHONY: unit
 unit: # every test that needs no peers
@@ -75,7 +75,8 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## measure, and print the tables of the README
+bench: ## measure, and print the table of the README (as root)
+	@test/install-deps bench
 	$(GO) run ./test/cmd/bench
 
 .PHONY: cover
@@ -88,6 +89,10 @@ cover: ## write out/cover.html
 .PHONY: docker
 docker: ## build the container image
 	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+.PHONY: docker-prebuilt
+docker-prebuilt: build ## build it of bin/adit, without a network
+	docker build -f deploy/prebuilt.Dockerfile -t $(IMAGE) .
 
 .PHONY: clean
 clean: ## remove what was built

@@ -1,7 +1,7 @@
-# The same image as Dockerfile's, of bin/adit that `make build` left: it takes
-# no compiler and no network.
+# The same image as Dockerfile's, of bin/adit that `make build` left: building it
+# takes no compiler in a container and no network.
 #
-#   make build && docker build -f deploy/prebuilt.Dockerfile -t adit .
+#   make docker-prebuilt
 #
 # A stage of the other file would not do: Docker's classic builder goes through
 # every stage before the one that is wanted.
