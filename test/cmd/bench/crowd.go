@@ -30,7 +30,7 @@ func (b *bench) runIdle(ctx context.Context) error {
 		return err
 	}
 	defer server.kill()
-	crowd, err := b.rig.crowd(ecp256)
+	crowd, err := b.rig.crowd(ctx, ecp256)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (b *bench) connect(ctx context.Context, group, n int) (cpu, wall float64, e
 		return 0, 0, err
 	}
 	defer server.kill()
-	crowd, err := b.rig.crowd(group)
+	crowd, err := b.rig.crowd(ctx, group)
 	if err != nil {
 		return 0, 0, err
 	}

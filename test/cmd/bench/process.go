@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,11 +28,11 @@ type process struct {
 	rig     *rig
 }
 
-// start runs a program in a namespace. ip, taskset, nice and chrt become what
+// start runs a program in a namespace, at most until ctx ends. ip, taskset, nice and chrt become what
 // they start, so that the process is the program's.
-func (r *rig) start(ns string, args ...string) (*process, error) {
+func (r *rig) start(ctx context.Context, ns string, args ...string) (*process, error) {
 	p := &process{rig: r, log: filepath.Join(r.dir, fmt.Sprintf("log%d", len(r.running)))}
-	p.cmd = exec.Command("ip", append([]string{"netns", "exec", ns}, args...)...)
+	p.cmd = exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns}, args...)...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is ours
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {

@@ -123,7 +123,7 @@ func (r *rig) server(ctx context.Context, prefix ...string) (*process, error) {
 		_ = os.Remove(r.pprof())
 		args = []string{filepath.Join(r.dir, "load"), "serve", "-pprof", r.pprof(), "-c", file}
 	}
-	p, err := r.start(nsServer, append(prefix, args...)...)
+	p, err := r.start(ctx, nsServer, append(prefix, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,19 +142,19 @@ func (r *rig) server(ctx context.Context, prefix ...string) (*process, error) {
 func (r *rig) pprof() string { return filepath.Join(r.dir, "pprof.sock") }
 
 // load starts the other end.
-func (r *rig) load(ns string, prefix []string, args ...string) (*process, error) {
-	return r.start(ns, append(append(prefix, filepath.Join(r.dir, "load")), args...)...)
+func (r *rig) load(ctx context.Context, ns string, prefix []string, args ...string) (*process, error) {
+	return r.start(ctx, ns, append(append(prefix, filepath.Join(r.dir, "load")), args...)...)
 }
 
 // crowd starts the many clients.
-func (r *rig) crowd(group int, prefix ...string) (*process, error) {
-	return r.load(nsCrowd, prefix, "crowd", "-server", serverAddr, "-first", crowdFirst,
+func (r *rig) crowd(ctx context.Context, group int, prefix ...string) (*process, error) {
+	return r.load(ctx, nsCrowd, prefix, "crowd", "-server", serverAddr, "-first", crowdFirst,
 		"-group", fmt.Sprint(group), "-psk", psk, "-user", user, "-password", password)
 }
 
 // one starts one client.
-func (r *rig) one(prefix []string, what, target, esp string) (*process, error) {
-	return r.load(nsOne, prefix, what, "-server", oneServer, "-first", oneAddr, "-target", target, "-esp", esp,
+func (r *rig) one(ctx context.Context, prefix []string, what, target, esp string) (*process, error) {
+	return r.load(ctx, nsOne, prefix, what, "-server", oneServer, "-first", oneAddr, "-target", target, "-esp", esp,
 		"-psk", psk, "-user", user, "-password", password)
 }
 

@@ -27,7 +27,7 @@ func (b *bench) runStorm(ctx context.Context) error {
 		return err
 	}
 	defer server.kill()
-	one, err := b.rig.one([]string{"chrt", "-f", "50"}, "echo", insideAddr, "cbc-sha1")
+	one, err := b.rig.one(ctx, []string{"chrt", "-f", "50"}, "echo", insideAddr, "cbc-sha1")
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (b *bench) runStorm(ctx context.Context) error {
 	if err := one.order(&pong, "ping"); err != nil {
 		return err
 	}
-	crowd, err := b.rig.crowd(modp2048, "nice", "-n", "19")
+	crowd, err := b.rig.crowd(ctx, modp2048, "nice", "-n", "19")
 	if err != nil {
 		return err
 	}

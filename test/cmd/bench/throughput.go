@@ -31,12 +31,12 @@ func (b *bench) throughput(ctx context.Context, esp, name string) error {
 		return err
 	}
 	defer server.kill()
-	sink, err := b.rig.load(nsServer, pin(1), "sink", "-target", insideAddr+sinkPort)
+	sink, err := b.rig.load(ctx, nsServer, pin(1), "sink", "-target", insideAddr+sinkPort)
 	if err != nil {
 		return err
 	}
 	defer sink.kill()
-	one, err := b.rig.one(pin(1), "bulk", insideAddr+sinkPort, esp)
+	one, err := b.rig.one(ctx, pin(1), "bulk", insideAddr+sinkPort, esp)
 	if err != nil {
 		return err
 	}
