@@ -162,6 +162,27 @@ func (g *Guest) Redial(t testing.TB, conn string) int {
 	}
 }
 
+// Timing is how long each step of the last dialling took.
+func (g *Guest) Timing(t testing.TB) string {
+	t.Helper()
+	var text []string
+	var at, before float64
+	var what string
+	for line := range strings.Lines(g.Log(t, "status")) {
+		if n, _ := fmt.Sscan(line, &at, &what); n != 2 {
+			continue
+		}
+		switch what {
+		case "dial":
+			text = nil
+		case "ike-up", "l2tp-up", "ppp-up", "ping":
+			text = append(text, fmt.Sprintf("%s %.2f s", strings.TrimSuffix(what, "-up"), at-before))
+		}
+		before = at
+	}
+	return strings.Join(text, ", ")
+}
+
 // HangUp says goodbye, has the guest go, and waits for both.
 func (g *Guest) HangUp(t testing.TB) {
 	t.Helper()
