@@ -201,15 +201,22 @@ func (c *Conn) expire(now time.Time) {
 // listen tells the machines of traffic that the data path saw: received data
 // is as good as an answer to a Hello or an Echo-Request.
 func (c *Conn) listen(now time.Time) {
-	if c.slot == nil || !c.slot.LastIn().After(c.heard) {
+	if c.slot == nil {
 		return
 	}
-	c.heard = c.slot.LastIn()
+	last := c.slot.LastIn()
+	if last.Equal(c.heard) {
+		return
+	}
+	c.heard = last
+	if last.After(now) {
+		last = now // the clock was set back
+	}
 	if c.tunnel != nil {
-		c.tunnel.HandleData(now)
+		c.tunnel.HandleData(last)
 	}
 	for _, s := range c.calls {
-		s.link.HandleData(now)
+		s.link.HandleData(last)
 	}
 }
 
