@@ -38,6 +38,7 @@ func startEngine(t *testing.T) *engine {
 	t.Helper()
 	run(t, nil, filepath.Join(root, "test/install-deps"), "real")
 	run(t, nil, filepath.Join(root, "test/guest/build"), "strongswan", "libreswan", "tools")
+	run(t, nil, filepath.Join(root, "test/guest/net"), "down") // of a run that was killed: with its bridges and rules
 	run(t, nil, filepath.Join(root, "test/guest/net"), "up")
 	t.Cleanup(func() { run(t, nil, filepath.Join(root, "test/guest/net"), "down") })
 
