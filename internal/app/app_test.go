@@ -3,10 +3,12 @@ package app
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sirupsen/logrus"
 
 	"github.com/adit-vpn/adit/auth"
@@ -92,5 +94,20 @@ func TestAFailedConnectionIsExplainedInOneLine(t *testing.T) {
 	}
 	if o.log.GetLevel() != logrus.InfoLevel {
 		t.Error("the level was not taken over")
+	}
+}
+
+func TestDroppedControlPacketsAreCountedByReason(t *testing.T) {
+	m := newMeter()
+	m.count(vpn.PacketRefused{Layer: vpn.LayerIKE, Why: fmt.Errorf("message 5 of \x1b[2Jevil: %w", ike.ErrUndecryptable)})
+	m.count(vpn.PacketRefused{Layer: vpn.LayerIKE, Why: errors.New("peer's own words")})
+	for labels, want := range map[[2]string]float64{
+		{"IKE", "no pre-shared key fits message 5"}: 1,
+		{"IKE", "other"}:            1,
+		{"IKE", "peer's own words"}: 0,
+	} {
+		if got := testutil.ToFloat64(m.refused.WithLabelValues(labels[0], labels[1])); got != want {
+			t.Errorf("%v = %v, want %v", labels, got, want)
+		}
 	}
 }

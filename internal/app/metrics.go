@@ -1,17 +1,22 @@
 package app
 
 import (
+	"errors"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/l2tp"
+	"github.com/adit-vpn/adit/ppp"
 )
 
 // meter counts decisions.
 type meter struct {
 	phaseOne, children, sessions, panics prometheus.Counter
 
-	refused *prometheus.CounterVec // first messages and control packets, by layer
+	refused *prometheus.CounterVec // first messages and control packets, by layer and reason
 	auth    *prometheus.CounterVec // by method and verdict
 	ended   *prometheus.CounterVec // connections, by reason
 }
@@ -28,7 +33,7 @@ func newMeter() *meter {
 		children: counter("esp_established_total", "Pairs of ESP SAs that carried traffic."),
 		sessions: counter("sessions_total", "User sessions that came up."),
 		panics:   counter("panics_total", "Connections that an error in the server ended."),
-		refused:  vec("control_packets_refused_total", "Control packets dropped, by layer.", "layer"),
+		refused:  vec("control_packets_refused_total", "Control packets dropped, by layer and reason.", "layer", "reason"),
 		auth:     vec("authentications_total", "Authentications, by method and verdict.", "method", "verdict"),
 		ended:    vec("connections_ended_total", "Connections ended, by reason.", "reason"),
 	}
@@ -46,9 +51,9 @@ func (m *meter) count(e vpn.Event) {
 	case vpn.Panicked:
 		m.panics.Inc()
 	case vpn.FirstMessageRefused:
-		m.refused.WithLabelValues(vpn.LayerIKE.String()).Inc()
+		m.refused.WithLabelValues(vpn.LayerIKE.String(), reason(e.Why)).Inc()
 	case vpn.PacketRefused:
-		m.refused.WithLabelValues(e.Layer.String()).Inc()
+		m.refused.WithLabelValues(e.Layer.String(), reason(e.Why)).Inc()
 	case vpn.AuthDone:
 		verdict := e.Verdict
 		if e.Err != nil {
@@ -59,6 +64,24 @@ func (m *meter) count(e vpn.Event) {
 	case vpn.ConnDown:
 		m.ended.WithLabelValues(e.Why.String()).Inc()
 	}
+}
+
+// reasons are the errors that control packets are dropped for.
+var reasons = []error{
+	ike.ErrMalformed, ike.ErrVersion, ike.ErrUnexpected, ike.ErrCookies, ike.ErrReplay, ike.ErrHash, ike.ErrUndecryptable,
+	ike.ErrTrials, ike.ErrKeyExchange, ike.ErrNoProposal, ike.ErrBudget, ike.ErrLimit, ike.ErrNoSPI, ike.ErrClosed,
+	l2tp.ErrMalformed, l2tp.ErrUnexpected, l2tp.ErrTooLong, l2tp.ErrLimit, l2tp.ErrClosed,
+	ppp.ErrMalformed, ppp.ErrUnexpected, ppp.ErrTooLong, ppp.ErrClosed,
+}
+
+// reason is a label for err: one of a fixed set, whatever a peer sent.
+func reason(err error) string {
+	for _, known := range reasons {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "other"
 }
 
 // registry returns everything that /metrics shows.
