@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -127,6 +128,8 @@ func hold(t *testing.T, args ...string) *held {
 	h := &held{cmd: exec.Command(filepath.Join(root, "test/guest/connect"),
 		append([]string{"--server", serverIP, "--psk", psk, "--hold"}, args...)...)}
 	h.cmd.Env = append(os.Environ(), "GUEST_NET="+netPrefix)
+	// A test that is killed must not leave a guest behind.
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	h.cmd.Stderr = os.Stderr
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {

@@ -163,7 +163,7 @@ func removeCgroups() {
 	found, _ := filepath.Glob("/sys/fs/cgroup/" + cgroupParent)
 	more, _ := filepath.Glob("/sys/fs/cgroup/*/" + cgroupParent)
 	for _, dir := range append(found, more...) {
-		inner, _ := filepath.Glob(dir + "/*/")
+		inner, _ := filepath.Glob(dir + "/*") // groups, and files that cannot be removed
 		for _, d := range append(inner, dir) {
 			_ = os.Remove(d)
 		}
