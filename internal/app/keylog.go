@@ -49,15 +49,19 @@ func (k *keyLog) IKE(cookie [8]byte, key secret.Bytes) {
 // ESP implements vpn.KeyLog.
 func (k *keyLog) ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, keys ike.ChildKeys) {
 	ciphers := map[ike.ESPCipher]string{
-		ike.ESPAESCBC: "AES-CBC [RFC3602]", ike.ESP3DES: "TripleDES-CBC [RFC2451]", ike.ESPAESGCM16: "AES-GCM [RFC4106]",
+		ike.ESPAESCBC: "AES-CBC [RFC3602]", ike.ESP3DES: "TripleDES-CBC [RFC2451]", ike.ESPAESGCM16: "AES-GCM with 16 octet ICV [RFC4106]",
 	}
 	macs := map[ike.ESPAuth]string{
 		ike.ESPAuthNone: "NULL", ike.ESPAuthSHA1_96: "HMAC-SHA-1-96 [RFC2404]",
 		ike.ESPAuthSHA256_128: "HMAC-SHA-256-128 [RFC4868]", ike.ESPAuthSHA384_192: "HMAC-SHA-384-192 [RFC4868]",
 		ike.ESPAuthSHA512_256: "HMAC-SHA-512-256 [RFC4868]",
 	}
+	family := "IPv6"
+	if src.Is4() {
+		family = "IPv4"
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	fmt.Fprintf(k.esp, "\"IPv4\",\"%v\",\"%v\",\"0x%08x\",\"%s\",\"0x%x\",\"%s\",\"0x%x\"\n",
-		src, dst, spi, ciphers[suite.Cipher], keys.Enc.Reveal(), macs[suite.Auth], keys.Auth.Reveal())
+	fmt.Fprintf(k.esp, "\"%s\",\"%v\",\"%v\",\"0x%08x\",\"%s\",\"0x%x\",\"%s\",\"0x%x\"\n",
+		family, src, dst, spi, ciphers[suite.Cipher], keys.Enc.Reveal(), macs[suite.Auth], keys.Auth.Reveal())
 }
