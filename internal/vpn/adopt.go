@@ -15,21 +15,42 @@ import (
 type identity struct {
 	psk string
 	id  []byte
+	at  netip.Addr // where the peer has received an answer of ours; invalid: nowhere
 }
 
 // maxPhases bounds a connection's ISAKMP SAs: one, its successor, and one
 // that a client forgot.
 const maxPhases = 3
 
-func (c *Conn) identity(p ike.Peer) {
-	c.ident.Store(&identity{p.PSK, bytes.Clone(p.ID)})
+func (c *Conn) identity(p ike.Peer, path ike.Path) {
+	own := &identity{psk: p.PSK, id: bytes.Clone(p.ID)}
+	if c.shown(path) {
+		own.at = path.Remote.Addr()
+	}
+	c.ident.Store(own)
+}
+
+// shown reports whether a peer that is not authenticated yet is really where
+// its message 5 says: c.path is where message 4 went, without which there is no
+// message 5. The port changes between the two, the address does not (RFC 3947,
+// section 4). Who knows the pre-shared key may forge the source of every later
+// message.
+func (c *Conn) shown(path ike.Path) bool {
+	return c.path.Remote.Addr() == path.Remote.Addr()
+}
+
+// reached reports whether this connection's peer has shown that it is at a.
+func (c *Conn) reached(a netip.Addr) bool {
+	own := c.ident.Load()
+	return own != nil && own.at == a
 }
 
 // matches reports whether a new phase 1 from this connection's endpoint is the
-// same peer's: the pre-shared key and the identification are the same.
-func (c *Conn) matches(p ike.Peer) bool {
+// same peer's: the pre-shared key and the identification are the same, and
+// this connection did not only claim to be there.
+func (c *Conn) matches(p ike.Peer, path ike.Path) bool {
 	own := c.ident.Load()
-	return own != nil && own.psk == p.PSK && bytes.Equal(own.id, p.ID)
+	return c.reached(path.Remote.Addr()) && own.psk == p.PSK && bytes.Equal(own.id, p.ID)
 }
 
 // join hands this connection's only ISAKMP SA to another and ends. Messages

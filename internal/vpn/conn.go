@@ -1,6 +1,7 @@
 package vpn
 
 import (
+	"net/netip"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,8 @@ type Conn struct {
 	inbox  chan dataplane.Note    // packets and notes; drops when full
 	orders chan func(time.Time)   // verdicts, disconnect; never lost
 	done   chan struct{}          // closed when the goroutine has ended
+	gone   chan struct{}          // closed when it is evicted as a stranger
+	source netip.Prefix           // that it came from first; constant
 	info   atomic.Pointer[Status] // for List
 	ident  atomic.Pointer[identity]
 
@@ -86,16 +89,6 @@ func (c *Conn) do(f func(time.Time)) {
 	}
 }
 
-// evict ends a stranger without blocking.
-func (c *Conn) evict() {
-	f := func(now time.Time) { c.finish(now, EndEvicted) }
-	select {
-	case c.orders <- f:
-	default:
-		go c.do(f)
-	}
-}
-
 func (c *Conn) start() {
 	c.setup = c.born.Add(c.policy.SetupTimeout)
 	c.srv.run.Go(c.loop)
@@ -116,6 +109,8 @@ func (c *Conn) loop() {
 			f(time.Now())
 		case <-c.timer.C:
 			c.expire(time.Now())
+		case <-c.gone:
+			c.finish(time.Now(), EndEvicted)
 		}
 	}
 }

@@ -46,16 +46,16 @@ type dialer struct {
 // Dial places a connection and returns once IP may flow. It fails when ctx
 // ends, or with the layer's own reason.
 func (s *Server) Dial(ctx context.Context, d Dial) (*Dialled, error) {
-	c := s.newConn(time.Now())
+	c := s.newConn(time.Now(), d.Path)
 	if c == nil {
 		return nil, errors.New("the server is stopping")
 	}
-	c.path = d.Path
 	c.dialer = &dialer{Dial: d, ppp: d.PPP, result: make(chan error, 1)}
 	result := c.dialer.result
-	leave := s.gate.enter(false)
-	c.addPhase1(ike.Cookies{}, func(env ike.Env) *ike.SA { return ike.Initiate(env, d.Path, time.Now()) })
-	leave()
+	if leave, ok := s.gate.enter(false, c.gone); ok {
+		c.addPhase1(ike.Cookies{}, func(env ike.Env) *ike.SA { return ike.Initiate(env, d.Path, time.Now()) })
+		leave()
+	}
 	c.start()
 	select {
 	case err := <-result:

@@ -17,16 +17,24 @@ func newGate() *gate {
 	}
 }
 
-// enter waits for a token and returns what gives it back.
-func (g *gate) enter(known bool) (leave func()) {
+// enter waits for a token and returns what gives it back. Who is gone meanwhile
+// gets none: strangers that were evicted do not keep others waiting.
+func (g *gate) enter(known bool, gone <-chan struct{}) (leave func(), ok bool) {
+	reserved := g.known
 	if !known {
-		g.anyone <- struct{}{}
-		return func() { <-g.anyone }
+		reserved = nil // never ready
 	}
 	select {
-	case g.known <- struct{}{}:
-		return func() { <-g.known }
+	case <-gone:
+		return nil, false
+	default:
+	}
+	select {
+	case <-gone:
+		return nil, false
+	case reserved <- struct{}{}:
+		return func() { <-g.known }, true
 	case g.anyone <- struct{}{}:
-		return func() { <-g.anyone }
+		return func() { <-g.anyone }, true
 	}
 }

@@ -120,5 +120,5 @@ type Counts struct {
 func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Counts{int(s.halves.Load()), len(s.strangers), len(s.conns), len(s.cookies), len(s.users)}
+	return Counts{int(s.halves.Load()), len(s.strangers.list), len(s.conns), len(s.cookies), len(s.users)}
 }

@@ -40,18 +40,23 @@ func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) {
 		if p.cookies != h.Cookies && (p.cookies.Responder != [8]byte{} || p.cookies.Initiator != h.Cookies.Initiator) {
 			continue
 		}
-		err := func() error {
-			if h.Exchange == ike.ExchangeMain || h.Exchange == ike.ExchangeQuick {
-				defer c.srv.gate.enter(!p.half)()
-			}
-			return p.HandlePacket(now, path, msg)
-		}()
-		if err != nil {
+		if err := c.handleIKE(now, p, h.Exchange, path, msg); err != nil {
 			c.observe(PacketRefused{c.who(), LayerIKE, err})
 		}
 		c.rename(p)
 		return
 	}
+}
+
+func (c *Conn) handleIKE(now time.Time, p *phase1, exchange ike.Exchange, path ike.Path, msg []byte) error {
+	if exchange == ike.ExchangeMain || exchange == ike.ExchangeQuick {
+		leave, ok := c.srv.gate.enter(!p.half, c.gone)
+		if !ok {
+			return nil // evicted while it waited
+		}
+		defer leave()
+	}
+	return p.HandlePacket(now, path, msg)
 }
 
 // rename claims the full cookies once the responder's is known.
@@ -125,7 +130,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joins *Conn) {
 	p.half = false
 	if c.dialer == nil && len(c.phases) == 1 && c.slot == nil {
-		if other := c.srv.at(e.Path.Remote); other != nil && other != c && other.matches(e.Peer) {
+		if other := c.srv.at(e.Path.Remote); other != nil && other != c && c.shown(e.Path) && other.matches(e.Peer, e.Path) {
 			c.peer = e.Peer
 			c.path = e.Path
 			return other
@@ -140,7 +145,7 @@ func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joi
 		}
 		c.slot = slot
 	}
-	c.identity(e.Peer)
+	c.identity(e.Peer, e.Path)
 	c.path, c.peer = e.Path, e.Peer
 	c.setup = now.Add(c.policy.SetupTimeout)
 	c.srv.known(c)

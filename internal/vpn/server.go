@@ -50,7 +50,7 @@ type Server struct {
 	cookies   map[ike.Cookies]*Conn
 	conns     map[uint64]*Conn
 	endpoints map[netip.AddrPort]*Conn // authenticated, by the peer's endpoint
-	strangers []*Conn                  // unauthenticated, oldest first
+	strangers strangers
 	users     map[string]int           // sessions a user
 	stopping  bool
 
@@ -82,6 +82,7 @@ func New(cfg Config) *Server {
 		cookies:   map[ike.Cookies]*Conn{},
 		conns:     map[uint64]*Conn{},
 		endpoints: map[netip.AddrPort]*Conn{},
+		strangers: strangers{sources: map[netip.Prefix]int{}},
 		users:     map[string]int{},
 	}
 	if _, err := io.ReadFull(cfg.Rand, s.cookieKey[:]); err != nil {
@@ -222,11 +223,10 @@ func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
 	if !ok {
 		return // silence to unknown cookies
 	}
-	c := s.newConn(now)
+	c := s.newConn(now, m.path)
 	if c == nil {
 		return
 	}
-	c.path = m.path
 	sa := c.addPhase1(e.Cookies, func(env ike.Env) *ike.SA { return ike.Respond(env, e, now) })
 	sa.half = true
 	c.start()
@@ -257,14 +257,17 @@ func (s *Server) sendIKE(p ike.Path, msg []byte) {
 	_ = s.plane.SendIKE(p.Local, p.Remote, p.Marker, msg)
 }
 
-// newConn makes a connection, or nil if the server stops. It evicts the
-// oldest stranger when there are too many.
-func (s *Server) newConn(now time.Time) *Conn {
+// newConn makes a connection, or nil if the server stops. It evicts an old
+// stranger when there are too many.
+func (s *Server) newConn(now time.Time, path ike.Path) *Conn {
 	c := &Conn{
 		id:     s.ids.Add(1),
 		srv:    s,
 		policy: s.policy.Load(),
 		born:   now,
+		path:   path,
+		source: sourceOf(path.Remote.Addr()),
+		gone:   make(chan struct{}),
 		inbox:  make(chan dataplane.Note, inboxSize),
 		orders: make(chan func(time.Time), 4),
 		done:   make(chan struct{}),
@@ -275,12 +278,7 @@ func (s *Server) newConn(now time.Time) *Conn {
 		return nil
 	}
 	s.conns[c.id] = c
-	s.strangers = append(s.strangers, c)
-	for len(s.strangers) > c.policy.HalfOpen {
-		old := s.strangers[0]
-		s.strangers = s.strangers[1:]
-		old.evict()
-	}
+	s.strangers.add(c, c.policy.HalfOpen, c.policy.HalfOpenPerSource)
 	return c
 }
 
@@ -288,13 +286,8 @@ func (s *Server) newConn(now time.Time) *Conn {
 func (s *Server) known(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, other := range s.strangers {
-		if other == c {
-			s.strangers = append(s.strangers[:i], s.strangers[i+1:]...)
-			break
-		}
-	}
-	s.endpoints[c.path.Remote] = c
+	s.strangers.remove(c)
+	s.claimEndpoint(c)
 }
 
 // moved records a connection's new endpoint.
@@ -304,7 +297,18 @@ func (s *Server) moved(c *Conn, from netip.AddrPort) {
 	if s.endpoints[from] == c {
 		delete(s.endpoints, from)
 	}
-	s.endpoints[c.path.Remote] = c
+	s.claimEndpoint(c)
+}
+
+// claimEndpoint makes c findable by its endpoint. A connection that only says
+// that it is there, which a forged source address does, displaces none that
+// has shown it.
+func (s *Server) claimEndpoint(c *Conn) {
+	at := c.path.Remote
+	if old := s.endpoints[at]; old != nil && old != c && old.reached(at.Addr()) && !c.reached(at.Addr()) {
+		return
+	}
+	s.endpoints[at] = c
 }
 
 // at returns the connection whose authenticated endpoint is remote.
@@ -338,12 +342,7 @@ func (s *Server) forget(c *Conn) {
 	if s.endpoints[c.path.Remote] == c {
 		delete(s.endpoints, c.path.Remote)
 	}
-	for i, other := range s.strangers {
-		if other == c {
-			s.strangers = append(s.strangers[:i], s.strangers[i+1:]...)
-			break
-		}
-	}
+	s.strangers.remove(c)
 }
 
 // enter counts a session of user, if the limit admits it.

@@ -1,0 +1,68 @@
+package vpn
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+)
+
+func stranger(s *Server, from string) *Conn {
+	return s.newConn(time.Time{}, ike.Path{Remote: netip.MustParseAddrPort(from)})
+}
+
+func evicted(c *Conn) bool {
+	select {
+	case <-c.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// A flood of third messages from one source evicts its own, not the honest.
+func TestAFloodFromOneSourceEvictsOnlyItsOwn(t *testing.T) {
+	s := New(Config{Policy: &Policy{HalfOpen: 100, HalfOpenPerSource: 10}})
+	honest := stranger(s, "192.0.2.1:4500")
+	flood := make([]*Conn, 1000)
+	for i := range flood {
+		flood[i] = stranger(s, "198.51.100.1:4500")
+	}
+	if evicted(honest) {
+		t.Error("the honest client was evicted")
+	}
+	for i, c := range flood {
+		if evicted(c) != (i < len(flood)-10) {
+			t.Fatalf("stranger %d: evicted = %v", i, evicted(c))
+		}
+	}
+	if n := s.Counts().Strangers; n != 11 {
+		t.Errorf("%d strangers, want 11", n)
+	}
+	for _, c := range flood {
+		s.forget(c)
+	}
+	if n := s.Counts().Strangers; n != 1 || len(s.strangers.sources) != 1 {
+		t.Errorf("%d strangers of %d sources remain, want the honest one", n, len(s.strangers.sources))
+	}
+}
+
+// An evicted stranger waits for no processor time: a flood would otherwise
+// gather goroutines without bound, and the honest would queue behind them.
+func TestAnEvictedStrangerLeavesTheGate(t *testing.T) {
+	s := New(Config{Policy: &Policy{HalfOpen: 1, HalfOpenPerSource: 1}})
+	for range cap(s.gate.anyone) {
+		s.gate.anyone <- struct{}{} // somebody computes
+	}
+	c := stranger(s, "198.51.100.1:4500")
+	entered := make(chan bool)
+	go func() {
+		_, ok := s.gate.enter(false, c.gone)
+		entered <- ok
+	}()
+	stranger(s, "198.51.100.2:4500")
+	if <-entered {
+		t.Error("an evicted stranger got a token")
+	}
+}

@@ -1,0 +1,91 @@
+package sim
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/test/client"
+)
+
+// forger is a socket of somebody who knows the pre-shared key and says of
+// himself that he has the victim's address. Where stage allows it, what he
+// sends does leave with that source.
+type forger struct {
+	udp.Conn
+	own, victim netip.Addr
+	as          udp.Conn // the victim's socket
+	forge       func(msg []byte) bool
+}
+
+func (f *forger) ReadBatch(list []udp.Packet) (int, error) {
+	n, err := f.Conn.ReadBatch(list)
+	for i := range list[:n] {
+		list[i].Local = netip.AddrPortFrom(f.victim, list[i].Local.Port())
+	}
+	return n, err
+}
+
+func (f *forger) WriteBatch(list []udp.Packet) (int, error) {
+	for i, p := range list {
+		from := f.as
+		if f.forge == nil || !f.forge(p.Data) {
+			from, p.Local = f.Conn, netip.AddrPortFrom(f.own, p.Local.Port())
+		}
+		if _, err := from.WriteBatch([]udp.Packet{p}); err != nil {
+			return i, err
+		}
+	}
+	return len(list), nil
+}
+
+// Whoever knows the pre-shared key can complete a Main Mode from an address of
+// their own and forge the source of its last message, with the victim's
+// identification, which is a private address and easily guessed. That must not
+// make their keys those of the victim's connection.
+func TestAForgedSourceInMessage5JoinsNoOthersConnection(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w := New(t, Options{})
+		victim, own := netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("198.51.100.66")
+		var socket udp.Conn
+		l := w.Laptop(w.Net.Host(victim.String()), func(c *client.Config) { socket = c.Workers[0][1].Conn })
+		d, err := l.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		passes(t, w, l, d, 1)
+		forged := 0
+		evil := w.Laptop(w.Net.Host(own.String()), func(c *client.Config) {
+			for i := range c.Workers[0] {
+				f := &forger{Conn: c.Workers[0][i].Conn, own: own, victim: victim, as: socket}
+				if c.Workers[0][i].Marker {
+					f.forge = func(msg []byte) bool { forged++; return len(msg) > 22 && msg[22] == 2 }
+				}
+				c.Workers[0][i].Conn = f
+			}
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if _, err := evil.Dial(ctx, client.Target{Local: victim, Server: netip.MustParseAddr(ServerAddr), User: User, Password: "wrong"}); err == nil {
+			t.Fatal("the forger connected")
+		}
+		up := All[vpn.PhaseOneUp](w.Events)
+		if forged == 0 || len(up) != 2 {
+			t.Fatalf("%d messages forged, %d phases 1 came up: the attack did not take place", forged, len(up))
+		}
+		if up[1].Adopted || up[1].Conn == up[0].Conn {
+			t.Error("the forger's phase 1 joined the victim's connection")
+		}
+		passes(t, w, l, d, 100)
+		d.Rephase() // the victim's own still does, for all that the forger's claims its endpoint
+		time.Sleep(2 * time.Second)
+		up = All[vpn.PhaseOneUp](w.Events)
+		if len(up) != 3 || !up[2].Adopted || up[2].Conn != up[0].Conn {
+			t.Errorf("phases 1 = %+v, want the last to join the first", up)
+		}
+		passes(t, w, l, d, 200)
+	})
+}
