@@ -11,8 +11,9 @@ import (
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// MinPSK is how many characters a pre-shared key has at least: message 5 and
-// a hash of it are enough to try keys offline.
+// MinPSK is how many characters a pre-shared key has at least: whoever answers
+// a client's handshake in the server's place can try keys on its message 5,
+// offline.
 const MinPSK = 16
 
 // wellKnownPSKs stand in tutorials and are tried first.
@@ -101,7 +102,7 @@ func validateIPsec(d *decoder, c *Config) {
 	}
 	for _, psk := range c.IPsec.PSK {
 		if why := weakPSK(psk); why != "" && !c.IPsec.AllowWeakPSK {
-			d.fail("ipsec.psk", "%s: anybody who records one connection can find it; use a random one, or set allow_weak_psk = true", why)
+			d.fail("ipsec.psk", "%s: whoever answers a client's handshake in the server's place can find it; use a random one, or set allow_weak_psk = true", why)
 		}
 	}
 }

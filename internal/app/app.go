@@ -153,7 +153,7 @@ func (a *instance) announce(c *conf.Config) {
 func warnings(c *conf.Config) []string {
 	var list []string
 	if c.WeakPSK() {
-		list = append(list, "the pre-shared key is weak (ipsec.allow_weak_psk): whoever records one connection can find it")
+		list = append(list, "the pre-shared key is weak (ipsec.allow_weak_psk): whoever answers a client's handshake in the server's place can find it")
 	}
 	if c.IPsec.KeyLog != "" {
 		list = append(list, "session keys are written to "+c.IPsec.KeyLog+" (ipsec.key_log): unset it when the capture is done")
