@@ -206,3 +206,58 @@ func TestTAPNeedsItsLAN(t *testing.T) {
 		t.Error("a pool outside the LAN was accepted")
 	}
 }
+
+func TestAnEmptySecretFileIsNoSecret(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte(" \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ text, want string }{
+		{"[ipsec]\npsk_file = '" + empty + "'\n[[user]]\nname = 'a'\npassword = 'p'\n", "ipsec.psk_file: " + empty + " is empty"},
+		{"[ipsec]\npsk = '" + goodPSK + "'\n[[user]]\nname = 'a'\npassword_file = '" + empty + "'\n", "user[0].password_file: " + empty + " is empty"},
+	} {
+		if _, err := load(t, tc.text); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("got %v, want %s", err, tc.want)
+		}
+	}
+}
+
+func TestAUserThatIsThereTwiceIsNamedWithBothPlaces(t *testing.T) {
+	dir := t.TempDir()
+	users := filepath.Join(dir, UsersFile)
+	if err := EditUsers(users, func([]User) ([]User, error) {
+		return []User{{Name: "alice", Password: secret.String("p")}, {Name: "bob", Password: secret.String("p"), Address: "fe80::1"}}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load("", []string{"ADIT_SERVER_STATE_DIR=" + dir, "ADIT_IPSEC_PSK=" + goodPSK, "ADIT_USERS=carol:p,alice:p"})
+	for _, want := range []string{
+		users + `: user[0].name: "alice" is there twice: in the environment, too`,
+		users + `: user[1].address: "fe80::1" is not an IPv4 address`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestPoolsMustNotOverlap(t *testing.T) {
+	tap := "mode = 'tap'\nlan = '192.168.0.0/16'\n"
+	for _, tc := range []struct {
+		text    string
+		overlap bool
+	}{
+		{"pool = ['10.9.0.0/16', '10.9.1.0/24']", true},
+		{"pool = ['10.8.0.0/16', '10.9.0.0/16']", false},
+		{tap + "pool = ['192.168.1.10-192.168.1.20', '192.168.1.20-192.168.1.30']", true},
+		{tap + "pool = ['192.168.1.10-192.168.1.20', '192.168.1.21-192.168.1.30']", false},
+		{tap + "pool = ['192.168.1.64/26', '192.168.1.60-192.168.1.200']", true},
+		{tap + "pool = ['192.168.1.60-192.168.1.70', '192.168.1.64/26']", true},
+		{tap + "pool = ['192.168.1.10-192.168.1.20', '192.168.1.64/26']", false},
+	} {
+		_, err := load(t, "[network]\n"+tc.text, "ADIT_IPSEC_PSK="+goodPSK, "ADIT_USERS=a:b")
+		if got := err != nil && strings.Contains(err.Error(), "overlaps"); got != tc.overlap || !tc.overlap && err != nil {
+			t.Errorf("%s: %v", tc.text, err)
+		}
+	}
+}

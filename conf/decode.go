@@ -16,10 +16,39 @@ type decoder struct {
 	file   string
 	lines  map[string]int
 	errors Errors
+
+	// Where users come from: the first inFile from the file, those up to
+	// inEnvironment from the environment, the rest from usersFile.
+	inFile, inEnvironment int
+	usersFile             string
 }
 
 func (d *decoder) fail(key, format string, args ...any) {
 	d.errors = append(d.errors, &Error{File: d.file, Line: d.line(key), Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+// failUser reports what is wrong with a user, where the user stands.
+func (d *decoder) failUser(i int, field, format string, args ...any) {
+	if i < d.inFile {
+		d.fail(fmt.Sprintf("user[%d].%s", i, field), format, args...)
+		return
+	}
+	e := &Error{Key: fmt.Sprintf("environment: user[%d].%s", i-d.inFile, field), Text: fmt.Sprintf(format, args...)}
+	if i >= d.inEnvironment {
+		e.File, e.Key = d.usersFile, fmt.Sprintf("user[%d].%s", i-d.inEnvironment, field)
+	}
+	d.errors = append(d.errors, e)
+}
+
+// userPlace names where a user stands.
+func (d *decoder) userPlace(i int) string {
+	switch {
+	case i >= d.inEnvironment:
+		return d.usersFile
+	case i >= d.inFile:
+		return "the environment"
+	}
+	return d.file
 }
 
 // line finds the key's line, or that of the nearest table around it.

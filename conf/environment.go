@@ -35,11 +35,10 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 			e.fail(name, "unknown environment variable: it should be ADIT_<TABLE>_<KEY>, as in ADIT_IPSEC_PSK")
 		}
 	}
-	users := env["ADIT_USERS"]
+	addUsers(e, c, "ADIT_USERS", env["ADIT_USERS"])
 	if file := env["ADIT_USERS_FILE"]; file != "" {
-		users = strings.Join(strings.Fields(string(readSecret(e, "ADIT_USERS_FILE", file))), ",")
+		addUsers(e, c, "ADIT_USERS_FILE", strings.Join(strings.Fields(string(readSecret(e, "ADIT_USERS_FILE", file))), ","))
 	}
-	addUsers(e, c, users)
 	applyLegacy(e, c, env)
 	sort.SliceStable(e.errors, func(i, j int) bool { return e.errors[i].Key < e.errors[j].Key })
 	d.errors = append(d.errors, e.errors...)
@@ -106,14 +105,14 @@ func setText(d *decoder, v reflect.Value, name, text string) {
 }
 
 // addUsers adds name:password pairs, separated by commas.
-func addUsers(d *decoder, c *Config, pairs string) {
+func addUsers(d *decoder, c *Config, from, pairs string) {
 	for i, pair := range strings.Split(pairs, ",") {
 		if pair == "" {
 			continue
 		}
 		name, password, ok := strings.Cut(pair, ":")
 		if !ok || name == "" || password == "" {
-			d.fail("ADIT_USERS", "element %d is not name:password", i+1)
+			d.fail(from, "element %d is not name:password", i+1)
 			continue
 		}
 		c.Users = append(c.Users, User{Name: name, Password: secret.String(password)})

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -44,9 +45,11 @@ func parse(file, text string, environ []string) (*Config, error) {
 	c.File = file
 	d := &decoder{file: file, lines: keyLines(text)}
 	d.table(reflect.ValueOf(c).Elem(), "", tree)
+	d.inFile = len(c.Users)
 	applyEnvironment(d, c, environ)
-	readSecretFiles(d, c)
+	d.inEnvironment = len(c.Users)
 	readUsers(d, c)
+	readSecretFiles(d, c)
 	validate(d, c)
 	if len(d.errors) > 0 {
 		return nil, d.errors.sorted()
@@ -99,8 +102,11 @@ func readSecret(d *decoder, key, name string) []byte {
 		return nil
 	}
 	b, err := os.ReadFile(name)
-	if err != nil {
+	switch {
+	case err != nil:
 		d.fail(key, "cannot read the secret: %v", err)
+	case len(bytes.TrimSpace(b)) == 0:
+		d.fail(key, "%s is empty", name)
 	}
 	return b
 }

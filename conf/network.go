@@ -30,6 +30,22 @@ func ParseRange(s string) (AddressRange, error) {
 	return AddressRange{Prefix: p.Masked()}, nil
 }
 
+// overlaps reports whether an address is in both.
+func (r AddressRange) overlaps(o AddressRange) bool {
+	switch {
+	case r.Prefix.IsValid() && o.Prefix.IsValid():
+		return r.Prefix.Overlaps(o.Prefix)
+	case r.Prefix.IsValid():
+		return r.Prefix.Contains(o.First) || r.Prefix.Contains(o.Last) || o.within(r.Prefix.Addr())
+	case o.Prefix.IsValid():
+		return o.overlaps(r)
+	}
+	return !r.Last.Less(o.First) && !o.Last.Less(r.First)
+}
+
+// within reports whether a range, written as such, holds a.
+func (r AddressRange) within(a netip.Addr) bool { return !a.Less(r.First) && !r.Last.Less(a) }
+
 func validateNetwork(d *decoder, c *Config) {
 	n := &c.Network
 	oneOf(d, "network.mode", n.Mode, "tun", "tap")
@@ -65,6 +81,14 @@ func validateNetwork(d *decoder, c *Config) {
 			d.fail(key, "%q is not IPv4: IPv6 inside the tunnel is not built yet", s)
 		case r.Prefix.IsValid() && r.Prefix.Bits() > 30:
 			d.fail(key, "%q has no room for a client", s)
+		}
+		if err != nil {
+			continue
+		}
+		for _, earlier := range n.Pool[:i] {
+			if o, err := ParseRange(earlier); err == nil && r.overlaps(o) {
+				d.fail(key, "%q overlaps %q", s, earlier)
+			}
 		}
 	}
 	if n.Mode == "tap" {

@@ -21,6 +21,7 @@ const UsersFile = "users.toml"
 // readUsers adds the users of the users file to those of the configuration.
 func readUsers(d *decoder, c *Config) {
 	name := filepath.Join(c.Server.StateDir, UsersFile)
+	d.usersFile = name
 	users, err := ReadUsers(name)
 	var wrong Errors
 	switch {

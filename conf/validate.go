@@ -56,7 +56,7 @@ func validate(d *decoder, c *Config) {
 	oneOf(d, "log.level", c.Log.Level, "error", "warn", "info", "debug")
 	oneOf(d, "log.format", c.Log.Format, "auto", "text", "json")
 	if c.Admin.Metrics != "" {
-		hostPort(d, "admin.metrics", c.Admin.Metrics)
+		hostPort(d, "admin.metrics", c.Admin.Metrics, "9701")
 	}
 }
 
@@ -68,14 +68,13 @@ func oneOf(d *decoder, key, got string, allowed ...string) {
 	}
 }
 
-func hostPort(d *decoder, key, s string) {
-	host, port, err := net.SplitHostPort(s)
+func hostPort(d *decoder, key, s, usual string) {
+	_, port, err := net.SplitHostPort(s)
 	if err != nil || port == "" {
-		d.fail(key, `%q is not host:port, as in "127.0.0.1:9701"`, s)
+		d.fail(key, `%q is not host:port, as in "127.0.0.1:%s"`, s, usual)
 	} else if _, err := net.LookupPort("tcp", port); err != nil {
 		d.fail(key, "%q has no valid port", s)
 	}
-	_ = host
 }
 
 func validateServer(d *decoder, c *Config) {
@@ -145,30 +144,33 @@ func validateUsers(d *decoder, c *Config) {
 	if c.Auth.Backend == "local" && len(c.Users) == 0 {
 		d.fail("user", "there is none: add a [[user]] with name and password, or run `adit user add NAME`")
 	}
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for i, u := range c.Users {
-		key := fmt.Sprintf("user[%d]", i)
+		first, twice := seen[u.Name]
 		switch {
 		case u.Name == "":
-			d.fail(key+".name", "missing")
-		case seen[u.Name]:
-			d.fail(key+".name", "%q is there twice", u.Name)
+			d.failUser(i, "name", "missing")
+		case twice && d.userPlace(first) == d.userPlace(i):
+			d.failUser(i, "name", "%q is there twice", u.Name)
+		case twice:
+			d.failUser(i, "name", "%q is there twice: in %s, too", u.Name, d.userPlace(first))
+		default:
+			seen[u.Name] = i
 		}
-		seen[u.Name] = true
 		switch {
 		case u.Password.Len() == 0 && u.NTHash.Len() == 0 && u.PasswordFile == "":
-			d.fail(key+".password", "missing: user %q has neither password nor nt_hash", u.Name)
+			d.failUser(i, "password", "missing: user %q has neither password nor nt_hash", u.Name)
 		case u.Password.Len() > 0 && u.NTHash.Len() > 0:
-			d.fail(key+".nt_hash", "user %q has a password and an nt_hash: keep one", u.Name)
+			d.failUser(i, "nt_hash", "user %q has a password and an nt_hash: keep one", u.Name)
 		}
 		if u.NTHash.Len() > 0 {
 			if b, err := hex.DecodeString(string(u.NTHash.Reveal())); err != nil || len(b) != 16 {
-				d.fail(key+".nt_hash", "is not 32 hex digits")
+				d.failUser(i, "nt_hash", "is not 32 hex digits")
 			}
 		}
 		if u.Address != "" {
-			if _, err := netip.ParseAddr(u.Address); err != nil {
-				d.fail(key+".address", "%q is not an IP address", u.Address)
+			if a, err := netip.ParseAddr(u.Address); err != nil || !a.Is4() {
+				d.failUser(i, "address", "%q is not an IPv4 address", u.Address)
 			}
 		}
 	}
@@ -180,9 +182,9 @@ func validateRadius(d *decoder, c *Config) {
 	}
 	for i, s := range c.Radius.Servers {
 		key := fmt.Sprintf("radius.servers[%d]", i)
-		hostPort(d, key+".address", s.Address)
+		hostPort(d, key+".address", s.Address, "1812")
 		if s.Accounting != "" {
-			hostPort(d, key+".accounting", s.Accounting)
+			hostPort(d, key+".accounting", s.Accounting, "1813")
 		}
 		if s.Secret.Len() == 0 && s.SecretFile == "" {
 			d.fail(key+".secret", "missing")
