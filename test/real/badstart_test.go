@@ -12,26 +12,32 @@ import (
 // A host that cannot run the server gets one line that says what is wrong and
 // what to do, and is left as it was.
 func TestServerThatCannotStartSaysWhy(t *testing.T) {
+	before := hostNow(t)
 	for _, c := range []struct {
 		what  string
-		wrap  []string
-		port  bool
-		wants []string
+		wrap  []string // programs in front of the server
+		held  string   // address of a UDP socket that is in the way
+		wants []string // what the line speaks of
 	}{
-		{"port in use", nil, true, []string{"500", "in use"}},
-		{"no /dev/net/tun", []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs none /dev/net && exec "$@"`, "sh"}, false, []string{"/dev/net/tun"}},
-		{"no NET_ADMIN", []string{"setpriv", "--bounding-set", "-net_admin"}, false, []string{"NET_ADMIN"}},
+		{"port 500 in use", nil, "0.0.0.0:500", []string{"500", "in use"}},
+		{"port 4500 in use", nil, lab.ServerIP + ":4500", []string{"4500", "in use"}},
+		{
+			"no /dev/net/tun", []string{"unshare", "--mount", "sh", "-c", `mount -t tmpfs none /dev/net && exec "$@"`, "sh"}, "",
+			[]string{"/dev/net/tun", "module", "container"},
+		},
+		{"no NET_ADMIN", []string{"setpriv", "--bounding-set=-net_admin"}, "", []string{"NET_ADMIN"}},
+		{"no privileges", []string{"setpriv", "--bounding-set=-all"}, "", []string{"500", "root", "NET_BIND_SERVICE"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			if c.port {
-				lab.ListenUDP(t, here.Server, "0.0.0.0:500")
+			if c.held != "" {
+				lab.ListenUDP(t, here.Server, c.held)
 			}
 			s := here.Prepare(t, nil)
 			if code := s.Launch(t, c.wrap...).Exit(patience); code != 1 {
 				t.Errorf("the server ended with %d, want 1", code)
 			}
 			var said []string
-			for _, line := range strings.Split(strings.TrimSpace(string(s.Log())), "\n") {
+			for line := range strings.Lines(string(s.Log())) {
 				if strings.HasPrefix(line, "adit: ") {
 					said = append(said, line)
 				}
@@ -45,8 +51,8 @@ func TestServerThatCannotStartSaysWhy(t *testing.T) {
 					t.Errorf("%q does not name %q", said[0], want)
 				}
 			}
-			if tables, devices, routes := traces(t); tables+devices+routes != 0 {
-				t.Errorf("%d tables, %d devices, %d routes are left", tables, devices, routes)
+			if now := hostNow(t); now != before {
+				t.Errorf("the host has\n%+v\nwant\n%+v", now, before)
 			}
 		})
 	}

@@ -34,7 +34,7 @@ func TestLibreswanConnectsThroughNAT(t *testing.T) {
 func carries(t *testing.T, c lab.Client) netip.AddrPort {
 	t.Helper()
 	s := here.Serve(t, nil)
-	d := newDepot(t)
+	d := newDepot(t, blobSize)
 	c.Args = append(c.Args, "--share", d.file)
 	g := here.Connect(t, c)
 	t.Logf("power-on to ping: %.1f s", g.Took.Seconds())
@@ -57,7 +57,7 @@ func carries(t *testing.T, c lab.Client) netip.AddrPort {
 // at the same time and move data at the same time.
 func TestTwoClientsBehindOneNAT(t *testing.T) {
 	s := here.Serve(t, nil)
-	d := newDepot(t)
+	d := newDepot(t, blobSize)
 	share := []string{"--share", d.file}
 	a := here.Dial(t, lab.Client{ID: 1, NAT: true, Args: share})
 	b := here.Dial(t, lab.Client{ID: 2, NAT: true, Args: share})

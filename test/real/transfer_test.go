@@ -25,19 +25,20 @@ const blobSize = 100_000_000
 // depot is a web server behind the VPN server. It gives out a file of random
 // bytes and says the SHA-256 of whatever it is sent.
 type depot struct {
+	size int64
 	file string // the blob
 	sum  string // its SHA-256, hex
 }
 
-func newDepot(t *testing.T) *depot {
+func newDepot(t *testing.T, size int64) *depot {
 	t.Helper()
-	d := &depot{file: filepath.Join(t.TempDir(), "blob")}
+	d := &depot{size: size, file: filepath.Join(t.TempDir(), "blob")}
 	f, err := os.Create(d.file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := sha256.New()
-	if _, err := io.CopyN(io.MultiWriter(f, h), rand.NewChaCha8([32]byte{1}), blobSize); err != nil {
+	if _, err := io.CopyN(io.MultiWriter(f, h), rand.NewChaCha8([32]byte{1}), size); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {
@@ -70,7 +71,7 @@ func (d *depot) fetches(t *testing.T, g *lab.Guest) {
 	t.Helper()
 	began := time.Now()
 	got, err := g.Run("curl -sSf http://" + lab.AppIP + "/ | sha256sum")
-	rate(t, "down", began)
+	d.rate(t, "down", began)
 	if got, _, _ = strings.Cut(got, " "); err != nil || got != d.sum {
 		t.Errorf("the guest got SHA-256 %s, the server sent %s (%v)", got, d.sum, err)
 	}
@@ -81,14 +82,14 @@ func (d *depot) sends(t *testing.T, g *lab.Guest) {
 	t.Helper()
 	began := time.Now()
 	got, err := g.Run("curl -sSf -T /mnt/blob http://" + lab.AppIP + "/")
-	rate(t, "up", began)
+	d.rate(t, "up", began)
 	if err != nil || got != d.sum {
 		t.Errorf("the server got SHA-256 %q, the guest sent %s (%v)", got, d.sum, err)
 	}
 }
 
-func rate(t *testing.T, way string, began time.Time) {
+func (d *depot) rate(t *testing.T, way string, began time.Time) {
 	t.Helper()
 	took := time.Since(began).Seconds()
-	t.Logf("%s: %d MB in %.1f s, %.0f Mbit/s", way, blobSize/1_000_000, took, blobSize*8/1e6/took)
+	t.Logf("%s: %.0f MB in %.1f s, %.0f Mbit/s", way, float64(d.size)/1e6, took, float64(d.size)*8/1e6/took)
 }
