@@ -101,7 +101,7 @@ func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, wai
 		c.phases = c.phases[1:]
 	}
 	c.peer = peer
-	c.linger = time.Time{}
+	c.stay(now)
 	c.move(path)
 	c.logPhaseKey(p)
 	c.observe(PhaseOneUp{c.who(), peer, true})

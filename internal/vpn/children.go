@@ -69,7 +69,7 @@ func (c *Conn) addChild(now time.Time, child ike.Child) {
 	c.kids.pairs = append(c.kids.pairs, p)
 	c.crowdOut()
 	c.srv.learn(child.LocalID)
-	c.linger = time.Time{}
+	c.stay(now)
 	c.changed = true
 	if c.policy.KeyLog != nil {
 		c.policy.KeyLog.ESP(c.path.Remote.Addr(), c.path.Local.Addr(), child.InSPI, child.Suite, child.In)

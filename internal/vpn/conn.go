@@ -122,6 +122,13 @@ func (c *Conn) recover() {
 		return
 	}
 	c.srv.cfg.Observer.Observe(Panicked{c.who(), v, debug.Stack()})
+	defer func() {
+		if v := recover(); v != nil { // what is broken cannot always be ended in order
+			c.srv.cfg.Observer.Observe(Panicked{c.who(), v, debug.Stack()})
+			c.srv.forget(c)
+		}
+	}()
+	c.ended = false // where finish itself panicked, it begins again
 	c.finish(time.Now(), EndPanic)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/l2tp"
 	"github.com/adit-vpn/adit/ppp"
 )
@@ -41,6 +42,8 @@ type dialer struct {
 	told   bool
 	net    ppp.Network
 	data   *dataplane.Session
+
+	keysOnly bool // no tunnel any more
 }
 
 // Dial places a connection and returns once IP may flow. It fails when ctx
@@ -120,6 +123,29 @@ func (d *Dialled) Rephase() {
 	})
 }
 
+// Reauthenticate has LCP negotiate afresh, whereupon the link authenticates as
+// this user.
+func (d *Dialled) Reauthenticate(user, password string) {
+	c := d.conn
+	c.do(func(now time.Time) {
+		c.dialer.ppp.User, c.dialer.ppp.Password = user, secret.String(password)
+		for _, s := range c.calls {
+			c.sendFrame(now, s, []byte{0xff, 0x03, 0xc0, 0x21, 1, 0xad, 0, 4}) // Configure-Request without options
+		}
+	})
+}
+
+// StopTunnel ends the L2TP tunnel and nothing else, and begins none again.
+func (d *Dialled) StopTunnel() {
+	c := d.conn
+	c.do(func(now time.Time) {
+		c.dialer.keysOnly = true
+		if c.tunnel != nil {
+			c.tunnel.Close(now, l2tp.Result{Code: l2tp.StopRequest})
+		}
+	})
+}
+
 func (c *Conn) dialPhaseOneUp(now time.Time, p *phase1) {
 	if c.dialer == nil || c.kids.sending != nil {
 		return
@@ -130,7 +156,7 @@ func (c *Conn) dialPhaseOneUp(now time.Time, p *phase1) {
 }
 
 func (c *Conn) dialChildUp(now time.Time) {
-	if c.dialer == nil || c.tunnel != nil {
+	if c.dialer == nil || c.tunnel != nil || c.dialer.keysOnly {
 		return
 	}
 	c.tunnel = l2tp.NewLAC(l2tp.Env{Config: c.policy.L2TP, Rand: c.srv.cfg.Rand}, now)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
@@ -13,8 +14,21 @@ import (
 	"github.com/adit-vpn/adit/ppp"
 )
 
+// attempt is one request for a verdict. A link that negotiates afresh may make
+// another while the backend still thinks about the first: only the last counts.
+type attempt struct {
+	ticket uint32
+	method auth.Method
+	name   string // as the peer sent it
+	asked  time.Time
+	cancel context.CancelFunc
+}
+
 // authenticate asks the backend for a verdict, on a goroutine of its own.
 func (c *Conn) authenticate(now time.Time, s *session, e ppp.AuthRequest) {
+	if s.asked != nil {
+		s.asked.cancel()
+	}
 	r := &auth.Request{
 		User:      e.User,
 		ID:        e.ID,
@@ -31,16 +45,30 @@ func (c *Conn) authenticate(now time.Time, s *session, e ppp.AuthRequest) {
 	case ppp.MethodMSCHAPv2:
 		r.Method = auth.MSCHAPv2
 	}
-	s.method, s.name = r.Method, e.User
 	ctx, cancel := context.WithTimeout(c.srv.ctx, c.policy.AuthTimeout)
-	s.cancel = cancel
+	a := &attempt{ticket: e.Ticket, method: r.Method, name: e.User, asked: now, cancel: cancel}
+	s.asked = a
 	c.srv.run.Go(func() {
 		defer cancel()
-		answer, err := c.srv.cfg.Backend.Authenticate(ctx, r)
+		answer, err := c.ask(ctx, r)
 		r.Password.Zero()
-		c.do(func(at time.Time) { c.verdict(at, s, e.Ticket, answer, err, at.Sub(now)) })
+		c.do(func(at time.Time) { c.verdict(at, s, a, answer, err) })
 	})
 }
+
+// ask has the backend decide. What it panics on has no verdict, and ends no
+// other connection.
+func (c *Conn) ask(ctx context.Context, r *auth.Request) (answer auth.Response, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.observe(Panicked{Who{Conn: c.id}, v, debug.Stack()})
+			answer, err = auth.Response{}, errBackend
+		}
+	}()
+	return c.srv.cfg.Backend.Authenticate(ctx, r)
+}
+
+var errBackend = errors.New("an error in the authentication backend")
 
 func (c *Conn) authCall(s *session) auth.Call {
 	return auth.Call{
@@ -55,18 +83,23 @@ func (c *Conn) authCall(s *session) auth.Call {
 
 // verdict turns the backend's answer into the link's, leasing an address only
 // now.
-func (c *Conn) verdict(now time.Time, s *session, ticket uint32, r auth.Response, err error, took time.Duration) {
-	if c.ended || c.call(s.l2tp.Local) != s {
+func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, err error) {
+	if c.ended || c.call(s.l2tp.Local) != s || s.asked != a {
 		return
 	}
-	s.cancel = nil
+	s.asked = nil
 	answer := ppp.AuthAnswer{Message: r.Message, Error: r.Code, Success: r.Success}
-	event := AuthDone{Who: c.who(), Method: s.method, Name: s.name, Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: took}
+	event := AuthDone{Who: c.who(), Method: a.method, Name: a.name, Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: now.Sub(a.asked)}
 	switch {
 	case err != nil:
 		answer.Message = "The authentication server does not answer"
 		answer.Error = mschapNoDialin
 	case r.Verdict == auth.Accepted:
+		if r.Grant.User == "" {
+			r.Grant.User = a.name
+		}
+		c.restart(now, s)
+		s.method = a.method
 		if detail := c.grant(s, r.Grant); detail != "" {
 			event.Verdict, event.Detail = auth.NotAllowed, detail
 			answer.Error = mschapNoDialin
@@ -77,7 +110,19 @@ func (c *Conn) verdict(now time.Time, s *session, ticket uint32, r auth.Response
 		event.User = s.grant.User
 	}
 	c.observe(event)
-	s.link.HandleAuth(now, ticket, answer)
+	s.link.HandleAuth(now, a.ticket, answer)
+}
+
+// restart ends the accounting of a link's session whose user authenticated
+// again, perhaps as another: what comes next is a session of its own.
+func (c *Conn) restart(now time.Time, s *session) {
+	if !s.up {
+		return
+	}
+	c.networkDown(now, s, auth.UserRequest)
+	s.id = c.sessionID()
+	c.user = ""
+	c.setup = now.Add(c.policy.SetupTimeout)
 }
 
 // mschapNoDialin is ERROR_NO_DIALIN_PERMISSION (RFC 2759, section 6).
@@ -90,8 +135,8 @@ func (c *Conn) grant(s *session, g auth.Grant) string {
 	if c.peer.Group != "" && c.peer.Group != g.Group {
 		return "the pre-shared key belongs to another group than the user"
 	}
-	if g.User == "" {
-		g.User = s.name
+	if detail := c.policy.judgeRoutes(g.Routes); detail != "" {
+		return detail
 	}
 	if !c.srv.enter(g.User, c.policy.SessionsPerUser) {
 		return "the user has as many sessions as limits.sessions_per_user allows"
@@ -173,17 +218,19 @@ func (c *Conn) networkUp(now time.Time, s *session, e ppp.NetworkUp) {
 		c.dialNetworkUp(now, s, e)
 		return
 	}
-	s.prefixes = append([]netip.Prefix{netip.PrefixFrom(s.address, s.address.BitLen())}, s.grant.Routes...)
-	s.data.SetNetwork(s.prefixes, c.sessionMTU(s, e.MTU))
-	for _, p := range s.prefixes {
+	s.prefixes = nil
+	for _, p := range append([]netip.Prefix{netip.PrefixFrom(s.address, s.address.BitLen())}, s.grant.Routes...) {
 		if err := c.srv.plane.Route(p, c.slot, s.data); err != nil {
 			c.observe(PacketRefused{c.who(), LayerPPP, err})
+			continue // whose it is may send from there, and only they
 		}
+		s.prefixes = append(s.prefixes, p)
 	}
+	s.data.SetNetwork(s.prefixes, c.sessionMTU(s, e.MTU))
 	if s.up {
 		return // it was renegotiated: the same session goes on
 	}
-	s.up, s.since = true, now
+	s.up, s.since, s.before = true, now, s.data.Counters()
 	c.user = s.grant.User
 	c.setup = time.Time{}
 	if s.grant.SessionTimeout > 0 {

@@ -22,7 +22,13 @@ type Status struct {
 	Encap    bool
 	Sessions []Info
 
-	data []*dataplane.Session
+	data []carried
+}
+
+// carried counts for one session of a Status.
+type carried struct {
+	data   *dataplane.Session
+	before dataplane.Counters
 }
 
 // Info is one session.
@@ -58,7 +64,7 @@ func (c *Conn) status() *Status {
 	for _, s := range c.calls {
 		if s.up {
 			st.Sessions = append(st.Sessions, c.infoOf(s))
-			st.data = append(st.data, s.data)
+			st.data = append(st.data, carried{s.data, s.before})
 		}
 	}
 	return st
@@ -66,12 +72,11 @@ func (c *Conn) status() *Status {
 
 func (c *Conn) infoOf(s *session) Info {
 	i := Info{ID: s.id, User: s.grant.User, Method: s.method, Address: s.address, Since: s.since}
-	i.count(s.data)
+	i.count(s.counters())
 	return i
 }
 
-func (i *Info) count(d *dataplane.Session) {
-	n := d.Counters()
+func (i *Info) count(n dataplane.Counters) {
 	i.InOctets, i.OutOctets, i.InPackets, i.OutPackets = n.InOctets, n.OutOctets, n.InPackets, n.OutPackets
 }
 
@@ -80,7 +85,7 @@ func (c *Conn) snapshot(st *Status) Status {
 	now := *st
 	now.Sessions = append([]Info(nil), st.Sessions...)
 	for i := range now.Sessions {
-		now.Sessions[i].count(st.data[i])
+		now.Sessions[i].count(since(st.data[i].data.Counters(), st.data[i].before))
 	}
 	return now
 }

@@ -1,6 +1,7 @@
 package vpn
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -47,6 +48,24 @@ type Network struct {
 type KeyLog interface {
 	IKE(initiator [8]byte, key secret.Bytes)
 	ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, keys ike.ChildKeys)
+}
+
+// judgeRoutes says, for the administrator, which of a user's routes would take
+// what is others': every address, or those that the pools lease. It returns ""
+// if none does.
+func (p *Policy) judgeRoutes(routes []netip.Prefix) string {
+	for _, r := range routes {
+		a := r.Addr()
+		if r.Bits() == 0 || a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() {
+			return fmt.Sprintf("the route %v of the user is none that a client can have", r)
+		}
+		for _, n := range p.Networks {
+			if n.Prefix.IsValid() && n.Prefix.Overlaps(r) {
+				return fmt.Sprintf("the route %v of the user overlaps network.pool %v, whose addresses are others'", r, n.Prefix)
+			}
+		}
+	}
+	return ""
 }
 
 // server returns the server's address that a client with address a sees.

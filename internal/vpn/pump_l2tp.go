@@ -24,10 +24,7 @@ func (c *Conn) receiveControl(now time.Time, msg []byte) {
 		}
 		c.replaceTunnel(now)
 		c.tunnel = l2tp.NewLNS(l2tp.Env{Config: c.policy.L2TP, Rand: c.srv.cfg.Rand}, now)
-		c.linger = time.Time{}
-		if c.user == "" && c.setup.IsZero() {
-			c.setup = now.Add(c.policy.SetupTimeout)
-		}
+		c.stay(now)
 		c.changed = true
 	case c.tunnel == nil:
 		c.observe(PacketRefused{c.who(), LayerL2TP, errNoTunnel})

@@ -1,7 +1,6 @@
 package vpn
 
 import (
-	"context"
 	"encoding/hex"
 	"io"
 	"net/netip"
@@ -22,15 +21,15 @@ type session struct {
 	data *dataplane.Session
 	id   string // Acct-Session-Id
 
-	cancel  context.CancelFunc // of the verdict that is waited for
+	asked   *attempt // the verdict that is waited for
 	method  auth.Method
-	name    string // as the peer sent it
 	grant   auth.Grant
 	address netip.Addr // leased
 	entered bool       // counted against the user's limit
 
 	up       bool
-	prefixes []netip.Prefix // routed to it
+	before   dataplane.Counters // what data had carried when this session came up
+	prefixes []netip.Prefix     // routed to it
 	since    time.Time
 	interim  time.Time // next accounting record
 	end      time.Time // Session-Timeout
@@ -175,8 +174,8 @@ func (c *Conn) endCall(now time.Time, s *session, cause auth.Cause, why ppp.Reas
 	}
 	clear(c.calls[len(kept):])
 	c.calls = kept
-	if s.cancel != nil {
-		s.cancel()
+	if s.asked != nil {
+		s.asked.cancel()
 	}
 	if why != 0 {
 		s.why = why
@@ -218,7 +217,7 @@ func (s *session) expire(now time.Time) {
 // checkIdle ends a session without user traffic for its Idle-Timeout, and
 // looks again after a part of it otherwise.
 func (s *session) checkIdle(now time.Time) {
-	counters := s.data.Counters()
+	counters := s.counters()
 	if passed := counters.InPackets + counters.OutPackets; passed != s.packets {
 		s.packets, s.active = passed, now
 	}

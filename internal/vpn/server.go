@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,7 +52,7 @@ type Server struct {
 	conns     map[uint64]*Conn
 	endpoints map[netip.AddrPort]*Conn // authenticated, by the peer's endpoint
 	strangers strangers
-	users     map[string]int           // sessions a user
+	users     map[string]int // sessions a user
 	stopping  bool
 
 	seen addresses
@@ -210,7 +211,13 @@ func (s *Server) greet(ctx context.Context) {
 	}
 }
 
+// meet handles one first or third message. One that it panics on is lost.
 func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.cfg.Observer.Observe(Panicked{Who{Remote: m.path.Remote, Local: m.path.Local}, v, debug.Stack()})
+		}
+	}()
 	h, err := ike.Peek(m.data)
 	if err != nil {
 		return

@@ -71,6 +71,15 @@ func (c *Conn) fade(now time.Time) {
 	}
 }
 
+// stay ends a linger: the peer goes on. Without a user it has the time of a
+// newcomer to bring one, or it could stay for ever by new keys alone.
+func (c *Conn) stay(now time.Time) {
+	c.linger = time.Time{}
+	if c.user == "" && c.setup.IsZero() && c.dialer == nil && c.drain.IsZero() {
+		c.setup = now.Add(c.policy.SetupTimeout)
+	}
+}
+
 // lingerEnd is why a connection ends whose time without ESP SAs or without a
 // tunnel is over.
 func (c *Conn) lingerEnd() End {

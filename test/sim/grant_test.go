@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/vpn"
 )
@@ -183,6 +184,45 @@ func TestASlowBackendIsWaitedFor(t *testing.T) {
 		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
 		if _, err := l.Connect(ServerAddr); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Whatever a RADIUS server says: no user gets every address, or the others'.
+func TestRoutesThatWouldTakeOthersAddressesAreRefused(t *testing.T) {
+	for _, route := range []string{"0.0.0.0/0", "10.83.0.0/16", "10.83.1.128/25", "10.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"} {
+		t.Run(route, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				w := New(t, Options{Backend: backend(auth.Grant{Routes: []netip.Prefix{netip.MustParsePrefix(route)}})})
+				before := w.Pool.InUse()
+				l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+				if _, err := l.Connect(ServerAddr); err == nil {
+					t.Error("the route was granted")
+				}
+				done := All[vpn.AuthDone](w.Events)
+				if len(done) != 1 || done[0].Verdict != auth.NotAllowed || done[0].Detail == "" {
+					t.Errorf("verdicts = %+v, want one that says why", done)
+				}
+				if n := w.Pool.InUse(); n != before {
+					t.Errorf("%d addresses stay leased", n-before)
+				}
+			})
+		})
+	}
+}
+
+// Whoever only knows the pre-shared key has a minute to bring a user, however
+// often they negotiate keys.
+func TestKeysAloneKeepNoConnection(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w, _, d, _ := connected(t, auth.Grant{})
+		d.StopTunnel()
+		for range 60 {
+			d.Rekey(ike.ChildRequest{LocalPort: 1701})
+			time.Sleep(5 * time.Second)
+		}
+		if n := len(w.Server.List()); n != 0 {
+			t.Errorf("%d connections without a user after five minutes", n)
 		}
 	})
 }

@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// slowFor delays the verdict on one user.
+type slowFor struct {
+	*auth.Local
+	user  string
+	delay time.Duration
+}
+
+func (b *slowFor) Authenticate(ctx context.Context, r *auth.Request) (auth.Response, error) {
+	resp, err := b.Local.Authenticate(ctx, r)
+	if r.User == b.user {
+		time.Sleep(b.delay) // a backend that does not look at ctx
+	}
+	return resp, err
+}
+
+var aliceAndBob = []auth.User{
+	{Name: User, Password: secret.String(Password), Address: netip.MustParseAddr("10.83.1.1")},
+	{Name: "bob", Password: secret.String("builder"), Address: netip.MustParseAddr("10.83.2.2")},
+}
+
+// A link that authenticates again as another user gets that user's grant, and
+// accounting of its own: nobody's traffic goes onto somebody else's bill.
+func TestAuthenticatingAgainAsAnotherUserIsAnotherSession(t *testing.T) {
+	in(t, func(t *testing.T) {
+		b := &books{}
+		w := New(t, Options{Backend: auth.NewLocal(aliceAndBob), Accountant: b})
+		before := w.Pool.InUse()
+		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+		d, err := l.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		passes(t, w, l, d, 1)
+		d.Reauthenticate("bob", "builder")
+		time.Sleep(30 * time.Second)
+		if n, users := w.Pool.InUse()-before, w.Server.Counts().Users; n != 1 || users != 1 {
+			t.Errorf("%d addresses leased to %d users, want one to one", n, users)
+		}
+		list := w.Server.List()
+		if len(list) != 1 || len(list[0].Sessions) != 1 || list[0].Sessions[0].User != "bob" || list[0].Sessions[0].InPackets != 0 {
+			t.Errorf("connections = %+v, want one of bob's that carried nothing yet", list)
+		}
+		d.Close()
+		time.Sleep(10 * time.Second)
+		records := b.all()
+		if len(records) != 4 {
+			t.Fatalf("%d records, want four: %+v", len(records), records)
+		}
+		for i, want := range []struct {
+			status  auth.Status
+			user    string
+			address string
+			packets uint64
+		}{
+			{auth.Start, User, "10.83.1.1", 0}, {auth.Stop, User, "10.83.1.1", 1},
+			{auth.Start, "bob", "10.83.2.2", 0}, {auth.Stop, "bob", "10.83.2.2", 0},
+		} {
+			r := records[i]
+			if r.Status != want.status || r.User != want.user || r.Address.String() != want.address ||
+				r.InputPackets != want.packets || r.Call.SessionID != records[i&^1].Call.SessionID {
+				t.Errorf("record %d = %+v, want %+v", i, r, want)
+			}
+		}
+		if records[0].Call.SessionID == records[2].Call.SessionID {
+			t.Error("two users' sessions have one id")
+		}
+		if n := w.Pool.InUse(); n != before {
+			t.Errorf("%d addresses stay leased", n-before)
+		}
+	})
+}
+
+// A verdict that comes after the link asked about somebody else changes
+// nothing: it would take away what the other user was granted.
+func TestALateVerdictOnAnEarlierUserIsIgnored(t *testing.T) {
+	in(t, func(t *testing.T) {
+		b := &books{}
+		local := &slowFor{auth.NewLocal(aliceAndBob), User, 20 * time.Second}
+		w := New(t, Options{Backend: local, Accountant: b})
+		before := w.Pool.InUse()
+		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+		d, err := l.ConnectAs(ServerAddr, "bob", "builder")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Reauthenticate(User, Password)
+		time.Sleep(10 * time.Second)
+		d.Reauthenticate("bob", "builder")
+		time.Sleep(time.Minute)
+		list := w.Server.List()
+		if len(list) != 1 || len(list[0].Sessions) != 1 || list[0].Sessions[0].Address.String() != "10.83.2.2" {
+			t.Errorf("connections = %+v, want bob's alone", list)
+		}
+		if n := w.Pool.InUse() - before; n != 1 {
+			t.Errorf("%d addresses leased, want bob's", n)
+		}
+		d.Close()
+		time.Sleep(10 * time.Second)
+		for _, r := range b.all() {
+			if r.User != "bob" {
+				t.Errorf("a record of %q: %+v", r.User, r)
+			}
+		}
+		if n := w.Pool.InUse(); n != before {
+			t.Errorf("%d addresses stay leased", n-before)
+		}
+	})
+}
