@@ -10,7 +10,7 @@ import (
 func runCheck(_ context.Context, s streams, args []string) error {
 	f := newFlags(s, "check", "[-c FILE]", "Checks the configuration, then whether this host can run it. Nothing is changed.")
 	file := fileFlag(f)
-	if done, err := parse(f, args); done {
+	if done, err := parseOnlyFlags(f, args); done {
 		return err
 	}
 	c, err := loadConfig(*file, defaultConfig)

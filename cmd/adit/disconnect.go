@@ -34,8 +34,19 @@ func runDisconnect(ctx context.Context, s streams, args []string) error {
 		return err
 	}
 	if n == 0 && !*all {
-		return fmt.Errorf("nobody matches")
+		return nobody(sel)
 	}
 	_, err = fmt.Fprintf(s.out, "%d disconnected\n", n)
 	return err
+}
+
+// nobody says whom a selector did not find.
+func nobody(sel admin.Selector) error {
+	switch {
+	case sel.User != "":
+		return fmt.Errorf("no session of user %q: adit status lists them", sel.User)
+	case sel.Address != "":
+		return fmt.Errorf("no session has the address %s inside: adit status lists them", sel.Address)
+	}
+	return fmt.Errorf("no connection %d: adit status --json lists them", sel.Connection)
 }

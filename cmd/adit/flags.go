@@ -30,6 +30,24 @@ func parse(f *flag.FlagSet, args []string) (done bool, err error) {
 	return false, nil
 }
 
+// given reports whether a flag was set.
+func given(f *flag.FlagSet, name string) bool {
+	set := false
+	f.Visit(func(x *flag.Flag) { set = set || x.Name == name })
+	return set
+}
+
+// parseOnlyFlags is parse for a command that takes no arguments.
+func parseOnlyFlags(f *flag.FlagSet, args []string) (done bool, err error) {
+	if done, err := parse(f, args); done {
+		return true, err
+	}
+	if f.NArg() > 0 {
+		return true, usagef("%s takes no arguments, but got %q: adit %s -h shows its flags", f.Name(), f.Arg(0), f.Name())
+	}
+	return false, nil
+}
+
 // socketFlag adds --socket.
 func socketFlag(f *flag.FlagSet) *string {
 	return f.String("socket", conf.Default().Admin.Socket, "the server's control socket (admin.socket)")

@@ -63,9 +63,15 @@ func run(ctx context.Context, s streams, args []string) int {
 		return exitUsage
 	}
 	switch args[0] {
-	case "help", "-h", "--help":
+	case "help", "-h", "-help", "--help":
+		if len(args) == 2 && args[0] == "help" {
+			args = []string{args[1], "-h"}
+			break
+		}
 		usage(s.out)
 		return exitOK
+	case "-version", "--version":
+		args = []string{"version"}
 	}
 	for _, c := range commands() {
 		if c.name != args[0] {
@@ -83,8 +89,7 @@ func run(ctx context.Context, s streams, args []string) int {
 		}
 		return exitRuntime
 	}
-	fmt.Fprintf(s.err, "adit: unknown command %q\n\n", args[0])
-	usage(s.err)
+	fmt.Fprintf(s.err, "adit: unknown command %q: adit help lists them\n", args[0])
 	return exitUsage
 }
 

@@ -11,7 +11,7 @@ import (
 func runReload(ctx context.Context, s streams, args []string) error {
 	f := newFlags(s, "reload", "", "Has the server read its configuration again. A configuration that is wrong changes nothing.")
 	socket := socketFlag(f)
-	if done, err := parse(f, args); done {
+	if done, err := parseOnlyFlags(f, args); done {
 		return err
 	}
 	r, err := admin.NewClient(*socket).Reload(ctx)

@@ -17,11 +17,8 @@ const defaultConfig = "/etc/adit/adit.toml"
 func runServe(ctx context.Context, s streams, args []string) error {
 	f := newFlags(s, "serve", "[-c FILE]", "Serves until SIGTERM or SIGINT, which say goodbye to every client. SIGHUP reads the configuration again.")
 	file := fileFlag(f)
-	if done, err := parse(f, args); done {
+	if done, err := parseOnlyFlags(f, args); done {
 		return err
-	}
-	if f.NArg() > 0 {
-		return usagef("serve takes no arguments: use -c FILE")
 	}
 	load := func() (*conf.Config, error) { return loadConfig(*file, defaultConfig) }
 	c, err := load()

@@ -18,7 +18,7 @@ func runStatus(ctx context.Context, s streams, args []string) error {
 	socket := socketFlag(f)
 	asJSON := f.Bool("json", false, "print JSON")
 	watch := f.Bool("watch", false, "print again every two seconds")
-	if done, err := parse(f, args); done {
+	if done, err := parseOnlyFlags(f, args); done {
 		return err
 	}
 	client := admin.NewClient(*socket)

@@ -23,23 +23,32 @@ func runUp(ctx context.Context, s streams, args []string) error {
 	state := f.String("state", conf.Default().Server.StateDir, "state directory; the configuration is adit.toml in it")
 	public := f.String("public", "", "name or address that clients dial; needed behind NAT")
 	user := f.String("user", "vpn", "name of the first user")
-	if done, err := parse(f, args); done {
+	if done, err := parseOnlyFlags(f, args); done {
 		return err
-	}
-	if f.NArg() > 0 {
-		return usagef("up takes no arguments")
 	}
 	file := filepath.Join(*state, "adit.toml")
 	made, err := firstConfig(file, *state, *public, *user)
 	if err != nil {
 		return err
 	}
-	load := func() (*conf.Config, error) { return conf.Load(file, os.Environ()) }
+	if !made && given(f, "user") {
+		return usagef("-user names the first user of a new configuration, but %s is there: adit user add makes further ones", file)
+	}
+	load := func() (*conf.Config, error) {
+		c, err := conf.Load(file, os.Environ())
+		if err == nil && *public != "" {
+			c.Server.Public = *public
+		}
+		return c, err
+	}
 	c, err := load()
 	if err != nil {
 		return err
 	}
 	instructions(s.out, c, file, made)
+	if !made && *public != "" {
+		fmt.Fprintf(s.out, "server.public is %s for as long as this runs; %s keeps what it says.\n\n", *public, file)
+	}
 	return app.Run(ctx, app.Options{Config: c, Load: load, Log: s.err, Version: version})
 }
 
@@ -106,6 +115,14 @@ func instructions(w io.Writer, c *conf.Config, file string, made bool) {
 			password = string(c.Users[0].Password.Reveal())
 		}
 	}
+	adit := "adit"
+	if strings.ContainsRune(os.Args[0], filepath.Separator) {
+		adit = os.Args[0] // not in PATH
+	}
+	addUser := adit + " user add NAME"
+	if c.Server.StateDir != conf.Default().Server.StateDir {
+		addUser = adit + " user add -state " + c.Server.StateDir + " NAME"
+	}
 	if made {
 		fmt.Fprintf(w, "A configuration with a random pre-shared key and a first user is in %s.\n", file)
 	}
@@ -122,9 +139,10 @@ iOS       Settings > General > VPN > Add > L2TP: Secret is the pre-shared key, "
 Android   up to 11: Settings > VPN > Add: "L2TP/IPSec PSK"; 12 and newer have no L2TP
 Linux     NetworkManager with network-manager-l2tp, or strongSwan and xl2tpd
 
-More users: adit user add NAME, then adit reload.
+More users: %s
+and then:   %s reload
 
-`, server, psk, user, password)
+`, server, psk, user, password, addUser, adit)
 }
 
 func isTerminal(w io.Writer) bool {

@@ -35,13 +35,22 @@ func runUser(_ context.Context, s streams, args []string) error {
 		f.Usage()
 		return nil
 	}
+	if !slices.Contains([]string{"add", "del", "passwd", "list"}, verb) {
+		return usagef("user takes add, del, passwd or list, not %q", verb)
+	}
 	names, done, err := mixed(f, args[1:])
 	if done {
 		return err
 	}
 	file := filepath.Join(*state, conf.UsersFile)
 	if verb == "list" {
+		if len(names) > 0 {
+			return usagef("user list takes no name")
+		}
 		return listUsers(s, file)
+	}
+	if *address != "" && verb != "add" {
+		return usagef("-address goes with user add only")
 	}
 	if len(names) != 1 {
 		return usagef("user %s takes one name", verb)
@@ -52,10 +61,8 @@ func runUser(_ context.Context, s streams, args []string) error {
 		return addUser(s, file, name, *address)
 	case "passwd":
 		return changePassword(s, file, name)
-	case "del":
-		return deleteUser(s, file, name)
 	}
-	return usagef("user takes add, del, passwd or list, not %q", verb)
+	return deleteUser(file, name)
 }
 
 // mixed parses flags that stand before or behind the arguments.
@@ -79,6 +86,9 @@ func listUsers(s streams, file string) error {
 	for _, u := range users {
 		fmt.Fprintf(s.out, "%s\t%s\n", printable(u.Name), u.Address)
 	}
+	if len(users) == 0 {
+		fmt.Fprintf(s.err, "no users in %s; those of the configuration are not listed here\n", file)
+	}
 	return nil
 }
 
@@ -87,8 +97,8 @@ func addUser(s streams, file, name, address string) error {
 		return usagef("a user needs a name")
 	}
 	if address != "" {
-		if _, err := netip.ParseAddr(address); err != nil {
-			return usagef("%q is not an IP address", address)
+		if a, err := netip.ParseAddr(address); err != nil || !a.Is4() {
+			return usagef("%q is not an IPv4 address", address)
 		}
 	}
 	password, err := askPassword(s, name)
@@ -111,21 +121,25 @@ func changePassword(s streams, file, name string) error {
 	return conf.EditUsers(file, func(users []conf.User) ([]conf.User, error) {
 		i := slices.IndexFunc(users, named(name))
 		if i < 0 {
-			return nil, fmt.Errorf("there is no user %q in %s", name, file)
+			return nil, noUser(name, file)
 		}
 		users[i].Password, users[i].NTHash, users[i].PasswordFile = password, secret.Bytes{}, ""
 		return users, nil
 	})
 }
 
-func deleteUser(_ streams, file, name string) error {
+func deleteUser(file, name string) error {
 	return conf.EditUsers(file, func(users []conf.User) ([]conf.User, error) {
 		i := slices.IndexFunc(users, named(name))
 		if i < 0 {
-			return nil, fmt.Errorf("there is no user %q in %s", name, file)
+			return nil, noUser(name, file)
 		}
 		return slices.Delete(users, i, i+1), nil
 	})
+}
+
+func noUser(name, file string) error {
+	return fmt.Errorf("there is no user %q in %s; a user of the configuration is changed there", name, file)
 }
 
 func named(name string) func(conf.User) bool {

@@ -11,8 +11,8 @@ import (
 var version = "development"
 
 func runVersion(_ context.Context, s streams, args []string) error {
-	if len(args) > 0 {
-		return usagef("version takes no arguments")
+	if done, err := parseOnlyFlags(newFlags(s, "version", "", "Prints the version, and what it was built with."), args); done {
+		return err
 	}
 	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/admin"
 	"github.com/adit-vpn/adit/internal/hostnet"
 )
 
@@ -29,9 +31,12 @@ func Check(c *conf.Config) []Finding {
 		{What: "capability NET_ADMIN", Err: checkNetAdmin()},
 		{What: "device /dev/net/tun", Err: checkTUN()},
 		{What: "state directory " + c.Server.StateDir, Err: checkStateDir(c.Server.StateDir)},
-		{What: "UDP ports 500 and 4500", Err: checkPorts(c)},
+		checkPorts(c),
 	}
-	if c.Network.Masquerade {
+	if c.Network.Mode == "tun" {
+		list = append(list, Finding{What: "no pool overlaps a network of this host", Err: checkPools(c)})
+	}
+	if c.Network.Masquerade && c.Network.Mode == "tun" {
 		list = append(list, checkForwarding())
 	}
 	for _, w := range warnings(c) {
@@ -79,14 +84,33 @@ func checkStateDir(dir string) error {
 	}
 }
 
-func checkPorts(c *conf.Config) error {
+// checkPorts opens the ports. That they are in use is fine where adit is what
+// uses them: its control socket answers then.
+func checkPorts(c *conf.Config) Finding {
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
+	f := Finding{What: "UDP ports 500 and 4500"}
 	s, err := listen(c, quiet)
-	if err != nil {
-		return fmt.Errorf("%w (a server that runs here has them open)", err)
+	if err == nil {
+		f.Err = s.close()
+		return f
 	}
-	return s.close()
+	if errors.Is(err, unix.EADDRINUSE) {
+		if _, other := admin.NewClient(c.Admin.Socket).Status(context.Background()); other == nil {
+			f.What += ": an adit that runs here has them"
+			return f
+		}
+	}
+	f.Err = err
+	return f
+}
+
+func checkPools(c *conf.Config) error {
+	var errs []error
+	for _, p := range prefixes(c) {
+		errs = append(errs, hostnet.Conflict(c.Network.Device, p))
+	}
+	return errors.Join(errs...)
 }
 
 func checkForwarding() Finding {

@@ -18,7 +18,7 @@ func addAddresses(device string, addresses, routes []netip.Prefix) error {
 		return fmt.Errorf("device %s: %w", device, err)
 	}
 	for _, a := range addresses {
-		if err := conflict(device, a); err != nil {
+		if err := Conflict(device, a); err != nil {
 			return err
 		}
 		err := netlink.AddrReplace(link, &netlink.Addr{IPNet: ipNet(a)})
@@ -38,9 +38,9 @@ func addAddresses(device string, addresses, routes []netip.Prefix) error {
 	return nil
 }
 
-// conflict refuses a pool that overlaps a network of another device: replies
+// Conflict refuses a pool that overlaps a network of another device: replies
 // to its clients would leave there.
-func conflict(device string, own netip.Prefix) error {
+func Conflict(device string, own netip.Prefix) error {
 	links, err := netlink.LinkList()
 	if err != nil {
 		return fmt.Errorf("listing devices: %w", err)
