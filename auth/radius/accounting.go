@@ -24,6 +24,7 @@ const (
 	retryLast  = time.Minute
 	giveUp     = 24 * time.Hour // records older than that are of no use
 	closeTime  = 8 * time.Second
+	classRoom  = 2048 // bytes of Class attributes; a packet has 4096
 )
 
 // queue sends the records of some sessions, in order.
@@ -108,7 +109,7 @@ func (c *Client) deliver(ctx context.Context, r auth.Record) {
 		if err == nil {
 			return
 		}
-		if ctx.Err() != nil || time.Since(r.Time) > giveUp {
+		if ctx.Err() != nil || errors.Is(err, errRequest) || time.Since(r.Time) > giveUp {
 			c.cfg.Problem(fmt.Sprintf("a record of session %s is lost: %v", r.Call.SessionID, err))
 			return
 		}
@@ -139,7 +140,13 @@ func (c *Client) accountingRequest(secret []byte, r *auth.Record) (*radius.Packe
 		rfc2869.EventTimestamp_Add(p, r.Time),
 		rfc2866.AcctDelayTime_Add(p, rfc2866.AcctDelayTime(max(0, time.Since(r.Time))/time.Second)),
 	}
+	room := classRoom
 	for _, class := range r.Class {
+		// RFC 2865, section 5.25 has all of them sent back, unless the packet
+		// then is none: the session counts for more.
+		if room -= len(class) + 2; room < 0 {
+			break
+		}
 		errs = append(errs, rfc2865.Class_Add(p, class))
 	}
 	if r.Status != auth.Start {

@@ -60,6 +60,10 @@ var (
 	ErrForged = errors.New("the reply does not verify: the shared secrets differ, or it is forged")
 )
 
+// errRequest says that there is no request that could be sent: no server is to
+// blame, and another try makes no other one.
+var errRequest = errors.New("radius: the request cannot be written")
+
 // downTime is how long a server that did not answer is asked last.
 const downTime = 30 * time.Second
 
@@ -100,10 +104,14 @@ func (c *Client) exchange(ctx context.Context, k kind, build func(secret []byte)
 	var errs []error
 	for _, s := range c.order(k) {
 		p, err := build(s.Secret.Reveal())
-		if err != nil {
-			return nil, err
+		var request []byte
+		if err == nil {
+			request, err = encode(p)
 		}
-		reply, err := c.ask(ctx, s.address(k), k, p)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errRequest, err)
+		}
+		reply, err := c.ask(ctx, s.address(k), k, p, request)
 		if err == nil {
 			c.mark(s.address(k), time.Time{})
 			return reply, nil
@@ -147,11 +155,7 @@ func (c *Client) mark(address string, until time.Time) {
 
 // ask sends one request to one server, with retries, and returns the reply
 // that verifies. Others are passed over: anybody can send one.
-func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Packet) (*radius.Packet, error) {
-	request, err := encode(p)
-	if err != nil {
-		return nil, err
-	}
+func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Packet, request []byte) (*radius.Packet, error) {
 	conn, err := c.cfg.Dial(ctx, "udp", address)
 	if err != nil {
 		return nil, err

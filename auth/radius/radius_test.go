@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/md5"
@@ -317,5 +318,35 @@ func TestAccountingKeepsOrderOverALossyServerAndCountsGigawords(t *testing.T) {
 	defer mu.Unlock()
 	if len(got) != 3 || got[0] != rfc2866.AcctStatusType_Value_Start || got[1] != rfc2866.AcctStatusType_Value_InterimUpdate {
 		t.Errorf("records came as %v", got)
+	}
+}
+
+// What a server sends back in Class, and records that make no packet, delay
+// nobody else's records.
+func TestNoRecordBlocksTheOthers(t *testing.T) {
+	stops := make(chan string, 10)
+	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
+		stops <- rfc2865.UserName_GetString(p)
+		b, _ := p.Response(radius.CodeAccountingResponse).Encode()
+		return b
+	})
+	lost := make(chan string, 10)
+	c := client(t, Config{Problem: func(text string) { lost <- text }}, s)
+	rec := auth.Record{User: "greedy", Call: papRequest().Call, Address: netip.MustParseAddr("10.83.0.2"), Status: auth.Stop, Time: time.Now()}
+	for range 16 { // an Access-Accept full of them
+		rec.Class = append(rec.Class, bytes.Repeat([]byte("c"), 250))
+	}
+	c.Account(rec)
+	rec.Class, rec.User = nil, strings.Repeat("u", 300) // no attribute
+	c.Account(rec)
+	rec.User = "alice"
+	c.Account(rec)
+	for _, want := range []string{"greedy", "alice"} {
+		if got := <-stops; got != want {
+			t.Errorf("a record of %.20q came, want %q", got, want)
+		}
+	}
+	if text := <-lost; !strings.Contains(text, "is lost") {
+		t.Errorf("the administrator was told %q", text)
 	}
 }
