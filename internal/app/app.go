@@ -58,6 +58,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	var cleanup closers
 	defer func() { err = errors.Join(err, cleanup.close()) }()
 
+	unlock, err := lockState(c.Server.StateDir)
+	if err != nil {
+		return err
+	}
+	cleanup.add(unlock)
 	undo := filepath.Join(c.Server.StateDir, undoRecord)
 	if err := hostnet.Replay(undo); err != nil {
 		return err

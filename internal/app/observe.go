@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -63,6 +64,7 @@ type events struct {
 	log   *logrus.Logger
 	meter *meter
 	claim claimer // nil: the device needs to know no addresses
+	calm  calm    // of what strangers cause
 }
 
 // Observe implements vpn.Observer.
@@ -70,15 +72,15 @@ func (o *events) Observe(e vpn.Event) {
 	o.meter.count(e)
 	switch e := e.(type) {
 	case vpn.FirstMessageRefused:
-		o.at(e.Who).WithField("reason", field(e.Why.Error())).Warn("IKE refused: no first message that can be answered")
+		o.stranger(e.Who, logrus.Fields{"reason": field(e.Why.Error())}, "IKE refused: no first message that can be answered")
 	case vpn.PhaseOneUp:
 		o.at(e.Who).WithFields(logrus.Fields{"suite": e.Peer.Suite.String(), "psk": e.Peer.PSK, "adopted": e.Adopted}).Info("IKE up")
 	case vpn.PhaseOneDown:
-		l := o.at(e.Who).WithField("reason", e.Why.String())
+		fields := logrus.Fields{"reason": e.Why.String()}
 		if e.Authenticated {
-			l.Debug("IKE down")
+			o.at(e.Who).WithFields(fields).Debug("IKE down")
 		} else {
-			l.Warn("IKE failed before the pre-shared key was proved; the client shows that the server does not respond")
+			o.stranger(e.Who, fields, "IKE failed before the pre-shared key was proved; the client shows that the server does not respond")
 		}
 	case vpn.ChildUp:
 		o.at(e.Who).WithFields(logrus.Fields{"suite": e.Child.Suite.String(), "lifetime": e.Child.Lifetime.String()}).Info("ESP up")
@@ -113,12 +115,12 @@ func (o *events) Observe(e vpn.Event) {
 // refused logs a control packet that was dropped. One that tells of a wrong
 // pre-shared key is worth a line by default.
 func (o *events) refused(e vpn.PacketRefused) {
-	l := o.at(e.Who).WithFields(logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())})
+	fields := logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())}
 	if errors.Is(e.Why, ike.ErrUndecryptable) {
-		l.Warn("wrong pre-shared key; the client shows that the security layer failed (Windows: error 789) or that the server does not respond")
+		o.stranger(e.Who, fields, "wrong pre-shared key; the client shows that the security layer failed (Windows: error 789) or that the server does not respond")
 		return
 	}
-	l.Debug("control packet dropped")
+	o.at(e.Who).WithFields(fields).Debug("control packet dropped")
 }
 
 func (o *events) authDone(e vpn.AuthDone) {
@@ -160,6 +162,20 @@ func (o *events) connDown(e vpn.ConnDown) {
 	default:
 		l.Debug("connection closed")
 	}
+}
+
+// stranger warns of what somebody did who has not proved the pre-shared key.
+// Of a flood only some lines are written, and how many were not.
+func (o *events) stranger(w vpn.Who, fields logrus.Fields, text string) {
+	missed, ok := o.calm.allow(time.Now())
+	if !ok {
+		return
+	}
+	l := o.at(w).WithFields(fields)
+	if missed > 0 {
+		l = l.WithField("not_logged", missed)
+	}
+	l.Warn(text)
 }
 
 // at is a log entry about somebody.
