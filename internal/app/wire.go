@@ -26,6 +26,7 @@ import (
 func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, device netdev.Device, cleanup *closers) error {
 	ranges, reserved := addresses(c)
 	a.pool = pool.New(ranges, reserved...)
+	a.pool.Promise(promised(c))
 	backend, accountant, err := a.backend(c, cleanup)
 	if err != nil {
 		return err
@@ -186,6 +187,18 @@ func parseAddrs(texts []string) []netip.Addr {
 	for _, s := range texts {
 		if addr, err := netip.ParseAddr(s); err == nil {
 			list = append(list, addr)
+		}
+	}
+	return list
+}
+
+// promised are the addresses that users have of their own: nobody else gets
+// them in the meantime.
+func promised(c *conf.Config) []netip.Addr {
+	var list []netip.Addr
+	for _, u := range localUsers(c) {
+		if u.Address.IsValid() {
+			list = append(list, u.Address)
 		}
 	}
 	return list

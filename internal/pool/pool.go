@@ -29,6 +29,7 @@ type Pool struct {
 	leased map[netip.Addr]bool
 	sticky map[string]netip.Addr
 	owner  map[netip.Addr]string // reverse of sticky
+	static map[netip.Addr]bool   // promised to somebody
 }
 
 // cursor is where the search for a fresh address goes on.
@@ -75,6 +76,17 @@ func lastAddr(n netip.Prefix) netip.Addr {
 	return a
 }
 
+// Promise says which addresses are somebody's own: only Lease of just that
+// address leases them from now on. Leases that there are stay.
+func (p *Pool) Promise(addrs []netip.Addr) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.static = make(map[netip.Addr]bool, len(addrs))
+	for _, a := range addrs {
+		p.static[a] = true
+	}
+}
+
 // Lease leases an address to user: static if it is valid, else the one that
 // the user had last, else one that nobody had, else any that is free.
 func (p *Pool) Lease(user string, static netip.Addr) (netip.Addr, error) {
@@ -87,7 +99,7 @@ func (p *Pool) Lease(user string, static netip.Addr) (netip.Addr, error) {
 		p.leased[static] = true
 		return static, nil
 	}
-	if a, ok := p.sticky[user]; ok && !p.leased[a] {
+	if a, ok := p.sticky[user]; ok && !p.leased[a] && !p.static[a] {
 		p.leased[a] = true
 		return a, nil
 	}
@@ -126,7 +138,7 @@ func (p *Pool) search(free func(netip.Addr) bool) (netip.Addr, bool) {
 	for {
 		a := p.next.index
 		p.advance()
-		if free(a) {
+		if !p.static[a] && free(a) {
 			return a, true
 		}
 		if p.next == start {

@@ -92,3 +92,28 @@ func TestPrefixLeavesOutNetworkAndBroadcast(t *testing.T) {
 		t.Errorf("range = %v to %v", r.First, r.Last)
 	}
 }
+
+// An address that is somebody's own goes to nobody else in the meantime, even
+// where it is all that is left.
+func TestPromisedAddressesAreLeasedToNobodyElse(t *testing.T) {
+	own := netip.MustParseAddr("10.0.0.2")
+	p := New([]Range{Prefix(netip.MustParsePrefix("10.0.0.0/29"))})
+	for range 2 { // bob had it once
+		if a := lease(t, p, "bob"); a == own {
+			p.Release(a)
+		}
+	}
+	p.Promise([]netip.Addr{own})
+	for {
+		a, err := p.Lease("bob", none)
+		if err != nil {
+			break
+		}
+		if a == own {
+			t.Fatal("bob got the promised address")
+		}
+	}
+	if a, err := p.Lease("alice", own); err != nil || a != own {
+		t.Errorf("alice got %v, %v", a, err)
+	}
+}
