@@ -2,7 +2,6 @@ package conf
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,11 +34,7 @@ func Load(file string, environ []string) (*Config, error) {
 func parse(file, text string, environ []string) (*Config, error) {
 	var tree map[string]any
 	if _, err := toml.Decode(text, &tree); err != nil {
-		var syntax toml.ParseError
-		if errors.As(err, &syntax) {
-			return nil, Errors{{File: file, Line: syntax.Position.Line, Text: syntax.Message}}
-		}
-		return nil, Errors{{File: file, Text: err.Error()}}
+		return nil, Errors{syntaxError(file, text, err)}
 	}
 	c := Default()
 	c.File = file

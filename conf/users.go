@@ -44,7 +44,7 @@ func ReadUsers(name string) ([]User, error) {
 	}
 	var tree map[string]any
 	if _, err := toml.Decode(string(b), &tree); err != nil {
-		return nil, Errors{{File: name, Text: "is not TOML: " + err.Error()}}
+		return nil, Errors{syntaxError(name, string(b), err)}
 	}
 	var list struct {
 		Users []User `toml:"user"`

@@ -46,9 +46,9 @@ func validate(d *decoder, c *Config) {
 		if n < 1 {
 			d.fail(key, "must be at least 1")
 		}
-	}
-	if c.Limits.Connections > 1<<20 {
-		d.fail("limits.connections", "must be at most %d", 1<<20)
+		if n > 1<<20 {
+			d.fail(key, "must be at most %d", 1<<20)
+		}
 	}
 	if c.Limits.SessionsPerUser < 0 {
 		d.fail("limits.sessions_per_user", "must not be negative; 0 means no limit")

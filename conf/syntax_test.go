@@ -1,0 +1,39 @@
+package conf
+
+import (
+	"strings"
+	"testing"
+)
+
+// A secret whose quotes somebody forgot shows in no error, and so in no log of
+// a reload.
+func TestErrorsOfSyntaxQuoteNoSecret(t *testing.T) {
+	for _, text := range []string{
+		"[ipsec]\npsk = hunter2\n",
+		"[ipsec]\npsk = 0123456789abcdef\n",
+		"[ipsec]\npsk = [\n  \"one that is right\",\n  hunter2,\n]\n",
+		"[[user]]\nname = \"alice\"\npassword = hunter2\n",
+		"[radius]\nservers = [{ address = \"192.0.2.1:1812\", secret = hunter2 }]\n",
+		"[[user]]\nname = \"alice\"\nnt_hash = 0123456789abcdef0123456789abcdef\n",
+	} {
+		_, err := parse("adit.toml", text, nil)
+		if err == nil {
+			t.Fatalf("%q was accepted", text)
+		}
+		if s := err.Error(); strings.Contains(s, "hunter") || strings.Contains(s, "0123") {
+			t.Errorf("%q: the error shows the secret: %v", text, err)
+		} else if !strings.Contains(s, "adit.toml:") {
+			t.Errorf("%q: the error names no line: %v", text, err)
+		}
+	}
+}
+
+// A limit that no memory holds is an error at the start, not a panic.
+func TestLimitsAreBounded(t *testing.T) {
+	for _, key := range []string{"connections", "half_open", "half_open_per_source"} {
+		text := "[ipsec]\npsk = \"a pre-shared key of good length\"\n[limits]\n" + key + " = 9223372036854775807\n"
+		if _, err := parse("adit.toml", text, nil); err == nil || !strings.Contains(err.Error(), "limits."+key) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
