@@ -21,7 +21,7 @@ type Capture struct {
 // Capture starts recording.
 func (l *Lab) Capture(t testing.TB) *Capture {
 	t.Helper()
-	dir, err := os.MkdirTemp(l.dir, "capture")
+	dir, err := l.newDir("capture")
 	if err != nil {
 		t.Fatal(err)
 	}

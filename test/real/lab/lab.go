@@ -155,6 +155,9 @@ func (l *Lab) tools() string { return filepath.Join(l.home, "img", "rootfs-tools
 // inTools is how programs in that tree see a path below it.
 func (l *Lab) inTools(path string) string { return strings.TrimPrefix(path, l.tools()) }
 
+// newDir makes a directory that programs in that tree see, too.
+func (l *Lab) newDir(name string) (string, error) { return os.MkdirTemp(l.dir, name) }
+
 // kit is a command of test/guest.
 func (l *Lab) kit(name string, args ...string) *exec.Cmd {
 	c := exec.Command(filepath.Join(l.root, "test", "guest", name), args...)

@@ -52,7 +52,7 @@ func Listen(t testing.TB, ns, addr string) net.Listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ln.Close() })
+	t.Cleanup(func() { _ = ln.Close() }) // a server may have closed it
 	return ln
 }
 
@@ -71,7 +71,7 @@ func ListenUDP(t testing.TB, ns, addr string) *net.UDPConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() }) // the test may have closed it
 	return c
 }
 

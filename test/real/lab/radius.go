@@ -110,7 +110,7 @@ const signed = "update reply {\n\t\t\t&Message-Authenticator = 0x00\n\t\t}"
 // Message-Authenticator if sign is true.
 func (l *Lab) StartRadius(t testing.TB, sign bool) *Radius {
 	t.Helper()
-	dir, err := os.MkdirTemp(l.dir, "radius")
+	dir, err := l.newDir("radius")
 	if err != nil {
 		t.Fatal(err)
 	}
