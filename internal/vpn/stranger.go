@@ -11,8 +11,9 @@ type strangers struct {
 	sources map[netip.Prefix]int
 }
 
-// add puts c last, and evicts the oldest of its source beyond perSource, else
-// the oldest of all beyond most.
+// add puts c last, and evicts the oldest of its source beyond perSource. Beyond
+// most it evicts the oldest whose source has others: who comes alone outlives a
+// flood from many sources, unless each of those comes alone, too.
 func (s *strangers) add(c *Conn, most, perSource int) {
 	if s.sources[c.source] >= max(1, perSource) {
 		s.evict(func(old *Conn) bool { return old.source == c.source })
@@ -20,19 +21,23 @@ func (s *strangers) add(c *Conn, most, perSource int) {
 	s.list = append(s.list, c)
 	s.sources[c.source]++
 	for len(s.list) > max(1, most) {
-		s.evict(func(*Conn) bool { return true })
+		if !s.evict(func(old *Conn) bool { return s.sources[old.source] > 1 }) {
+			s.evict(func(*Conn) bool { return true })
+		}
 	}
 }
 
-// evict ends the oldest that fits, without blocking.
-func (s *strangers) evict(fits func(*Conn) bool) {
+// evict ends the oldest that fits, without blocking, and reports whether there
+// was one.
+func (s *strangers) evict(fits func(*Conn) bool) bool {
 	for _, c := range s.list {
 		if fits(c) {
 			s.remove(c)
 			close(c.gone)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // remove takes c out, if it is in.

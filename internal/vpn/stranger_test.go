@@ -48,6 +48,22 @@ func TestAFloodFromOneSourceEvictsOnlyItsOwn(t *testing.T) {
 	}
 }
 
+// Who comes alone outlives a flood from many sources.
+func TestAFloodFromManySourcesEvictsItsOwnFirst(t *testing.T) {
+	s := New(Config{Policy: &Policy{HalfOpen: 100, HalfOpenPerSource: 10}})
+	honest := stranger(s, "192.0.2.1:4500")
+	for i := range 1000 {
+		a := netip.AddrFrom4([4]byte{198, 51, 100, byte(i % 60)})
+		stranger(s, netip.AddrPortFrom(a, 4500).String())
+	}
+	if evicted(honest) {
+		t.Error("the honest client was evicted")
+	}
+	if n := s.Counts().Strangers; n != 100 {
+		t.Errorf("%d strangers, want 100", n)
+	}
+}
+
 // An evicted stranger waits for no processor time: a flood would otherwise
 // gather goroutines without bound, and the honest would queue behind them.
 func TestAnEvictedStrangerLeavesTheGate(t *testing.T) {
