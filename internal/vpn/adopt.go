@@ -90,6 +90,7 @@ func (c *Conn) join(now time.Time, other *Conn) {
 func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, waiting []dataplane.Note) {
 	if c.ended || !c.drain.IsZero() {
 		// This connection said goodbye meanwhile: the client begins again.
+		c.early = nil
 		c.srv.unclaim(p.cookies, c)
 		p.Close(now, ike.ReasonReplaced)
 		return
@@ -105,9 +106,25 @@ func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, wai
 	c.move(path)
 	c.logPhaseKey(p)
 	c.observe(PhaseOneUp{c.who(), peer, true})
+	waiting = append(waiting, c.early...)
+	c.early = nil
 	for _, n := range waiting {
 		c.receive(now, n)
 	}
+}
+
+// maxEarly bounds the messages that wait for their ISAKMP SA.
+const maxEarly = 4
+
+// keep holds a message that came before the ISAKMP SA which join hands to this
+// connection: its cookies lead here by then, adopt may not have run yet, and a
+// client's Quick Mode follows message 6 at once.
+func (c *Conn) keep(n dataplane.Note) {
+	h, err := ike.Peek(n.Data)
+	if err != nil || len(c.early) >= maxEarly || !c.srv.claimed(h.Cookies, c) {
+		return
+	}
+	c.early = append(c.early, n)
 }
 
 // addresses are the server's addresses as authenticated clients dialled them,

@@ -34,6 +34,7 @@ type Conn struct {
 	user       string
 	host       string // the peer's L2TP Host Name
 	phases     []*phase1
+	early      []dataplane.Note // of a phase 1 that is on its way here
 	slot       *dataplane.Slot
 	kids       children
 	tunnel     *l2tp.Tunnel
@@ -151,7 +152,9 @@ func (c *Conn) pump(now time.Time) bool {
 func (c *Conn) receive(now time.Time, n dataplane.Note) {
 	switch n.Kind {
 	case dataplane.NoteIKE:
-		c.receiveIKE(now, ike.Path{Local: n.Local, Remote: n.Remote, Marker: n.Marker}, n.Data)
+		if !c.receiveIKE(now, ike.Path{Local: n.Local, Remote: n.Remote, Marker: n.Marker}, n.Data) {
+			c.keep(n)
+		}
 	case dataplane.NoteControl:
 		c.receiveControl(now, n.Data)
 	case dataplane.NoteFrame:

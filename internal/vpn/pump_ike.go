@@ -30,11 +30,12 @@ func (c *Conn) newSPI() uint32 {
 }
 
 // receiveIKE hands a message to the SA whose cookies it carries, behind the
-// gate: Main and Quick Mode may cost a Diffie-Hellman exchange.
-func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) {
+// gate: Main and Quick Mode may cost a Diffie-Hellman exchange. It reports
+// whether there is one.
+func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) bool {
 	h, err := ike.Peek(msg)
 	if err != nil {
-		return
+		return false
 	}
 	for _, p := range c.phases {
 		if p.cookies != h.Cookies && (p.cookies.Responder != [8]byte{} || p.cookies.Initiator != h.Cookies.Initiator) {
@@ -44,8 +45,9 @@ func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) {
 			c.observe(PacketRefused{c.who(), LayerIKE, err})
 		}
 		c.rename(p)
-		return
+		return true
 	}
+	return false
 }
 
 func (c *Conn) handleIKE(now time.Time, p *phase1, exchange ike.Exchange, path ike.Path, msg []byte) error {

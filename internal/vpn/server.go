@@ -332,6 +332,13 @@ func (s *Server) claim(cookies ike.Cookies, c *Conn) {
 	s.cookies[cookies] = c
 }
 
+// claimed reports whether messages with these cookies are routed to c.
+func (s *Server) claimed(cookies ike.Cookies, c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cookies[cookies] == c
+}
+
 // unclaim undoes claim, unless another connection has them now.
 func (s *Server) unclaim(cookies ike.Cookies, c *Conn) {
 	s.mu.Lock()
