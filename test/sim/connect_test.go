@@ -68,12 +68,7 @@ func passes(t *testing.T, w *World, l *Laptop, d *vpn.Dialled, n uint32) {
 
 func TestClientConnectsPassesTrafficAndLeaves(t *testing.T) {
 	in(t, func(t *testing.T) {
-		w := New(t, Options{})
-		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
-		d, err := l.Connect(ServerAddr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w, l, d := online(t, Options{})
 		if d.Network.Peer != netip.MustParseAddr("10.83.0.2") || d.Network.Local != netip.MustParseAddr("10.83.0.1") {
 			t.Errorf("network = %+v", d.Network)
 		}
@@ -141,12 +136,7 @@ func TestServerBehindNAT(t *testing.T) {
 
 func TestRekeyUnderTrafficLosesNothing(t *testing.T) {
 	in(t, func(t *testing.T) {
-		w := New(t, Options{})
-		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
-		d, err := l.Connect(ServerAddr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w, l, d := online(t, Options{})
 		own := d.Network.Peer
 		up, down := uint32(0), uint32(0)
 		for i := range uint32(2000) {
@@ -211,12 +201,7 @@ func TestAClientWhosePlugWasPulledReturnsAtOnce(t *testing.T) {
 
 func TestASilentPeerIsGoneWithinMinutes(t *testing.T) {
 	in(t, func(t *testing.T) {
-		w := New(t, Options{})
-		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
-		d, err := l.Connect(ServerAddr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w, _, d := online(t, Options{})
 		d.Vanish()
 		time.Sleep(4 * time.Minute)
 		w.wantNothingLeft(t)
@@ -227,14 +212,9 @@ func TestASilentPeerIsGoneWithinMinutes(t *testing.T) {
 	})
 }
 
-func TestServerStopSaysGoodbyeToEveryLayer(t *testing.T) {
+func TestDisconnectSaysGoodbyeToEveryLayer(t *testing.T) {
 	in(t, func(t *testing.T) {
-		w := New(t, Options{})
-		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
-		d, err := l.Connect(ServerAddr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		w, _, d := online(t, Options{})
 		began := time.Now()
 		w.Server.Disconnect(func(vpn.Status) bool { return true })
 		<-d.Done()

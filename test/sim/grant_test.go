@@ -62,12 +62,7 @@ func (b *books) all() []auth.Record {
 func connected(t *testing.T, g auth.Grant) (*World, *Laptop, *vpn.Dialled, *books) {
 	t.Helper()
 	b := &books{}
-	w := New(t, Options{Backend: backend(g), Accountant: b})
-	l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
-	d, err := l.Connect(ServerAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w, l, d := online(t, Options{Backend: backend(g), Accountant: b})
 	return w, l, d, b
 }
 

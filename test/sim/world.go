@@ -218,3 +218,15 @@ func All[E vpn.Event](r *Recorder) []E {
 	}
 	return list
 }
+
+// online is a world with one laptop, connected as alice.
+func online(t testing.TB, o Options) (*World, *Laptop, *vpn.Dialled) {
+	t.Helper()
+	w := New(t, o)
+	l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+	d, err := l.Connect(ServerAddr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, l, d
+}
