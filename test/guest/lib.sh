@@ -12,6 +12,7 @@ NS_SRV=$GUEST_NET-srv NS_LAN=$GUEST_NET-lan NS_NAT=$GUEST_NET-nat
 NET=10.99.0              # the open network
 SRV_IP=$NET.1            # server namespace, eth0
 APP_IP=10.99.9.1         # server namespace, lo: for traffic through the tunnel
+LAN_IP=$NET.254          # the switch, to reach guests from
 NAT_IP=$NET.2            # NAT box, open side
 INNET=192.168.77         # network behind the NAT box
 
