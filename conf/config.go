@@ -17,6 +17,7 @@ type Config struct {
 	Network Network `toml:"network"`
 	Auth    Auth    `toml:"auth"`
 	Users   []User  `toml:"user" reload:"live"`
+	Groups  []Group `toml:"group" reload:"new"`
 	Radius  Radius  `toml:"radius"`
 	Limits  Limits  `toml:"limits"`
 	Log     Log     `toml:"log"`
@@ -71,6 +72,7 @@ type User struct {
 	PasswordFile string       `toml:"password_file" reload:"live" doc:"file that holds the password"`
 	NTHash       secret.Bytes `toml:"nt_hash" reload:"live" doc:"NT hash instead of a password, 32 hex digits; mschapv2 only"`
 	Address      string       `toml:"address" reload:"live" doc:"static address"`
+	Group        string       `toml:"group" reload:"live" doc:"name of the [[group]] that the user belongs to"`
 }
 
 // Radius is the table [radius].

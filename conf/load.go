@@ -54,16 +54,8 @@ func parse(file, text string, environ []string) (*Config, error) {
 
 // readSecretFiles replaces every …_file by what the file holds.
 func readSecretFiles(d *decoder, c *Config) {
-	if c.IPsec.PSKFile != "" {
-		if len(c.IPsec.PSK) > 0 {
-			d.fail("ipsec.psk_file", "set psk or psk_file, not both")
-		}
-		for _, line := range strings.Split(string(readSecret(d, "ipsec.psk_file", c.IPsec.PSKFile)), "\n") {
-			if line = strings.TrimSpace(line); line != "" {
-				c.IPsec.PSK = append(c.IPsec.PSK, secret.String(line))
-			}
-		}
-	}
+	readPSKFile(d, "ipsec.psk_file", c.IPsec.PSKFile, &c.IPsec.PSK)
+	readGroupFiles(d, c)
 	for i := range c.Radius.Servers {
 		s := &c.Radius.Servers[i]
 		if s.SecretFile != "" {
@@ -76,6 +68,21 @@ func readSecretFiles(d *decoder, c *Config) {
 		if u.PasswordFile != "" {
 			key := fmt.Sprintf("user[%d].password_file", i)
 			u.Password = secret.String(strings.TrimRight(string(readSecret(d, key, u.PasswordFile)), "\r\n"))
+		}
+	}
+}
+
+// readPSKFile reads pre-shared keys, one a line, if a file is named.
+func readPSKFile(d *decoder, key, name string, to *[]secret.Bytes) {
+	if name == "" {
+		return
+	}
+	if len(*to) > 0 {
+		d.fail(key, "set psk or psk_file, not both")
+	}
+	for _, line := range strings.Split(string(readSecret(d, key, name)), "\n") {
+		if line = strings.TrimSpace(line); line != "" {
+			*to = append(*to, secret.String(line))
 		}
 	}
 }

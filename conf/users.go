@@ -100,6 +100,9 @@ func formatUsers(users []User) string {
 		if u.Address != "" {
 			fmt.Fprintf(&b, "address = %s\n", quote(u.Address))
 		}
+		if u.Group != "" {
+			fmt.Fprintf(&b, "group = %s\n", quote(u.Group))
+		}
 	}
 	return b.String()
 }

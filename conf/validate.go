@@ -38,6 +38,7 @@ func validate(d *decoder, c *Config) {
 	validateNetwork(d, c)
 	validateAuth(d, c)
 	validateUsers(d, c)
+	validateGroups(d, c)
 	validateRadius(d, c)
 	for key, n := range map[string]int{
 		"limits.connections": c.Limits.Connections, "limits.half_open": c.Limits.HalfOpen,
@@ -93,15 +94,50 @@ func validateServer(d *decoder, c *Config) {
 
 func validateIPsec(d *decoder, c *Config) {
 	oneOf(d, "ipsec.nat_traversal", c.IPsec.NATTraversal, "always")
-	if len(c.IPsec.PSK) == 0 && c.IPsec.PSKFile == "" {
+	validatePSKs(d, c)
+}
+
+// keyed is one pre-shared key and where it stands.
+type keyed struct {
+	where string
+	key   secret.Bytes
+}
+
+// psks are all pre-shared keys, the groups' among them.
+func (c *Config) psks() []keyed {
+	var list []keyed
+	for _, key := range c.IPsec.PSK {
+		list = append(list, keyed{"ipsec.psk", key})
+	}
+	for i, g := range c.Groups {
+		for _, key := range g.PSK {
+			list = append(list, keyed{fmt.Sprintf("group[%d].psk", i), key})
+		}
+	}
+	return list
+}
+
+// maxPSKs bounds the trials that one handshake may cost.
+const maxPSKs = 64
+
+func validatePSKs(d *decoder, c *Config) {
+	list := c.psks()
+	file := c.IPsec.PSKFile != "" || slices.ContainsFunc(c.Groups, func(g Group) bool { return g.PSKFile != "" })
+	if len(list) == 0 && !file {
 		d.fail("ipsec.psk", "missing: set a random pre-shared key of %d characters or more, or run `adit up`, which makes one", MinPSK)
 	}
-	if len(c.IPsec.PSK) > 64 {
-		d.fail("ipsec.psk", "at most 64 pre-shared keys can be live")
+	if len(list) > maxPSKs {
+		d.fail("ipsec.psk", "at most %d pre-shared keys can be live, those of groups among them", maxPSKs)
+		return
 	}
-	for _, psk := range c.IPsec.PSK {
-		if why := weakPSK(psk); why != "" && !c.IPsec.AllowWeakPSK {
-			d.fail("ipsec.psk", "%s: whoever answers a client's handshake in the server's place can find it; use a random one, or set allow_weak_psk = true", why)
+	for i, psk := range list {
+		if why := weakPSK(psk.key); why != "" && !c.IPsec.AllowWeakPSK {
+			d.fail(psk.where, "%s: whoever answers a client's handshake in the server's place can find it; use a random one, or set allow_weak_psk = true", why)
+		}
+		for _, other := range list[:i] {
+			if other.where != psk.where && other.key.Equal(psk.key) {
+				d.fail(psk.where, "is the key of %s, too: the key alone tells the groups apart, so give each its own", other.where)
+			}
 		}
 	}
 }
@@ -120,7 +156,7 @@ func weakPSK(psk secret.Bytes) string {
 // WeakPSK reports whether a pre-shared key is in use that allow_weak_psk alone
 // admits.
 func (c *Config) WeakPSK() bool {
-	return slices.ContainsFunc(c.IPsec.PSK, func(psk secret.Bytes) bool { return weakPSK(psk) != "" })
+	return slices.ContainsFunc(c.psks(), func(psk keyed) bool { return weakPSK(psk.key) != "" })
 }
 
 func validateAuth(d *decoder, c *Config) {

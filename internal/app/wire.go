@@ -97,6 +97,11 @@ func psks(c *conf.Config) []ike.PSK {
 	for i, key := range c.IPsec.PSK {
 		list[i] = ike.PSK{Name: fmt.Sprintf("psk[%d]", i), Key: key}
 	}
+	for _, g := range c.Groups {
+		for i, key := range g.PSK {
+			list = append(list, ike.PSK{Name: fmt.Sprintf("%s.psk[%d]", g.Name, i), Key: key, Group: g.Name})
+		}
+	}
 	return list
 }
 
@@ -208,7 +213,7 @@ func promised(c *conf.Config) []netip.Addr {
 func localUsers(c *conf.Config) []auth.User {
 	var list []auth.User
 	for _, u := range c.Users {
-		user := auth.User{Name: u.Name, Password: u.Password}
+		user := auth.User{Name: u.Name, Password: u.Password, Group: u.Group}
 		if hash, err := hex.DecodeString(string(u.NTHash.Reveal())); err == nil && len(hash) > 0 {
 			user.NTHash = secret.New(hash)
 		}

@@ -1,0 +1,63 @@
+package conf
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// Group is one [[group]]: users with something in common. A user belongs to it
+// by user.group, or by the RADIUS attribute Filter-Id.
+type Group struct {
+	Name    string         `toml:"name" reload:"new" doc:"what user.group, or Filter-Id from RADIUS, names; clients with a group name in their settings type it, too"`
+	PSK     []secret.Bytes `toml:"psk" reload:"new" doc:"pre-shared key, or a list, of this group alone: who has it gets in as a user of the group only"`
+	PSKFile string         `toml:"psk_file" reload:"new" doc:"file that holds the group's pre-shared key, one a line"`
+}
+
+// readGroupFiles replaces every psk_file by what the file holds.
+func readGroupFiles(d *decoder, c *Config) {
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		readPSKFile(d, fmt.Sprintf("group[%d].psk_file", i), g.PSKFile, &g.PSK)
+	}
+}
+
+// maxGroupName bounds a group's name: it travels as an identification and as a
+// RADIUS attribute.
+const maxGroupName = 128
+
+func validateGroups(d *decoder, c *Config) {
+	seen := map[string]bool{}
+	for i, g := range c.Groups {
+		key := fmt.Sprintf("group[%d].name", i)
+		switch {
+		case g.Name == "":
+			d.fail(key, "missing")
+		case len(g.Name) > maxGroupName:
+			d.fail(key, "is longer than %d bytes", maxGroupName)
+		case seen[g.Name]:
+			d.fail(key, "%q is there twice", g.Name)
+		}
+		seen[g.Name] = true
+	}
+	for i, u := range c.Users {
+		if u.Group != "" && !seen[u.Group] {
+			d.failUser(i, "group", "there is no [[group]] with the name %q%s", u.Group, c.groupNames())
+		}
+	}
+}
+
+// groupNames lists the groups that there are, for errors.
+func (c *Config) groupNames() string {
+	var names []string
+	for _, g := range c.Groups {
+		if g.Name != "" {
+			names = append(names, fmt.Sprintf("%q", g.Name))
+		}
+	}
+	if len(names) == 0 {
+		return ": there is none at all"
+	}
+	return ": there are " + strings.Join(names, ", ")
+}

@@ -1,0 +1,82 @@
+package conf
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+func TestGroupsHaveKeysOfTheirOwn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "guests")
+	if err := os.WriteFile(file, []byte("the key of the guests\nthe next key of the guests\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := load(t, `
+[[group]]
+name = "staff"
+psk = "the key of the staff"
+[[group]]
+name = "guests"
+psk_file = '`+file+`'
+[[user]]
+name = "alice"
+password = "p"
+group = "staff"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Groups) != 2 || !c.Groups[0].PSK[0].Equal(secret.String("the key of the staff")) || len(c.Groups[1].PSK) != 2 || c.Users[0].Group != "staff" {
+		t.Errorf("groups %+v, users %+v", c.Groups, c.Users)
+	}
+}
+
+func TestWhatIsWrongWithGroupsIsNamed(t *testing.T) {
+	_, err := load(t, `
+[ipsec]
+psk = "`+goodPSK+`"
+[[group]]
+name = "staff"
+psk = "short"
+[[group]]
+name = "staff"
+[[group]]
+psk = "`+goodPSK+`"
+[[user]]
+name = "alice"
+password = "p"
+group = "stuff"
+`)
+	if err == nil {
+		t.Fatal("it was accepted")
+	}
+	for _, want := range []string{
+		`adit.toml:6: group[0].psk: the pre-shared key is shorter than 16 characters`,
+		`adit.toml:8: group[1].name: "staff" is there twice`,
+		`adit.toml:9: group[2].name: missing`,
+		`adit.toml:10: group[2].psk: is the key of ipsec.psk, too`,
+		`adit.toml:14: user[0].group: there is no [[group]] with the name "stuff": there are "staff", "staff"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("got:\n%v", err)
+	}
+}
+
+func TestAUsersGroupSurvivesTheUsersFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), UsersFile)
+	if err := EditUsers(name, func([]User) ([]User, error) {
+		return []User{{Name: "alice", Password: secret.String("p"), Group: `st"aff`}}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if users, err := ReadUsers(name); err != nil || len(users) != 1 || users[0].Group != `st"aff` {
+		t.Errorf("%+v, %v", users, err)
+	}
+}
