@@ -17,6 +17,10 @@ type Policy struct {
 	Public    []netip.Addr // addresses that clients dial, beside our own
 	VendorIDs []VendorID   // which to answer where the peer offered them
 
+	// For peers with certificates: both or neither.
+	Identity  *Identity
+	Authority Authority
+
 	// As initiator we ask for these; as responder we obey the peer's.
 	Lifetime      time.Duration // phase 1
 	ChildLifetime time.Duration
