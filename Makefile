@@ -36,6 +36,7 @@ check: lint unit race ## lint, vet, all tests that need no peers, the race detec
 
 .PHONY: unit
 unit: # every test that needs no peers
+	@test/install-deps unit
 	$(GO) test ./...
 
 .PHONY: race

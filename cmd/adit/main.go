@@ -41,6 +41,7 @@ func commands() []command {
 		{"disconnect", "USER|ADDRESS|--all", "end sessions", runDisconnect},
 		{"reload", "", "have the server read its configuration again", runReload},
 		{"user", "add|del|passwd|list", "maintain local users", runUser},
+		{"cert", "ca|server|client|revoke|list", "make and revoke certificates for the server and its clients", runCert},
 		{"version", "", "print the version", runVersion},
 	}
 }

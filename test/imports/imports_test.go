@@ -18,7 +18,7 @@ var leaves = []string{"internal/machine", "internal/secret", "internal/packet"}
 
 // allowed says what each package may import of this module beside the leaves.
 var allowed = map[string][]string{
-	"cmd/adit":           {"internal/app", "internal/admin", "conf"},
+	"cmd/adit":           {"internal/app", "internal/admin", "internal/pki", "conf"},
 	"conf":               {},
 	"ike":                {"ike/isakmp"},
 	"ike/isakmp":         {},
@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"internal/machine":   {},
 	"internal/secret":    {},
 	"internal/packet":    {},
+	"internal/pki":       {},
 	"internal/pool":      {},
 	"internal/udp":       {},
 	"internal/netdev":    {},

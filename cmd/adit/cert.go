@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/pki"
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+const certAbout = `Runs a small certificate authority, for VPN clients that are to prove
+themselves by certificates instead of a pre-shared key. Its files are in the
+directory pki of the state directory.
+
+  ca                  make the CA
+  server NAME...      issue the server's certificate for the names and
+                      addresses that clients dial
+  client NAME         issue a client's: NAME.p12 for Windows, Android and
+                      Linux, NAME.mobileconfig for macOS and iOS
+  revoke NAME|SERIAL  put a client's certificates on the revocation list
+  list                show what was issued
+`
+
+// certCommand is what the verbs of adit cert have in common.
+type certCommand struct {
+	streams
+	dir   string
+	name  string // of the CA
+	key   pki.KeyType
+	vpn   string // the server's name, for profiles
+	user  string
+	split bool
+	dest  string
+	now   time.Time
+}
+
+func runCert(_ context.Context, s streams, args []string) error {
+	f := newFlags(s, "cert", "ca|server|client|revoke|list", certAbout)
+	c := certCommand{streams: s, now: time.Now()}
+	state := f.String("state", conf.Default().Server.StateDir, "state directory (server.state_dir)")
+	f.StringVar(&c.name, "name", "adit VPN CA", "with ca: its name")
+	ecdsa := f.Bool("ecdsa", false, "with server and client: an ECDSA key; Windows, macOS and iOS take only RSA for L2TP")
+	f.StringVar(&c.vpn, "server", "", "with client: the name or address that the client dials, for its profile; without it, the first of the server's certificate")
+	f.StringVar(&c.user, "user", "", "with client: the user's name, for the profile")
+	f.BoolVar(&c.split, "split", false, "with client: the profile sends only routed networks through the VPN")
+	f.StringVar(&c.dest, "o", ".", "with client: directory to write to")
+	if len(args) == 0 {
+		f.Usage()
+		return usagef("cert takes ca, server, client, revoke or list")
+	}
+	verb := args[0]
+	if verb == "-h" || verb == "--help" {
+		f.Usage()
+		return nil
+	}
+	run, ok := map[string]func([]string) error{
+		"ca": c.none(func() error { return c.makeCA() }), "server": c.server, "client": c.one(func(n string) error { return c.client(n) }),
+		"revoke": c.one(func(n string) error { return c.revoke(n) }), "list": c.none(func() error { return c.list() }),
+	}[verb]
+	if !ok {
+		return usagef("cert takes ca, server, client, revoke or list, not %q", verb)
+	}
+	rest, done, err := mixed(f, args[1:])
+	if done {
+		return err
+	}
+	c.dir = filepath.Join(*state, "pki")
+	if *ecdsa {
+		c.key = pki.ECDSA
+	}
+	return run(rest)
+}
+
+func (c *certCommand) none(run func() error) func([]string) error {
+	return func(args []string) error {
+		if len(args) > 0 {
+			return usagef("cert does not understand %q here: adit cert -h shows how it is used", args[0])
+		}
+		return run()
+	}
+}
+
+func (c *certCommand) one(run func(string) error) func([]string) error {
+	return func(args []string) error {
+		if len(args) != 1 {
+			return usagef("cert client and cert revoke take one name")
+		}
+		return run(args[0])
+	}
+}
+
+func (c *certCommand) makeCA() error {
+	ca, err := pki.CreateCA(c.dir, c.name, c.now)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "The CA %s is in %s, valid until %s. Keep a copy of that directory: who has it can issue certificates.\nNext: adit cert server NAME, with the name that clients dial.\n",
+		pki.Name(ca.Cert), c.dir, ca.Cert.NotAfter.Format(time.DateOnly))
+	return nil
+}
+
+func (c *certCommand) server(names []string) error {
+	if len(names) == 0 {
+		return usagef("cert server takes the names and addresses that clients dial")
+	}
+	ca, err := pki.OpenCA(c.dir)
+	if err != nil {
+		return err
+	}
+	i, err := ca.Server(names, c.key, c.now)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, `The server's certificate for %s is valid until %s. In the configuration:
+
+[ipsec]
+certificate = %q
+private_key = %q
+ca = [%q]
+crl = [%q]
+
+Next: adit cert client NAME for each client, and adit reload.
+`, pki.Name(i.Cert), i.Cert.NotAfter.Format(time.DateOnly),
+		filepath.Join(c.dir, pki.ServerFile), filepath.Join(c.dir, pki.ServerKeyFile),
+		filepath.Join(c.dir, pki.CAFile), filepath.Join(c.dir, pki.CRLFile))
+	return nil
+}
+
+func (c *certCommand) client(name string) error {
+	ca, err := pki.OpenCA(c.dir)
+	if err != nil {
+		return err
+	}
+	vpn := c.vpn
+	if vpn == "" {
+		if vpn, err = pki.ServerName(c.dir); err != nil {
+			return fmt.Errorf("%w: adit cert server NAME comes first, or say -server NAME", err)
+		}
+	}
+	for _, file := range []string{name + ".p12", name + ".mobileconfig"} {
+		if _, err := os.Lstat(filepath.Join(c.dest, file)); err == nil {
+			return fmt.Errorf("%s is there already: nothing was issued", filepath.Join(c.dest, file))
+		}
+	}
+	i, err := ca.Client(name, c.key, c.now)
+	if err != nil {
+		return err
+	}
+	password := random(24)
+	p12, err := i.PKCS12(ca.Cert, secret.String(password))
+	if err != nil {
+		return err
+	}
+	profile := pki.Profile{
+		Server: vpn, Name: "VPN " + vpn, User: c.user, PKCS12: p12, CA: ca.Cert, All: !c.split,
+	}.MobileConfig()
+	base := filepath.Join(c.dest, name)
+	if err := pki.WriteNew(base+".p12", p12); err != nil {
+		return err
+	}
+	if err := pki.WriteNew(base+".mobileconfig", profile); err != nil {
+		return err
+	}
+	return c.tell(i, base, password)
+}
+
+// tell says where the files are and their password: to a terminal, else in a
+// file, because what a container prints is kept in logs.
+func (c *certCommand) tell(i *pki.Issued, base, password string) error {
+	if !isTerminal(c.out) {
+		if err := pki.WriteNew(base+".password", []byte(password+"\n")); err != nil {
+			return err
+		}
+		password = "in " + base + ".password"
+	}
+	fmt.Fprintf(c.out, `The certificate of %s is valid until %s.
+
+Windows           %s.p12: as an administrator, certutil -importpfx %s.p12 (local computer)
+macOS, iOS        %s.mobileconfig
+Android, Linux    %s.p12
+Password of both  %s
+`, pki.Name(i.Cert), i.Cert.NotAfter.Format(time.DateOnly), base, filepath.Base(base), base, base, password)
+	return nil
+}
+
+func (c *certCommand) revoke(name string) error {
+	ca, err := pki.OpenCA(c.dir)
+	if err != nil {
+		return err
+	}
+	gone, err := ca.Revoke(name, c.now)
+	if err != nil {
+		return err
+	}
+	if len(gone) == 0 {
+		fmt.Fprintf(c.out, "All certificates of %s are revoked already.\n", printable(name))
+		return nil
+	}
+	for _, cert := range gone {
+		fmt.Fprintf(c.out, "Revoked %s, serial %x.\n", pki.Name(cert), cert.SerialNumber)
+	}
+	fmt.Fprintf(c.out, "Next: adit reload, so that the server reads %s; adit disconnect ends a session that is up.\n", filepath.Join(c.dir, pki.CRLFile))
+	return nil
+}
+
+func (c *certCommand) list() error {
+	ca, err := pki.OpenCA(c.dir)
+	if err != nil {
+		return err
+	}
+	entries, err := ca.Entries()
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tSERIAL\tUNTIL\tSTATE")
+	for _, e := range entries {
+		state := "valid"
+		switch {
+		case !e.Revoked.IsZero():
+			state = "revoked " + e.Revoked.Format(time.DateOnly)
+		case c.now.After(e.Cert.NotAfter):
+			state = "expired"
+		}
+		fmt.Fprintf(w, "%s\t%x\t%s\t%s\n", pki.Name(e.Cert), e.Cert.SerialNumber, e.Cert.NotAfter.Format(time.DateOnly), state)
+	}
+	return w.Flush()
+}
