@@ -16,17 +16,18 @@ const maxOfferBody = 2048
 // Embryo is a phase 1 of which only the first message was answered. It is
 // plain data of bounded size, to be kept in a ring that floods may overwrite.
 type Embryo struct {
-	Cookies  Cookies
-	Path     Path // of message 1
-	Suite    Suite
-	Kind     ClientKind
-	NATT     NATTVersion
-	DPD      bool
-	Lifetime time.Duration
-	Offer    []byte // the SA body of message 1, at most 2048 bytes
-	Reply    []byte // message 2
-	In, Out  int    // bytes of this half-open exchange so far
-	Began    time.Time
+	Cookies   Cookies
+	Path      Path // of message 1
+	Suite     Suite
+	Kind      ClientKind
+	NATT      NATTVersion
+	DPD       bool
+	Fragments bool
+	Lifetime  time.Duration
+	Offer     []byte // the SA body of message 1, at most 2048 bytes
+	Reply     []byte // message 2
+	In, Out   int    // bytes of this half-open exchange so far
+	Began     time.Time
 
 	first [sha256.Size]byte // of message 1
 }
@@ -74,11 +75,11 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	if err != nil {
 		return Embryo{}, refuse(h, isakmp.NotifyNoProposalChosen, len(msg)), err
 	}
-	natt, dpd, vendor := agree(env.Policy.VendorIDs, c.vendor)
+	agreed := agree(env.Policy.VendorIDs, c.vendor)
 	reply = isakmp.AppendMessage(nil, isakmp.Header{
 		InitiatorCookie: h.InitiatorCookie, ResponderCookie: h.ResponderCookie,
 		Version: isakmp.Version1, Exchange: ExchangeMain,
-	}, append([]isakmp.Payload{chosen}, vendor...)...)
+	}, append([]isakmp.Payload{chosen}, agreed.answer...)...)
 	// The answer is made of what was received: it is larger only if the
 	// message names no transform by its full length, and then it is a trick.
 	if len(reply) > len(msg) {
@@ -86,7 +87,7 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	}
 	return Embryo{
 		Cookies: Cookies{h.InitiatorCookie, h.ResponderCookie}, Path: path,
-		Suite: offer.suite, Kind: classify(c.vendor), NATT: natt, DPD: dpd, Lifetime: offer.lifetime,
+		Suite: offer.suite, Kind: classify(c.vendor), NATT: agreed.natt, DPD: agreed.dpd, Fragments: agreed.fragments, Lifetime: offer.lifetime,
 		Offer: append([]byte(nil), c.sa...), Reply: reply,
 		In: len(msg), Out: len(reply), Began: now, first: sha256.Sum256(msg),
 	}, reply, nil

@@ -47,12 +47,13 @@ func TestWindowsIsAnsweredWithItsOwnBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One transform, the third, as it came, with its lifetime in the long
-	// form; and RFC 3947, the one vendor ID that both ends know.
+	// form; and RFC 3947 and fragmentation, the vendor IDs that both ends know.
 	want := unhex(t, `
-		a1b2c3d4e5f60718 1122334455667788 01 10 02 00 00000000 0000006c
+		a1b2c3d4e5f60718 1122334455667788 01 10 02 00 00000000 00000080
 		0d00003c 00000001 00000001 00000030 01 01 00 01
 		00000028 03010000 80010007 800e0100 80020002 8004000e 80030001 800b0001 000c000400007080
-		00000014 4a131c81070358455c5728f20e95452f`)
+		0d000014 4a131c81070358455c5728f20e95452f
+		00000014 4048b7d56ebce88525e7de7f00d6c2d3`)
 	if !bytes.Equal(reply, want) {
 		t.Errorf("message 2 is\n%x, want\n%x", reply, want)
 	}
@@ -183,13 +184,17 @@ func TestOneNATTVendorIDIsAnswered(t *testing.T) {
 		{"nothing offered", nil, nil, NATTNone},
 		{"all that Apple sends", []string{
 			vidRFC3947, vidApple, vidNATTDraft03, vidNATTDraft02, vidNATTDraft02N, vidFragmentation8, vidDPD,
-		}, []string{vidRFC3947, vidDPD}, NATTRFC3947},
+		}, []string{vidRFC3947, vidDPD, vidFragmentation8}, NATTRFC3947},
 		{"Apple's own", []string{vidApple}, nil, NATTNone},
 		{"draft-02 with a line feed", []string{vidNATTDraft02N, vidNATTDraft02}, []string{vidNATTDraft02N}, NATTDraft02N},
 		{"draft-02", []string{vidNATTDraft02}, []string{vidNATTDraft02}, NATTDraft02},
 		{"draft-03", []string{vidNATTDraft02N, vidNATTDraft03}, []string{vidNATTDraft03}, NATTDraft03},
 		{"the same twice", []string{vidRFC3947, vidRFC3947}, []string{vidRFC3947}, NATTRFC3947},
 		{"draft-00", []string{vidNATTDraft00}, nil, NATTNone},
+		{"fragmentation without a word", []string{vidFragmentation}, []string{vidFragmentation}, NATTNone},
+		{"fragmentation of Cisco", []string{vidFragmentation + "\xc0\x00\x00\x00"}, []string{vidFragmentation + "\xc0\x00\x00\x00"}, NATTNone},
+		{"fragmentation in Base Mode only", []string{vidFragmentation + "\x40\x00\x00\x00"}, nil, NATTNone},
+		{"what only begins so", []string{vidFragmentation + "\x80"}, nil, NATTNone},
 	}
 	for _, tt := range tests {
 		env := answerEnv()
@@ -206,7 +211,8 @@ func TestOneNATTVendorIDIsAnswered(t *testing.T) {
 		for _, r := range raws[1:] {
 			got = append(got, string(r.Body))
 		}
-		if strings.Join(got, "|") != strings.Join(tt.want, "|") || embryo.NATT != tt.natt {
+		if strings.Join(got, "|") != strings.Join(tt.want, "|") || embryo.NATT != tt.natt ||
+			embryo.Fragments != strings.Contains(strings.Join(tt.want, "|"), vidFragmentation) {
 			t.Errorf("%s: answered with %x and NAT-T %v", tt.name, got, embryo.NATT)
 		}
 	}

@@ -78,7 +78,8 @@ func (s *SA) handle2(p packet) error {
 	st.Peer.Suite = offer.suite
 	st.Peer.Lifetime = min(st.Peer.Lifetime, offer.lifetime)
 	st.Peer.Kind = classify(c.vendor)
-	st.Peer.NATT, st.Peer.DPD, _ = agree(s.env.Policy.VendorIDs, c.vendor)
+	agreed := agree(s.env.Policy.VendorIDs, c.vendor)
+	st.Peer.NATT, st.Peer.DPD, st.Peer.Fragments = agreed.natt, agreed.dpd, agreed.fragments
 	natd, err := s.ownNATD(p.path, nil)
 	if err != nil {
 		return err

@@ -17,7 +17,8 @@ func Respond(env Env, e Embryo, now time.Time) *SA {
 		In:   e.In, Out: e.Out,
 		Offer: e.Offer,
 		Peer: Peer{
-			Cookies: e.Cookies, Suite: e.Suite, Kind: e.Kind, NATT: e.NATT, DPD: e.DPD, Lifetime: e.Lifetime,
+			Cookies: e.Cookies, Suite: e.Suite, Kind: e.Kind, NATT: e.NATT, DPD: e.DPD,
+			Fragments: e.Fragments, Lifetime: e.Lifetime,
 		},
 	}}
 }

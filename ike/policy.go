@@ -3,6 +3,7 @@ package ike
 import (
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/internal/secret"
@@ -28,6 +29,9 @@ type Policy struct {
 
 	DPDTimeout time.Duration // a Probe without an answer for so long closes the SA
 }
+
+// fragments reports whether messages in fragments are taken.
+func (p *Policy) fragments() bool { return slices.Contains(p.VendorIDs, VendorFragmentation) }
 
 // PSK is one pre-shared key.
 type PSK struct {

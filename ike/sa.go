@@ -53,6 +53,9 @@ type state struct {
 	Ends      time.Time // end of patience, then of the lifetime
 	In, Out   int       // bytes until the peer is authenticated
 
+	Parts      assembly // of a fragmented message of the peer's
+	Fragmented uint16   // id of our last one
+
 	// Main Mode.
 	Offer       []byte // SAi_b: the body of the initiator's SA payload
 	DH          dhKey
@@ -105,7 +108,7 @@ func (s *SA) Deadline() time.Time {
 	if st.Step == stepClosed {
 		return time.Time{}
 	}
-	first := machine.Earliest(st.Ends, st.Retry.At, st.Probe.next())
+	first := machine.Earliest(st.Ends, st.Retry.At, st.Probe.next(), st.Parts.Ends)
 	for _, q := range st.Quick {
 		first = machine.Earliest(first, q.deadline())
 	}
@@ -128,6 +131,7 @@ func (s *SA) HandleTimer(now time.Time) {
 		}
 		s.send(st.Path, st.Sent)
 	}
+	st.Parts.expire(now)
 	s.expireQuick(now)
 	s.expireProbe(now)
 }
@@ -163,7 +167,15 @@ func (s *SA) HandlePacket(now time.Time, path Path, msg []byte) error {
 	}
 	st.In += len(msg)
 	p := packet{now, path, h, body, msg}
-	switch h.Exchange {
+	if h.Next == isakmp.PayloadFragment && !p.encrypted() {
+		return s.handleFragment(p)
+	}
+	return s.handle(p)
+}
+
+// handle takes one whole message.
+func (s *SA) handle(p packet) error {
+	switch p.h.Exchange {
 	case isakmp.ExchangeMain:
 		return s.handleMain(p)
 	case isakmp.ExchangeQuick:
@@ -215,6 +227,7 @@ func (s *SA) end(why Reason) {
 		}
 	}
 	st.Quick = nil
+	st.Parts = assembly{}
 	st.forget()
 	st.Keys.zero()
 	s.events.Push(Closed{why})
@@ -228,14 +241,6 @@ func (st *state) forget() {
 	st.DH, st.Shared, st.PeerPublic = dhKey{}, secret.Bytes{}, nil
 	st.Offer, st.NonceI, st.NonceR, st.Sent = nil, nil, nil, nil
 	st.Retry = retry{}
-}
-
-// send hands a message to the driver.
-func (s *SA) send(path Path, msg []byte) {
-	if len(msg) > 0 {
-		s.st.Out += len(msg)
-		s.events.Push(Send{path, msg})
-	}
 }
 
 func (s *SA) note(kind NoteKind, typ uint16) { s.events.Push(Note{Kind: kind, Type: typ}) }

@@ -3,6 +3,7 @@ package ike
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
@@ -17,6 +18,7 @@ const (
 	VendorNATTDraft02N // draft-02 with a line feed in what was hashed
 	VendorNATTDraft02
 	VendorDPD
+	VendorFragmentation
 )
 
 // String names the vendor ID.
@@ -32,6 +34,8 @@ func (v VendorID) String() string {
 		return "draft-ietf-ipsec-nat-t-ike-02"
 	case VendorDPD:
 		return "Dead Peer Detection"
+	case VendorFragmentation:
+		return "FRAGMENTATION"
 	default:
 		return fmt.Sprintf("VendorID(%d)", uint8(v))
 	}
@@ -40,7 +44,7 @@ func (v VendorID) String() string {
 // DefaultVendorIDs returns the vendor IDs that do something here, NAT-T in
 // order of preference. Servers that send more have broken Windows clients.
 func DefaultVendorIDs() []VendorID {
-	return []VendorID{VendorRFC3947, VendorNATTDraft03, VendorNATTDraft02N, VendorNATTDraft02, VendorDPD}
+	return []VendorID{VendorRFC3947, VendorNATTDraft03, VendorNATTDraft02N, VendorNATTDraft02, VendorDPD, VendorFragmentation}
 }
 
 // What vendor IDs are on the wire. Most are the MD5 of a name.
@@ -75,6 +79,8 @@ func (v VendorID) wire() string {
 		return vidNATTDraft02
 	case VendorDPD:
 		return vidDPD
+	case VendorFragmentation:
+		return vidFragmentation8
 	default:
 		return ""
 	}
@@ -212,22 +218,48 @@ func offered(vendor [][]byte, id string) bool {
 	return false
 }
 
-// agree picks what we and the peer both want: one NAT-T version, and DPD. It
-// returns the payloads that say so, which a responder sends.
-func agree(policy []VendorID, vendor [][]byte) (natt NATTVersion, dpd bool, answer []isakmp.Payload) {
+// fragmentation returns the vendor ID by which a peer says that it takes
+// fragments, "" if there is none. Windows sends it bare; others add a word of
+// which the highest bit stands for Main and Aggressive Mode.
+func fragmentation(vendor [][]byte) string {
+	for _, v := range vendor {
+		word, ok := strings.CutPrefix(string(v), vidFragmentation)
+		if ok && (word == "" || len(word) == 4 && word[0]&0x80 != 0) {
+			return string(v)
+		}
+	}
+	return ""
+}
+
+// agreement is what we and a peer both want.
+type agreement struct {
+	natt      NATTVersion // one of them
+	dpd       bool
+	fragments bool
+	answer    []isakmp.Payload // what says so, which a responder sends
+}
+
+// agree picks what we and the peer both want.
+func agree(policy []VendorID, vendor [][]byte) (a agreement) {
 	for _, v := range policy {
-		if v.wire() == "" || !offered(vendor, v.wire()) {
+		wire := v.wire()
+		if v == VendorFragmentation {
+			wire = fragmentation(vendor) // in the form offered
+		}
+		if wire == "" || !offered(vendor, wire) {
 			continue
 		}
 		switch {
-		case v == VendorDPD && !dpd:
-			dpd = true
-		case v.natt() != NATTNone && natt == NATTNone:
-			natt = v.natt()
+		case v == VendorFragmentation && !a.fragments:
+			a.fragments = true
+		case v == VendorDPD && !a.dpd:
+			a.dpd = true
+		case v.natt() != NATTNone && a.natt == NATTNone:
+			a.natt = v.natt()
 		default:
 			continue // one NAT-T vendor ID, and nothing twice
 		}
-		answer = append(answer, isakmp.VendorID(v.wire()))
+		a.answer = append(a.answer, isakmp.VendorID(wire))
 	}
-	return natt, dpd, answer
+	return a
 }

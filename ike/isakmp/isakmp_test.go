@@ -94,6 +94,7 @@ func everything() []Payload {
 		VendorID("vendor"),
 		NATD{Hash: []byte("hash")}, NATD{Hash: []byte("hash"), Draft: true},
 		NATOA{Addr: netip.MustParseAddr("10.0.0.1")}, NATOA{Addr: netip.MustParseAddr("2001:db8::1"), Draft: true},
+		Fragment{7, 2, true, []byte("piece")},
 		Raw{PayloadType(99), []byte{1, 2}},
 	}
 }
@@ -121,6 +122,8 @@ func parse(r Raw) (Payload, error) {
 	case PayloadNATOA, PayloadNATOADraft:
 		addr, err := ParseNATOA(r.Body)
 		return NATOA{addr, r.Kind == PayloadNATOADraft}, err
+	case PayloadFragment:
+		return ParseFragment(r.Body)
 	default:
 		return r, nil
 	}
@@ -169,6 +172,8 @@ func TestEveryStrictPrefixFails(t *testing.T) {
 			continue
 		case ID:
 			body = body[:min(len(body), 4)]
+		case Fragment:
+			body = body[:5]
 		}
 		for n := range body {
 			if p, err := parse(Raw{p.Type(), body[:n]}); !errors.Is(err, ErrMalformed) {
@@ -198,6 +203,8 @@ func TestMalformed(t *testing.T) {
 		{"delete of SPIs without size", first(ParseDelete([]byte{0, 0, 0, 1, 3, 0, 0xff, 0xff}))},
 		{"delete of too few SPIs", first(ParseDelete([]byte{0, 0, 0, 1, 3, 4, 0, 2, 1, 2, 3, 4}))},
 		{"notify with a long SPI", first(ParseNotify([]byte{0, 0, 0, 1, 1, 16, 0, 1}))},
+		{"fragment 0", first(ParseFragment([]byte{0, 1, 0, 0, 'x'}))},
+		{"fragment of nothing", first(ParseFragment([]byte{0, 1, 1, 1}))},
 		{"NAT-OA of a name", first(ParseNATOA([]byte{2, 0, 0, 0, 'x'}))},
 	}
 	for _, tt := range tests {

@@ -28,6 +28,7 @@ const (
 	PayloadNATOA       PayloadType = 21
 	PayloadNATDDraft   PayloadType = 130
 	PayloadNATOADraft  PayloadType = 131
+	PayloadFragment    PayloadType = 132 // Cisco's and Microsoft's
 )
 
 var payloadNames = map[PayloadType]string{
@@ -37,6 +38,7 @@ var payloadNames = map[PayloadType]string{
 	PayloadDelete: "D", PayloadVendorID: "VID", PayloadAttributes: "ATTR",
 	PayloadNATD: "NAT-D", PayloadNATOA: "NAT-OA",
 	PayloadNATDDraft: "NAT-D(draft)", PayloadNATOADraft: "NAT-OA(draft)",
+	PayloadFragment: "FRAG",
 }
 
 // String returns the short name that the RFCs use.

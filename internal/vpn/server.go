@@ -226,9 +226,16 @@ func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
 		s.answer(now, half, m, h)
 		return
 	}
+	note := dataplane.Note{Kind: dataplane.NoteIKE, Marker: m.path.Marker, Local: m.path.Local, Remote: m.path.Remote, Data: m.data}
 	e, ok := half.take(h.Cookies, m.path, now)
 	if !ok {
-		return // silence to unknown cookies
+		// A connection took the embryo while this waited here, with the first
+		// fragment of a message that this is the second of; else silence to
+		// unknown cookies.
+		if c := s.claimant(h.Cookies); c != nil {
+			c.Deliver(note)
+		}
+		return
 	}
 	c := s.newConn(now, m.path)
 	if c == nil {
@@ -237,7 +244,7 @@ func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
 	sa := c.addPhase1(e.Cookies, func(env ike.Env) *ike.SA { return ike.Respond(env, e, now) })
 	sa.half = true
 	c.start()
-	c.Deliver(dataplane.Note{Kind: dataplane.NoteIKE, Marker: m.path.Marker, Local: m.path.Local, Remote: m.path.Remote, Data: m.data})
+	c.Deliver(note)
 }
 
 func (s *Server) answer(now time.Time, half *halfOpen, m firstMessage, h ike.Header) {
@@ -332,11 +339,16 @@ func (s *Server) claim(cookies ike.Cookies, c *Conn) {
 	s.cookies[cookies] = c
 }
 
-// claimed reports whether messages with these cookies are routed to c.
-func (s *Server) claimed(cookies ike.Cookies, c *Conn) bool {
+// claimant is the connection that messages with these cookies are routed to.
+func (s *Server) claimant(cookies ike.Cookies) *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cookies[cookies] == c
+	return s.cookies[cookies]
+}
+
+// claimed reports whether messages with these cookies are routed to c.
+func (s *Server) claimed(cookies ike.Cookies, c *Conn) bool {
+	return s.claimant(cookies) == c
 }
 
 // unclaim undoes claim, unless another connection has them now.
