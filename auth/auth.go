@@ -95,13 +95,35 @@ type Response struct {
 	Grant   Grant
 }
 
+// Settings are what a client is told of the network. Zero values leave it to
+// who is less specific: a user's go before a group's, those before the server's.
+type Settings struct {
+	DNS    []netip.Addr
+	Domain string
+	Split  []netip.Prefix // for split tunnelling; nil: not said; empty: everything goes through
+}
+
+// Or is s with what it does not say taken from o.
+func (s Settings) Or(o Settings) Settings {
+	if len(s.DNS) == 0 {
+		s.DNS = o.DNS
+	}
+	if s.Domain == "" {
+		s.Domain = o.Domain
+	}
+	if s.Split == nil {
+		s.Split = o.Split
+	}
+	return s
+}
+
 // Grant is what an accepted user gets. Zero values leave the default.
 type Grant struct {
-	User            string // canonical name
-	Group           string
-	Address         netip.Addr
-	Routes          []netip.Prefix // networks behind the client
-	DNS             []netip.Addr
+	User    string // canonical name
+	Group   string
+	Address netip.Addr
+	Routes  []netip.Prefix // networks behind the client
+	Settings
 	SessionTimeout  time.Duration
 	IdleTimeout     time.Duration
 	InterimInterval time.Duration

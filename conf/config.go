@@ -49,7 +49,8 @@ type Network struct {
 	Device     string   `toml:"device" reload:"restart" doc:"name of the network device"`
 	Pool       []string `toml:"pool" reload:"restart" doc:"networks or ranges that clients get addresses of; the server has each network's first"`
 	DNS        []string `toml:"dns" reload:"new" doc:"name servers for clients, at most two"`
-	Routes     []string `toml:"routes" reload:"new" doc:"networks for split tunnelling; empty: everything goes through"`
+	Routes     []string `toml:"routes" reload:"new" doc:"networks for split tunnelling: clients that are set to use no default gateway through the VPN, and ask by DHCPINFORM, route these; empty: everything goes through"`
+	Domain     string   `toml:"domain" reload:"new" doc:"domain of the names inside, for clients that ask by DHCPINFORM"`
 	Masquerade bool     `toml:"masquerade" reload:"restart" doc:"forward, and hide clients behind the server's address"`
 	MTU        int      `toml:"mtu" reload:"new" doc:"largest inner packet, bytes"`
 	Bridge     string   `toml:"bridge" reload:"restart" doc:"tap: bridge that the device joins"`
@@ -73,6 +74,9 @@ type User struct {
 	NTHash       secret.Bytes `toml:"nt_hash" reload:"live" doc:"NT hash instead of a password, 32 hex digits; mschapv2 only"`
 	Address      string       `toml:"address" reload:"live" doc:"static address"`
 	Group        string       `toml:"group" reload:"live" doc:"name of the [[group]] that the user belongs to"`
+	DNS          []string     `toml:"dns" reload:"live" doc:"instead of the group's or network.dns"`
+	Routes       []string     `toml:"routes" reload:"live" doc:"instead of the group's or network.routes; an empty list: everything goes through"`
+	Domain       string       `toml:"domain" reload:"live" doc:"instead of the group's or network.domain"`
 }
 
 // Radius is the table [radius].

@@ -13,6 +13,9 @@ type Group struct {
 	Name    string         `toml:"name" reload:"new" doc:"what user.group, or Filter-Id from RADIUS, names; clients with a group name in their settings type it, too"`
 	PSK     []secret.Bytes `toml:"psk" reload:"new" doc:"pre-shared key, or a list, of this group alone: who has it gets in as a user of the group only"`
 	PSKFile string         `toml:"psk_file" reload:"new" doc:"file that holds the group's pre-shared key, one a line"`
+	DNS     []string       `toml:"dns" reload:"new" doc:"instead of network.dns"`
+	Routes  []string       `toml:"routes" reload:"new" doc:"instead of network.routes; an empty list: everything goes through"`
+	Domain  string         `toml:"domain" reload:"new" doc:"instead of network.domain"`
 }
 
 // readGroupFiles replaces every psk_file by what the file holds.
@@ -40,6 +43,9 @@ func validateGroups(d *decoder, c *Config) {
 			d.fail(key, "%q is there twice", g.Name)
 		}
 		seen[g.Name] = true
+		validateSettings(g.DNS, g.Routes, g.Domain, func(field, format string, args ...any) {
+			d.fail(fmt.Sprintf("group[%d].%s", i, field), format, args...)
+		})
 	}
 	for i, u := range c.Users {
 		if u.Group != "" && !seen[u.Group] {

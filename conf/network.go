@@ -55,17 +55,7 @@ func validateNetwork(d *decoder, c *Config) {
 	if n.MTU < 576 || n.MTU > 1400 {
 		d.fail("network.mtu", "%d is not between 576 and 1400", n.MTU)
 	}
-	if len(n.DNS) > 2 {
-		d.fail("network.dns", "clients take at most two name servers")
-	}
-	for i, s := range n.DNS {
-		if a, err := netip.ParseAddr(s); err != nil || !a.Is4() {
-			d.fail(fmt.Sprintf("network.dns[%d]", i), "%q is not an IPv4 address", s)
-		}
-	}
-	if len(n.Routes) > 0 {
-		d.fail("network.routes", "%s", later["network.routes"])
-	}
+	validateSettings(n.DNS, n.Routes, n.Domain, func(field, format string, args ...any) { d.fail("network."+field, format, args...) })
 	if len(n.Pool) == 0 {
 		d.fail("network.pool", `must name at least one network, as in ["10.83.0.0/16"]`)
 	}

@@ -100,11 +100,30 @@ func formatUsers(users []User) string {
 		if u.Address != "" {
 			fmt.Fprintf(&b, "address = %s\n", quote(u.Address))
 		}
-		if u.Group != "" {
-			fmt.Fprintf(&b, "group = %s\n", quote(u.Group))
+		for _, s := range []struct{ key, value string }{{"group", u.Group}, {"domain", u.Domain}} {
+			if s.value != "" {
+				fmt.Fprintf(&b, "%s = %s\n", s.key, quote(s.value))
+			}
+		}
+		for _, s := range []struct {
+			key  string
+			list []string
+		}{{"dns", u.DNS}, {"routes", u.Routes}} {
+			if s.list != nil { // an empty one says something
+				fmt.Fprintf(&b, "%s = [%s]\n", s.key, quoteAll(s.list))
+			}
 		}
 	}
 	return b.String()
+}
+
+// quoteAll writes the elements of a TOML array.
+func quoteAll(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = quote(s)
+	}
+	return strings.Join(quoted, ", ")
 }
 
 // quote writes a TOML basic string.

@@ -29,7 +29,6 @@ var later = map[string]string{
 	"ipsec.nat_traversal=auto": "raw ESP (protocol 50) is not built yet: use \"always\", which serves every client",
 	"auth.methods=eap":         "EAP is not built yet: use mschapv2, chap or pap",
 	"radius.coa_listen":        "CoA and Disconnect are not built yet: leave it empty",
-	"network.routes":           "routes by DHCPINFORM are not built yet: leave it empty, everything goes through the tunnel",
 }
 
 func validate(d *decoder, c *Config) {
@@ -204,6 +203,7 @@ func validateUsers(d *decoder, c *Config) {
 				d.failUser(i, "nt_hash", "is not 32 hex digits")
 			}
 		}
+		validateSettings(u.DNS, u.Routes, u.Domain, func(field, format string, args ...any) { d.failUser(i, field, format, args...) })
 		if u.Address != "" {
 			if a, err := netip.ParseAddr(u.Address); err != nil || !a.Is4() {
 				d.failUser(i, "address", "%q is not an IPv4 address", u.Address)

@@ -61,6 +61,9 @@ func grant(reply *radius.Packet) (auth.Grant, error) {
 			g.DNS = append(g.DNS, a)
 		}
 	}
+	if err := readAVPairs(reply, &g.Settings); err != nil {
+		return g, err
+	}
 	routes, err := rfc2865.FramedRoute_GetStrings(reply)
 	if err != nil {
 		return g, nil

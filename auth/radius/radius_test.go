@@ -245,6 +245,39 @@ func TestGrant(t *testing.T) {
 	}
 }
 
+// cisco makes the Cisco-AVPair that FreeRADIUS makes of its dictionary's.
+func cisco(text string) radius.Attribute {
+	a, err := radius.NewVendorSpecific(9, append([]byte{1, byte(len(text) + 2)}, text...))
+	if err != nil {
+		panic(err)
+	}
+	return a
+}
+
+func TestCiscoAVPairsSayWhatIsToldToTheClient(t *testing.T) {
+	pairs := []string{
+		"ipsec:route-set=prefix 192.168.7.0/24", "shell:priv-lvl=15", "ipsec:route-set=prefix 10.1.2.3/8", "ipsec:default-domain=corp.example",
+	}
+	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
+		return signed(p, radius.CodeAccessAccept, func(r *radius.Packet) {
+			for _, text := range pairs {
+				r.Add(rfc2865.VendorSpecific_Type, cisco(text))
+			}
+			r.Add(rfc2865.VendorSpecific_Type, radius.Attribute{0, 0, 0, 9, 1, 200, 'x'}) // longer than it is
+		})
+	})
+	c := client(t, Config{}, s)
+	r, err := c.Authenticate(context.Background(), papRequest())
+	g := r.Grant
+	if err != nil || len(g.Split) != 2 || g.Split[0].String() != "192.168.7.0/24" || g.Split[1].String() != "10.0.0.0/8" || g.Domain != "corp.example" {
+		t.Errorf("grant = %+v, %v", g, err)
+	}
+	pairs = []string{"ipsec:route-set=prefix nowhere"}
+	if _, err := c.Authenticate(context.Background(), papRequest()); err == nil || !strings.Contains(err.Error(), "write it as ipsec:route-set=prefix 192.0.2.0/24") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTheNextServerIsAskedWhenOneIsSilent(t *testing.T) {
 	silent := serve(t, func(*radius.Packet, []byte) []byte { return nil })
 	alive := serve(t, func(p *radius.Packet, _ []byte) []byte { return signed(p, radius.CodeAccessAccept, nil) })

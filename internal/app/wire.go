@@ -78,7 +78,8 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 		},
 		ReplayWindow: 1024,
 		Networks:     networks(c),
-		DNS:          parseAddrs(c.Network.DNS),
+		Settings:     settings(c.Network.DNS, c.Network.Routes, c.Network.Domain),
+		Groups:       groups(c),
 		MTU:          c.Network.MTU,
 
 		Connections: c.Limits.Connections, HalfOpen: c.Limits.HalfOpen,
@@ -187,6 +188,30 @@ func prefixes(c *conf.Config) []netip.Prefix {
 	return list
 }
 
+// settings are what clients are told; conf has validated them. Routes that are
+// not there are nil, an empty list is not.
+func settings(dns, routes []string, domain string) auth.Settings {
+	s := auth.Settings{DNS: parseAddrs(dns), Domain: domain}
+	if routes != nil {
+		s.Split = []netip.Prefix{}
+	}
+	for _, text := range routes {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			s.Split = append(s.Split, p)
+		}
+	}
+	return s
+}
+
+// groups are the settings of each group.
+func groups(c *conf.Config) map[string]auth.Settings {
+	all := make(map[string]auth.Settings, len(c.Groups))
+	for _, g := range c.Groups {
+		all[g.Name] = settings(g.DNS, g.Routes, g.Domain)
+	}
+	return all
+}
+
 func parseAddrs(texts []string) []netip.Addr {
 	var list []netip.Addr
 	for _, s := range texts {
@@ -213,7 +238,7 @@ func promised(c *conf.Config) []netip.Addr {
 func localUsers(c *conf.Config) []auth.User {
 	var list []auth.User
 	for _, u := range c.Users {
-		user := auth.User{Name: u.Name, Password: u.Password, Group: u.Group}
+		user := auth.User{Name: u.Name, Password: u.Password, Group: u.Group, Settings: settings(u.DNS, u.Routes, u.Domain)}
 		if hash, err := hex.DecodeString(string(u.NTHash.Reveal())); err == nil && len(hash) > 0 {
 			user.NTHash = secret.New(hash)
 		}

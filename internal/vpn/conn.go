@@ -169,7 +169,7 @@ func (c *Conn) receive(now time.Time, n dataplane.Note) {
 	case dataplane.NoteKilobytes:
 		c.renew(now, n.SPI)
 	case dataplane.NotePacket:
-		// Broadcast and multicast from the client: nothing here answers it.
+		c.receivePacket(now, n.Session, n.Data)
 	}
 }
 

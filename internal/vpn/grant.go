@@ -106,7 +106,7 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 			break
 		}
 		answer.OK = true
-		answer.Network = ppp.Network{Local: c.policy.server(s.address), Peer: s.address, DNS: s.dns(c.policy)}
+		answer.Network = ppp.Network{Local: c.policy.network(s.address).Server, Peer: s.address, DNS: ipv4(s.settings().DNS)}
 		event.User = s.grant.User
 	}
 	c.observe(event)
@@ -136,6 +136,9 @@ func (c *Conn) grant(s *session, g auth.Grant) string {
 		return "the pre-shared key belongs to another group than the user"
 	}
 	if detail := c.policy.judgeRoutes(g.Routes); detail != "" {
+		return detail
+	}
+	if detail := judgeSettings(g.Settings); detail != "" {
 		return detail
 	}
 	if !c.srv.enter(g.User, c.policy.SessionsPerUser) {
@@ -203,13 +206,6 @@ func (c *Conn) release(s *session) {
 		c.srv.leave(s.grant.User)
 		s.entered = false
 	}
-}
-
-func (s *session) dns(p *Policy) []netip.Addr {
-	if len(s.grant.DNS) > 0 {
-		return s.grant.DNS
-	}
-	return p.DNS
 }
 
 // networkUp lets the user's traffic flow.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/l2tp"
@@ -20,8 +21,9 @@ type Policy struct {
 
 	ReplayWindow int // packets
 	Networks     []Network
-	DNS          []netip.Addr
-	MTU          int // ceiling of what goes through a session, bytes of inner IP
+	Settings     auth.Settings            // what clients are told
+	Groups       map[string]auth.Settings // and those of a group
+	MTU          int                      // ceiling of what goes through a session, bytes of inner IP
 
 	Connections       int // how many peers at once
 	HalfOpen          int // records of unauthenticated exchanges
@@ -68,15 +70,17 @@ func (p *Policy) judgeRoutes(routes []netip.Prefix) string {
 	return ""
 }
 
-// server returns the server's address that a client with address a sees.
-func (p *Policy) server(a netip.Addr) netip.Addr {
+// network returns the network of a client's address, or one of that address
+// alone, with the server's address in the first.
+func (p *Policy) network(a netip.Addr) Network {
 	for _, n := range p.Networks {
 		if n.Prefix.Contains(a) {
-			return n.Server
+			return n
 		}
 	}
+	n := Network{Prefix: netip.PrefixFrom(a, a.BitLen())}
 	if len(p.Networks) > 0 {
-		return p.Networks[0].Server
+		n.Server = p.Networks[0].Server
 	}
-	return netip.Addr{}
+	return n
 }

@@ -76,7 +76,7 @@ func Policy() *vpn.Policy {
 		},
 		ReplayWindow: 1024,
 		Networks:     []vpn.Network{{Prefix: netip.MustParsePrefix("10.83.0.0/16"), Server: netip.MustParseAddr("10.83.0.1")}},
-		DNS:          []netip.Addr{netip.MustParseAddr("9.9.9.9")},
+		Settings:     auth.Settings{DNS: []netip.Addr{netip.MustParseAddr("9.9.9.9")}},
 		MTU:          1400,
 		Connections:  1000, HalfOpen: 64, HalfOpenPerSource: 32,
 		SetupTimeout: time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second, Keepalive: 20 * time.Second,

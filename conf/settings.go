@@ -1,0 +1,69 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// What one DHCP option carries (RFC 2132, section 2; RFC 3442).
+const (
+	maxRouteBytes = 255
+	maxDomain     = 64
+)
+
+// validateSettings checks what clients are told, of the network, a group or a
+// user.
+func validateSettings(dns, routes []string, domain string, fail func(field, format string, args ...any)) {
+	if len(dns) > 2 {
+		fail("dns", "clients take at most two name servers")
+	}
+	for i, s := range dns {
+		if a, err := netip.ParseAddr(s); err != nil || !a.Is4() {
+			fail(fmt.Sprintf("dns[%d]", i), "%q is not an IPv4 address", s)
+		}
+	}
+	validateRoutes(routes, fail)
+	if !isDomain(domain) {
+		fail("domain", "%q is not one domain such as \"corp.example.com\", of at most %d characters", domain, maxDomain)
+	}
+}
+
+// validateRoutes checks networks for split tunnelling: all have to fit into one
+// DHCP option, a byte of length, the network's significant bytes, and four of a
+// router each.
+func validateRoutes(routes []string, fail func(field, format string, args ...any)) {
+	bytes := 0
+	for i, s := range routes {
+		p, err := netip.ParsePrefix(s)
+		switch {
+		case err != nil || !p.Addr().Is4():
+			fail(fmt.Sprintf("routes[%d]", i), "%q is not an IPv4 network such as \"192.168.1.0/24\"", s)
+		case p.Bits() == 0:
+			fail(fmt.Sprintf("routes[%d]", i), "%q is everything: leave routes empty for that", s)
+		case p != p.Masked():
+			fail(fmt.Sprintf("routes[%d]", i), "%q has bits behind the prefix: write %v", s, p.Masked())
+		default:
+			bytes += 1 + (p.Bits()+7)/8 + 4
+		}
+	}
+	if bytes > maxRouteBytes {
+		fail("routes", "%d networks take %d bytes of the %d that a DHCP option has, which is room for 31 networks of /24: name larger ones", len(routes), bytes, maxRouteBytes)
+	}
+}
+
+// isDomain reports whether s is empty or one domain name.
+func isDomain(s string) bool {
+	if s == "" {
+		return true
+	}
+	if len(s) > maxDomain {
+		return false
+	}
+	for _, label := range strings.Split(s, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(strings.ToLower(label), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	return true
+}
