@@ -47,7 +47,7 @@ listn = ["0.0.0.0"]
 
 [ipsec]
 psk = "short"
-nat_traversal = "auto"
+nat_traversal = "never"
 
 [network]
 mtu = "big"
@@ -74,7 +74,7 @@ a = 1
 		`adit.toml:2: server.listn: unknown key; did you mean "listen"?`,
 		`adit.toml:5: ipsec.psk: the pre-shared key is shorter than 16 characters`,
 		`allow_weak_psk = true`,
-		`adit.toml:6: ipsec.nat_traversal: raw ESP (protocol 50) is not built yet`,
+		`adit.toml:6: ipsec.nat_traversal: "never" is not one of always, auto`,
 		`adit.toml:9: network.mtu: must be a whole number, not a string`,
 		`adit.toml:10: network.pool[0]: "10.0.0.0/99" is not a network`,
 		`adit.toml:11: network.mode: user-space networking is not built yet`,

@@ -39,7 +39,7 @@ type IPsec struct {
 	PSK          []secret.Bytes `toml:"psk" reload:"new" doc:"pre-shared key, or a list: all are live"`
 	PSKFile      string         `toml:"psk_file" reload:"new" doc:"file that holds the pre-shared key, one a line"`
 	AllowWeakPSK bool           `toml:"allow_weak_psk" reload:"new" doc:"accept a short or well-known pre-shared key"`
-	NATTraversal string         `toml:"nat_traversal" reload:"new" doc:"always: encapsulate in UDP; auto: only behind NAT"`
+	NATTraversal string         `toml:"nat_traversal" reload:"restart" doc:"always: encapsulate in UDP; auto: only behind NAT, which needs CAP_NET_RAW and a path for IP protocol 50"`
 	KeyLog       string         `toml:"key_log" reload:"restart" doc:"directory for session keys that decrypt a capture; for debugging only"`
 }
 

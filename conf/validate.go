@@ -26,7 +26,6 @@ var wellKnownPSKs = []string{
 // later are values whose feature does not exist yet.
 var later = map[string]string{
 	"network.mode=user":        "user-space networking is not built yet: use tun or tap",
-	"ipsec.nat_traversal=auto": "raw ESP (protocol 50) is not built yet: use \"always\", which serves every client",
 	"auth.methods=eap":         "EAP is not built yet: use mschapv2, chap or pap",
 	"radius.coa_listen":        "CoA and Disconnect are not built yet: leave it empty",
 }
@@ -92,7 +91,7 @@ func validateServer(d *decoder, c *Config) {
 }
 
 func validateIPsec(d *decoder, c *Config) {
-	oneOf(d, "ipsec.nat_traversal", c.IPsec.NATTraversal, "always")
+	oneOf(d, "ipsec.nat_traversal", c.IPsec.NATTraversal, "always", "auto")
 	validatePSKs(d, c)
 }
 

@@ -90,6 +90,9 @@ func checkPorts(c *conf.Config) Finding {
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
 	f := Finding{What: "UDP ports 500 and 4500"}
+	if c.IPsec.NATTraversal == "auto" {
+		f.What += ", and ESP without UDP"
+	}
 	s, err := listen(c, quiet)
 	if err == nil {
 		f.Err = s.close()

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"runtime"
 
@@ -23,7 +24,7 @@ const (
 type sockets struct{ workers [][]dataplane.Socket }
 
 // listen opens ports 500 and 4500 on every configured address, a socket a
-// worker.
+// worker, and one for ESP without UDP if that is wanted.
 func listen(c *conf.Config, log *logrus.Logger) (*sockets, error) {
 	n := runtime.GOMAXPROCS(0)
 	s := &sockets{workers: make([][]dataplane.Socket, n)}
@@ -37,11 +38,23 @@ func listen(c *conf.Config, log *logrus.Logger) (*sockets, error) {
 			log.Info("this host has no IPv6: serving IPv4 only")
 			continue
 		}
+		if err == nil && c.IPsec.NATTraversal == "auto" {
+			err = s.openESP(addr)
+		}
 		if err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}
 	return s, nil
+}
+
+func (s *sockets) openESP(addr netip.Addr) error {
+	conn, err := udp.ListenESP(addr)
+	if err != nil {
+		return fmt.Errorf("%w; ipsec.nat_traversal = \"always\" does without", err)
+	}
+	s.workers[0] = append(s.workers[0], dataplane.Socket{Conn: conn, Bound: conn.Bound(), Kind: dataplane.SocketESP})
+	return nil
 }
 
 func (s *sockets) open(addr netip.Addr, n int) error {
@@ -52,7 +65,7 @@ func (s *sockets) open(addr netip.Addr, n int) error {
 			return err
 		}
 		for i, conn := range opened {
-			s.workers[i] = append(s.workers[i], dataplane.Socket{Conn: conn, Bound: bound, Marker: port == nattPort})
+			s.workers[i] = append(s.workers[i], dataplane.Socket{Conn: conn, Bound: bound, Kind: dataplane.KindOf(port)})
 		}
 	}
 	return nil

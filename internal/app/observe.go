@@ -157,7 +157,7 @@ func (o *events) sessionDown(e vpn.SessionDown) {
 func (o *events) connDown(e vpn.ConnDown) {
 	l := o.at(e.Who).WithField("reason", e.Why.String())
 	switch e.Why {
-	case vpn.EndSetup, vpn.EndKeys:
+	case vpn.EndSetup, vpn.EndKeys, vpn.EndNoESP:
 		l.Warn("connection closed")
 	default:
 		l.Debug("connection closed")

@@ -64,7 +64,7 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 	p := &vpn.Policy{
 		IKE: &ike.Policy{
 			Suites: ike.DefaultSuites(), ESP: ike.DefaultESP(), VendorIDs: ike.DefaultVendorIDs(),
-			PSKs: psks(c), NATT: ike.NATTAlways, Public: a.public(ctx, c),
+			PSKs: psks(c), NATT: natt(c), Public: a.public(ctx, c),
 			Lifetime: 8 * time.Hour, ChildLifetime: time.Hour, DPDTimeout: 2 * time.Minute,
 		},
 		L2TP: &l2tp.Config{
@@ -104,6 +104,13 @@ func psks(c *conf.Config) []ike.PSK {
 		}
 	}
 	return list
+}
+
+func natt(c *conf.Config) ike.NATTMode {
+	if c.IPsec.NATTraversal == "auto" {
+		return ike.NATTAuto
+	}
+	return ike.NATTAlways
 }
 
 func methods(c *conf.Config) []ppp.Method {

@@ -10,9 +10,31 @@ import (
 
 // Socket is one bound socket of one worker.
 type Socket struct {
-	Conn   udp.Conn
-	Bound  netip.AddrPort // what it is bound to, perhaps an unspecified address
-	Marker bool           // the NAT-T port: IKE carries the non-ESP marker, the rest is ESP
+	Conn  udp.Conn
+	Bound netip.AddrPort // what it is bound to, perhaps an unspecified address
+	Kind  SocketKind
+}
+
+// SocketKind says what comes through a socket.
+type SocketKind uint8
+
+// The kinds of sockets.
+const (
+	SocketIKE  SocketKind = iota // port 500: ISAKMP alone
+	SocketNATT                   // port 4500: ESP, and ISAKMP behind the non-ESP marker (RFC 3948, section 2)
+	SocketESP                    // IP protocol 50: ESP alone, without ports
+)
+
+// KindOf is the kind of a socket on one of the ports that RFC 3947 has for them,
+// and of port 0, which ESP without UDP has.
+func KindOf(port uint16) SocketKind {
+	switch port {
+	case 0:
+		return SocketESP
+	case 4500:
+		return SocketNATT
+	}
+	return SocketIKE
 }
 
 // Config is what a Plane works with.

@@ -40,15 +40,32 @@ func (s *sender) room(n int) []byte {
 	return s.buf[:n]
 }
 
-// socket returns the socket of a worker that sends from local.
-func (p *Plane) socket(worker int, local netip.AddrPort, marker bool) *Socket {
+// socket returns the socket of a worker that sends from local. The first worker
+// has one of each kind and address; others need not.
+func (p *Plane) socket(worker int, local netip.AddrPort, kind SocketKind) *Socket {
 	for i := range p.cfg.Workers[worker] {
 		s := &p.cfg.Workers[worker][i]
-		if s.Marker == marker && s.sends(local) {
+		if s.Kind == kind && s.sends(local) {
 			return s
 		}
 	}
+	if worker != 0 {
+		return p.socket(0, local, kind)
+	}
 	return nil
+}
+
+// SendsESP reports whether ESP without UDP can leave from local.
+func (p *Plane) SendsESP(local netip.Addr) bool {
+	return p.socket(0, netip.AddrPortFrom(local, 0), SocketESP) != nil
+}
+
+// kind is what a view's ESP is sent by.
+func (v *View) kind() SocketKind {
+	if v.Remote.Port() == 0 {
+		return SocketESP
+	}
+	return SocketNATT
 }
 
 // sends reports whether packets from local leave through the socket.
@@ -63,7 +80,11 @@ func (s *Socket) sends(local netip.AddrPort) bool {
 // SendIKE sends an ISAKMP message, behind a non-ESP marker where marker says
 // so. The message is borrowed for the call.
 func (p *Plane) SendIKE(local, remote netip.AddrPort, marker bool, msg []byte) error {
-	socket := p.socket(0, local, marker)
+	kind := SocketIKE
+	if marker {
+		kind = SocketNATT
+	}
+	socket := p.socket(0, local, kind)
 	if socket == nil {
 		return fmt.Errorf("%w: from %v", ErrNoPath, local)
 	}
@@ -85,7 +106,7 @@ func (s *Slot) SendKeepalive() error {
 	if v == nil {
 		return ErrNoPath
 	}
-	socket := p.socket(0, v.Local, true)
+	socket := p.socket(0, v.Local, v.kind())
 	if socket == nil {
 		return fmt.Errorf("%w: from %v", ErrNoPath, v.Local)
 	}
@@ -127,7 +148,7 @@ func (s *Slot) send(n int, fill func([]byte, *View)) error {
 	if v == nil || v.Out == nil {
 		return ErrNoPath
 	}
-	socket := p.socket(0, v.Local, true)
+	socket := p.socket(0, v.Local, v.kind())
 	if socket == nil {
 		return fmt.Errorf("%w: from %v", ErrNoPath, v.Local)
 	}

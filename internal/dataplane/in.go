@@ -100,7 +100,13 @@ func (r *receiver) rescue(n int) {
 // demux tells ISAKMP, keepalives and ESP apart (RFC 3948, section 2).
 func (r *receiver) demux(p *udp.Packet, b []byte) {
 	switch {
-	case !r.socket.Marker:
+	case r.socket.Kind == SocketESP:
+		if len(b) < 8 {
+			r.tally.drop(DropShort, 1)
+			return
+		}
+		r.queueESP(p, b)
+	case r.socket.Kind == SocketIKE:
 		r.tally.ike.Add(1)
 		r.plane.cfg.Control.IKE(p.Local, p.Remote, false, b)
 	case len(b) == 1 && b[0] == natKeepalive:
@@ -179,6 +185,9 @@ func (r *receiver) heard(p *ipsec.In, o *origin) {
 	// authentic, may come from where the peer no longer is.
 	if !p.Newest || sa != view.In[0] || o.packet.Remote == view.Remote && o.packet.Local == view.Local {
 		return
+	}
+	if view.kind() != r.socket.Kind {
+		return // the encapsulation was negotiated, and does not change
 	}
 	if slot.moves.allow(r.now, moveEvery, moveBurst) {
 		slot.inbox.Deliver(Note{Kind: NoteMoved, SPI: sa.SPI(), Local: o.packet.Local, Remote: o.packet.Remote})

@@ -273,7 +273,7 @@ func (x *transmitter) send() {
 			x.tally.drop(DropESP(p.Drop), 1)
 			continue
 		}
-		socket := x.plane.socket(x.worker, it.view.Local, true)
+		socket := x.plane.socket(x.worker, it.view.Local, it.view.kind())
 		if socket == nil {
 			x.tally.drop(DropNoPath, 1)
 			continue

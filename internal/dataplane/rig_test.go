@@ -147,8 +147,8 @@ func newRig(t *testing.T, c Config, s ipsec.Suite, workers int, from string) *ri
 	for range workers {
 		c.Workers = append(c.Workers, []Socket{
 			{Conn: host.Listen(500), Bound: netip.MustParseAddrPort("0.0.0.0:500")},
-			{Conn: host.Listen(4500), Bound: netip.MustParseAddrPort("0.0.0.0:4500"), Marker: true},
-			{Conn: host.Listen(4500), Bound: netip.MustParseAddrPort("[::]:4500"), Marker: true},
+			{Conn: host.Listen(4500), Bound: netip.MustParseAddrPort("0.0.0.0:4500"), Kind: SocketNATT},
+			{Conn: host.Listen(4500), Bound: netip.MustParseAddrPort("[::]:4500"), Kind: SocketNATT},
 		})
 	}
 	c.Device, c.Control, c.Slots = r.device, r.control, 100

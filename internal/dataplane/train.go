@@ -26,7 +26,7 @@ func (t *trains) reset() { t.used, t.view = 0, nil }
 
 // push appends a datagram to sends, or to the train that sends ends in.
 func (t *trains) push(sends []udp.Packet, view *live, b []byte) []udp.Packet {
-	if n := len(sends); n > 0 && view == t.view && t.join(&sends[n-1], b) {
+	if n := len(sends); n > 0 && view == t.view && view.kind() == SocketNATT && t.join(&sends[n-1], b) {
 		return sends
 	}
 	t.view, t.segments, t.whole = view, 1, true

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"github.com/adit-vpn/adit/internal/udp"
@@ -24,7 +25,9 @@ func cut(sends []udp.Packet) (all [][]byte) {
 }
 
 func TestTrains(t *testing.T) {
-	a, b := &live{View: &View{}}, &live{View: &View{}}
+	at := netip.MustParseAddrPort("198.51.100.7:4500")
+	a, b := &live{View: &View{Remote: at}}, &live{View: &View{Remote: at}}
+	raw := &live{View: &View{Remote: netip.AddrPortFrom(at.Addr(), 0)}}
 	for _, v := range []struct {
 		name    string
 		views   []*live
@@ -35,6 +38,7 @@ func TestTrains(t *testing.T) {
 		{"equal", []*live{a, a, a}, []int{100, 100, 100}, []int{300}},
 		{"the last is shorter", []*live{a, a, a, a}, []int{100, 100, 40, 40}, []int{240, 40}},
 		{"longer ones begin a train", []*live{a, a, a}, []int{40, 100, 100}, []int{40, 200}},
+		{"without UDP", []*live{raw, raw}, []int{100, 100}, []int{100, 100}},
 		{"of two paths", []*live{a, a, b, b, a}, []int{100, 100, 100, 100, 100}, []int{200, 200, 100}},
 	} {
 		x := trains{slab: make([]byte, 10000)}
@@ -63,7 +67,8 @@ func TestTrains(t *testing.T) {
 // Whatever the lengths, the datagrams on the wire are the ones pushed, and no
 // train is more than the kernel takes.
 func TestTrainsKeepDatagrams(t *testing.T) {
-	views := []*live{{View: &View{}}, {View: &View{}}}
+	at := netip.MustParseAddrPort("198.51.100.7:4500")
+	views := []*live{{View: &View{Remote: at}}, {View: &View{Remote: at}}}
 	r := rand.New(rand.NewPCG(1, 2))
 	x := trains{slab: make([]byte, 200000)}
 	for range 300 {

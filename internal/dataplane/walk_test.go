@@ -68,7 +68,7 @@ func newWalks(t testing.TB, s ipsec.Suite, batch, clients int) *walks {
 	w := &walks{batch: batch, sealer: ipsec.NewSealer(rand.Reader)}
 	local, remote := netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("203.0.113.5:4500")
 	p, err := New(Config{
-		Workers: [][]Socket{{{Conn: &w.conn, Bound: local, Marker: true}}},
+		Workers: [][]Socket{{{Conn: &w.conn, Bound: local, Kind: SocketNATT}}},
 		Device:  &w.device, Control: &recorder{}, Slots: clients,
 		Pools: []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")},
 	})

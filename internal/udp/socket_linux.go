@@ -1,7 +1,6 @@
 package udp
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -16,12 +15,19 @@ const batchLen = 64
 
 // Socket is a Conn of the kernel.
 type Socket struct {
-	conn      *net.UDPConn
+	conn      packetConn
 	raw       syscall.RawConn
 	bound     netip.AddrPort
 	reader    reader
 	writers   sync.Pool   // of *writer
-	noSegment atomic.Bool // the way out has no checksum offload
+	noSegment atomic.Bool // the way out has no checksum offload, or knows no trains
+	headers   bool        // what is read begins with the IPv4 header
+}
+
+// packetConn is a *net.UDPConn or a *net.IPConn.
+type packetConn interface {
+	syscall.Conn
+	Close() error
 }
 
 var _ Conn = (*Socket)(nil)
@@ -62,7 +68,7 @@ func (m *messages) call(trap, fd uintptr, i, n int) (int, syscall.Errno) {
 	}
 }
 
-func newSocket(conn *net.UDPConn, addr netip.AddrPort) (*Socket, error) {
+func newSocket(conn packetConn, addr netip.AddrPort) (*Socket, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		_ = conn.Close()
@@ -138,6 +144,9 @@ func (s *Socket) received(p *Packet, i int) {
 	if h.Hdr.Flags&unix.MSG_TRUNC != 0 {
 		p.Data = p.Data[:0]
 	}
+	if s.headers {
+		p.Data = p.Data[ipv4HeaderLen(p.Data):]
+	}
 	p.Remote = getName(&s.reader.names[i])
 	local, segment := s.reader.controls[i].parse(int(h.Hdr.Controllen))
 	if !local.IsValid() {
@@ -148,6 +157,14 @@ func (s *Socket) received(p *Packet, i int) {
 	if segment > 0 && segment < len(p.Data) {
 		p.Segment = segment
 	}
+}
+
+// ipv4HeaderLen is the length of the header that b begins with.
+func ipv4HeaderLen(b []byte) int {
+	if len(b) == 0 {
+		return 0
+	}
+	return min(int(b[0]&15)*4, len(b))
 }
 
 func getName(n *unix.RawSockaddrInet6) netip.AddrPort {

@@ -211,6 +211,7 @@ const (
 	EndReplaced                   // the same user came in again
 	EndAuth                       // the user was refused
 	EndKeys                       // ESP keys ran out and could not be renewed
+	EndNoESP                      // it cannot have ESP in UDP, and there is no other
 	EndPanic
 )
 
@@ -240,6 +241,8 @@ func (e End) String() string {
 		return "authentication failed"
 	case EndKeys:
 		return "the ESP keys expired and the peer did not renew them"
+	case EndNoESP:
+		return "the peer does not know NAT traversal, and ESP without UDP is received only with ipsec.nat_traversal = \"auto\""
 	case EndPanic:
 		return "an error in the server"
 	}

@@ -138,6 +138,10 @@ func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joi
 			return other
 		}
 	}
+	if c.dialer == nil && !e.Peer.Encap && !c.srv.plane.SendsESP(e.Path.Local.Addr()) {
+		c.finish(now, EndNoESP)
+		return nil
+	}
 	if c.slot == nil {
 		slot, err := c.srv.plane.NewSlot(c)
 		if err != nil {

@@ -168,7 +168,7 @@ func (e End) link() ppp.Reason {
 		return ppp.ReasonAuthFailed
 	case EndPanic:
 		return ppp.ReasonInternal
-	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys:
+	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndNoESP:
 		return ppp.ReasonLowerLayer
 	}
 	return ppp.ReasonLowerLayer

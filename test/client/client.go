@@ -33,7 +33,9 @@ type Config struct {
 	PSK     secret.Bytes
 	Suites  []ike.Suite
 	ESP     []ike.ESPSuite
+	NATT    ike.NATTMode
 
+	VendorIDs               []ike.VendorID // what is offered
 	Lifetime, ChildLifetime time.Duration
 	ChildKilobytes          uint64
 	Sequencing              bool          // ask for numbered data messages
@@ -99,6 +101,9 @@ func policy(cfg Config) *vpn.Policy {
 	if cfg.ESP == nil {
 		cfg.ESP = ike.DefaultESP()
 	}
+	if cfg.VendorIDs == nil {
+		cfg.VendorIDs = ike.DefaultVendorIDs()
+	}
 	if cfg.Lifetime == 0 {
 		cfg.Lifetime = 8 * time.Hour
 	}
@@ -107,8 +112,8 @@ func policy(cfg Config) *vpn.Policy {
 	}
 	return &vpn.Policy{
 		IKE: &ike.Policy{
-			Suites: cfg.Suites, ESP: cfg.ESP, VendorIDs: ike.DefaultVendorIDs(),
-			PSKs:     []ike.PSK{{Name: "psk", Key: cfg.PSK}},
+			Suites: cfg.Suites, ESP: cfg.ESP, VendorIDs: cfg.VendorIDs,
+			PSKs: []ike.PSK{{Name: "psk", Key: cfg.PSK}}, NATT: cfg.NATT,
 			Lifetime: cfg.Lifetime, ChildLifetime: cfg.ChildLifetime, ChildKB: cfg.ChildKilobytes,
 			DPDTimeout: 2 * time.Minute,
 		},

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/client"
@@ -61,7 +62,7 @@ func TestAForgedSourceInMessage5JoinsNoOthersConnection(t *testing.T) {
 		evil := w.Laptop(w.Net.Host(own.String()), func(c *client.Config) {
 			for i := range c.Workers[0] {
 				f := &forger{Conn: c.Workers[0][i].Conn, own: own, victim: victim, as: socket}
-				if c.Workers[0][i].Marker {
+				if c.Workers[0][i].Kind == dataplane.SocketNATT {
 					f.forge = func(msg []byte) bool { forged++; return len(msg) > 22 && msg[22] == 2 }
 				}
 				c.Workers[0][i].Conn = f

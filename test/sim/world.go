@@ -56,6 +56,7 @@ type Options struct {
 	Accountant auth.Accountant
 	Host       *udptest.Host // where the server runs; nil: a host of its own at ServerAddr
 	Net        *udptest.Net
+	Ports      []uint16 // more that the server listens on: ESPPort
 }
 
 // Policy is a server's policy as the defaults have it.
@@ -113,7 +114,7 @@ func New(t testing.TB, o Options) *World {
 	})
 	var err error
 	w.Plane, err = dataplane.New(dataplane.Config{
-		Workers: [][]dataplane.Socket{sockets(o.Host)}, Device: w.Device, Control: w.Server, Slots: o.Slots,
+		Workers: [][]dataplane.Socket{sockets(o.Host, o.Ports...)}, Device: w.Device, Control: w.Server, Slots: o.Slots,
 		Pools: []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")}, ClientToClient: true,
 	})
 	if err != nil {
@@ -132,14 +133,25 @@ func New(t testing.TB, o Options) *World {
 	return w
 }
 
-func sockets(h *udptest.Host) []dataplane.Socket {
+// ESPPort stands for IP protocol 50, which has no ports.
+const ESPPort = 0
+
+// sockets are those that every end has, and more.
+func sockets(h *udptest.Host, more ...uint16) []dataplane.Socket {
 	var list []dataplane.Socket
-	for _, port := range []uint16{client.IKEPort, client.NATTPort} {
-		list = append(list, dataplane.Socket{
-			Conn: h.Listen(port), Bound: netip.AddrPortFrom(netip.IPv4Unspecified(), port), Marker: port == client.NATTPort,
-		})
+	for _, port := range append([]uint16{client.IKEPort, client.NATTPort}, more...) {
+		list = append(list, socket(h, port))
 	}
 	return list
+}
+
+// socket is one on every address of the host's first family.
+func socket(h *udptest.Host, port uint16) dataplane.Socket {
+	every := netip.IPv4Unspecified()
+	if h.Addr().Is6() {
+		every = netip.IPv6Unspecified()
+	}
+	return dataplane.Socket{Conn: h.Listen(port), Bound: netip.AddrPortFrom(every, port), Kind: dataplane.KindOf(port)}
 }
 
 // Laptop is one host with a fleet of clients, by default one.

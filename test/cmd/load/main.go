@@ -103,7 +103,7 @@ func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
 		if err != nil {
 			return nil, err
 		}
-		sockets = append(sockets, dataplane.Socket{Conn: opened[0], Bound: bound, Marker: port == client.NATTPort})
+		sockets = append(sockets, dataplane.Socket{Conn: opened[0], Bound: bound, Kind: dataplane.KindOf(port)})
 	}
 	esp := ike.ESPSuite{Cipher: ike.ESPAESCBC, KeyBits: 256, Auth: ike.ESPAuthSHA1_96}
 	switch o.esp {
