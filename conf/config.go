@@ -58,6 +58,7 @@ type Network struct {
 	Gateway    string   `toml:"gateway" reload:"restart" doc:"tap: the office network's router"`
 
 	ClientToClient bool `toml:"client_to_client" reload:"restart" doc:"clients may reach each other"`
+	Multicast      bool `toml:"multicast" reload:"restart" doc:"multicast and broadcast pass: between clients, where client_to_client is true, and between them and the device, in mode tap the office network; some a second"`
 }
 
 // Auth is the table [auth].

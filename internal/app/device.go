@@ -52,7 +52,7 @@ func openDevice(c *conf.Config, queues int) (netdev.Device, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := netdev.TAPConfig{Name: c.Network.Device, MTU: c.Network.MTU, Queues: queues, Bridge: c.Network.Bridge, LAN: lan}
+		t := netdev.TAPConfig{Name: c.Network.Device, MTU: c.Network.MTU, Queues: queues, Bridge: c.Network.Bridge, LAN: lan, Multicast: c.Network.Multicast}
 		if t.Gateway, err = netip.ParseAddr(c.Network.Gateway); err != nil {
 			t.Gateway = netip.Addr{}
 		}

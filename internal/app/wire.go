@@ -47,6 +47,8 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 		Address: networks(c)[0].Server,
 
 		ClientToClient: c.Network.ClientToClient,
+		Multicast:      c.Network.Multicast,
+		Broadcasts:     broadcasts(c),
 		Panicked: func(value any, stack []byte) {
 			a.log.WithFields(logrus.Fields{"panic": value, "stack": string(stack)}).
 				Error("an error in the server lost a batch of packets; please report it")
@@ -217,6 +219,18 @@ func groups(c *conf.Config) map[string]auth.Settings {
 		all[g.Name] = settings(g.DNS, g.Routes, g.Domain)
 	}
 	return all
+}
+
+// broadcasts are the broadcast addresses of the office network, or of the pools.
+func broadcasts(c *conf.Config) []netip.Addr {
+	if lan, err := netip.ParsePrefix(c.Network.LAN); err == nil && c.Network.Mode == "tap" {
+		return []netip.Addr{pool.Broadcast(lan)}
+	}
+	var list []netip.Addr
+	for _, p := range prefixes(c) {
+		list = append(list, pool.Broadcast(p))
+	}
+	return list
 }
 
 func parseAddrs(texts []string) []netip.Addr {

@@ -50,6 +50,11 @@ type Config struct {
 
 	ClientToClient bool // clients may reach each other
 
+	// Multicast lets packets to everybody pass: from a client to the device and
+	// the other clients, from the device to all clients.
+	Multicast  bool
+	Broadcasts []netip.Addr // that mean everybody, beside 255.255.255.255
+
 	// BySource says that the connections are ones that we dialled: a packet from
 	// the device belongs to the session that has its source address.
 	BySource bool
@@ -83,6 +88,8 @@ const (
 	// NotePacket is an IP packet of Session that wants an answer from the control
 	// plane: broadcast, multicast, link-local, DHCP.
 	NotePacket
+	// NoteGroup is an IP packet of Session to everybody, for Flood.
+	NoteGroup
 	// NoteFirstUse says that the inbound SA of SPI received its first packet.
 	NoteFirstUse
 	// NoteMoved says that an authenticated, newest packet of the newest inbound

@@ -290,6 +290,9 @@ func (r *receiver) ip(p *ipsec.In, o *origin, s *Session, off, end int) (Drop, b
 	if net == nil {
 		return DropSource, false
 	}
+	if r.plane.cfg.Multicast && r.plane.isGroup(h.Dst) && net.allows(h.Src) && floods(&h, b) {
+		return r.group(p.Buf, o, s, off, &h)
+	}
 	if forControl(&h, b) {
 		if !o.slot.packets.allow(r.now, packetEvery, packetBurst) {
 			return DropRate, false
@@ -325,6 +328,8 @@ func forControl(h *packet.IP, b []byte) bool {
 
 const (
 	dhcpServer  = 67
+	dhcpClient  = 68
+	dhcp6Client = 546
 	dhcp6Server = 547
 )
 

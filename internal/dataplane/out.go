@@ -36,7 +36,8 @@ type transmitter struct {
 	now    int64 // of this batch, Unix nanoseconds
 
 	packets []netdev.Packet // what was read
-	spare   []byte          // buffers for fragments
+	spare   []byte          // buffers for fragments and copies
+	targets []target        // of copies, by their place in items
 	items   []item          // what is to be sent
 	outs    []ipsec.Out     // of items, those with a path
 	sealed  []item          // the items of outs
@@ -61,6 +62,7 @@ func newTransmitter(p *Plane, worker int, q netdev.Queue, t *tally) *transmitter
 		sealer:  ipsec.NewSealer(rand.Reader),
 		packets: make([]netdev.Packet, readBatch),
 		spare:   make([]byte, sealBatch*slotLen),
+		targets: make([]target, sealBatch),
 		items:   make([]item, 0, sealBatch),
 		outs:    make([]ipsec.Out, 0, sealBatch),
 		sealed:  make([]item, 0, sealBatch),
@@ -118,6 +120,9 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 	end := h.Dst
 	if x.plane.cfg.BySource {
 		end = h.Src
+	}
+	if x.plane.cfg.Multicast && x.plane.isGroup(h.Dst) {
+		return x.flood(b[:h.Len], &h)
 	}
 	t := x.plane.routes.lookup(end)
 	if t == nil {

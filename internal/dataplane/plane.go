@@ -24,8 +24,10 @@ type Plane struct {
 	control *tally
 	senders sync.Pool // of *sender
 
+	used   atomic.Uint32 // slots that were ever taken; it grows under mu
+	copies limiter       // of packets to everybody
+
 	mu   sync.Mutex // guards what follows, and changes of slots and routes
-	used uint32
 	rest []resting
 }
 

@@ -48,6 +48,7 @@ type Session struct {
 
 	network atomic.Pointer[network] // nil: no traffic
 	ns      atomic.Uint32           // of the next data message
+	groups  limiter                 // packets to everybody
 
 	_   [64]byte // the two directions run on different cores
 	in  direction
@@ -60,6 +61,16 @@ type Session struct {
 type network struct {
 	sources []netip.Prefix
 	mtu     int
+}
+
+// has reports whether the client has addresses of a family.
+func (n *network) has(four bool) bool {
+	for _, p := range n.sources {
+		if p.Addr().Is4() == four {
+			return true
+		}
+	}
+	return false
 }
 
 // direction counts IP packets one way.

@@ -51,9 +51,8 @@ func (p *Plane) NewSlot(inbox Inbox) (*Slot, error) {
 	case len(p.rest) > 0 && !time.Now().Before(p.rest[0].until):
 		s.index, s.gen = p.rest[0].index, p.rest[0].gen
 		p.rest = p.rest[1:]
-	case p.used < uint32(len(p.slots)):
-		s.index = p.used
-		p.used++
+	case p.used.Load() < uint32(len(p.slots)):
+		s.index = p.used.Add(1) - 1
 	default:
 		return nil, ErrFull
 	}
@@ -147,3 +146,6 @@ func (l *limiter) allow(now int64, every time.Duration, burst int) bool {
 		}
 	}
 }
+
+// charge counts an event more, allowed or not: what follows pays for it.
+func (l *limiter) charge(every time.Duration) { l.next.Add(int64(every)) }

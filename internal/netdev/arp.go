@@ -69,8 +69,8 @@ func (t *neighbours) hop(dst netip.Addr) netip.Addr {
 // the next hop is not known, the frame is copied and waits, or is lost where too
 // much waits already. ask is a request to be sent, if there is one.
 func (t *neighbours) route(frame []byte, src, dst netip.Addr, now time.Time) (ready bool, ask []byte) {
-	if dst == t.broadcast {
-		putEther(frame, broadcastMAC, t.mac, etherIPv4)
+	if to, ok := t.groupMAC(dst); ok {
+		putEther(frame, to, t.mac, etherIPv4)
 		return true, nil
 	}
 	hop := t.hop(dst)
@@ -102,6 +102,19 @@ func (t *neighbours) route(frame []byte, src, dst netip.Addr, now time.Time) (re
 		return false, ask
 	}
 	return true, ask
+}
+
+// groupMAC is where a packet to everybody goes: RFC 1112, section 6.4, puts the
+// low 23 bits of a multicast address into 01:00:5e:00:00:00.
+func (t *neighbours) groupMAC(dst netip.Addr) (mac, bool) {
+	a := dst.As4()
+	switch {
+	case dst == t.broadcast || a == [4]byte{255, 255, 255, 255}:
+		return broadcastMAC, true
+	case dst.IsMulticast():
+		return mac{1, 0, 0x5e, a[1] & 0x7f, a[2], a[3]}, true
+	}
+	return mac{}, false
 }
 
 func (t *neighbours) forget(a netip.Addr) {

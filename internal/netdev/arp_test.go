@@ -126,6 +126,13 @@ func TestARPNextHop(t *testing.T) {
 	if ready, ask := n.route(f, client, netip.MustParseAddr("192.168.7.255"), epoch); !ready || ask != nil || mac(f[:6]) != broadcastMAC {
 		t.Errorf("broadcast goes to %x", f[:6])
 	}
+	for dst, want := range map[string]mac{
+		"255.255.255.255": broadcastMAC, "224.0.0.251": {1, 0, 0x5e, 0, 0, 251}, "239.255.255.250": {1, 0, 0x5e, 0x7f, 0xff, 250},
+	} {
+		if ready, ask := n.route(f, client, netip.MustParseAddr(dst), epoch); !ready || ask != nil || mac(f[:6]) != want {
+			t.Errorf("%s goes to %x", dst, f[:6])
+		}
+	}
 	n.gateway = netip.Addr{}
 	if ready, ask := n.route(frameOf(0), client, netip.MustParseAddr("1.1.1.1"), epoch); ready || ask != nil {
 		t.Error("something far away is reached without a gateway")

@@ -27,6 +27,8 @@ type TAPConfig struct {
 	Bridge  string       // name of the bridge to join; "" for none
 	LAN     netip.Prefix // the addresses that are neighbours
 	Gateway netip.Addr   // where everything else goes; the zero Addr: nowhere
+
+	Multicast bool // hand over what is for everybody, too
 }
 
 // TAP is a station on an Ethernet that has the addresses of all clients: they
@@ -34,6 +36,8 @@ type TAPConfig struct {
 type TAP struct {
 	device
 	files []*queue
+
+	everybody bool // packets for everybody are handed over
 
 	mu  sync.Mutex
 	arp *neighbours
@@ -52,6 +56,8 @@ func OpenTAP(c TAPConfig) (*TAP, error) {
 	t := &TAP{
 		device: device{name: c.Name, mtu: c.MTU},
 		arp:    newNeighbours(m, c.LAN, c.Gateway),
+
+		everybody: c.Multicast,
 	}
 	for range max(1, c.Queues) {
 		i, err := water.New(water.Config{
@@ -194,12 +200,17 @@ func (t *TAP) filter(q *queue, packets []Packet) int {
 			out := t.arp.receive(frame, time.Now())
 			t.mu.Unlock()
 			t.send(q, out)
-		case kind == etherIPv4 && mac(frame[:6]) == t.arp.mac:
+		case kind == etherIPv4 && t.receives(mac(frame[:6]), mac(frame[6:12])):
 			packets[n], packets[i] = packets[i], packets[n]
 			n++
 		}
 	}
 	return n
+}
+
+// receives reports whether a frame is for us.
+func (t *TAP) receives(to, from mac) bool {
+	return to == t.arp.mac || t.everybody && to[0]&1 != 0 && from != t.arp.mac
 }
 
 // WriteBatch implements Queue.

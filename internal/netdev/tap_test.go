@@ -191,3 +191,42 @@ func TestTAPErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestTAPHandsOverWhatIsForEverybodyIfItShall(t *testing.T) {
+	d := openTestTAP(t, 1)
+	q := d.Queues()[0]
+	near := listenUDP(t, "192.168.7.1:7000")
+	d.Claim(client)
+	read := func() string {
+		t.Helper()
+		packets := []Packet{{Buf: make([]byte, 2048), Off: 64}}
+		for {
+			packets[0].Off = 64
+			n, err := q.ReadBatch(packets)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range packets[:n] {
+				if h, ok := packet.Parse(p.Buf[p.Off:p.End]); ok && h.Protocol == packet.UDP {
+					return string(p.Buf[p.Off+28 : p.Off+h.Len])
+				}
+			}
+		}
+	}
+	send := func(text, to string) {
+		t.Helper()
+		if _, err := near.WriteToUDPAddrPort([]byte(text), netip.MustParseAddrPort(to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("to everybody", "192.168.7.255:9000")
+	send("to one", client.String()+":9000")
+	if got := read(); got != "to one" {
+		t.Errorf("read %q", got)
+	}
+	d.everybody = true
+	send("to everybody", "192.168.7.255:9000")
+	if got := read(); got != "to everybody" {
+		t.Errorf("read %q", got)
+	}
+}

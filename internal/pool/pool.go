@@ -67,6 +67,9 @@ func Prefix(n netip.Prefix) Range {
 	return Range{first, last}
 }
 
+// Broadcast is a network's last address.
+func Broadcast(n netip.Prefix) netip.Addr { return lastAddr(n.Masked()) }
+
 func lastAddr(n netip.Prefix) netip.Addr {
 	b := n.Addr().AsSlice()
 	for i := n.Bits(); i < len(b)*8; i++ {

@@ -170,6 +170,10 @@ func (c *Conn) receive(now time.Time, n dataplane.Note) {
 		c.renew(now, n.SPI)
 	case dataplane.NotePacket:
 		c.receivePacket(now, n.Session, n.Data)
+	case dataplane.NoteGroup:
+		if s := c.call(n.Session); s != nil {
+			c.srv.plane.Flood(s.data, n.Data)
+		}
 	}
 }
 

@@ -22,6 +22,11 @@ type Dial struct {
 	Call  l2tp.Call
 	Child ike.ChildRequest
 
+	// Packets, if set, receives the IP packets that the data path hands to the
+	// control side: broadcast, multicast, link-local. It is called on the
+	// connection's goroutine, the packet is borrowed.
+	Packets func([]byte)
+
 	// Silent leaves without a word if the context ends before the network is
 	// up, as a peer does whose plug is pulled.
 	Silent bool
@@ -81,6 +86,17 @@ func (s *Server) Dial(ctx context.Context, d Dial) (*Dialled, error) {
 func (d *Dialled) Close() {
 	d.conn.do(func(now time.Time) { d.conn.shut(now, EndAdmin) })
 	<-d.conn.done
+}
+
+// SendIP sends one IP packet, whatever its addresses are. It is copied.
+func (d *Dialled) SendIP(b []byte) {
+	b = append([]byte(nil), b...)
+	c := d.conn
+	c.do(func(now time.Time) {
+		for _, s := range c.calls {
+			c.sendIP(now, s, b)
+		}
+	})
 }
 
 // Vanish ends without a word, as if the plug were pulled.

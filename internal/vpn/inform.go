@@ -35,7 +35,13 @@ const maxDomain = 253
 // receivePacket answers an IP packet of a session that is for the server.
 func (c *Conn) receivePacket(now time.Time, local uint16, b []byte) {
 	s := c.call(local)
-	if s == nil || !s.up || c.dialer != nil {
+	if s == nil || !s.up {
+		return
+	}
+	if c.dialer != nil {
+		if c.dialer.Packets != nil {
+			c.dialer.Packets(b)
+		}
 		return
 	}
 	answer, err := dhcp.Inform(b, c.informed(s))

@@ -135,6 +135,7 @@ type Target struct {
 	Child          ike.ChildRequest // zero: the usual
 	Echo           time.Duration    // LCP Echo-Request interval, 0: none
 	Silent         bool             // leave without a word if the context ends
+	Packets        func([]byte)     // see vpn.Dial
 }
 
 // Dial connects one client and returns when its network is up.
@@ -155,7 +156,7 @@ func (f *Fleet) Dial(ctx context.Context, t Target) (*vpn.Dialled, error) {
 		},
 		Call:   l2tp.Call{Serial: 1, TxSpeed: 1000000},
 		Child:  child,
-		Silent: t.Silent,
+		Silent: t.Silent, Packets: t.Packets,
 	})
 }
 

@@ -54,6 +54,7 @@ type Options struct {
 	Policy     func(*vpn.Policy)
 	Backend    auth.Backend
 	Accountant auth.Accountant
+	Plane      func(*dataplane.Config)
 	Host       *udptest.Host // where the server runs; nil: a host of its own at ServerAddr
 	Net        *udptest.Net
 	Ports      []uint16 // more that the server listens on: ESPPort
@@ -112,12 +113,15 @@ func New(t testing.TB, o Options) *World {
 	w.Server = vpn.New(vpn.Config{
 		Policy: w.Policy, Backend: o.Backend, Accountant: o.Accountant, Pool: w.Pool, Observer: w.Events,
 	})
-	var err error
-	w.Plane, err = dataplane.New(dataplane.Config{
+	plane := dataplane.Config{
 		Workers: [][]dataplane.Socket{sockets(o.Host, o.Ports...)}, Device: w.Device, Control: w.Server, Slots: o.Slots,
 		Pools: []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")}, ClientToClient: true,
-	})
-	if err != nil {
+	}
+	if o.Plane != nil {
+		o.Plane(&plane)
+	}
+	var err error
+	if w.Plane, err = dataplane.New(plane); err != nil {
 		t.Fatal(err)
 	}
 	w.Server.Bind(w.Plane)

@@ -1,0 +1,150 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/netdev"
+	"github.com/adit-vpn/adit/internal/packet"
+)
+
+const (
+	// What one session may send to everybody, and how many copies all of it,
+	// from sessions and from the device, may become.
+	groupEvery, groupBurst = 20 * time.Millisecond, 100
+	copyEvery, copyBurst   = 50 * time.Microsecond, 20000
+)
+
+// isGroup reports whether a destination is everybody: broadcast or multicast.
+func (p *Plane) isGroup(dst netip.Addr) bool {
+	return dst.IsMulticast() || dst == broadcast || slices.Contains(p.cfg.Broadcasts, dst)
+}
+
+// floods reports whether a packet to everybody goes to everybody: not what is
+// between a host and its router alone. DHCP would lease a client addresses
+// of the office; neighbour discovery and all else that is link-local has a
+// link of two.
+func floods(h *packet.IP, b []byte) bool {
+	if h.Src.IsUnspecified() || h.Src.IsLinkLocalUnicast() || h.Dst.IsInterfaceLocalMulticast() {
+		return false
+	}
+	if h.Protocol == packet.ICMPv6 && h.Dst.IsLinkLocalMulticast() {
+		return false
+	}
+	if h.Protocol != packet.UDP || h.Offset != 0 || h.Len < h.HeaderLen+udpHeaderLen {
+		return true
+	}
+	switch port := binary.BigEndian.Uint16(b[h.HeaderLen+2:]); port {
+	case dhcpServer, dhcpClient, dhcp6Server, dhcp6Client:
+		return false
+	}
+	return true
+}
+
+// group takes a session's packet to everybody: to the device here, to the other
+// sessions by way of the connection, which has time for that.
+func (r *receiver) group(buf []byte, o *origin, s *Session, off int, h *packet.IP) (Drop, bool) {
+	if !s.groups.allow(r.now, groupEvery, groupBurst) {
+		return DropRate, false
+	}
+	s.in.add(h.Len, r.now)
+	r.tally.in.add(h.Len, r.now)
+	r.out = append(r.out, netdev.Packet{Buf: buf, Off: off, End: off + h.Len})
+	if !r.plane.cfg.ClientToClient {
+		return 0, true
+	}
+	return o.tell(Note{Kind: NoteGroup, Session: s.Local, Data: buf[off : off+h.Len]})
+}
+
+// Flood sends an IP packet to every session but one, as far as the rate of all
+// such copies allows. It may be called from any goroutine.
+func (p *Plane) Flood(from *Session, b []byte) {
+	h, ok := packet.Parse(b)
+	now := time.Now().UnixNano()
+	if !ok || !p.copies.allow(now, copyEvery, copyBurst) {
+		p.control.drop(DropRate, 1)
+		return
+	}
+	protocol := byte(pppIPv4)
+	if !h.Is4() {
+		protocol = pppIPv6
+	}
+	frame := append([]byte{0xff, 0x03, 0, protocol}, b[:h.Len]...)
+	p.everybody(func(slot *Slot, view *live, s *Session, net *network) {
+		if s == from || !net.has(h.Is4()) {
+			return
+		}
+		p.copies.charge(copyEvery)
+		if h.Len > view.mtuOf(s, net) {
+			p.control.drop(DropTooBig, 1)
+			return
+		}
+		if slot.SendFrame(s, frame) == nil {
+			s.out.add(h.Len, now)
+			p.control.out.add(h.Len, now)
+		}
+	})
+}
+
+// everybody calls f for each session that has a network.
+func (p *Plane) everybody(f func(*Slot, *live, *Session, *network)) {
+	for i := range p.slots[:p.used.Load()] {
+		slot := p.slots[i].Load()
+		if slot == nil {
+			continue
+		}
+		view := slot.view.Load()
+		if view == nil || view.Out == nil {
+			continue
+		}
+		for _, s := range view.Sessions {
+			if net := s.network.Load(); net != nil {
+				f(slot, view, s, net)
+			}
+		}
+	}
+}
+
+// flood queues a copy of a packet from the device for every session.
+func (x *transmitter) flood(b []byte, h *packet.IP) (Drop, bool) {
+	if !floods(h, b) {
+		return DropNoRoute, false
+	}
+	if !x.plane.copies.allow(x.now, copyEvery, copyBurst) {
+		return DropRate, false
+	}
+	for i := range x.plane.slots[:x.plane.used.Load()] {
+		slot := x.plane.slots[i].Load()
+		if slot == nil {
+			continue
+		}
+		if view := slot.view.Load(); view != nil && view.Out != nil {
+			x.copyTo(slot, view, b, h)
+		}
+	}
+	return 0, true
+}
+
+// copyTo queues a packet to everybody for the sessions of one connection, each
+// time in the spare buffer of its place in the queue.
+func (x *transmitter) copyTo(slot *Slot, view *live, b []byte, h *packet.IP) {
+	for _, s := range view.Sessions {
+		net := s.network.Load()
+		if net == nil || !net.has(h.Is4()) || net.allows(h.Src) { // its own come back to nobody
+			continue
+		}
+		x.plane.copies.charge(copyEvery)
+		i := len(x.items)
+		t := &x.targets[i]
+		t.slot, t.session = slot, s
+		if h.Len > view.mtuOf(s, net) {
+			x.tally.drop(DropTooBig, 1)
+			continue
+		}
+		buf := x.spare[i*slotLen : (i+1)*slotLen : (i+1)*slotLen]
+		copy(buf[headLen:], b[:h.Len])
+		x.push(item{target: t, buf: buf, off: headLen, end: headLen + h.Len, ip: h.Len})
+	}
+}
