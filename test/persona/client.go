@@ -1,0 +1,264 @@
+package persona
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/internal/udp/udptest"
+)
+
+// The ports of IKE and of NAT traversal (RFC 3947 section 4).
+const (
+	portIKE  = 500
+	portNATT = 4500
+)
+
+// Client is one client that runs.
+type Client struct {
+	Profile
+	Account
+
+	// Lossless says that the network loses nothing, so that rules hold which
+	// a lost packet would break. Set it before Dial.
+	Lossless bool
+
+	host *udptest.Host
+	own  netip.Addr
+	fail func(string)
+	rand *rand.Rand
+
+	socks  map[uint16]*udptest.Conn
+	inbox  chan datagram
+	orders chan order
+	stop   chan struct{}
+	done   chan struct{}
+	timers []*timer
+
+	phases    []*phase1 // newest first
+	children  []*child  // newest first
+	spis      uint32
+	tun       *tunnel
+	link      *link
+	informing *inform
+	end       error // why there is no connection any more
+	leaving   bool
+	stats     Stats
+	beat      *timer // of keepalives
+	lcpHeard  []byte // codes of LCP packets that nobody answers
+
+	mu  sync.Mutex
+	in  [][]byte // IP packets from the server
+	log []string
+}
+
+// Stats are what a client saw.
+type Stats struct {
+	UnknownSPI int // ESP packets for SAs that it does not have
+	Late       int // packets older than its replay window
+	Displaced  int // packets after ones with a higher sequence number
+	Repeated   int
+
+	Notifies    []uint16 // notify types that the server sent
+	ChapFailure string   // message of the last CHAP Failure
+	PAPMessage  string
+	Result      []byte // value of the last Result Code AVP
+	Terminated  string // data of the last LCP Terminate-Request
+	Deleted     int    // SAs that the server deleted
+}
+
+type datagram struct {
+	src  netip.AddrPort
+	port uint16 // ours
+	data []byte
+}
+
+type order struct {
+	f    func()
+	done chan error
+}
+
+type timer struct {
+	at time.Time
+	f  func()
+}
+
+// New starts a client on a host. Fail is told, in a sentence, which rule of
+// the client the server broke.
+func New(p Profile, a Account, h *udptest.Host, seed uint64, fail func(string)) *Client {
+	c := &Client{
+		Profile: p, Account: a, host: h, own: h.Addr(), fail: fail, rand: rand.New(rand.NewPCG(seed, 1)),
+		socks: map[uint16]*udptest.Conn{}, inbox: make(chan datagram, 4096), orders: make(chan order),
+		stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	for _, port := range []uint16{portIKE, portNATT} {
+		s := h.Listen(port)
+		c.socks[port] = s
+		go c.read(s, port)
+	}
+	go c.run()
+	return c
+}
+
+// read hands what a socket receives to the client.
+func (c *Client) read(s *udptest.Conn, port uint16) {
+	for {
+		p := []udp.Packet{{Data: make([]byte, 4096)}}
+		if _, err := s.ReadBatch(p); err != nil {
+			return
+		}
+		select {
+		case c.inbox <- datagram{p[0].Remote, port, p[0].Data}:
+		case <-c.stop:
+			return
+		}
+	}
+}
+
+// Vanish ends the client without a word, as if its plug were pulled. It
+// is also how a test gives back what a client holds.
+func (c *Client) Vanish() {
+	close(c.stop)
+	<-c.done
+	for _, s := range c.socks {
+		_ = s.Close()
+	}
+}
+
+// do runs f on the client's goroutine. It returns why f was given up.
+func (c *Client) do(f func()) error {
+	o := order{f, make(chan error, 1)}
+	select {
+	case c.orders <- o:
+		return <-o.done
+	case <-c.done:
+		return errStopped
+	}
+}
+
+func (c *Client) run() {
+	defer close(c.done)
+	for {
+		err := c.guard(func() { c.turn(time.Time{}, c.orders) })
+		if err == errStopped {
+			return
+		}
+		if err != nil && c.end == nil {
+			c.end = err
+		}
+	}
+}
+
+// turn handles one packet, one timer or, if orders is not nil, one order. It
+// returns false if the deadline came first; zero is none.
+func (c *Client) turn(deadline time.Time, orders <-chan order) bool {
+	first := -1
+	for i, t := range c.timers {
+		if first < 0 || t.at.Before(c.timers[first].at) {
+			first = i
+		}
+	}
+	until := deadline
+	if first >= 0 && (deadline.IsZero() || c.timers[first].at.Before(deadline)) {
+		until = c.timers[first].at
+	} else {
+		first = -1
+	}
+	var fire <-chan time.Time
+	if !until.IsZero() {
+		clock := time.NewTimer(time.Until(until))
+		defer clock.Stop()
+		fire = clock.C
+	}
+	select {
+	case <-c.stop:
+		panic(errStopped)
+	case d := <-c.inbox:
+		c.receive(d)
+	case o := <-orders:
+		o.done <- c.guard(o.f)
+	case <-fire:
+		if first < 0 {
+			return false
+		}
+		t := c.timers[first]
+		c.cancel(t)
+		t.f()
+	}
+	return true
+}
+
+// wait lets the client work until cond holds or d is over.
+func (c *Client) wait(d time.Duration, cond func() bool) bool {
+	deadline := time.Now().Add(d)
+	for !cond() {
+		if c.end != nil && !c.leaving {
+			panic(c.end)
+		}
+		if !c.turn(deadline, nil) {
+			return cond()
+		}
+	}
+	return true
+}
+
+// pause lets the client work for a while.
+func (c *Client) pause(d time.Duration) { c.wait(d, func() bool { return false }) }
+
+func (c *Client) after(d time.Duration, f func()) *timer {
+	t := &timer{time.Now().Add(d), f}
+	c.timers = append(c.timers, t)
+	return t
+}
+
+func (c *Client) cancel(t *timer) {
+	for i, x := range c.timers {
+		if x == t {
+			c.timers = append(c.timers[:i:i], c.timers[i+1:]...)
+			return
+		}
+	}
+}
+
+// send sends a datagram to the server.
+func (c *Client) send(port uint16, b []byte) {
+	_, _ = c.socks[port].WriteBatch([]udp.Packet{{Data: b, Remote: netip.AddrPortFrom(c.Server, port)}})
+}
+
+// receive handles a datagram.
+func (c *Client) receive(d datagram) {
+	if d.src.Addr() != c.Server {
+		c.refuse("answers must come from the address that was dialled, and one came from %v", d.src)
+	}
+	if d.src.Port() != d.port {
+		c.refuse("answers must come from port %d, and one came from %v", d.port, d.src)
+	}
+	b := d.data
+	switch {
+	case d.port == portIKE:
+		c.receiveIKE(b, false)
+	case len(b) == 1 && b[0] == 0xff: // a keepalive, RFC 3948 section 2.3
+	case len(b) >= 4 && b[0]|b[1]|b[2]|b[3] == 0:
+		c.receiveIKE(b[4:], true)
+	default:
+		c.receiveESP(b)
+	}
+}
+
+// logf notes what happens, for a person who reads a failed test.
+func (c *Client) logf(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.log = append(c.log, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+}
+
+// Log is what happened so far, a line an event.
+func (c *Client) Log() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.log, "\n")
+}

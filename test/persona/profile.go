@@ -1,0 +1,135 @@
+package persona
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/test/persona/wire"
+)
+
+// Profile is what makes one client differ from the others. What nobody has
+// observed on a wire is a field whose range tests run through.
+type Profile struct {
+	Name string
+
+	IKE  IKEProfile
+	ESP  ESPProfile
+	L2TP L2TPProfile
+	PPP  PPPProfile
+
+	// After runs once the network is up, Leave when the user disconnects.
+	After func(*Client)
+	Leave func(*Client)
+}
+
+// IKEProfile is phase 1.
+type IKEProfile struct {
+	SA      []byte   // body of message 1's SA payload
+	Vendors [][]byte // vendor IDs, in order
+	Nonce   int      // bytes
+
+	IDProtocol     byte   // of the identification payload
+	IDPort         uint16 // likewise
+	InitialContact ContactForm
+
+	// Retry are the waits before each repetition of a message; after the last
+	// the client gives up.
+	Retry []time.Duration
+
+	SequentialIDs bool // Quick Mode message ids 1, 2, 3…
+	DPD           bool // it offers RFC 3706
+
+	// RefusesNATedServer: it builds no SA if NAT-D says that the server is
+	// behind a NAT.
+	RefusesNATedServer bool
+
+	// StrictPayloads: any payload beyond those of RFC 2409 is fatal.
+	StrictPayloads bool
+
+	// RekeyOnNATT: a new phase 1 begins on port 4500.
+	RekeyOnNATT bool
+
+	Keepalive time.Duration
+}
+
+// ContactForm is how a client says INITIAL-CONTACT.
+type ContactForm uint8
+
+// The forms.
+const (
+	NoContact       ContactForm = iota
+	ContactInMain5              // a notify in message 5
+	ContactSeparate             // an Informational exchange after phase 1
+)
+
+// ESPProfile is Quick Mode and ESP.
+type ESPProfile struct {
+	// SA is the body of the SA payload with this SPI.
+	SA    func(mode uint16, spi uint32) []byte
+	Nonce int
+	Port  uint16 // of IDci, and of L2TP; 0: an ephemeral one
+	// AnyPort: IDci says port 0.
+	AnyPort bool
+	NATOA   bool // NAT-OA payloads are sent
+	Group   int  // for perfect forward secrecy, 0: none
+
+	Window        uint32 // of the replay check
+	SHA256Is96    bool   // HMAC-SHA2-256 is truncated to 96 bits
+	DeleteFirst   bool   // a successor's predecessor is deleted before message 3
+	KeepOld       time.Duration
+	InnerChecksum bool // the inner UDP checksum is computed
+}
+
+// L2TPProfile is the control connection.
+type L2TPProfile struct {
+	SCCRQ  func(tunnel uint16) []wire.AVP // after the message type
+	ICRQ   func(session uint16) []wire.AVP
+	ICCN   []wire.AVP
+	Tunnel func(*Client) uint16 // chooses the tunnel id
+	// Session chooses the session id.
+	Session func(*Client) uint16
+
+	Window int             // what the client announces, or RFC 2661's default of 4
+	Retry  []time.Duration // waits before each repetition
+	Length bool            // data messages have a length
+	Ack    time.Duration   // how long an acknowledgement waits for company
+
+	BackToBack bool // ICRQ follows SCCCN at once
+	// WaitsForZLB: ICRQ and PPP wait for the acknowledgement of what precedes
+	// them; what comes earlier is lost.
+	WaitsForZLB bool
+	// Exact: a message whose Nr is not the client's next Ns is dropped.
+	Exact bool
+}
+
+// PPPProfile is the link.
+type PPPProfile struct {
+	LCP    []wire.Option // a Magic-Number's value is filled in
+	IPCP   []wire.Option
+	IPV6CP bool
+	IID    func(*Client) []byte // interface identifier
+	ACSCP  []wire.Option        // nil: not sent
+	CCP    []wire.Option        // nil: not sent
+	// NCPs is the order in which NCPs begin.
+	NCPs []uint16
+
+	FirstID   byte
+	SharedIDs bool // one counter for all protocols
+
+	Auth  [][]byte // values of option 3 that it accepts, its favourite first
+	Retry time.Duration
+	Tries int
+
+	MRU           int  // what it takes at most
+	NeverNakZero  bool // a Nak with 0.0.0.0 is refused, and Nak beside Reject
+	NoDNSInReq    bool // DNS options in the server's Configure-Request are refused
+	NoCompression bool // frames without address and control, or with a short protocol, are misread
+	Opened        func(*Client)
+}
+
+// Account is whom a client connects as.
+type Account struct {
+	Server         netip.Addr // as dialled
+	PSK            string
+	User, Password string
+}
