@@ -109,6 +109,39 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 	}
 }
 
+// personas are the models of the built-in clients. They share nothing with the
+// server, so that one misreading cannot hide in both: no codec, no cryptography
+// and no library but golang.org/x/crypto.
+var personas = map[string][]string{
+	"test/persona":      {"test/persona/wire", "test/sim", "internal/udp", "internal/udp/udptest"},
+	"test/persona/wire": {},
+}
+
+func TestPersonasShareNoCodeWithTheServer(t *testing.T) {
+	found := 0
+	for _, p := range list(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if name != "test/persona" && !strings.HasPrefix(name, "test/persona/") {
+			continue
+		}
+		may, ok := personas[name]
+		if !ok {
+			t.Errorf("%s is not in the table of personas", name)
+		}
+		found++
+		for _, i := range p.Imports {
+			short, own := strings.CutPrefix(i, module)
+			foreign := strings.Contains(strings.Split(i, "/")[0], ".")
+			if own && !contains(may, short) || !own && foreign && !strings.HasPrefix(i, "golang.org/x/crypto/") {
+				t.Errorf("%s must not import %s", name, i)
+			}
+		}
+	}
+	if found != len(personas) {
+		t.Errorf("%d packages of personas, and the table has %d", found, len(personas))
+	}
+}
+
 func contains(list []string, s string) bool {
 	for _, x := range list {
 		if x == s {

@@ -12,7 +12,6 @@ import (
 // Values of LCP's authentication option.
 var (
 	authMSCHAPv2 = []byte{0xc2, 0x23, 0x81}
-	authMSCHAPv1 = []byte{0xc2, 0x23, 0x80}
 	authCHAP     = []byte{0xc2, 0x23, 0x05}
 	authPAP      = []byte{0xc0, 0x23}
 )

@@ -1,6 +1,7 @@
 package persona
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -41,7 +42,6 @@ type Client struct {
 
 	phases    []*phase1 // newest first
 	children  []*child  // newest first
-	spis      uint32
 	tun       *tunnel
 	link      *link
 	informing *inform
@@ -144,7 +144,7 @@ func (c *Client) run() {
 	defer close(c.done)
 	for {
 		err := c.guard(func() { c.turn(time.Time{}, c.orders) })
-		if err == errStopped {
+		if errors.Is(err, errStopped) {
 			return
 		}
 		if err != nil && c.end == nil {

@@ -47,7 +47,6 @@ var (
 	vidDraft02n  = vendor("90cb80913ebb696e086381b5ec427b1f")
 	vidApple     = vendor("4df37928e9fc4fd1b3262170d515c662")
 	vidFragments = vendor("4048b7d56ebce88525e7de7f00d6c2d3")
-	vidDPD       = vendor("afcad71368a1f1c96b8696fc77570100")
 )
 
 // natVendors are the vendor IDs of NAT traversal that clients offer.

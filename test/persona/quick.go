@@ -20,7 +20,7 @@ const transport = 4
 
 // quickMode negotiates a pair of SAs (RFC 2409 section 5.5), which then carries
 // what the client sends.
-func (c *Client) quickMode(p *phase1) *child {
+func (c *Client) quickMode(p *phase1) {
 	p.nextID++
 	id := p.nextID
 	if !c.IKE.SequentialIDs {
@@ -69,7 +69,6 @@ func (c *Client) quickMode(p *phase1) *child {
 	q.third = third
 	c.sendIKE(p, third)
 	c.logf("> Quick Mode message 3: SAs %08x in, %08x out", k.in.SPI, k.out.SPI)
-	return k
 }
 
 type quickOffer struct {
@@ -101,8 +100,7 @@ func (c *Client) receiveQuick(p *phase1, m incoming) {
 	case p.last == nil:
 		c.logf("< Quick Mode before phase 1 is up")
 	case q == nil:
-		c.logf("< a Quick Mode that the server begins")
-		c.serverQuick(p, m)
+		c.refuse("the server began Quick Mode %08x, though this client renews its keys itself", m.ID)
 	case q.third != nil:
 		if bytes.Equal(m.raw, q.raw) {
 			c.sendIKE(p, q.third)
@@ -185,10 +183,4 @@ func (c *Client) pair(p *phase1, o quickOffer, a wire.Proposal, nr, shared []byt
 		out: wire.NewESP(binary.BigEndian.Uint32(out), suite, p.keys.Keymat(enc+auth, shared, out, o.ni, nr)),
 		nr:  nr,
 	}
-}
-
-// serverQuick is a Quick Mode that the server begins. The clients here renew
-// their keys in time, so that it means a fault.
-func (c *Client) serverQuick(p *phase1, m incoming) {
-	c.refuse("the server began Quick Mode %08x, though this client renews its keys itself", m.ID)
 }

@@ -33,7 +33,7 @@ type control struct {
 }
 
 // order sends a control message reliably (RFC 2661 section 5.8).
-func (c *Client) order(session uint16, what string, t uint16, avps ...wire.AVP) *control {
+func (c *Client) order(session uint16, what string, t uint16, avps ...wire.AVP) {
 	m := &control{what: what, Control: &wire.Control{
 		Tunnel: c.tun.remote, Session: session, Ns: c.tun.ns, AVPs: append([]wire.AVP{wire.M(0, wire.U16(t)...)}, avps...),
 	}}
@@ -41,7 +41,6 @@ func (c *Client) order(session uint16, what string, t uint16, avps ...wire.AVP) 
 	c.logf("> %s", what)
 	c.tun.sending = append(c.tun.sending, m)
 	c.flush()
-	return m
 }
 
 // flush sends what the server's window allows.

@@ -59,7 +59,7 @@ func (c *Client) guard(f func()) (err error) {
 			c.logf("%v", v)
 			err = v
 		case error:
-			if v != errStopped && !errors.As(v, new(*Ended)) {
+			if !errors.Is(v, errStopped) && !errors.As(v, new(*Ended)) {
 				panic(v)
 			}
 			err = v

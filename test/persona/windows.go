@@ -67,11 +67,8 @@ func windowsESP(ciphers []WindowsCipher) func(mode uint16, spi uint32) []byte {
 		var list []wire.Proposal
 		for i, x := range ciphers {
 			a, id := wire.TV(4, mode), byte(x)
-			switch x {
-			case WindowsAES256:
-				a, id = append(a, wire.TV(6, 256)...), 12
-			case WindowsAES128:
-				a, id = append(a, wire.TV(6, 128)...), 12
+			if bits := map[WindowsCipher]uint16{WindowsAES256: 256, WindowsAES128: 128}[x]; bits != 0 {
+				a, id = append(a, wire.TV(6, bits)...), 12
 			}
 			a = append(a, wire.TV(5, 2)...)
 			a = append(append(a, wire.TV(1, 1)...), wire.TLV4(2, 3600)...)

@@ -82,6 +82,6 @@ func TestUnauthenticatedPeersNeverGetMoreBytesThanTheySent(t *testing.T) {
 		if l.worst > 0 {
 			t.Errorf("an address got %d bytes more than it had sent", l.worst)
 		}
-		w.wantNothingLeft(t)
+		w.WantNothingLeft(t)
 	})
 }

@@ -50,7 +50,7 @@ func TestWithoutNATESPNeedsNoUDP(t *testing.T) {
 		passes(t, w, l, d, 100)
 		d.Close()
 		time.Sleep(10 * time.Second)
-		w.wantNothingLeft(t)
+		w.WantNothingLeft(t)
 		if seen[client.NATTPort] != 0 || seen[ESPPort] == 0 {
 			t.Errorf("datagrams by port: %v", seen)
 		}
@@ -120,7 +120,7 @@ func TestOverIPv6(t *testing.T) {
 				}
 				d.Close()
 				time.Sleep(10 * time.Second)
-				w.wantNothingLeft(t)
+				w.WantNothingLeft(t)
 			})
 		})
 	}
@@ -138,7 +138,7 @@ func TestWhoCannotEncapsulateIsToldWhere(t *testing.T) {
 			t.Fatal("a client without NAT traversal is connected, over a socket that there is not")
 		}
 		time.Sleep(10 * time.Second)
-		w.wantNothingLeft(t)
+		w.WantNothingLeft(t)
 		down := All[vpn.ConnDown](w.Events)
 		if len(down) != 1 || down[0].Why != vpn.EndNoESP {
 			t.Errorf("%+v", down)

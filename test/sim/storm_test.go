@@ -103,7 +103,7 @@ func TestTenThousandFailedHandshakesLeaveNothing(t *testing.T) {
 			time.Sleep(2 * time.Minute) // slots rest
 		}
 		time.Sleep(5 * time.Minute)
-		w.wantNothingLeft(t)
+		w.WantNothingLeft(t)
 		if n := runtime.NumGoroutine(); n > before {
 			t.Errorf("%d goroutines, %d before", n, before)
 		}

@@ -158,6 +158,17 @@ func socket(h *udptest.Host, port uint16) dataplane.Socket {
 	return dataplane.Socket{Conn: h.Listen(port), Bound: netip.AddrPortFrom(every, port), Kind: dataplane.KindOf(port)}
 }
 
+// WantNothingLeft fails the test if the server still holds anything.
+func (w *World) WantNothingLeft(t testing.TB) {
+	t.Helper()
+	if n := w.Server.Counts(); n != (vpn.Counts{}) {
+		t.Errorf("the server still holds %+v", n)
+	}
+	if n := w.Pool.InUse(); n != 1 {
+		t.Errorf("%d addresses are leased or reserved, want the server's own", n)
+	}
+}
+
 // Laptop is one host with a fleet of clients, by default one.
 type Laptop struct {
 	*client.Fleet

@@ -14,6 +14,8 @@ const firstPort = 20000
 // port-dependent filtering).
 type NAT struct {
 	net      *Net
+	outer    *NAT // nil: its public address is on the network itself
+	nats     map[netip.Addr]*NAT
 	public   netip.Addr
 	hosts    map[netip.Addr]*Host
 	next     uint16
@@ -32,12 +34,30 @@ type mapping struct {
 func (n *Net) NAT(public string) *NAT {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	nat := &NAT{net: n, public: netip.MustParseAddr(public), hosts: map[netip.Addr]*Host{}, next: firstPort, forwards: map[uint16]netip.AddrPort{}}
-	if n.hosts[nat.public] != nil || n.nats[nat.public] != nil {
+	return n.newNAT(nil, public)
+}
+
+// NAT adds a NAT behind this one: its public address is a host's address here.
+func (t *NAT) NAT(public string) *NAT {
+	t.net.mu.Lock()
+	defer t.net.mu.Unlock()
+	return t.net.newNAT(t, public)
+}
+
+func (n *Net) newNAT(outer *NAT, public string) *NAT {
+	nat := &NAT{
+		net: n, outer: outer, public: netip.MustParseAddr(public), hosts: map[netip.Addr]*Host{}, nats: map[netip.Addr]*NAT{},
+		next: firstPort, forwards: map[uint16]netip.AddrPort{},
+	}
+	hosts, nats := n.hosts, n.nats
+	if outer != nil {
+		hosts, nats = outer.hosts, outer.nats
+	}
+	if hosts[nat.public] != nil || nats[nat.public] != nil {
 		panic(fmt.Sprintf("udptest: %v is taken", public))
 	}
 	nat.forget()
-	n.nats[nat.public] = nat
+	nats[nat.public] = nat
 	return nat
 }
 
@@ -47,7 +67,7 @@ func (t *NAT) Host(addr string) *Host {
 	t.net.mu.Lock()
 	defer t.net.mu.Unlock()
 	h := &Host{net: t.net, nat: t, addrs: []netip.Addr{netip.MustParseAddr(addr)}}
-	if t.hosts[h.addrs[0]] != nil {
+	if t.hosts[h.addrs[0]] != nil || t.nats[h.addrs[0]] != nil {
 		panic(fmt.Sprintf("udptest: %v is taken", addr))
 	}
 	t.hosts[h.addrs[0]] = h
@@ -73,9 +93,13 @@ func (t *NAT) Rebind() {
 func (t *NAT) Move(public string) {
 	t.net.mu.Lock()
 	defer t.net.mu.Unlock()
-	delete(t.net.nats, t.public)
+	nats := t.net.nats
+	if t.outer != nil {
+		nats = t.outer.nats
+	}
+	delete(nats, t.public)
 	t.public = netip.MustParseAddr(public)
-	t.net.nats[t.public] = t
+	nats[t.public] = t
 	t.forget()
 }
 
@@ -83,7 +107,7 @@ func (t *NAT) forget() {
 	t.byInside, t.byPort = map[netip.AddrPort]*mapping{}, map[uint16]*mapping{}
 }
 
-func (t *NAT) inside(a netip.Addr) bool { return t.hosts[a] != nil }
+func (t *NAT) inside(a netip.Addr) bool { return t.hosts[a] != nil || t.nats[a] != nil }
 
 // outbound returns what the source of a datagram is translated to.
 func (t *NAT) outbound(src, dst netip.AddrPort) netip.AddrPort {
@@ -111,8 +135,16 @@ func (t *NAT) arrive(d Datagram) {
 		}
 		inside = m.inside
 	}
-	if h := t.hosts[inside.Addr()]; h != nil {
-		d.Dst = inside
+	d.Dst = inside
+	t.inward(d)
+}
+
+// inward hands a datagram to whoever has its destination behind the NAT.
+func (t *NAT) inward(d Datagram) {
+	if h := t.hosts[d.Dst.Addr()]; h != nil {
 		h.deliver(d)
+	}
+	if nat := t.nats[d.Dst.Addr()]; nat != nil {
+		nat.arrive(d)
 	}
 }

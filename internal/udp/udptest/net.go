@@ -82,8 +82,8 @@ func (n *Net) Host(addrs ...string) *Host {
 // send takes a datagram that left a host. The network's lock is held.
 func (n *Net) send(from *Host, d Datagram) {
 	d.Data = bytes.Clone(d.Data)
-	if from.nat != nil && !from.nat.inside(d.Dst.Addr()) {
-		d.Src = from.nat.outbound(d.Src, d.Dst)
+	for nat := from.nat; nat != nil && !nat.inside(d.Dst.Addr()); nat = nat.outer {
+		d.Src = nat.outbound(d.Src, d.Dst)
 	}
 	p := n.policy
 	if p.Drop != nil && p.Drop(d) || n.rand.Float64() < p.Loss {
@@ -124,9 +124,9 @@ func (n *Net) release() {
 // arrive hands a datagram to whoever has its destination now.
 func (n *Net) arrive(from *Host, d Datagram) {
 	addr := d.Dst.Addr()
-	if from.nat != nil {
-		if h := from.nat.hosts[addr]; h != nil {
-			h.deliver(d)
+	for nat := from.nat; nat != nil; nat = nat.outer {
+		if nat.inside(addr) {
+			nat.inward(d)
 			return
 		}
 	}

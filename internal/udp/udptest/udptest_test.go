@@ -120,6 +120,32 @@ func TestServerBehindNAT(t *testing.T) {
 	}
 }
 
+func TestNATBehindNAT(t *testing.T) {
+	n := New(1)
+	server := n.Host("192.0.2.1").Listen(4500)
+	carrier := n.NAT("203.0.113.1")
+	one, two := carrier.NAT("100.64.0.2"), carrier.NAT("100.64.0.3")
+	a, b := one.Host("192.168.1.10").Listen(4500), two.Host("192.168.1.10").Listen(4500)
+	var seen []netip.AddrPort
+	for _, client := range []*Conn{a, b} {
+		send(t, client, "192.0.2.1:4500", "hello")
+		p := want(t, server, "hello")
+		seen = append(seen, p.Remote)
+		send(t, server, p.Remote.String(), "welcome")
+		if p := want(t, client, "welcome"); p.Local.String() != "192.168.1.10:4500" || p.Remote.String() != "192.0.2.1:4500" {
+			t.Errorf("from %v to %v", p.Remote, p.Local)
+		}
+	}
+	if seen[0].Addr().String() != "203.0.113.1" || seen[0].Addr() != seen[1].Addr() || seen[0] == seen[1] {
+		t.Errorf("they came from %v", seen)
+	}
+	two.Rebind()
+	send(t, b, "192.0.2.1:4500", "again")
+	if p := want(t, server, "again"); p.Remote.Addr().String() != "203.0.113.1" || p.Remote == seen[1] {
+		t.Errorf("from %v", p.Remote)
+	}
+}
+
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1).Host("192.0.2.1").Listen(500)
