@@ -29,9 +29,10 @@ type Config struct {
 
 // Server is the table [server].
 type Server struct {
-	Listen   []string `toml:"listen" reload:"restart" doc:"addresses on which UDP ports 500 and 4500 are opened"`
-	Public   string   `toml:"public" reload:"new" doc:"name or address that clients dial; needed where the server is behind NAT"`
-	StateDir string   `toml:"state_dir" reload:"restart" doc:"directory for what must survive a restart"`
+	Listen   []string      `toml:"listen" reload:"restart" doc:"addresses on which UDP ports 500 and 4500 are opened"`
+	Public   string        `toml:"public" reload:"new" doc:"name or address that clients dial; needed where the server is behind NAT"`
+	DeadPeer time.Duration `toml:"dead_peer_timeout" reload:"new" doc:"a client that has fallen silent is gone after this long"`
+	StateDir string        `toml:"state_dir" reload:"restart" doc:"directory for what must survive a restart"`
 }
 
 // IPsec is the table [ipsec].
@@ -123,7 +124,7 @@ type Admin struct {
 // Default returns the configuration of an empty file.
 func Default() *Config {
 	return &Config{
-		Server:  Server{Listen: []string{"0.0.0.0", "::"}, StateDir: "/var/lib/adit"},
+		Server:  Server{Listen: []string{"0.0.0.0", "::"}, StateDir: "/var/lib/adit", DeadPeer: 2 * time.Minute},
 		IPsec:   IPsec{NATTraversal: "always"},
 		Network: Network{Mode: "tun", Device: "adit0", Pool: []string{"10.83.0.0/16"}, DNS: []string{"9.9.9.9"}, Masquerade: true, MTU: 1400, ClientToClient: true},
 		Auth:    Auth{Methods: []string{"mschapv2"}, Backend: "local"},

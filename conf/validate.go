@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/adit-vpn/adit/internal/secret"
 )
@@ -25,9 +26,9 @@ var wellKnownPSKs = []string{
 
 // later are values whose feature does not exist yet.
 var later = map[string]string{
-	"network.mode=user":        "user-space networking is not built yet: use tun or tap",
-	"auth.methods=eap":         "EAP is not built yet: use mschapv2, chap or pap",
-	"radius.coa_listen":        "CoA and Disconnect are not built yet: leave it empty",
+	"network.mode=user": "user-space networking is not built yet: use tun or tap",
+	"auth.methods=eap":  "EAP is not built yet: use mschapv2, chap or pap",
+	"radius.coa_listen": "CoA and Disconnect are not built yet: leave it empty",
 }
 
 func validate(d *decoder, c *Config) {
@@ -84,6 +85,9 @@ func validateServer(d *decoder, c *Config) {
 		if _, err := netip.ParseAddr(s); err != nil {
 			d.fail(fmt.Sprintf("server.listen[%d]", i), "%q is not an IP address", s)
 		}
+	}
+	if c.Server.DeadPeer < time.Minute || c.Server.DeadPeer > time.Hour {
+		d.fail("server.dead_peer_timeout", "must be from 1m to 1h: L2TP alone repeats its question for 47 seconds")
 	}
 	if c.Server.StateDir == "" {
 		d.fail("server.state_dir", "must name a directory")

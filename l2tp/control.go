@@ -340,6 +340,17 @@ func (t *Tunnel) Deadline() time.Time {
 	return first
 }
 
+// Probe asks the peer at once whether it is there, by a HELLO (RFC 2661, section
+// 6.5), unless something is outstanding, which asks the same. The answer is
+// what the peer sends next.
+func (t *Tunnel) Probe(now time.Time) {
+	if t.s.ending != live || t.s.state != tunnelEstablished || !t.s.channel.idle() {
+		return
+	}
+	t.enqueue(0, compose(hello), true)
+	t.flush(now)
+}
+
 // helloDeadline is when silence calls for a HELLO: not while something is
 // outstanding, which asks the same.
 func (t *Tunnel) helloDeadline() time.Time {

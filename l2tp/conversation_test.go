@@ -183,6 +183,23 @@ func TestADeadPeerIsNoticedByHello(t *testing.T) {
 	}
 }
 
+func TestAProbeIsAHelloAtOnce(t *testing.T) {
+	w := newWire(t, testConfig(), testConfig())
+	w.ends[1].Probe(w.now) // nothing to ask before there is a tunnel
+	w.run(time.Second, func() bool { return w.ends[0].Established() && w.ends[1].Established() })
+	w.run(2*time.Second, func() bool { return false })
+	before, answers := len(w.sent[1]), len(w.sent[0])
+	w.ends[1].Probe(w.now)
+	w.ends[1].Probe(w.now) // the first one is still out
+	w.run(time.Second, func() bool { return false })
+	if n := len(w.sent[1]) - before; n != 1 {
+		t.Errorf("%d messages left, want one HELLO", n)
+	}
+	if n := len(w.sent[0]) - answers; n != 1 {
+		t.Errorf("the peer answered %d times, want once", n)
+	}
+}
+
 func TestDataIsLiveness(t *testing.T) {
 	t.Run("no HELLO while data flows", func(t *testing.T) {
 		w := newWire(t, testConfig(), testConfig())

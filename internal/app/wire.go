@@ -67,15 +67,15 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 		IKE: &ike.Policy{
 			Suites: ike.DefaultSuites(), ESP: ike.DefaultESP(), VendorIDs: ike.DefaultVendorIDs(),
 			PSKs: psks(c), NATT: natt(c), Public: a.public(ctx, c),
-			Lifetime: 8 * time.Hour, ChildLifetime: time.Hour, DPDTimeout: 2 * time.Minute,
+			Lifetime: 8 * time.Hour, ChildLifetime: time.Hour, DPDTimeout: c.Server.DeadPeer / 2,
 		},
 		L2TP: &l2tp.Config{
 			HostName: "adit", Window: 16, Sessions: 1,
-			Hello: time.Minute, SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
+			Hello: c.Server.DeadPeer - helloPatience, SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
 		},
 		PPP: &ppp.Config{
 			Name: "adit", MRU: uint16(c.Network.MTU), Methods: methods(c),
-			Echo: 30 * time.Second, EchoFailures: 4,
+			Echo: c.Server.DeadPeer / (echoFailures + 1), EchoFailures: echoFailures,
 			SetupTimeout: 90 * time.Second, AuthTimeout: 60 * time.Second,
 		},
 		ReplayWindow: 1024,
@@ -89,7 +89,7 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 
 		SetupTimeout: time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second,
 		InterimInterval: c.Radius.Interim, Keepalive: 20 * time.Second,
-		KeyLog: a.keys,
+		DeadPeer: c.Server.DeadPeer, KeyLog: a.keys,
 	}
 	return p
 }
@@ -107,6 +107,13 @@ func psks(c *conf.Config) []ike.PSK {
 	}
 	return list
 }
+
+// What finds out within server.dead_peer_timeout that a silent client is gone:
+// an L2TP HELLO that is repeated for 47 seconds, and so many LCP Echo-Requests.
+const (
+	helloPatience = 50 * time.Second
+	echoFailures  = 4
+)
 
 func natt(c *conf.Config) ike.NATTMode {
 	if c.IPsec.NATTraversal == "auto" {

@@ -44,6 +44,9 @@ type Conn struct {
 
 	setup   time.Time // a user must be authenticated by then; zero: one is
 	linger  time.Time // without a tunnel or ESP SAs, the end
+	doubt   doubt     // whether the client is still there
+	alive   time.Time // when the peer last asked by dead peer detection, or answered it
+	asked   time.Time // when dead peer detection last asked; zero: it need not
 	drain   time.Time // goodbyes are over by then; zero: not closing
 	heard   time.Time // when the peer's last packet came that the machines know of
 	sent    time.Time // when something last left, for the NAT keepalive
@@ -204,7 +207,10 @@ func (c *Conn) expire(now time.Time) {
 		c.shut(now, c.lingerEnd())
 	case due(c.drain, now):
 		c.finish(now, c.why)
+	case due(c.doubt.until, now):
+		c.settle(now)
 	}
+	c.probe(now)
 }
 
 // listen tells the machines of traffic that the data path saw: received data
@@ -217,7 +223,7 @@ func (c *Conn) listen(now time.Time) {
 	if last.Equal(c.heard) {
 		return
 	}
-	c.heard = last
+	c.heard, c.asked = last, time.Time{}
 	if last.After(now) {
 		last = now // the clock was set back
 	}
@@ -231,7 +237,7 @@ func (c *Conn) listen(now time.Time) {
 
 // arm sets the timer to the earliest deadline of all layers.
 func (c *Conn) arm(now time.Time) {
-	next := machine.Earliest(c.setup, c.linger, c.drain, c.kids.deadline(), c.keepaliveAt())
+	next := machine.Earliest(c.setup, c.linger, c.drain, c.doubt.until, c.kids.deadline(), c.keepaliveAt(), c.probeAt())
 	for _, p := range c.phases {
 		next = machine.Earliest(next, p.Deadline())
 	}

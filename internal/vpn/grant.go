@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
-	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/ppp"
 )
@@ -22,6 +21,7 @@ type attempt struct {
 	name   string // as the peer sent it
 	asked  time.Time
 	cancel context.CancelFunc
+	waited bool // for an old session to make room
 }
 
 // authenticate asks the backend for a verdict, on a goroutine of its own.
@@ -100,11 +100,17 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 		}
 		c.restart(now, s)
 		s.method = a.method
-		if detail := c.grant(s, r.Grant); detail != "" {
-			event.Verdict, event.Detail = auth.NotAllowed, detail
+		old := c.lookalikes(r.Grant.User)
+		again := func(now time.Time) { c.verdict(now, s, a, r, nil) }
+		if denied := c.grant(s, r.Grant); denied != nil {
+			if c.makeRoom(s, a, r.Grant, denied, old, again) {
+				return
+			}
+			event.Verdict, event.Detail = auth.NotAllowed, denied.Error()
 			answer.Error = mschapNoDialin
 			break
 		}
+		c.await(old, (*Conn).prove, nil)
 		answer.OK = true
 		answer.Network = ppp.Network{Local: c.policy.network(s.address).Server, Peer: s.address, DNS: ipv4(s.settings().DNS)}
 		event.User = s.grant.User
@@ -128,72 +134,30 @@ func (c *Conn) restart(now time.Time, s *session) {
 // mschapNoDialin is ERROR_NO_DIALIN_PERMISSION (RFC 2759, section 6).
 const mschapNoDialin = 649
 
-// grant leases what an accepted user gets. It returns why not, for the
-// administrator, or "".
-func (c *Conn) grant(s *session, g auth.Grant) string {
+// grant leases what an accepted user gets. An error is for the administrator:
+// errSessions and pool.ErrTaken may be over when an old session is.
+func (c *Conn) grant(s *session, g auth.Grant) error {
 	c.release(s)
 	if c.peer.Group != "" && c.peer.Group != g.Group {
-		return "the pre-shared key belongs to another group than the user"
+		return errors.New("the pre-shared key belongs to another group than the user")
 	}
 	if detail := c.policy.judgeRoutes(g.Routes); detail != "" {
-		return detail
+		return errors.New(detail)
 	}
 	if detail := judgeSettings(g.Settings); detail != "" {
-		return detail
+		return errors.New(detail)
 	}
 	if !c.srv.enter(g.User, c.policy.SessionsPerUser) {
-		return "the user has as many sessions as limits.sessions_per_user allows"
+		return errSessions
 	}
 	s.grant, s.entered = g, true
 	a, err := c.srv.cfg.Pool.Lease(g.User, g.Address)
-	switch {
-	case errors.Is(err, pool.ErrTaken):
-		// The static address is held by the user's own old session, more often
-		// than not one whose plug was pulled: the newer one wins.
-		if a, err = c.srv.takeOver(c, g.User, g.Address); err != nil {
-			c.release(s)
-			return err.Error()
-		}
-	case err != nil:
+	if err != nil {
 		c.release(s)
-		return err.Error()
+		return err
 	}
 	s.address = a
-	return ""
-}
-
-// takeOver leases a static address that another session of the same user
-// holds, and has that session end.
-func (s *Server) takeOver(c *Conn, user string, a netip.Addr) (netip.Addr, error) {
-	for _, other := range s.all() {
-		st := other.info.Load()
-		if other == c || st == nil || !st.holds(user, a) {
-			continue
-		}
-		freed := make(chan struct{})
-		go other.do(func(now time.Time) {
-			other.surrender(now, a)
-			close(freed)
-		})
-		select {
-		case <-freed:
-		case <-other.done:
-		case <-time.After(time.Second):
-		}
-		break
-	}
-	return s.cfg.Pool.Lease(user, a)
-}
-
-// surrender ends the session that holds a.
-func (c *Conn) surrender(now time.Time, a netip.Addr) {
-	for _, s := range c.calls {
-		if s.address == a {
-			c.endCall(now, s, auth.NASRequest, ppp.ReasonReplaced)
-			c.shut(now, EndReplaced)
-			return
-		}
-	}
+	return nil
 }
 
 // release returns what grant took. It is idempotent.

@@ -42,6 +42,16 @@ type Info struct {
 	InOctets, OutOctets, InPackets, OutPackets uint64
 }
 
+// has reports whether one of the sessions is user's.
+func (st *Status) has(user string) bool {
+	for _, s := range st.Sessions {
+		if s.User == user {
+			return true
+		}
+	}
+	return false
+}
+
 // holds reports whether one of the sessions is user's with address a.
 func (st *Status) holds(user string, a netip.Addr) bool {
 	for _, s := range st.Sessions {

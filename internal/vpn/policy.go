@@ -34,6 +34,7 @@ type Policy struct {
 	AuthTimeout     time.Duration // for one verdict
 	DrainTimeout    time.Duration // for goodbyes
 	InterimInterval time.Duration // accounting; 0: none
+	DeadPeer        time.Duration // a silent peer is given up within; 0: dead peer detection asks nobody
 	Keepalive       time.Duration // NAT keepalive (RFC 3948, section 4); 0: none
 
 	KeyLog KeyLog // nil: none

@@ -115,12 +115,17 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 		c.dialFailed(now, e.Why.String())
 	case ike.ChildDeleted:
 		c.deleteChild(now, e.OutSPI)
-	case ike.InitialContact, ike.Alive:
+	case ike.Alive:
+		c.alive, c.asked = now, time.Time{}
+	case ike.InitialContact:
 		// INITIAL-CONTACT closes nothing: clients behind one NAT share an address.
 	case ike.Note:
 		c.observe(Noted{c.who(), LayerIKE, e.Kind.String(), e.Text})
 	case ike.Closed:
 		p.dead = true
+		if e.Why == ike.ReasonDead {
+			c.unanswered(now)
+		}
 		c.observe(PhaseOneDown{c.who(), e.Why, !p.half})
 	}
 	return nil

@@ -114,6 +114,10 @@ func (c *Conn) finish(now time.Time, why End) {
 	}
 	c.info.Store(nil)
 	c.srv.forget(c)
+	for _, answered := range c.doubt.replies {
+		answered()
+	}
+	c.doubt = doubt{}
 	c.dialEnded(why)
 	c.observe(ConnDown{c.who(), why, now.Sub(c.born)})
 }
