@@ -101,7 +101,7 @@ func TestDeadPeerDetectionEndsASilentConnection(t *testing.T) {
 			passes(t, w, l, d, 1)
 			silence(w.Net)
 			time.Sleep(2*time.Minute + 15*time.Second)
-			w.wantNothingLeft(t)
+			w.WantNothingLeft(t)
 			if down := All[vpn.ConnDown](w.Events); len(down) != 1 || down[0].Why != vpn.EndLost {
 				t.Errorf("connection ends = %+v", down)
 			}
