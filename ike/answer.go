@@ -15,6 +15,7 @@ const maxOfferBody = 2048
 
 // Embryo is a phase 1 of which only the first message was answered. It is
 // plain data of bounded size, to be kept in a ring that floods may overwrite.
+// One of Aggressive Mode holds keys, which Zero forgets.
 type Embryo struct {
 	Cookies   Cookies
 	Path      Path // of message 1
@@ -30,6 +31,7 @@ type Embryo struct {
 	Began     time.Time
 
 	first [sha256.Size]byte // of message 1
+	early *aggressive       // nil: Main Mode
 }
 
 // Answer answers a first message. It keeps nothing: the caller keeps e and
@@ -37,8 +39,12 @@ type Embryo struct {
 // be a reply all the same: an error notify, not larger than msg, of which
 // every source should get few.
 //
+// A message of Aggressive Mode, if the policy admits it, costs a Diffie-Hellman
+// exchange at once.
+//
 // The errors are ErrMalformed, ErrVersion, ErrUnexpected for a message that
-// begins no Main Mode, ErrNoProposal as a *NoProposal, and ErrBudget.
+// begins no phase 1, ErrAggressive, ErrNoProposal as a *NoProposal, and
+// ErrBudget.
 func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []byte, err error) {
 	h, body, err := parseHeader(msg)
 	if err != nil {
@@ -48,7 +54,7 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	switch {
 	case err != nil:
 		return Embryo{}, nil, err
-	case !seen.FirstMessage() || h.Exchange != ExchangeMain || h.Next != isakmp.PayloadSA:
+	case !seen.FirstMessage() || h.Next != isakmp.PayloadSA:
 		return Embryo{}, nil, fmt.Errorf("%w: %v", ErrUnexpected, h.Exchange)
 	case !path.Local.Addr().IsValid() || path.Local.Addr().IsUnspecified():
 		return Embryo{}, nil, fmt.Errorf("%w: it arrived at no address", ErrUnexpected)
@@ -64,11 +70,14 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	if len(c.sa) > maxOfferBody {
 		return Embryo{}, nil, fmt.Errorf("%w: SA of %d bytes", ErrMalformed, len(c.sa))
 	}
-	sa, err := isakmp.ParseSA(c.sa)
-	if err != nil {
+	if h.ResponderCookie, err = newCookie(env, path, h.InitiatorCookie); err != nil {
 		return Embryo{}, nil, err
 	}
-	if h.ResponderCookie, err = newCookie(env, path, h.InitiatorCookie); err != nil {
+	if h.Exchange == ExchangeAggressive {
+		return answerAggressive(env, path, h, c, msg, now)
+	}
+	sa, err := isakmp.ParseSA(c.sa)
+	if err != nil {
 		return Embryo{}, nil, err
 	}
 	chosen, offer, err := choosePhase1(env.Policy.Suites, sa)

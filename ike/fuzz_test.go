@@ -12,7 +12,9 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(windowsMM1(f))
 	f.Add(firstMessage([]isakmp.Transform{transform(1, 1, 7, 14, 256, 2, 2, 4, 14, 3, 1)}, vidRFC3947, vidApple, vidDPD))
 	f.Add(firstMessage([]isakmp.Transform{transform(1, 1, 1, 2, 1, 4, 1, 3, 1)}))
+	f.Add(aggressive1(f, "staff", DefaultSuites()[3:6]...))
 	env := answerEnv()
+	env.Policy.Aggressive = true
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		e, reply, err := Answer(env, serverPath, msg, epoch)
 		if len(reply) > len(msg) {
@@ -43,6 +45,8 @@ const (
 	stageClient2
 	stageClient6
 	stageClientQuick
+	stageWaitA3
+	stageClientA2
 	stages
 )
 
@@ -52,7 +56,9 @@ func fuzzPair(t testing.TB, stage int) (p *pair, target, other *end) {
 	p.client.env.Policy.Suites = []Suite{{CipherAES, 128, HashSHA1, GroupECP256}}
 	p.server.env.Policy.Suites = p.client.env.Policy.Suites
 	target, other = p.server, p.client
-	cut := map[int]int{stageWait3: 2, stageWait5: 4, stageClient2: 1, stageClient6: 5}[stage]
+	cut := map[int]int{stageWait3: 2, stageWait5: 4, stageClient2: 1, stageClient6: 5, stageWaitA3: 2, stageClientA2: 1}[stage]
+	p.client.env.Policy.Aggressive = stage == stageWaitA3 || stage == stageClientA2
+	p.server.env.Policy.Aggressive = true
 	n := 0
 	p.tamper = func(d datagram) []datagram {
 		if n++; cut > 0 && n > cut {
@@ -63,9 +69,9 @@ func fuzzPair(t testing.TB, stage int) (p *pair, target, other *end) {
 	p.initiate()
 	p.tamper = nil
 	switch stage {
-	case stageWait3:
+	case stageWait3, stageWaitA3:
 		p.server.sa = Respond(p.server.env, p.embryo, p.now)
-	case stageClient2, stageClient6:
+	case stageClient2, stageClient6, stageClientA2:
 		target, other = p.client, p.server
 	case stageQuick, stageClientQuick:
 		if stage == stageClientQuick {
@@ -126,10 +132,13 @@ func FuzzHandlePacket(f *testing.F) {
 	}
 	ke := must(newDHKey(seeded(9), GroupECP256)).Public
 	main := []isakmp.Payload{isakmp.KE(ke), isakmp.Nonce(make([]byte, 16)), isakmp.NATD{Hash: make([]byte, 20)}, isakmp.NATD{Hash: make([]byte, 20)}}
+	aggressive := append([]isakmp.Payload{offerPhase1([]Suite{{CipherAES, 128, HashSHA1, GroupECP256}}, time.Hour), id, isakmp.Hash(make([]byte, 20))}, main...)
 	for stage := range uint8(stages) {
 		for _, seal := range []bool{false, true} {
 			f.Add(stage, seal, uint8(ExchangeMain), uint32(0), uint8(isakmp.First(main)), isakmp.Append(nil, main...))
 			f.Add(stage, seal, uint8(ExchangeMain), uint32(0), uint8(isakmp.First(quick)), isakmp.Append(nil, quick[:1]...))
+			f.Add(stage, seal, uint8(ExchangeAggressive), uint32(0), uint8(isakmp.First(aggressive)), isakmp.Append(nil, aggressive...))
+			f.Add(stage, seal, uint8(ExchangeAggressive), uint32(0), uint8(isakmp.PayloadHash), isakmp.Append(nil, isakmp.Hash(make([]byte, 20))))
 			f.Add(stage, seal, uint8(ExchangeQuick), uint32(1), uint8(isakmp.First(quick)), isakmp.Append(nil, quick...))
 			f.Add(stage, seal, uint8(ExchangeQuick), uint32(2), uint8(isakmp.First(quick)), isakmp.Append(nil, quick...))
 			f.Add(stage, seal, uint8(ExchangeInformational), uint32(3), uint8(isakmp.First(inform)), isakmp.Append(nil, inform...))

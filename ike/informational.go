@@ -3,6 +3,7 @@ package ike
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
@@ -30,7 +31,7 @@ func (s *SA) inform(payload isakmp.Payload) {
 func (s *SA) handleInformational(p packet) error {
 	st := &s.st
 	switch {
-	case st.Step != stepUp && st.Initiator && !p.encrypted():
+	case st.Step != stepUp && (st.Initiator || st.Step == stepWaitA3) && !p.encrypted():
 		return s.handleRefusal(p)
 	case st.Step != stepUp || !p.encrypted() || p.h.MessageID == 0:
 		return ErrUnexpected
@@ -69,6 +70,10 @@ func (s *SA) handleRefusal(p packet) error {
 			s.st.Refused = uint16(n.Message)
 		}
 		s.note(NoteUnverified, uint16(n.Message))
+	}
+	if s.st.Refused != 0 && s.st.Step == stepWaitA3 {
+		// In Aggressive Mode it is the client that finds out first.
+		return fmt.Errorf("%w: the client answered %v", ErrUndecryptable, isakmp.NotifyType(s.st.Refused))
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ const (
 	requestTimes = 4
 )
 
-// Initiate begins a Main Mode with Policy.PSKs[0] and the first 28 of
-// Policy.Suites. Message 1 is among the events; a path of the NAT-T port is
+// Initiate begins a Main Mode, or an Aggressive one, with Policy.PSKs[0] and
+// the first 28 of Policy.Suites. Message 1 is among the events; a path of the NAT-T port is
 // fine from the start.
 func Initiate(env Env, path Path, now time.Time) *SA {
 	s := &SA{env: env, st: state{Initiator: true, Step: stepWait2, Path: path}}
@@ -33,14 +33,15 @@ func Initiate(env Env, path Path, now time.Time) *SA {
 		st.Peer.Lifetime = defaultLifetime
 	}
 	st.Ends = now.Add(2 * halfOpenTime)
+	if env.Policy.Aggressive {
+		if err := s.initiateAggressive(now); err != nil {
+			s.end(ReasonInternal)
+		}
+		return s
+	}
 	sa := offerPhase1(env.Policy.Suites, st.Peer.Lifetime)
 	st.Offer = sa.AppendBody(nil)
-	payloads := []isakmp.Payload{sa}
-	for _, v := range env.Policy.VendorIDs {
-		if v.wire() != "" {
-			payloads = append(payloads, isakmp.VendorID(v.wire()))
-		}
-	}
+	payloads := append([]isakmp.Payload{sa}, env.Policy.vendorIDs()...)
 	s.request(now, isakmp.AppendMessage(nil, s.header(ExchangeMain, 0), payloads...))
 	return s
 }

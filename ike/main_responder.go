@@ -7,10 +7,10 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// Respond makes an SA of an Embryo. It waits for message 3, which the driver
+// Respond makes an SA of an Embryo, whose keys it takes. It waits for message 3, which the driver
 // passes to HandlePacket next, and gives up 30 seconds from now.
 func Respond(env Env, e Embryo, now time.Time) *SA {
-	return &SA{env: env, st: state{
+	s := &SA{env: env, st: state{
 		Step: stepWait3,
 		Path: e.Path,
 		Ends: now.Add(halfOpenTime),
@@ -21,6 +21,10 @@ func Respond(env Env, e Embryo, now time.Time) *SA {
 			Fragments: e.Fragments, Lifetime: e.Lifetime,
 		},
 	}}
+	if e.early != nil {
+		s.respondAggressive(e)
+	}
+	return s
 }
 
 // handle3 answers HDR, KE, Ni, [NAT-D, NAT-D].

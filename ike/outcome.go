@@ -16,14 +16,15 @@ var (
 	ErrCookies       = errors.New("cookies of another SA")
 	ErrReplay        = errors.New("message id was used before")
 	ErrHash          = errors.New("message does not verify")
-	ErrUndecryptable = errors.New("no pre-shared key fits message 5")
-	ErrTrials        = errors.New("too many message 5s that no pre-shared key fits")
+	ErrUndecryptable = errors.New("no pre-shared key fits")
+	ErrTrials        = errors.New("too many messages that no pre-shared key fits")
 	ErrKeyExchange   = errors.New("invalid public value")
 	ErrNoProposal    = errors.New("no acceptable proposal")
 	ErrBudget        = errors.New("answer would be larger than what was received")
 	ErrLimit         = errors.New("too many exchanges under way")
 	ErrNoSPI         = errors.New("no SPI left")
 	ErrClosed        = errors.New("SA is closed")
+	ErrAggressive    = errors.New("Aggressive Mode is not allowed") //nolint:staticcheck // a proper name
 )
 
 // NoProposal is the error of a first message without an acceptable transform;

@@ -36,7 +36,7 @@ type end struct {
 
 func newEnd(name string, seed byte) *end {
 	e := &end{name: name, spi: uint32(seed) << 24}
-	e.env = Env{Policy: testPolicy(), Rand: seeded(seed), NewSPI: func() uint32 { e.spi++; return e.spi }}
+	e.env = Env{Policy: testPolicy(), Rand: seeded(seed), Decoy: []byte{seed}, NewSPI: func() uint32 { e.spi++; return e.spi }}
 	return e
 }
 

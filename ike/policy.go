@@ -18,6 +18,10 @@ type Policy struct {
 	Public    []netip.Addr // addresses that clients dial, beside our own
 	VendorIDs []VendorID   // which to answer where the peer offered them
 
+	// Aggressive admits Aggressive Mode, as responder, and chooses it, as
+	// initiator.
+	Aggressive bool
+
 	// For peers with certificates: both or neither.
 	Identity  *Identity
 	Authority Authority
@@ -85,6 +89,10 @@ type Env struct {
 	// initiator cookie and path, so that a driver can find the Embryo again
 	// without a table. It must be unpredictable and never zero; nil: random.
 	Cookie func(Path, [8]byte) [8]byte
+
+	// Decoy is a secret from which keys are made for groups that do not exist,
+	// in Aggressive Mode. Nobody else may know it.
+	Decoy []byte
 
 	// NATTPorts returns the path on which an initiator goes on once it found
 	// or feigned a NAT (RFC 3947, section 4). nil: port 4500 at both ends.

@@ -30,16 +30,18 @@ type SA struct {
 
 var _ machine.Machine[Event] = (*SA)(nil)
 
-// step is where on the ladder of Main Mode an SA stands (RFC 2409, section 5.4):
-// which message it waits for.
+// step is where on the ladder of Main or Aggressive Mode an SA stands (RFC
+// 2409, section 5.4): which message it waits for.
 type step uint8
 
 const (
-	stepWait2 step = iota + 1 // initiator
-	stepWait3                 // responder
-	stepWait4                 // initiator
-	stepWait5                 // responder
-	stepWait6                 // initiator
+	stepWait2  step = iota + 1 // initiator
+	stepWait3                  // responder
+	stepWait4                  // initiator
+	stepWait5                  // responder
+	stepWait6                  // initiator
+	stepWaitA2                 // initiator, Aggressive Mode
+	stepWaitA3                 // responder, Aggressive Mode
 	stepUp
 	stepClosed
 )
@@ -70,6 +72,8 @@ type state struct {
 	Sent        []byte // our last message, as initiator
 	Retry       retry
 	Reply       reply // to the last message, for duplicates
+
+	Early aggressive // of Aggressive Mode; as initiator its ID alone
 
 	// Phase 2.
 	Keys  keys
@@ -159,7 +163,7 @@ func (s *SA) HandlePacket(now time.Time, path Path, msg []byte) error {
 		return err
 	}
 	cookies := Cookies{h.InitiatorCookie, h.ResponderCookie}
-	if st.Step == stepWait2 {
+	if st.Step == stepWait2 || st.Step == stepWaitA2 {
 		cookies.Responder = st.Peer.Cookies.Responder // not known yet
 	}
 	if cookies != st.Peer.Cookies {
@@ -178,7 +182,12 @@ func (s *SA) handle(p packet) error {
 	switch p.h.Exchange {
 	case isakmp.ExchangeMain:
 		return s.handleMain(p)
+	case isakmp.ExchangeAggressive:
+		return s.handleAggressive(p)
 	case isakmp.ExchangeQuick:
+		if s.st.Step == stepWaitA3 {
+			return s.nudge(p)
+		}
 		return s.handleQuick(p)
 	case isakmp.ExchangeInformational:
 		return s.handleInformational(p)
@@ -240,6 +249,7 @@ func (st *state) forget() {
 	st.Keys.SKEYID.Zero()
 	st.DH, st.Shared, st.PeerPublic = dhKey{}, secret.Bytes{}, nil
 	st.Offer, st.NonceI, st.NonceR, st.Sent = nil, nil, nil, nil
+	st.Early = aggressive{}
 	st.Retry = retry{}
 }
 

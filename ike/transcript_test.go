@@ -73,6 +73,8 @@ func (l *ladder) open(h isakmp.Header, body []byte) []byte {
 	iv := l.ivs[h.MessageID]
 	switch {
 	case iv != nil:
+	case h.MessageID == 0 && l.p.embryo.early != nil:
+		iv = l.p.embryo.early.IV
 	case h.MessageID == 0:
 		iv = c.st.Peer.Suite.iv1(c.st.publics())
 	default:

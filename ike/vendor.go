@@ -3,6 +3,7 @@ package ike
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
@@ -237,6 +238,24 @@ type agreement struct {
 	dpd       bool
 	fragments bool
 	answer    []isakmp.Payload // what says so, which a responder sends
+}
+
+// drop takes back the answer of a vendor ID.
+func (a *agreement) drop(which func(string) bool) {
+	a.answer = slices.DeleteFunc(slices.Clone(a.answer), func(p isakmp.Payload) bool {
+		v, ok := p.(isakmp.VendorID)
+		return ok && which(string(v))
+	})
+}
+
+// vendorIDs are what an initiator offers.
+func (p *Policy) vendorIDs() (list []isakmp.Payload) {
+	for _, v := range p.VendorIDs {
+		if v.wire() != "" {
+			list = append(list, isakmp.VendorID(v.wire()))
+		}
+	}
+	return list
 }
 
 // agree picks what we and the peer both want.
