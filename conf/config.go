@@ -41,6 +41,8 @@ type IPsec struct {
 	PSKFile      string         `toml:"psk_file" reload:"new" doc:"file that holds the pre-shared key, one a line"`
 	AllowWeakPSK bool           `toml:"allow_weak_psk" reload:"new" doc:"accept a short or well-known pre-shared key"`
 	NATTraversal string         `toml:"nat_traversal" reload:"restart" doc:"always: encapsulate in UDP; auto: only behind NAT, which needs CAP_NET_RAW and a path for IP protocol 50"`
+	Aggressive   bool           `toml:"aggressive" reload:"new" doc:"accept Aggressive Mode, which clients with a group name use; a weak pre-shared key can then be guessed by anybody"`
+	VendorIDs    []string       `toml:"vendor_ids" reload:"new" doc:"vendor IDs to answer where the client offered them: nat-t, dpd, fragmentation, ms, initial-contact"`
 	KeyLog       string         `toml:"key_log" reload:"restart" doc:"directory for session keys that decrypt a capture; for debugging only"`
 }
 
@@ -125,7 +127,7 @@ type Admin struct {
 func Default() *Config {
 	return &Config{
 		Server:  Server{Listen: []string{"0.0.0.0", "::"}, StateDir: "/var/lib/adit", DeadPeer: 2 * time.Minute},
-		IPsec:   IPsec{NATTraversal: "always"},
+		IPsec:   IPsec{NATTraversal: "always", VendorIDs: []string{"nat-t", "dpd", "fragmentation"}},
 		Network: Network{Mode: "tun", Device: "adit0", Pool: []string{"10.83.0.0/16"}, DNS: []string{"9.9.9.9"}, Masquerade: true, MTU: 1400, ClientToClient: true},
 		Auth:    Auth{Methods: []string{"mschapv2"}, Backend: "local"},
 		Radius:  Radius{NASIdentifier: "adit", Timeout: 3 * time.Second, Tries: 3},

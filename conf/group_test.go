@@ -80,3 +80,18 @@ func TestAUsersGroupSurvivesTheUsersFile(t *testing.T) {
 		t.Errorf("%+v, %v", users, err)
 	}
 }
+
+func TestVendorIDsHaveKnownNames(t *testing.T) {
+	c, err := load(t, "", "ADIT_IPSEC_PSK="+goodPSK, "ADIT_USERS=a:b", "ADIT_IPSEC_VENDOR_IDS=nat-t,fragmentation")
+	if err != nil || len(c.IPsec.VendorIDs) != 2 || c.IPsec.Aggressive {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for words, want := range map[string]string{
+		`["nat-t", "xauth"]`: `ipsec.vendor_ids[1]: "xauth" is not one of nat-t, dpd, fragmentation, ms, initial-contact`,
+		`["dpd"]`:            `ipsec.vendor_ids: must contain "nat-t"`,
+	} {
+		if _, err := load(t, "[ipsec]\nvendor_ids = "+words+"\n", "ADIT_IPSEC_PSK="+goodPSK, "ADIT_USERS=a:b"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", words, err, want)
+		}
+	}
+}

@@ -96,8 +96,20 @@ func validateServer(d *decoder, c *Config) {
 
 func validateIPsec(d *decoder, c *Config) {
 	oneOf(d, "ipsec.nat_traversal", c.IPsec.NATTraversal, "always", "auto")
+	for i, name := range c.IPsec.VendorIDs {
+		oneOf(d, fmt.Sprintf("ipsec.vendor_ids[%d]", i), name, VendorIDs...)
+	}
+	if c.IPsec.NATTraversal == "always" && !slices.Contains(c.IPsec.VendorIDs, "nat-t") {
+		d.fail("ipsec.vendor_ids", "must contain \"nat-t\": without it nothing is encapsulated in UDP, and nobody gets through")
+	}
 	validatePSKs(d, c)
+	if len(c.psks()) == 0 && c.IPsec.Aggressive {
+		d.fail("ipsec.aggressive", "needs a pre-shared key, in [ipsec] or in a [[group]]: with certificates clients use Main Mode")
+	}
 }
+
+// VendorIDs are the words that ipsec.vendor_ids may have.
+var VendorIDs = []string{"nat-t", "dpd", "fragmentation", "ms", "initial-contact"}
 
 // keyed is one pre-shared key and where it stands.
 type keyed struct {

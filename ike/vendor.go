@@ -20,6 +20,8 @@ const (
 	VendorNATTDraft02
 	VendorDPD
 	VendorFragmentation
+	VendorMicrosoft      // claims to be Windows
+	VendorInitialContact // Microsoft's, which stands for a notify of that name
 )
 
 // String names the vendor ID.
@@ -37,8 +39,31 @@ func (v VendorID) String() string {
 		return "Dead Peer Detection"
 	case VendorFragmentation:
 		return "FRAGMENTATION"
+	case VendorMicrosoft:
+		return "MS NT5 ISAKMPOAKLEY"
+	case VendorInitialContact:
+		return "Vid-Initial-Contact"
 	default:
 		return fmt.Sprintf("VendorID(%d)", uint8(v))
+	}
+}
+
+// VendorIDsByName returns what an administrator calls "nat-t", "dpd",
+// "fragmentation", "ms" or "initial-contact"; nil for any other word.
+func VendorIDsByName(name string) []VendorID {
+	switch name {
+	case "nat-t":
+		return []VendorID{VendorRFC3947, VendorNATTDraft03, VendorNATTDraft02N, VendorNATTDraft02}
+	case "dpd":
+		return []VendorID{VendorDPD}
+	case "fragmentation":
+		return []VendorID{VendorFragmentation}
+	case "ms":
+		return []VendorID{VendorMicrosoft}
+	case "initial-contact":
+		return []VendorID{VendorInitialContact}
+	default:
+		return nil
 	}
 }
 
@@ -82,6 +107,10 @@ func (v VendorID) wire() string {
 		return vidDPD
 	case VendorFragmentation:
 		return vidFragmentation8
+	case VendorMicrosoft:
+		return vidMicrosoft + "\x00\x00\x00\x09"
+	case VendorInitialContact:
+		return vidMicrosoftVIC
 	default:
 		return ""
 	}
@@ -219,14 +248,25 @@ func offered(vendor [][]byte, id string) bool {
 	return false
 }
 
-// fragmentation returns the vendor ID by which a peer says that it takes
-// fragments, "" if there is none. Windows sends it bare; others add a word of
-// which the highest bit stands for Main and Aggressive Mode.
-func fragmentation(vendor [][]byte) string {
-	for _, v := range vendor {
-		word, ok := strings.CutPrefix(string(v), vidFragmentation)
-		if ok && (word == "" || len(word) == 4 && word[0]&0x80 != 0) {
-			return string(v)
+// offeredAs returns the form in which a peer offered the vendor ID, "" if it
+// did not. Windows sends that of fragmentation bare; others add a word of which
+// the highest bit stands for Main and Aggressive Mode.
+func (v VendorID) offeredAs(vendor [][]byte) string {
+	for _, b := range vendor {
+		switch s := string(b); v {
+		case VendorFragmentation:
+			word, ok := strings.CutPrefix(s, vidFragmentation)
+			if ok && (word == "" || len(word) == 4 && word[0]&0x80 != 0) {
+				return s
+			}
+		case VendorMicrosoft:
+			if strings.HasPrefix(s, vidMicrosoft) {
+				return s
+			}
+		default:
+			if s == v.wire() {
+				return s
+			}
 		}
 	}
 	return ""
@@ -261,22 +301,22 @@ func (p *Policy) vendorIDs() (list []isakmp.Payload) {
 // agree picks what we and the peer both want.
 func agree(policy []VendorID, vendor [][]byte) (a agreement) {
 	for _, v := range policy {
-		wire := v.wire()
-		if v == VendorFragmentation {
-			wire = fragmentation(vendor) // in the form offered
-		}
-		if wire == "" || !offered(vendor, wire) {
-			continue
+		wire := v.offeredAs(vendor)
+		if wire == "" || slices.ContainsFunc(a.answer, func(p isakmp.Payload) bool {
+			said, ok := p.(isakmp.VendorID)
+			return ok && string(said) == wire
+		}) {
+			continue // nothing twice
 		}
 		switch {
-		case v == VendorFragmentation && !a.fragments:
+		case v == VendorFragmentation:
 			a.fragments = true
-		case v == VendorDPD && !a.dpd:
+		case v == VendorDPD:
 			a.dpd = true
 		case v.natt() != NATTNone && a.natt == NATTNone:
 			a.natt = v.natt()
-		default:
-			continue // one NAT-T vendor ID, and nothing twice
+		case v.natt() != NATTNone:
+			continue // one NAT-T vendor ID
 		}
 		a.answer = append(a.answer, isakmp.VendorID(wire))
 	}

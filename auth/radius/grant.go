@@ -45,6 +45,7 @@ var (
 func grant(reply *radius.Packet) (auth.Grant, error) {
 	g := auth.Grant{
 		User:            rfc2865.UserName_GetString(reply),
+		Group:           rfc2865.FilterID_GetString(reply), // the first, if there are several
 		SessionTimeout:  seconds(uint32(rfc2865.SessionTimeout_Get(reply))),
 		IdleTimeout:     seconds(uint32(rfc2865.IdleTimeout_Get(reply))),
 		InterimInterval: interim(seconds(uint32(rfc2869.AcctInterimInterval_Get(reply)))),

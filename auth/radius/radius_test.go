@@ -232,6 +232,8 @@ func TestGrant(t *testing.T) {
 			_ = rfc2865.SessionTimeout_Add(r, 3600)
 			_ = rfc2865.IdleTimeout_Add(r, 600)
 			_ = rfc2865.Class_Add(r, []byte("c1"))
+			_ = rfc2865.FilterID_AddString(r, "staff")
+			_ = rfc2865.FilterID_AddString(r, "others")
 			_ = rfc2865.FramedRoute_AddString(r, "192.168.7.0/24 0.0.0.0 1")
 			_ = microsoft.MSPrimaryDNSServer_Add(r, net.IPv4(1, 1, 1, 1))
 			_ = rfc2869.AcctInterimInterval_Add(r, 5)
@@ -240,7 +242,7 @@ func TestGrant(t *testing.T) {
 	r, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest())
 	g := r.Grant
 	if err != nil || g.Address.String() != "10.83.0.9" || g.SessionTimeout != time.Hour || g.IdleTimeout != 10*time.Minute ||
-		string(g.Class[0]) != "c1" || g.Routes[0].String() != "192.168.7.0/24" || g.DNS[0].String() != "1.1.1.1" || g.InterimInterval != time.Minute {
+		string(g.Class[0]) != "c1" || g.Group != "staff" || g.Routes[0].String() != "192.168.7.0/24" || g.DNS[0].String() != "1.1.1.1" || g.InterimInterval != time.Minute {
 		t.Errorf("grant = %+v, %v", g, err)
 	}
 }

@@ -160,6 +160,9 @@ func warnings(c *conf.Config) []string {
 	if c.WeakPSK() {
 		list = append(list, "the pre-shared key is weak (ipsec.allow_weak_psk): whoever answers a client's handshake in the server's place can find it")
 	}
+	if c.IPsec.Aggressive {
+		list = append(list, "Aggressive Mode is on (ipsec.aggressive): whoever asks in a group's name gets a hash from which a weak pre-shared key can be guessed offline")
+	}
 	if c.IPsec.KeyLog != "" {
 		list = append(list, "session keys are written to "+c.IPsec.KeyLog+" (ipsec.key_log): unset it when the capture is done")
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,11 +104,23 @@ func TestDroppedControlPacketsAreCountedByReason(t *testing.T) {
 	m.count(vpn.PacketRefused{Layer: vpn.LayerIKE, Why: errors.New("peer's own words")})
 	for labels, want := range map[[2]string]float64{
 		{"IKE", "no pre-shared key fits"}: 1,
-		{"IKE", "other"}:            1,
-		{"IKE", "peer's own words"}: 0,
+		{"IKE", "other"}:                  1,
+		{"IKE", "peer's own words"}:       0,
 	} {
 		if got := testutil.ToFloat64(m.refused.WithLabelValues(labels[0], labels[1])); got != want {
 			t.Errorf("%v = %v, want %v", labels, got, want)
 		}
+	}
+}
+
+// What the configuration may name exists, and its default is the default.
+func TestVendorIDsOfTheConfiguration(t *testing.T) {
+	for _, name := range conf.VendorIDs {
+		if ike.VendorIDsByName(name) == nil {
+			t.Errorf("there is no vendor ID %q", name)
+		}
+	}
+	if got, want := vendorIDs(conf.Default()), ike.DefaultVendorIDs(); !slices.Equal(got, want) {
+		t.Errorf("the default is %v, want %v", got, want)
 	}
 }

@@ -72,7 +72,9 @@ func (o *events) Observe(e vpn.Event) {
 	o.meter.count(e)
 	switch e := e.(type) {
 	case vpn.FirstMessageRefused:
-		o.stranger(e.Who, logrus.Fields{"reason": field(e.Why.Error())}, "IKE refused: no first message that can be answered")
+		o.firstRefused(e)
+	case vpn.GroupUnknown:
+		o.stranger(e.Who, logrus.Fields{"group": field(e.Group)}, "no [[group]] of this name has a pre-shared key; the client shows that the security layer failed or that the server does not respond")
 	case vpn.PhaseOneUp:
 		o.at(e.Who).WithFields(logrus.Fields{"suite": e.Peer.Suite.String(), "psk": e.Peer.PSK, "adopted": e.Adopted}).Info("IKE up")
 	case vpn.PhaseOneDown:
@@ -110,6 +112,16 @@ func (o *events) Observe(e vpn.Event) {
 		o.at(e.Who).WithFields(logrus.Fields{"panic": e.Value, "stack": string(e.Stack)}).
 			Error("an error in the server ended one connection; please report it")
 	}
+}
+
+// firstRefused logs why a first message was not answered.
+func (o *events) firstRefused(e vpn.FirstMessageRefused) {
+	fields := logrus.Fields{"reason": field(e.Why.Error())}
+	if errors.Is(e.Why, ike.ErrAggressive) {
+		o.stranger(e.Who, fields, "IKE refused: the client uses Aggressive Mode; remove the group name from its settings, or set ipsec.aggressive = true")
+		return
+	}
+	o.stranger(e.Who, fields, "IKE refused: no first message that can be answered")
 }
 
 // refused logs a control packet that was dropped. One that tells of a wrong

@@ -65,7 +65,7 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 	p := &vpn.Policy{
 		IKE: &ike.Policy{
-			Suites: ike.DefaultSuites(), ESP: ike.DefaultESP(), VendorIDs: ike.DefaultVendorIDs(),
+			Suites: ike.DefaultSuites(), ESP: ike.DefaultESP(), VendorIDs: vendorIDs(c), Aggressive: c.IPsec.Aggressive,
 			PSKs: psks(c), NATT: natt(c), Public: a.public(ctx, c),
 			Lifetime: 8 * time.Hour, ChildLifetime: time.Hour, DPDTimeout: c.Server.DeadPeer / 2,
 		},
@@ -92,6 +92,14 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 		DeadPeer: c.Server.DeadPeer, KeyLog: a.keys,
 	}
 	return p
+}
+
+func vendorIDs(c *conf.Config) []ike.VendorID {
+	var list []ike.VendorID
+	for _, name := range c.IPsec.VendorIDs { // validated by conf
+		list = append(list, ike.VendorIDsByName(name)...)
+	}
+	return list
 }
 
 // psks names the keys by their place: the name stands in logs.

@@ -131,11 +131,17 @@ func (d *Dialled) Rekey(child ike.ChildRequest) {
 	})
 }
 
-// Rephase begins a new phase 1 beside the one that is there.
-func (d *Dialled) Rephase() {
+// Rephase begins a new phase 1 beside the one that is there, on the same ports.
+func (d *Dialled) Rephase() { d.RephaseOn(ike.Path{}) }
+
+// RephaseOn begins one over path, or where the connection is if path is zero.
+func (d *Dialled) RephaseOn(path ike.Path) {
 	c := d.conn
 	c.do(func(now time.Time) {
-		c.addPhase1(ike.Cookies{}, func(env ike.Env) *ike.SA { return ike.Initiate(env, c.path, now) })
+		if path == (ike.Path{}) {
+			path = c.path
+		}
+		c.addPhase1(ike.Cookies{}, func(env ike.Env) *ike.SA { return ike.Initiate(env, path, now) })
 	})
 }
 

@@ -111,6 +111,7 @@ func (h *halfOpen) take(c ike.Cookies, path ike.Path, now time.Time) (ike.Embryo
 	if e.Path.Remote.Addr() != path.Remote.Addr() || now.Sub(h.ring[at].Began) > embryoLife {
 		return ike.Embryo{}, false
 	}
+	h.ring[at].Embryo = ike.Embryo{Cookies: e.Cookies, Path: e.Path} // its keys are the taker's
 	h.remove(at)
 	return e, true
 }
@@ -134,6 +135,7 @@ func (h *halfOpen) remove(at int) {
 	} else {
 		h.sources[e.source] = mine
 	}
+	e.Zero()
 	*e = embryo{}
 }
 

@@ -33,6 +33,13 @@ type (
 		Who
 		Why error
 	}
+	// GroupUnknown says that a client asked, in Aggressive Mode, for a group
+	// that has no pre-shared key. It was answered all the same, with a key that
+	// nobody has.
+	GroupUnknown struct {
+		Who
+		Group string // from the peer
+	}
 	// PhaseOneUp says that a peer proved its pre-shared key.
 	PhaseOneUp struct {
 		Who
@@ -128,6 +135,7 @@ type (
 )
 
 func (FirstMessageRefused) event() {}
+func (GroupUnknown) event()        {}
 func (PhaseOneUp) event()          {}
 func (PhaseOneDown) event()        {}
 func (ChildUp) event()             {}

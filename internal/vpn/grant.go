@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"runtime/debug"
 	"time"
@@ -138,8 +139,8 @@ const mschapNoDialin = 649
 // errSessions and pool.ErrTaken may be over when an old session is.
 func (c *Conn) grant(s *session, g auth.Grant) error {
 	c.release(s)
-	if c.peer.Group != "" && c.peer.Group != g.Group {
-		return errors.New("the pre-shared key belongs to another group than the user")
+	if detail := c.judgeGroup(g.Group); detail != "" {
+		return errors.New(detail)
 	}
 	if detail := c.policy.judgeRoutes(g.Routes); detail != "" {
 		return errors.New(detail)
@@ -158,6 +159,20 @@ func (c *Conn) grant(s *session, g auth.Grant) error {
 	}
 	s.address = a
 	return nil
+}
+
+// judgeGroup says, for the administrator, why a user of a group, "" for none,
+// may not come in with what the client proved; "" if they may.
+func (c *Conn) judgeGroup(user string) string {
+	bound := c.peer.Group
+	if bound == "" || bound == user {
+		return ""
+	}
+	of := "of none"
+	if user != "" {
+		of = fmt.Sprintf("of the group %.128q", user)
+	}
+	return fmt.Sprintf("the pre-shared key is of the group %q, the user %s: set the user's group, or give the client another key", bound, of)
 }
 
 // release returns what grant took. It is idempotent.

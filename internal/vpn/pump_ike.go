@@ -30,8 +30,8 @@ func (c *Conn) newSPI() uint32 {
 }
 
 // receiveIKE hands a message to the SA whose cookies it carries, behind the
-// gate: Main and Quick Mode may cost a Diffie-Hellman exchange. It reports
-// whether there is one.
+// gate: phase 1 and Quick Mode may cost a Diffie-Hellman exchange, or a
+// signature. It reports whether there is one.
 func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) bool {
 	h, err := ike.Peek(msg)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) bool {
 }
 
 func (c *Conn) handleIKE(now time.Time, p *phase1, exchange ike.Exchange, path ike.Path, msg []byte) error {
-	if exchange == ike.ExchangeMain || exchange == ike.ExchangeQuick {
+	if exchange != ike.ExchangeInformational {
 		leave, ok := c.srv.gate.enter(!p.half, c.gone)
 		if !ok {
 			return nil // evicted while it waited

@@ -43,6 +43,7 @@ type Server struct {
 	halves    atomic.Int64      // embryos, for the gauges
 	ids       atomic.Uint64
 	cookieKey [32]byte
+	decoy     [32]byte        // makes the keys of groups that do not exist
 	run       sync.WaitGroup  // connections and their calls
 	ctx       context.Context // of calls and of the plane; outlives Serve's
 	kill      context.CancelFunc
@@ -86,8 +87,10 @@ func New(cfg Config) *Server {
 		strangers: strangers{sources: map[netip.Prefix]int{}},
 		users:     map[string]int{},
 	}
-	if _, err := io.ReadFull(cfg.Rand, s.cookieKey[:]); err != nil {
-		panic(err) // without randomness nothing here is safe
+	for _, key := range [][]byte{s.cookieKey[:], s.decoy[:]} {
+		if _, err := io.ReadFull(cfg.Rand, key); err != nil {
+			panic(err) // without randomness nothing here is safe
+		}
 	}
 	s.policy.Store(cfg.Policy)
 	s.ctx, s.kill = context.WithCancel(context.Background())
@@ -196,6 +199,8 @@ func (s *Server) cookie(path ike.Path, initiator [8]byte) (cookie [8]byte) {
 func (s *Server) greet(ctx context.Context) {
 	p := s.policy.Load()
 	half := newHalfOpen(p.HalfOpen, p.HalfOpenPerSource)
+	slow := newComputing()
+	defer slow.run.Wait()
 	expiry := time.NewTicker(embryoLife / 2)
 	defer expiry.Stop()
 	for {
@@ -204,15 +209,17 @@ func (s *Server) greet(ctx context.Context) {
 			return
 		case <-expiry.C:
 			half.expire(time.Now())
+		case r := <-slow.results:
+			s.finish(time.Now(), half, slow, r)
 		case m := <-s.first:
-			s.meet(time.Now(), half, m)
+			s.meet(ctx, time.Now(), half, slow, m)
 		}
 		s.halves.Store(int64(half.live()))
 	}
 }
 
 // meet handles one first or third message. One that it panics on is lost.
-func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
+func (s *Server) meet(ctx context.Context, now time.Time, half *halfOpen, slow *computing, m firstMessage) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Observer.Observe(Panicked{Who{Remote: m.path.Remote, Local: m.path.Local}, v, debug.Stack()})
@@ -223,7 +230,7 @@ func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
 		return
 	}
 	if h.Cookies.Responder == ([8]byte{}) {
-		s.answer(now, half, m, h)
+		s.answer(ctx, now, half, slow, m, h)
 		return
 	}
 	note := dataplane.Note{Kind: dataplane.NoteIKE, Marker: m.path.Marker, Local: m.path.Local, Remote: m.path.Remote, Data: m.data}
@@ -247,23 +254,36 @@ func (s *Server) meet(now time.Time, half *halfOpen, m firstMessage) {
 	c.Deliver(note)
 }
 
-func (s *Server) answer(now time.Time, half *halfOpen, m firstMessage, h ike.Header) {
+func (s *Server) answer(ctx context.Context, now time.Time, half *halfOpen, slow *computing, m firstMessage, h ike.Header) {
 	if reply, ok := half.repeated(h.Cookies.Initiator, m.path, m.data, now); ok {
 		if reply != nil {
 			s.sendIKE(m.path, reply)
 		}
 		return
 	}
-	e, reply, err := ike.Answer(ike.Env{Policy: s.policy.Load().IKE, Rand: s.cfg.Rand, Cookie: s.cookie}, m.path, m.data, now)
+	if h.Exchange == ike.ExchangeAggressive && s.policy.Load().IKE.Aggressive {
+		s.compute(ctx, slow, now, m, h)
+		return
+	}
+	e, reply, err := ike.Answer(s.answerEnv(), m.path, m.data, now)
+	s.conclude(now, half, m.path, e, reply, err)
+}
+
+func (s *Server) answerEnv() ike.Env {
+	return ike.Env{Policy: s.policy.Load().IKE, Rand: s.cfg.Rand, Cookie: s.cookie, Decoy: s.decoy[:]}
+}
+
+// conclude keeps an embryo and sends its answer, or refuses.
+func (s *Server) conclude(now time.Time, half *halfOpen, path ike.Path, e ike.Embryo, reply []byte, err error) {
 	if err != nil {
-		s.cfg.Observer.Observe(FirstMessageRefused{Who{Remote: m.path.Remote, Local: m.path.Local}, err})
+		s.cfg.Observer.Observe(FirstMessageRefused{Who{Remote: path.Remote, Local: path.Local}, err})
 		if len(reply) > 0 && half.mayRefuse(now) { // a notify that explains, never larger than the request
-			s.sendIKE(m.path, reply)
+			s.sendIKE(path, reply)
 		}
 		return
 	}
 	half.add(e)
-	s.sendIKE(m.path, reply)
+	s.sendIKE(path, reply)
 }
 
 func (s *Server) sendIKE(p ike.Path, msg []byte) {

@@ -35,7 +35,9 @@ type Config struct {
 	ESP     []ike.ESPSuite
 	NATT    ike.NATTMode
 
-	VendorIDs               []ike.VendorID // what is offered
+	VendorIDs []ike.VendorID    // what is offered
+	Change    func(*vpn.Policy) // nil: nothing; last, to change the rest
+
 	Lifetime, ChildLifetime time.Duration
 	ChildKilobytes          uint64
 	Sequencing              bool          // ask for numbered data messages
@@ -110,7 +112,7 @@ func policy(cfg Config) *vpn.Policy {
 	if cfg.ChildLifetime == 0 {
 		cfg.ChildLifetime = time.Hour
 	}
-	return &vpn.Policy{
+	p := &vpn.Policy{
 		IKE: &ike.Policy{
 			Suites: cfg.Suites, ESP: cfg.ESP, VendorIDs: cfg.VendorIDs,
 			PSKs: []ike.PSK{{Name: "psk", Key: cfg.PSK}}, NATT: cfg.NATT,
@@ -126,6 +128,10 @@ func policy(cfg Config) *vpn.Policy {
 		Connections: 1 << 20, HalfOpen: 1 << 20, HalfOpenPerSource: 1 << 20,
 		SetupTimeout: 2 * time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second,
 	}
+	if cfg.Change != nil {
+		cfg.Change(p)
+	}
+	return p
 }
 
 // Target is whom a client connects to, and as whom.
