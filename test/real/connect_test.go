@@ -13,12 +13,26 @@ import (
 // A Linux client on the open network connects, and 100 MB arrive intact each
 // way.
 func TestClientConnectsDirectly(t *testing.T) {
-	carries(t, lab.Client{})
+	carries(t, nil, lab.Client{})
+}
+
+// Without a NAT, nat_traversal = "auto" has the client send ESP as it is.
+func TestClientConnectsWithoutUDP(t *testing.T) {
+	carries(t, lab.Config{"ipsec": `nat_traversal = "auto"`}, lab.Client{}, func(t *testing.T, g *lab.Guest) {
+		if state := g.Exec(t, "ip xfrm state"); contains(state, "encap") {
+			t.Errorf("the guest has ESP in UDP: %s", state)
+		}
+	})
+}
+
+// Behind one it finds the NAT, as ever.
+func TestClientConnectsThroughNATWithoutForcedUDP(t *testing.T) {
+	carries(t, lab.Config{"ipsec": `nat_traversal = "auto"`}, lab.Client{NAT: true})
 }
 
 // So does one behind a NAT.
 func TestClientConnectsThroughNAT(t *testing.T) {
-	from := carries(t, lab.Client{NAT: true})
+	from := carries(t, nil, lab.Client{NAT: true})
 	if from.Addr() != netip.MustParseAddr(lab.NATIP) {
 		t.Errorf("the server sees the client at %v, want the NAT box's %s", from, lab.NATIP)
 	}
@@ -26,20 +40,23 @@ func TestClientConnectsThroughNAT(t *testing.T) {
 
 // So does libreswan.
 func TestLibreswanConnectsThroughNAT(t *testing.T) {
-	carries(t, lab.Client{Kind: "libreswan", NAT: true})
+	carries(t, nil, lab.Client{Kind: "libreswan", NAT: true})
 }
 
-// carries connects a client and moves data both ways. It returns where the
-// server sees the client.
-func carries(t *testing.T, c lab.Client) netip.AddrPort {
+// carries connects a client, looks at the guest, and moves data both ways. It
+// returns where the server sees the client.
+func carries(t *testing.T, conf lab.Config, c lab.Client, look ...func(*testing.T, *lab.Guest)) netip.AddrPort {
 	t.Helper()
-	s := here.Serve(t, nil)
+	s := here.Serve(t, conf)
 	d := newDepot(t, blobSize)
 	c.Args = append(c.Args, "--share", d.file)
 	g := here.Connect(t, c)
 	t.Logf("power-on to ping: %.1f s", g.Took.Seconds())
 	x := s.Session(t)
 	t.Logf("%s: IKE %s, ESP %s, %s", x.Client, x.IKE, x.ESP, x.Method)
+	for _, f := range look {
+		f(t, g)
+	}
 	d.fetches(t, g)
 	d.sends(t, g)
 	if now := s.Session(t); now.InOctets < blobSize || now.OutOctets < blobSize {
