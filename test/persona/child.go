@@ -14,6 +14,8 @@ type child struct {
 	nr      []byte
 	port    uint16 // of the client's L2TP socket
 
+	ending, spent bool
+
 	top  uint32 // highest sequence number that came
 	seen map[uint32]bool
 }
@@ -37,6 +39,7 @@ func (c *Client) sendUDP(l2tp []byte) []byte {
 		c.refuse("%v", err)
 	}
 	c.send(portNATT, b)
+	c.spent()
 	return b
 }
 
@@ -65,6 +68,8 @@ func (c *Client) receiveESP(b []byte) {
 	if err != nil {
 		c.refuse("an ESP packet of SA %08x: %v", k.in.SPI, err)
 	}
+	k.in.Used += len(payload)
+	c.spent()
 	if !c.fresh(k, seq) {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
 // The ports of IKE and of NAT traversal (RFC 3947 section 4).
@@ -36,6 +37,7 @@ type Client struct {
 	socks  map[uint16]*udptest.Conn
 	inbox  chan datagram
 	orders chan order
+	outbox chan []byte
 	stop   chan struct{}
 	done   chan struct{}
 	timers []*timer
@@ -47,6 +49,7 @@ type Client struct {
 	informing *inform
 	end       error // why there is no connection any more
 	leaving   bool
+	renewing  bool
 	stats     Stats
 	beat      *timer // of keepalives
 	lcpHeard  []byte // codes of LCP packets that nobody answers
@@ -92,7 +95,7 @@ type timer struct {
 func New(p Profile, a Account, h *udptest.Host, seed uint64, fail func(string)) *Client {
 	c := &Client{
 		Profile: p, Account: a, host: h, own: h.Addr(), fail: fail, rand: rand.New(rand.NewPCG(seed, 1)),
-		socks: map[uint16]*udptest.Conn{}, inbox: make(chan datagram, 4096), orders: make(chan order),
+		socks: map[uint16]*udptest.Conn{}, inbox: make(chan datagram, 4096), orders: make(chan order), outbox: make(chan []byte, 4096),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	for _, port := range []uint16{portIKE, portNATT} {
@@ -179,6 +182,10 @@ func (c *Client) turn(deadline time.Time, orders <-chan order) bool {
 		panic(errStopped)
 	case d := <-c.inbox:
 		c.receive(d)
+	case b := <-c.outbox:
+		if c.tun != nil && c.tun.callUp {
+			c.sendPPP(wire.IPv4, b)
+		}
 	case o := <-orders:
 		o.done <- c.guard(o.f)
 	case <-fire:

@@ -31,29 +31,59 @@ func (c *Client) Close() error {
 }
 
 // Rekey renews the ESP keys.
-func (c *Client) Rekey() error {
-	return c.do(func() {
-		c.quickMode(c.current())
-		old := c.children[1:]
-		if len(old) == 0 || c.ESP.DeleteFirst {
-			c.children = c.children[:1]
-			return
+func (c *Client) Rekey() error { return c.do(c.renew) }
+
+// renew renews the ESP keys. Predecessors stay for a while, or go first.
+func (c *Client) renew() {
+	if c.renewing || c.end != nil || c.leaving {
+		return
+	}
+	c.renewing = true
+	defer func() { c.renewing = false }()
+	c.quickMode(c.current())
+	if c.ESP.DeleteFirst {
+		c.children = c.children[:1]
+		return
+	}
+	for _, old := range c.children[1:] {
+		if old.ending {
+			continue
 		}
-		gone := old[0]
+		old.ending = true
 		c.after(c.ESP.KeepOld, func() {
-			c.remove(c.current(), gone)
-			c.drop(func(k *child) bool { return k == gone })
+			c.remove(c.current(), old)
+			c.drop(func(k *child) bool { return k == old })
 		})
-	})
+	}
 }
 
 // Rephase renews phase 1.
-func (c *Client) Rephase() error {
-	return c.do(func() {
-		old := c.current()
-		c.mainMode(true)
-		c.removePhase1(old)
-	})
+func (c *Client) Rephase() error { return c.do(c.rephase) }
+
+func (c *Client) rephase() {
+	if c.end != nil || c.leaving {
+		return
+	}
+	old := c.current()
+	c.mainMode(true)
+	c.removePhase1(old)
+}
+
+// aged renews keys when their time comes.
+func (c *Client) aged(life time.Duration, renew func()) {
+	if life == 0 {
+		return
+	}
+	c.after(life*85/100, renew)
+}
+
+// spent renews the ESP keys when their kilobytes are nearly over.
+func (c *Client) spent() {
+	k := c.children[0]
+	if limit := c.ESP.Kilobytes * 1000 * 85 / 100; limit > 0 && k.out.Used+k.in.Used > limit && !k.spent {
+		k.spent = true
+		c.after(0, c.renew)
+	}
 }
 
 // current is the phase 1 that a new exchange goes over.
@@ -66,10 +96,8 @@ func (c *Client) current() *phase1 {
 	return c.mainMode(true)
 }
 
-// Send sends an IP packet into the tunnel.
-func (c *Client) Send(b []byte) error {
-	return c.do(func() { c.sendPPP(wire.IPv4, b) })
-}
+// Send sends an IP packet into the tunnel, also while the client negotiates.
+func (c *Client) Send(b []byte) { c.outbox <- b }
 
 // Poll returns the next IP packet from the tunnel, nil if there is none.
 func (c *Client) Poll() []byte {

@@ -59,6 +59,9 @@ func (c *Client) receiveData(b []byte) {
 		c.refuse("numbered data messages were not asked for (RFC 2661 section 5.4)")
 	}
 	if !t.callUp {
+		if c.Lossless && c.L2TP.WaitsForZLB && !t.closed {
+			c.refuse("a PPP frame came before the acknowledgement of ICCN, and is lost")
+		}
 		c.logf("< a PPP frame that is lost because PPP does not run yet")
 		return
 	}

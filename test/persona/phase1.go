@@ -46,6 +46,7 @@ var (
 	vidDraft02   = vendor("cd60464335df21f87cfdb2fc68b6a448")
 	vidDraft02n  = vendor("90cb80913ebb696e086381b5ec427b1f")
 	vidApple     = vendor("4df37928e9fc4fd1b3262170d515c662")
+	vidDPD       = vendor("afcad71368a1f1c96b8696fc77570100")
 	vidFragments = vendor("4048b7d56ebce88525e7de7f00d6c2d3")
 )
 
@@ -93,6 +94,11 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 		c.refuse("%v", err)
 	}
 	c.main5(p, dh.Public, gxr)
+	c.aged(c.IKE.Life, func() {
+		if p == c.current() {
+			c.rephase()
+		}
+	})
 	return p
 }
 

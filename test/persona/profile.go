@@ -50,6 +50,7 @@ type IKEProfile struct {
 	RekeyOnNATT bool
 
 	Keepalive time.Duration
+	Life      time.Duration // a new phase 1 is begun before it is over
 }
 
 // ContactForm is how a client says INITIAL-CONTACT.
@@ -77,7 +78,9 @@ type ESPProfile struct {
 	SHA256Is96    bool   // HMAC-SHA2-256 is truncated to 96 bits
 	DeleteFirst   bool   // a successor's predecessor is deleted before message 3
 	KeepOld       time.Duration
-	InnerChecksum bool // the inner UDP checksum is computed
+	Life          time.Duration // the keys are renewed before it is over
+	Kilobytes     int           // likewise; 0: no limit
+	InnerChecksum bool          // the inner UDP checksum is computed
 }
 
 // L2TPProfile is the control connection.
@@ -94,7 +97,6 @@ type L2TPProfile struct {
 	Length bool            // data messages have a length
 	Ack    time.Duration   // how long an acknowledgement waits for company
 
-	BackToBack bool // ICRQ follows SCCCN at once
 	// WaitsForZLB: ICRQ and PPP wait for the acknowledgement of what precedes
 	// them; what comes earlier is lost.
 	WaitsForZLB bool
@@ -104,12 +106,11 @@ type L2TPProfile struct {
 
 // PPPProfile is the link.
 type PPPProfile struct {
-	LCP    []wire.Option // a Magic-Number's value is filled in
-	IPCP   []wire.Option
-	IPV6CP bool
-	IID    func(*Client) []byte // interface identifier
-	ACSCP  []wire.Option        // nil: not sent
-	CCP    []wire.Option        // nil: not sent
+	LCP   []wire.Option // a Magic-Number's value is filled in
+	IPCP  []wire.Option
+	IID   func(*Client) []byte // interface identifier
+	ACSCP []wire.Option        // nil: not sent
+	CCP   []wire.Option        // nil: not sent
 	// NCPs is the order in which NCPs begin.
 	NCPs []uint16
 

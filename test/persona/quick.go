@@ -68,6 +68,11 @@ func (c *Client) quickMode(p *phase1) {
 	third := p.sealQuick(q, id, p.keys.PRF(p.keys.A, []byte{0}, wire.U32(id), ni, k.nr))
 	q.third = third
 	c.sendIKE(p, third)
+	c.aged(c.ESP.Life, func() {
+		if k == c.children[0] {
+			c.renew()
+		}
+	})
 	c.logf("> Quick Mode message 3: SAs %08x in, %08x out", k.in.SPI, k.out.SPI)
 }
 

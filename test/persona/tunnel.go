@@ -99,6 +99,7 @@ func (c *Client) receiveControl(b []byte) {
 		return
 	}
 	zlb := m.Type() == wire.ZLB
+	c.logf("< control message %d, Ns %d Nr %d", m.Type(), m.Ns, m.Nr)
 	if c.L2TP.Exact && (m.Ns != t.nr || m.Nr != t.ns) {
 		if c.Lossless {
 			c.refuse("it takes a message only if Ns is %d and Nr is %d exactly, and drops this one with Ns %d and Nr %d", t.nr, t.ns, m.Ns, m.Nr)
@@ -173,7 +174,6 @@ func (c *Client) control(m *wire.Control) {
 			c.refuse("an unknown AVP (vendor %d, type %d) with the M bit ends the tunnel (RFC 2661 section 4.2)", a.Vendor, a.Type)
 		}
 	}
-	c.logf("< control message %d", m.Type())
 	switch m.Type() {
 	case wire.StopCCN, wire.CDN:
 		r := m.Find(1)
@@ -213,6 +213,14 @@ func (c *Client) value(m *wire.Control, t uint16, n int) []byte {
 		c.refuse("control message %d must have attribute %d with %d bytes of value, and it is %x", m.Type(), t, n, v)
 	}
 	return v
+}
+
+// silence stops repeating control messages.
+func (c *Client) silence() {
+	for _, m := range c.tun.sending {
+		c.cancel(m.repeat)
+	}
+	c.tun.sending = nil
 }
 
 // drained waits until everything is acknowledged.

@@ -46,6 +46,8 @@ type WindowsOptions struct {
 	ICCN     []wire.AVP
 	Length   bool // data messages have a length
 	Inform   bool // DHCPINFORM is sent
+
+	Kilobytes int // of ESP keys, 0: 250,000 as Windows has it
 }
 
 // WindowsCipher is one cipher of Quick Mode.
@@ -60,9 +62,9 @@ const (
 	WindowsAES256 WindowsCipher = 255
 )
 
-// windowsESP makes a proposal of each cipher, all with HMAC-SHA1, 3600 seconds
-// and 250,000 kilobytes.
-func windowsESP(ciphers []WindowsCipher) func(mode uint16, spi uint32) []byte {
+// windowsESP makes a proposal of each cipher, all with HMAC-SHA1 and 3600
+// seconds.
+func windowsESP(ciphers []WindowsCipher, kilobytes int) func(mode uint16, spi uint32) []byte {
 	return func(mode uint16, spi uint32) []byte {
 		var list []wire.Proposal
 		for i, x := range ciphers {
@@ -72,7 +74,7 @@ func windowsESP(ciphers []WindowsCipher) func(mode uint16, spi uint32) []byte {
 			}
 			a = append(a, wire.TV(5, 2)...)
 			a = append(append(a, wire.TV(1, 1)...), wire.TLV4(2, 3600)...)
-			a = append(append(a, wire.TV(1, 2)...), wire.TLV4(2, 250000)...)
+			a = append(append(a, wire.TV(1, 2)...), wire.TLV4(2, uint32(kilobytes))...)
 			list = append(list, wire.Proposal{
 				Number: byte(i + 1), Protocol: 3, SPI: wire.U32(spi), Transforms: []wire.Transform{{Number: 1, ID: id, Attributes: a}},
 			})
@@ -85,6 +87,9 @@ func windowsESP(ciphers []WindowsCipher) func(mode uint16, spi uint32) []byte {
 func windows(name string, firmware uint16, o WindowsOptions) Profile {
 	if o.Computer == "" {
 		o.Computer = "DESKTOP-PERSONA"
+	}
+	if o.Kilobytes == 0 {
+		o.Kilobytes = 250000
 	}
 	if o.Retry == nil {
 		o.Retry = seconds(1, 2, 4, 8, 16, 32)
@@ -101,10 +106,10 @@ func windows(name string, firmware uint16, o WindowsOptions) Profile {
 		Name: name,
 		IKE: IKEProfile{
 			SA: windowsSA, Nonce: 48, Retry: o.Retry, SequentialIDs: true, RefusesNATedServer: true, RekeyOnNATT: true,
-			Keepalive: 20 * time.Second,
+			Keepalive: 20 * time.Second, Life: 8 * time.Hour,
 		},
 		ESP: ESPProfile{
-			SA: windowsESP(o.Ciphers), Nonce: 48, Port: 1701, NATOA: true, Window: 64, DeleteFirst: true, InnerChecksum: true,
+			SA: windowsESP(o.Ciphers, o.Kilobytes), Life: time.Hour, Kilobytes: o.Kilobytes, Nonce: 48, Port: 1701, NATOA: true, Window: 64, DeleteFirst: true, InnerChecksum: true,
 		},
 		L2TP: L2TPProfile{
 			SCCRQ: func(tunnel uint16) []wire.AVP {

@@ -2,6 +2,7 @@ package persona
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,18 @@ import (
 var everyone = []func() Profile{
 	func() Profile { return Windows10(WindowsOptions{Length: true, Inform: true}) },
 	func() Profile { return Windows7(WindowsOptions{Length: true, Inform: true}) },
+	func() Profile { return Apple(AppleOptions{Ack: 200 * time.Millisecond}) },
+	func() Profile {
+		return named("Apple, split tunnel", Apple(AppleOptions{Ack: 200 * time.Millisecond, Split: true, VJ: true}))
+	},
+	func() Profile { return named("iOS 12", Apple(AppleOptions{OldESP: true, NoChecksum: true})) },
+	func() Profile { return Android(AndroidOptions{Deletes: true}) },
+	func() Profile { return Android(AndroidOptions{Old: true, Deletes: true, MRU: 1270}) },
+}
+
+func named(name string, p Profile) Profile {
+	p.Name = name
+	return p
 }
 
 // each plays a scenario with every client, each in virtual time of its own.
@@ -24,9 +37,15 @@ func each(t *testing.T, play func(t *testing.T, p Profile)) {
 	for _, make := range everyone {
 		p := make()
 		t.Run(p.Name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { play(t, p) })
+			bubble(t, func(t *testing.T) { play(t, p) })
 		})
 	}
+}
+
+// bubble plays in virtual time.
+func bubble(t *testing.T, play func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, play)
 }
 
 // account is what the simulated server knows.
@@ -35,7 +54,7 @@ var account = Account{Server: netip.MustParseAddr(sim.ServerAddr), PSK: sim.PSK,
 // start makes a client that leaves with the test.
 func start(t *testing.T, p Profile, a Account, h *udptest.Host) *Client {
 	t.Helper()
-	c := New(p, a, h, 1, func(rule string) { t.Error(rule) })
+	c := New(p, a, h, rand.Uint64(), func(rule string) { t.Error(rule) })
 	t.Cleanup(func() {
 		c.Vanish()
 		if t.Failed() {
@@ -57,6 +76,7 @@ func online(t *testing.T, p Profile, a Account, h *udptest.Host) *Client {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("connecting took %v on a network without delay", took)
 	}
+	time.Sleep(time.Millisecond) // the time of a packet back
 	addr, dns := c.Address()
 	if !netip.MustParsePrefix("10.83.0.0/16").Contains(addr) {
 		t.Errorf("its address is %v", addr)
@@ -87,9 +107,7 @@ func number(b []byte) uint32 {
 func passes(t *testing.T, w *sim.World, c *Client, n uint32) {
 	t.Helper()
 	own, _ := c.Address()
-	if err := c.Send(numbered(own, internet, n)); err != nil {
-		t.Fatal(err)
-	}
+	c.Send(numbered(own, internet, n))
 	time.Sleep(time.Second)
 	if got := number(w.Device.Poll()); got != n {
 		t.Errorf("packet %d came out of the server, want %d", got, n)

@@ -1,0 +1,108 @@
+package persona
+
+import (
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/test/sim"
+)
+
+// two connects two clients of a kind and fails the test unless both work, also
+// while the other leaves.
+func two(t *testing.T, w *sim.World, p Profile, a, b *udptest.Host) {
+	t.Helper()
+	one := online(t, p, account, a)
+	other := online(t, p, account, b)
+	x, _ := one.Address()
+	y, _ := other.Address()
+	if x == y {
+		t.Fatalf("both have the address %v", x)
+	}
+	passes(t, w, one, 1)
+	passes(t, w, other, 11)
+	for _, c := range []*Client{one, other} {
+		if err := c.Rekey(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	passes(t, w, one, 21)
+	passes(t, w, other, 31)
+	if err := one.Close(); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(10 * time.Second)
+	passes(t, w, other, 41)
+	leaves(t, w, other)
+}
+
+// Both have the same ports, tunnel ids and message ids.
+func TestTwoOfEveryClientShareANAT(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		nat := w.Net.NAT("198.51.100.7")
+		two(t, w, p, nat.Host("192.168.1.10"), nat.Host("192.168.1.11"))
+	})
+}
+
+// And the same private address, behind a carrier's NAT.
+func TestTwoOfEveryClientHaveOnePrivateAddressBehindACarriersNAT(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		carrier := w.Net.NAT("198.51.100.7")
+		two(t, w, p, carrier.NAT("100.64.0.2").Host("192.168.1.10"), carrier.NAT("100.64.0.3").Host("192.168.1.10"))
+	})
+}
+
+func TestEveryClientIsFollowedWhenItsNATForgets(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		nat := w.Net.NAT("198.51.100.7")
+		c := online(t, p, account, nat.Host("192.168.1.10"))
+		passes(t, w, c, 1)
+		nat.Rebind()
+		passes(t, w, c, 11)
+		for i, renew := range []func() error{c.Rekey, c.Rephase, c.Rekey} {
+			if err := renew(); err != nil {
+				t.Errorf("renewal %d of its keys: %v", i, err)
+			}
+			passes(t, w, c, 21)
+		}
+		nat.Move("198.51.100.8")
+		passes(t, w, c, 31)
+		if n := len(sim.All[vpn.Moved](w.Events)); n < 2 {
+			t.Errorf("%d moves were seen, want two", n)
+		}
+		if err := c.Rekey(); err != nil {
+			t.Error(err)
+		}
+		passes(t, w, c, 41)
+		if n := len(w.Server.List()); n != 1 {
+			t.Errorf("it has %d connections, want one", n)
+		}
+		leaves(t, w, c)
+	})
+}
+
+// A client whose plug was pulled comes back at once, from the same address.
+func TestEveryClientReturnsAtOnceAfterItsPlugWasPulled(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		h := w.Net.NAT("198.51.100.7").Host("192.168.1.10")
+		for n := range uint32(3) {
+			c := New(p, account, h, uint64(n), func(rule string) { t.Error(rule) })
+			err := c.Dial()
+			if err == nil {
+				time.Sleep(time.Second)
+				passes(t, w, c, 10*n+1)
+			}
+			c.Vanish()
+			if err != nil {
+				t.Fatalf("return %d: %v\n%s", n, err, c.Log())
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		w.WantNothingLeft(t)
+	})
+}
