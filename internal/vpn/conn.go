@@ -38,6 +38,7 @@ type Conn struct {
 	slot       *dataplane.Slot
 	kids       children
 	tunnel     *l2tp.Tunnel
+	under      *phase1 // the newest ISAKMP SA when the tunnel began
 	calls      []*session
 	peerTunnel uint16
 	stale      []*l2tp.Tunnel // replaced, still acknowledging

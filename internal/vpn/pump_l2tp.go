@@ -18,11 +18,12 @@ func (c *Conn) receiveControl(now time.Time, msg []byte) {
 	}
 	_, begins := l2tp.IsSCCRQ(msg)
 	switch {
-	case begins && c.dialer == nil && (c.tunnel == nil || !c.tunnel.Duplicate(now, msg)):
+	case begins && c.dialer == nil && !c.repeats(now, msg):
 		if !c.drain.IsZero() {
 			return
 		}
 		c.replaceTunnel(now)
+		c.under = c.newest()
 		c.tunnel = l2tp.NewLNS(l2tp.Env{Config: c.policy.L2TP, Rand: c.srv.cfg.Rand}, now)
 		c.stay(now)
 		c.changed = true
@@ -33,6 +34,13 @@ func (c *Conn) receiveControl(now time.Time, msg []byte) {
 	if err := c.handleControl(now, msg); err != nil {
 		c.observe(PacketRefused{c.who(), LayerL2TP, err})
 	}
+}
+
+// repeats reports whether an SCCRQ is a copy of the one that the tunnel
+// answers. A client that starts anew has the same tunnel id, as all count from
+// 1, but a new phase 1.
+func (c *Conn) repeats(now time.Time, msg []byte) bool {
+	return c.tunnel != nil && c.under == c.newest() && c.tunnel.Duplicate(now, msg)
 }
 
 // handleControl offers the message to the live tunnel, then to those that were
