@@ -35,10 +35,9 @@ func (c *Client) Rekey() error { return c.do(c.renew) }
 
 // renew renews the ESP keys. Predecessors stay for a while, or go first.
 func (c *Client) renew() {
-	if c.renewing || c.end != nil || c.leaving {
+	if !c.exclusive(c.renew) {
 		return
 	}
-	c.renewing = true
 	defer func() { c.renewing = false }()
 	c.quickMode(c.current())
 	if c.ESP.DeleteFirst {
@@ -61,12 +60,27 @@ func (c *Client) renew() {
 func (c *Client) Rephase() error { return c.do(c.rephase) }
 
 func (c *Client) rephase() {
-	if c.end != nil || c.leaving {
+	if !c.exclusive(c.rephase) {
 		return
 	}
+	defer func() { c.renewing = false }()
 	old := c.current()
 	c.mainMode(true)
 	c.removePhase1(old)
+}
+
+// exclusive says whether a renewal may begin. While another one runs it is put
+// off: phase 1 is not replaced in the middle of a Quick Mode.
+func (c *Client) exclusive(renew func()) bool {
+	if c.end != nil || c.leaving {
+		return false
+	}
+	if c.renewing {
+		c.after(time.Second, renew)
+		return false
+	}
+	c.renewing = true
+	return true
 }
 
 // aged renews keys when their time comes.

@@ -68,7 +68,7 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 	for _, v := range c.IKE.Vendors {
 		first = append(first, wire.Payload{Type: wire.PayloadVendor, Body: v})
 	}
-	suite := c.main2(c.exchange(p, "message 1", p.clear(wire.MainMode, first...)))
+	suite := c.main2(p, c.exchange(p, "message 1", p.clear(wire.MainMode, first...)))
 
 	dh, err := wire.NewExchange(suite.Group)
 	if err != nil {
@@ -171,11 +171,10 @@ func (c *Client) payloads(what string, first byte, body []byte, allowed ...byte)
 }
 
 // main2 judges message 2 and returns the suite that was chosen.
-func (c *Client) main2(m incoming) wire.Suite {
+func (c *Client) main2(p *phase1, m incoming) wire.Suite {
 	if m.First != wire.PayloadSA {
 		c.refuse("message 2 must begin with the SA payload (RFC 2409 section 5), and begins with payload %d", m.First)
 	}
-	p := c.phases[0]
 	p.cr = m.Responder
 	if p.cr == [8]byte{} {
 		c.refuse("message 2 has no responder cookie")

@@ -69,7 +69,7 @@ func (c *Client) quickMode(p *phase1) {
 	q.third = third
 	c.sendIKE(p, third)
 	c.aged(c.ESP.Life, func() {
-		if k == c.children[0] {
+		if len(c.children) > 0 && k == c.children[0] {
 			c.renew()
 		}
 	})
