@@ -140,16 +140,16 @@ func (g *Guest) command(command string) *exec.Cmd {
 	return c
 }
 
-// steps is what a command in the guest begins with to hang up or dial
+// Steps is what a command in the guest begins with to hang up or dial
 // (test/guest/inside/steps).
-const steps = ". /mnt/guest.env; . /mnt/steps; "
+const Steps = ". /mnt/guest.env; . /mnt/steps; "
 
 // Redial hangs up and connects as ipsec.conf's connection conn, which is "vpn"
 // but for those that --conf added. It returns the status that connect would
 // end with.
 func (g *Guest) Redial(t testing.TB, conn string) int {
 	t.Helper()
-	out, err := g.Run(steps + "hang_up; dial " + conn)
+	out, err := g.Run(Steps + "hang_up; dial " + conn)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
