@@ -68,7 +68,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // on the way out
 	c := &lac{conn: conn, user: args[2], pass: args[3]}
 	c.tunnel = l2tp.NewLAC(l2tp.Env{Rand: rand.Reader, Config: &l2tp.Config{
 		HostName: "guest", Window: 8, Sessions: 1, SetupTimeout: 20 * time.Second, CallTimeout: 20 * time.Second,
