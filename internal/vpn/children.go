@@ -63,6 +63,9 @@ func (c *Conn) addChild(now time.Time, child ike.Child) {
 		// unit and on what counts, so that ours, the last resort, is a quarter
 		// above it.
 		limit := child.Kilobytes * 1024 / 4 * 5
+		if c.dialer != nil {
+			limit = child.Kilobytes * 1024 / 8 * 7
+		}
 		in.SetLimit(limit)
 		out.SetLimit(limit)
 	}
@@ -121,7 +124,7 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 			c.send(p)
 		}
 		c.observe(ChildUp{c.who(), p.Child})
-		c.dialChildUp(now)
+		c.dialChildUp(now, p)
 		return
 	}
 }

@@ -177,12 +177,34 @@ func (c *Conn) dialPhaseOneUp(now time.Time, p *phase1) {
 	}
 }
 
-func (c *Conn) dialChildUp(now time.Time) {
-	if c.dialer == nil || c.tunnel != nil || c.dialer.keysOnly {
+// dialChildUp begins the tunnel on the first pair of ESP SAs. With a later one
+// the client deletes those before it, as built-in clients do.
+func (c *Conn) dialChildUp(now time.Time, up *pair) {
+	if c.dialer == nil {
+		return
+	}
+	c.dialDelete(now, up)
+	if c.tunnel != nil || c.dialer.keysOnly {
 		return
 	}
 	c.tunnel = l2tp.NewLAC(l2tp.Env{Config: c.policy.L2TP, Rand: c.srv.cfg.Rand}, now)
 	c.changed = true
+}
+
+// dialDelete deletes all confirmed pairs but one. They receive a while longer:
+// packets are on their way.
+func (c *Conn) dialDelete(now time.Time, but *pair) {
+	var spis []uint32
+	for _, p := range c.kids.pairs {
+		if p == but || !p.confirmed || p.deleted {
+			continue
+		}
+		spis = append(spis, p.InSPI)
+		p.deleted, p.renewed, p.expires = true, true, now.Add(deletedGrace)
+	}
+	if p := c.newest(); p != nil && len(spis) > 0 {
+		p.DeleteChildren(now, spis)
+	}
 }
 
 func (c *Conn) dialTunnelUp(now time.Time) {

@@ -179,3 +179,15 @@ func (f *Fleet) Counts() vpn.Counts { return f.server.Counts() }
 type nobody struct{}
 
 func (nobody) Observe(vpn.Event) {}
+
+// Drops are the packets that the fleet's data path dropped, by reason, those of
+// which there are any.
+func (f *Fleet) Drops() map[string]uint64 {
+	drops := map[string]uint64{}
+	for i, n := range f.plane.Drops() {
+		if n > 0 {
+			drops[dataplane.Drop(i).String()] = n
+		}
+	}
+	return drops
+}

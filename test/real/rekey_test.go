@@ -15,7 +15,7 @@ import (
 	"github.com/adit-vpn/adit/test/real/lab"
 )
 
-var soak = flag.Bool("soak", os.Getenv("ADIT_TEST_SOAK") != "", "make the test of rekeying five minutes long")
+var soak = flag.Bool("soak", os.Getenv("ADIT_TEST_SOAK") != "", "make the tests of rekeying five and ten minutes long")
 
 // A client that renews its ESP SA every 10 s and its IKE SA every 30 s loses no
 // packet, either way, and keeps its session.
