@@ -67,6 +67,7 @@ type Stats struct {
 	Repeated   int
 
 	Notifies    []uint16 // notify types that the server sent
+	Acks        []uint32 // sequence numbers of its R-U-THERE-ACKs
 	ChapFailure string   // message of the last CHAP Failure
 	PAPMessage  string
 	Result      []byte // value of the last Result Code AVP

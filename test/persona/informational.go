@@ -147,6 +147,11 @@ func (c *Client) notified(p *phase1, b []byte) {
 		reply := bytes.Clone(b)
 		binary.BigEndian.PutUint16(reply[6:], wire.RUThereAck)
 		c.inform(p, wire.Payload{Type: wire.PayloadNotify, Body: reply})
+	case wire.RUThereAck:
+		if len(b) != 28 || !bytes.Equal(b[8:16], p.ci[:]) || !bytes.Equal(b[16:24], p.cr[:]) {
+			c.refuse("an R-U-THERE-ACK must have both cookies and a sequence number of 4 bytes (RFC 3706 section 5.2)")
+		}
+		c.stats.Acks = append(c.stats.Acks, binary.BigEndian.Uint32(b[24:]))
 	}
 }
 

@@ -157,6 +157,9 @@ func (c *Client) dialPPP() {
 	l := &link{ids: map[uint16]byte{}, cps: map[uint16]*cp{}, magic: c.random(4)}
 	c.link = l
 	c.lcp()
+	if c.PPP.Start > 0 {
+		c.pause(c.PPP.Start)
+	}
 	c.tun.callUp = true
 	l.cps[wire.LCP].begin()
 	const patience = 2 * time.Minute

@@ -71,8 +71,11 @@ type ESPProfile struct {
 	Port  uint16 // of IDci, and of L2TP; 0: an ephemeral one
 	// AnyPort: IDci says port 0.
 	AnyPort bool
-	NATOA   bool // NAT-OA payloads are sent
-	Group   int  // for perfect forward secrecy, 0: none
+	// AnyProtocol: IDci says protocol 0 and port 0, which is any (RFC 2407
+	// section 4.6.2).
+	AnyProtocol bool
+	NATOA       bool // NAT-OA payloads are sent
+	Group       int  // for perfect forward secrecy, 0: none
 
 	Window        uint32 // of the replay check
 	SHA256Is96    bool   // HMAC-SHA2-256 is truncated to 96 bits
@@ -126,6 +129,10 @@ type PPPProfile struct {
 	NoDNSInReq    bool // DNS options in the server's Configure-Request are refused
 	NoCompression bool // frames without address and control, or with a short protocol, are misread
 	Opened        func(*Client)
+
+	// Start is how long PPP needs to begin after the call is up; what comes
+	// earlier is lost.
+	Start time.Duration
 }
 
 // Account is whom a client connects as.

@@ -40,6 +40,9 @@ func (c *Client) quickMode(p *phase1) {
 		idPort = 0
 	}
 	idi := append([]byte{1, 17, byte(idPort >> 8), byte(idPort)}, c.own.AsSlice()...)
+	if c.ESP.AnyProtocol {
+		copy(idi[1:], []byte{0, 0, 0})
+	}
 	idr := append([]byte{1, 17, 1701 >> 8, 1701 & 0xff}, c.Server.AsSlice()...)
 
 	list := []wire.Payload{{Type: wire.PayloadSA, Body: sa}, {Type: wire.PayloadNonce, Body: ni}}

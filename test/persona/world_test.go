@@ -24,6 +24,7 @@ var everyone = []func() Profile{
 	func() Profile { return named("iOS 12", Apple(AppleOptions{OldESP: true, NoChecksum: true})) },
 	func() Profile { return Android(AndroidOptions{Deletes: true}) },
 	func() Profile { return Android(AndroidOptions{Old: true, Deletes: true, MRU: 1270}) },
+	func() Profile { return NetworkManager(NetworkManagerOptions{}) },
 }
 
 func named(name string, p Profile) Profile {

@@ -1,0 +1,378 @@
+package persona
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/adit-vpn/adit/test/persona/wire"
+)
+
+// The vendor ID of draft-ietf-ipsra-isakmp-xauth-06, of 8 bytes.
+var vidXAuth = vendor("09002689dfd6b712")
+
+// suite is a cipher, its key length in bits (0: it has one only), a hash and a
+// group, by RFC 2409's numbers.
+type suite struct{ enc, bits, hash, group uint16 }
+
+// duration encodes an attribute as short as it can be (RFC 2408 section 3.3).
+func duration(t uint16, v uint32) []byte {
+	if v < 1<<16 {
+		return wire.TV(t, uint16(v))
+	}
+	return wire.TLV4(t, v)
+}
+
+// charonSA encodes phase 1 as strongSwan does: one proposal, in each transform
+// the algorithms, then the method, then the lifetime.
+func charonSA(life uint32, list ...suite) []byte {
+	var all [][]byte
+	for _, s := range list {
+		a := wire.TV(1, s.enc)
+		if s.bits != 0 {
+			a = append(a, wire.TV(14, s.bits)...)
+		}
+		a = append(append(a, wire.TV(2, s.hash)...), wire.TV(4, s.group)...)
+		a = append(append(a, wire.TV(3, 1)...), wire.TV(11, 1)...)
+		all = append(all, append(a, duration(12, life)...))
+	}
+	return phase1SA(all...)
+}
+
+// espSuite is a cipher with its key length in bits, and a hash, 0 where the
+// cipher authenticates, by RFC 2407's numbers.
+type espSuite struct {
+	id         byte
+	bits, hash uint16
+}
+
+// charonESP encodes Quick Mode as strongSwan does: one proposal, in each
+// transform key length, hash, mode and lifetime.
+func charonESP(life uint32, list ...espSuite) func(mode uint16, spi uint32) []byte {
+	return func(mode uint16, spi uint32) []byte {
+		p := wire.Proposal{Number: 1, Protocol: 3, SPI: wire.U32(spi)}
+		for i, s := range list {
+			var a []byte
+			if s.bits != 0 {
+				a = wire.TV(6, s.bits)
+			}
+			if s.hash != 0 {
+				a = append(a, wire.TV(5, s.hash)...)
+			}
+			a = append(append(a, wire.TV(4, mode)...), wire.TV(1, 1)...)
+			p.Transforms = append(p.Transforms, wire.Transform{Number: byte(i + 1), ID: s.id, Attributes: append(a, duration(2, life)...)})
+		}
+		return wire.SABody(p)
+	}
+}
+
+// ESP transforms of RFC 2407 section 4.4.4 and RFC 4106.
+const (
+	esp3DES = 3
+	espAES  = 12
+	espGCM  = 20 // with an ICV of 16 bytes
+)
+
+// charon is what every configuration of strongSwan has in common.
+func charon() IKEProfile {
+	return IKEProfile{
+		Vendors: [][]byte{vidXAuth, vidDPD, append(bytes.Clone(vidFragments), 0x80, 0, 0, 0), vidRFC3947, vidDraft02n},
+		Nonce:   32,
+		Retry: []time.Duration{ // 4 s, and 1.8 times as much each time
+			4 * time.Second, 7200 * time.Millisecond, 12960 * time.Millisecond,
+			23328 * time.Millisecond, 41990 * time.Millisecond, 75583 * time.Millisecond,
+		},
+		DPD: true, RekeyOnNATT: true, Keepalive: 20 * time.Second,
+	}
+}
+
+// xl2tpdOptions are what its configuration decides.
+type xl2tpdOptions struct {
+	host   string
+	window uint16
+	speed  uint32 // bits a second
+	length bool   // data messages have a length
+
+	// mandatoryRx: the receive speed has the M bit, as in releases of old.
+	mandatoryRx bool
+}
+
+// xl2tpd is the control connection of xl2tpd as a LAC.
+func xl2tpd(o xl2tpdOptions) L2TPProfile {
+	serial := uint32(0)
+	rx := wire.O(38, wire.U32(o.speed)...)
+	rx.Mandatory = o.mandatoryRx
+	return L2TPProfile{
+		SCCRQ: func(tunnel uint16) []wire.AVP {
+			return []wire.AVP{
+				wire.M(2, 1, 0), wire.M(3, wire.U32(3)...), wire.M(4, wire.U32(0)...), wire.O(6, 0x06, 0x90),
+				wire.M(7, []byte(o.host)...), wire.O(8, []byte("xelerance.com")...),
+				wire.M(9, wire.U16(tunnel)...), wire.M(10, wire.U16(o.window)...),
+			}
+		},
+		ICRQ: func(session uint16) []wire.AVP {
+			serial++
+			return []wire.AVP{wire.M(14, wire.U16(session)...), wire.M(15, wire.U32(serial)...), wire.M(18, wire.U32(0)...)}
+		},
+		ICCN:   []wire.AVP{wire.M(24, wire.U32(o.speed)...), wire.M(19, wire.U32(1)...), rx},
+		Tunnel: anyID, Session: anyID,
+		Window: int(o.window), Retry: seconds(1, 2, 4, 8, 16), Length: o.length,
+	}
+}
+
+// pppdOptions are what its configuration decides.
+type pppdOptions struct {
+	mru uint16
+	// kernel: frames go through the kernel's L2TP, whose plugin asks for no
+	// compression of headers. Else they go through a pseudo-terminal.
+	kernel bool
+	ipv6   bool
+	start  time.Duration // it needs this long to begin
+}
+
+// pppd is the link of pppd without MPPE, without CCP, with the peer's DNS.
+func pppd(o pppdOptions) PPPProfile {
+	zero := make([]byte, 4)
+	p := PPPProfile{
+		LCP:  []wire.Option{{Type: optMRU, Value: wire.U16(o.mru)}, {Type: optACCM, Value: zero}, {Type: optMagic, Value: zero}},
+		IPCP: []wire.Option{{Type: optAddress, Value: zero}, {Type: optDNS1, Value: zero}, {Type: optDNS2, Value: zero}},
+		IID:  func(c *Client) []byte { return c.random(8) },
+		NCPs: []uint16{wire.IPCP}, FirstID: 1,
+		Auth:  [][]byte{authMSCHAPv2, authCHAP, authPAP},
+		Retry: 3 * time.Second, Tries: 10, MRU: int(o.mru), NoCompression: o.kernel, Start: o.start,
+	}
+	if !o.kernel {
+		p.LCP = append(p.LCP, wire.Option{Type: optPFC}, wire.Option{Type: optACFC})
+		p.IPCP = append([]wire.Option{{Type: optVJ, Value: []byte{0, 0x2d, 15, 1}}}, p.IPCP...)
+	}
+	if o.ipv6 {
+		p.NCPs = append(p.NCPs, wire.IPV6CP)
+	}
+	return p
+}
+
+// hellos keeps a control connection alive as xl2tpd does, busy or not.
+func (c *Client) hellos(every time.Duration) {
+	c.repeat(every, func() { c.order(0, "HELLO", wire.Hello) })
+}
+
+// echoes sends an LCP Echo-Request each time, and expects an answer before
+// the next one.
+func (c *Client) echoes(every time.Duration) {
+	c.repeat(every, func() {
+		c.lcpHeard = nil
+		c.sendCP(wire.LCP, wire.CP{Code: wire.EchoReq, ID: c.nextID(wire.LCP), Body: bytes.Clone(c.link.magic)})
+		c.after(every-time.Millisecond, func() {
+			if c.Lossless && c.online() && !bytes.Contains(c.lcpHeard, []byte{wire.EchoRep}) {
+				c.refuse("an Echo-Request was not answered (RFC 1661 section 5.8)")
+			}
+		})
+	})
+}
+
+// probes asks for the server's life as RFC 3706 says, and expects an answer
+// within ten seconds.
+func (c *Client) probes(every time.Duration) {
+	seq := c.rand.Uint32() >> 1
+	c.repeat(every, func() {
+		p := c.current()
+		seq++
+		body := append([]byte{0, 0, 0, 1, 1, 16}, wire.U16(wire.RUThere)...)
+		body = append(append(append(body, p.ci[:]...), p.cr[:]...), wire.U32(seq)...)
+		before := len(c.stats.Acks)
+		c.inform(p, wire.Payload{Type: wire.PayloadNotify, Body: body})
+		c.after(10*time.Second, func() {
+			if c.Lossless && c.online() && (len(c.stats.Acks) == before || c.stats.Acks[len(c.stats.Acks)-1] != seq) {
+				c.refuse("R-U-THERE %d was not answered with its number (RFC 3706 section 5.4)", seq)
+			}
+		})
+	})
+}
+
+// online says whether there is still somebody to talk to.
+func (c *Client) online() bool { return c.end == nil && !c.leaving }
+
+// repeat does f again and again while the client is connected.
+func (c *Client) repeat(every time.Duration, f func()) {
+	c.after(every, func() {
+		if !c.online() {
+			return
+		}
+		c.repeat(every, f)
+		f()
+	})
+}
+
+// leaveXL2TPD is how xl2tpd ends with the kernel's L2TP: one copy of StopCCN,
+// then of CDN, and nothing is listened for any more. PPP says nothing; IPsec
+// is stopped right after.
+func leaveXL2TPD(c *Client) {
+	t := c.tun
+	t.callUp, t.closed = false, true
+	cleared := []byte{0, 1, 0, 0}
+	c.order(0, "StopCCN", wire.StopCCN, wire.M(9, wire.U16(t.local)...), wire.M(1, append(bytes.Clone(cleared), "Server closing"...)...))
+	c.order(t.distant, "CDN", wire.CDN, wire.M(1, cleared...), wire.M(14, wire.U16(t.session)...))
+	c.silence()
+	c.stopIPsec()
+}
+
+// stopIPsec deletes every SA, each in a message of its own.
+func (c *Client) stopIPsec() {
+	p := c.current()
+	for _, k := range c.children {
+		c.remove(p, k)
+	}
+	c.removePhase1(p)
+	c.children = nil
+}
+
+// NetworkManagerOptions are what differs between desktops.
+type NetworkManagerOptions struct {
+	Libreswan bool // instead of strongSwan
+	KL2TPD    bool // instead of xl2tpd
+	Userspace bool // the kernel has no L2TP
+	Ephemeral bool // another program has port 1701
+	IPv6      bool
+}
+
+// desktop are the transforms of phase 1 that the plugin configures for
+// strongSwan.
+var desktop = []suite{
+	{ikeAES, 256, ikeSHA256, 14},
+	{ikeAES, 256, ikeSHA256, 5},
+	{ikeAES, 256, ikeSHA256, 2},
+	{ikeAES, 256, ikeSHA1, 14},
+	{ikeAES, 256, ikeSHA1, 5},
+	{ikeAES, 256, ikeSHA1, 2},
+	{ikeAES, 256, ikeSHA1, 20},
+	{ikeAES, 128, ikeSHA1, 2},
+	{ikeAES, 128, ikeSHA1, 19},
+	{ike3DES, 0, ikeSHA1, 14},
+	{ike3DES, 0, ikeSHA1, 2},
+}
+
+// NetworkManager is a Linux desktop with the plugin NetworkManager-l2tp.
+func NetworkManager(o NetworkManagerOptions) Profile {
+	p := Profile{
+		Name: "NetworkManager",
+		IKE:  charon(),
+		ESP: ESPProfile{
+			SA:    charonESP(3600, espSuite{espAES, 256, espSHA1}, espSuite{espAES, 128, espSHA1}, espSuite{esp3DES, 0, espSHA1}),
+			Nonce: 32, Port: 1701, NATOA: true, Window: 32, KeepOld: 9 * time.Minute, Life: time.Hour, InnerChecksum: true,
+		},
+		L2TP: xl2tpd(xl2tpdOptions{host: "persona", window: 8, speed: 100000000}),
+		PPP:  pppd(pppdOptions{mru: 1400, kernel: !o.Userspace, ipv6: o.IPv6, start: 100 * time.Millisecond}),
+		After: func(c *Client) {
+			if !o.KL2TPD {
+				c.hellos(time.Minute)
+			}
+		},
+		Leave: leaveXL2TPD,
+	}
+	p.IKE.SA, p.IKE.Life = charonSA(10800, desktop...), 3*time.Hour
+	if o.Libreswan {
+		p.Name, p.IKE, p.ESP = "NetworkManager, libreswan", plutoIKE(), plutoESP()
+	}
+	if o.KL2TPD {
+		p.Name += ", kl2tpd"
+		p.L2TP, p.Leave = kl2tpd("persona"), leaveKL2TPD
+	}
+	if o.Userspace {
+		p.Name += ", no L2TP in the kernel"
+	}
+	if o.Ephemeral {
+		p.Name += ", port 1701 in use"
+		p.ESP.Port, p.ESP.AnyProtocol = 0, true
+	}
+	if o.IPv6 {
+		p.Name += ", IPv6"
+	}
+	return p
+}
+
+// plutoIKE is phase 1 of libreswan as the plugin configures it. Proposals and
+// transforms are counted from 0.
+func plutoIKE() IKEProfile {
+	p := wire.Proposal{Protocol: 1}
+	for i, s := range []suite{
+		{ikeAES, 256, ikeSHA256, 14},
+		{ikeAES, 256, ikeSHA256, 5},
+		{ikeAES, 256, ikeSHA1, 14},
+		{ikeAES, 256, ikeSHA1, 5},
+		{ikeAES, 256, ikeSHA1, 20},
+		{ikeAES, 128, ikeSHA1, 19},
+		{ike3DES, 0, ikeSHA1, 14},
+	} {
+		a := append(wire.TV(11, 1), duration(12, 28800)...)
+		a = append(append(a, wire.TV(1, s.enc)...), wire.TV(2, s.hash)...)
+		a = append(append(a, wire.TV(3, 1)...), wire.TV(4, s.group)...)
+		if s.bits != 0 {
+			a = append(a, wire.TV(14, s.bits)...)
+		}
+		p.Transforms = append(p.Transforms, wire.Transform{Number: byte(i), ID: 1, Attributes: a})
+	}
+	return IKEProfile{
+		SA: wire.SABody(p),
+		Vendors: [][]byte{
+			vidFragments, vidDPD, vidRFC3947, vendor("7d9419a65310ca6f2c179d9215529d56"), vidDraft02n, vidDraft02,
+		},
+		Nonce: 32,
+		Retry: []time.Duration{ // half a second, doubled, for a minute
+			500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second,
+		},
+		DPD: true, RekeyOnNATT: true, Keepalive: 20 * time.Second, Life: 8 * time.Hour,
+	}
+}
+
+// plutoESP is Quick Mode of libreswan, which wants perfect forward secrecy,
+// with the group of phase 1, unless it is told otherwise.
+func plutoESP() ESPProfile {
+	const group = 14
+	return ESPProfile{
+		SA: func(mode uint16, spi uint32) []byte {
+			p := wire.Proposal{Protocol: 3, SPI: wire.U32(spi)}
+			for i, s := range []espSuite{{espAES, 256, espSHA1}, {espAES, 128, espSHA1}, {esp3DES, 0, espSHA1}} {
+				a := append(wire.TV(3, group), wire.TV(4, mode)...)
+				a = append(append(a, wire.TV(1, 1)...), duration(2, 28800)...)
+				a = append(a, wire.TV(5, s.hash)...)
+				if s.bits != 0 {
+					a = append(a, wire.TV(6, s.bits)...)
+				}
+				p.Transforms = append(p.Transforms, wire.Transform{Number: byte(i), ID: s.id, Attributes: a})
+			}
+			return wire.SABody(p)
+		},
+		Nonce: 32, Port: 1701, NATOA: true, Group: group, Window: 32, KeepOld: time.Minute, Life: 8 * time.Hour, InnerChecksum: true,
+	}
+}
+
+// kl2tpd is the control connection of go-l2tp: without a receive window, with
+// an optional protocol version and a speed of 0.
+func kl2tpd(host string) L2TPProfile {
+	serial := uint32(0)
+	return L2TPProfile{
+		SCCRQ: func(tunnel uint16) []wire.AVP {
+			return []wire.AVP{wire.O(2, 1, 0), wire.M(7, []byte(host)...), wire.M(3, wire.U32(3)...), wire.M(9, wire.U16(tunnel)...)}
+		},
+		ICRQ: func(session uint16) []wire.AVP {
+			serial++
+			return []wire.AVP{wire.M(14, wire.U16(session)...), wire.M(15, wire.U32(serial)...)}
+		},
+		ICCN:   []wire.AVP{wire.M(24, wire.U32(0)...), wire.M(19, wire.U32(3)...)},
+		Tunnel: anyID, Session: anyID,
+		Window: 4, Retry: seconds(1, 2, 4), Ack: 100 * time.Millisecond,
+	}
+}
+
+// leaveKL2TPD is how kl2tpd ends: a StopCCN, whose acknowledgement races with
+// the end of IPsec.
+func leaveKL2TPD(c *Client) {
+	t := c.tun
+	t.callUp, t.closed = false, true
+	c.order(0, "StopCCN", wire.StopCCN, wire.M(9, wire.U16(t.local)...), wire.M(1, 0, 1, 0, 0))
+	c.pause(50 * time.Millisecond)
+	if c.Lossless && len(c.tun.sending) > 0 {
+		c.refuse("its StopCCN was not acknowledged at once, and it has stopped listening")
+	}
+	c.silence()
+	c.stopIPsec()
+}
