@@ -58,4 +58,3 @@ func TestNoPacketIsLostWhileKilobytesRunOutAtFullSpeed(t *testing.T) {
 	}
 	s.Stop(t)
 }
-
