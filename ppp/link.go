@@ -118,6 +118,7 @@ func (l *Link) HandlePacket(now time.Time, frame []byte) error {
 func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 	if protocol == ProtocolIP && l.s.phase == phaseNetwork {
 		l.HandleData(now)
+		l.confirmSuccess()
 		return nil
 	}
 	if len(info) > maxFrame {
@@ -164,11 +165,11 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 	return nil
 }
 
-// HandleData says that an IP packet came by the driver's data path.
+// HandleData says that the peer lives: something authentic came that this link
+// did not see.
 func (l *Link) HandleData(now time.Time) {
 	if l.s.phase == phaseNetwork {
 		l.hear(now)
-		l.confirmSuccess()
 	}
 }
 

@@ -18,7 +18,7 @@ func (c *Client) receiveIKE(b []byte, marker bool) {
 		c.logf("< an ISAKMP message of an SA that is gone")
 		return
 	}
-	if p.natt != marker && p.keys != nil {
+	if p.natt != marker && m.Flags&wire.Encrypted != 0 {
 		c.refuse("phase 1 moved to port 4500 (RFC 3947 section 4), and a message of it came to port 500")
 	}
 	switch m.Exchange {

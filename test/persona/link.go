@@ -84,6 +84,13 @@ func (c *Client) frame(protocol uint16, body []byte) {
 		}
 		return
 	}
+	if early := protocol < 0xc000 && !l.authed; early {
+		if c.Lossless {
+			c.refuse("a frame of protocol %04x came before the user was authenticated, and is discarded (RFC 1661 section 3.5)", protocol)
+		}
+		c.logf("< protocol %04x is discarded before authentication", protocol)
+		return
+	}
 	switch protocol {
 	case wire.IPv4:
 		c.receiveIP(body)

@@ -68,7 +68,7 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 	for _, v := range c.IKE.Vendors {
 		first = append(first, wire.Payload{Type: wire.PayloadVendor, Body: v})
 	}
-	suite := c.main2(p, c.exchange(p, "message 1", p.clear(wire.MainMode, first...)))
+	suite := c.main2(p, c.exchange(p, "message 1", p.clear(wire.MainMode, first...), wire.PayloadSA))
 
 	dh, err := wire.NewExchange(suite.Group)
 	if err != nil {
@@ -81,7 +81,7 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 	}
 	m4 := c.exchange(p, "message 3", p.clear(wire.MainMode,
 		wire.Payload{Type: wire.PayloadKE, Body: dh.Public}, wire.Payload{Type: wire.PayloadNonce, Body: ni},
-		wire.Payload{Type: wire.PayloadNATD, Body: natd(remote)}, wire.Payload{Type: wire.PayloadNATD, Body: natd(local)}))
+		wire.Payload{Type: wire.PayloadNATD, Body: natd(remote)}, wire.Payload{Type: wire.PayloadNATD, Body: natd(local)}), wire.PayloadKE)
 	gxr, nr := c.main4(p, m4, natd(local), natd(remote))
 
 	shared, err := dh.Shared(gxr)
@@ -125,24 +125,26 @@ func (c *Client) sendIKE(p *phase1, b []byte) []byte {
 	return b
 }
 
-// exchange sends a message of phase 1 until the server answers it.
-func (c *Client) exchange(p *phase1, what string, b []byte) incoming {
+// exchange sends a message of phase 1 until the server answers it, with one
+// that begins with the payload next.
+func (c *Client) exchange(p *phase1, what string, b []byte, next byte) incoming {
 	p.queue = nil
-	c.ask("Main Mode "+what, c.IKE.Retry, p.answers(wire.MainMode, 0),
+	c.ask("Main Mode "+what, c.IKE.Retry, p.answers(wire.MainMode, 0, next),
 		func() []byte { return c.sendIKE(p, b) }, func() bool { return len(p.queue) > 0 })
 	m := p.queue[0]
 	p.queue = nil
 	return m
 }
 
-// answers recognises the server's messages of an exchange.
-func (p *phase1) answers(exchange byte, id uint32) func([]byte) bool {
+// answers recognises the server's messages of an exchange that begin with a
+// payload.
+func (p *phase1) answers(exchange byte, id uint32, first byte) func([]byte) bool {
 	return func(b []byte) bool {
 		if len(b) > 4 && b[0]|b[1]|b[2]|b[3] == 0 {
 			b = b[4:]
 		}
 		m, err := wire.ParseMessage(b)
-		return err == nil && m.Initiator == p.ci && m.Exchange == exchange && m.ID == id
+		return err == nil && m.Initiator == p.ci && m.Exchange == exchange && m.ID == id && m.First == first
 	}
 }
 
@@ -292,7 +294,7 @@ func (c *Client) main5(p *phase1, gxi, gxr []byte) {
 	m.First, plain = wire.Chain(list...)
 	var iv []byte
 	m.Body, iv = p.keys.Encrypt(p.keys.FirstIV(gxi, gxr), plain)
-	m6 := c.exchange(p, "message 5", m.Marshal())
+	m6 := c.exchange(p, "message 5", m.Marshal(), wire.PayloadID)
 	if m6.Flags&wire.Encrypted == 0 {
 		c.refuse("message 6 must be encrypted")
 	}

@@ -59,7 +59,7 @@ func (c *Client) quickMode(p *phase1) {
 	}
 	_, chain := wire.Chain(list...)
 	first := p.sealQuick(q, id, p.keys.PRF(p.keys.A, wire.U32(id), chain), list...)
-	c.ask("Quick Mode message 1", c.IKE.Retry, p.answers(wire.QuickMode, id),
+	c.ask("Quick Mode message 1", c.IKE.Retry, p.answers(wire.QuickMode, id, wire.PayloadHash),
 		func() []byte { return c.sendIKE(p, first) }, func() bool { return q.reply != nil })
 
 	k := c.quick2(p, q, id, quickOffer{sa, ni, idi, idr, dh})

@@ -1,0 +1,146 @@
+package persona
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/test/sim"
+)
+
+// ledger loses datagrams by a seed and writes down which.
+type ledger struct {
+	mu     sync.Mutex
+	rand   *rand.Rand
+	loss   float64
+	server netip.Addr
+	all    []entry
+}
+
+type entry struct {
+	data       string
+	fromServer bool
+	lost       bool
+}
+
+func (l *ledger) drop(d udptest.Datagram) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := entry{string(d.Data), d.Src.Addr() == l.server, l.rand.Float64() < l.loss}
+	l.all = append(l.all, e)
+	return e.lost
+}
+
+// blame tells whose failure it is that a client gave up: nil if the network
+// lost every copy of the request or every answer.
+func (l *ledger) blame(err error) error {
+	var g *GaveUp
+	if !errors.As(err, &g) {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	copies := map[string]bool{}
+	for _, b := range g.Copies {
+		copies[string(b)] = true
+	}
+	heard := len(g.Copies) == 0 // what the server has to begin needs no request
+	answers, arrived := 0, 0
+	for _, e := range l.all {
+		switch {
+		case !e.fromServer:
+			heard = heard || copies[e.data] && !e.lost
+		case heard && g.Answers([]byte(e.data)):
+			answers++
+			if !e.lost {
+				arrived++
+			}
+		}
+	}
+	switch {
+	case !heard, answers > 0 && arrived == 0:
+		return nil
+	case answers == 0:
+		return fmt.Errorf("%w: the server received it and never answered", err)
+	}
+	return fmt.Errorf("%w: %d of %d answers arrived", err, arrived, answers)
+}
+
+// runs is how often a client connects over a bad network.
+func runs() int {
+	switch {
+	case os.Getenv("ADIT_TEST_SOAK") != "":
+		return 1000
+	case testing.Short():
+		return 25
+	}
+	return 60
+}
+
+// A tenth of all datagrams is lost, some come twice, and late enough to
+// overtake each other. A client fails only if the network lost every copy of a
+// request, or every answer.
+func TestEveryClientConnectsOverABadNetwork(t *testing.T) {
+	for _, make := range everyone {
+		name := make().Name
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			connected := 0
+			for seed := range uint64(runs()) {
+				ok := false
+				t.Run(fmt.Sprint(seed), func(t *testing.T) {
+					bubble(t, func(t *testing.T) { ok = overABadNetwork(t, make(), seed) })
+				})
+				if ok {
+					connected++
+				}
+			}
+			t.Logf("%d of %d connected", connected, runs())
+			if connected < runs()*9/10 {
+				t.Errorf("only %d of %d connected: the network is not that bad", connected, runs())
+			}
+		})
+	}
+}
+
+// overABadNetwork plays one run and reports whether the client connected.
+func overABadNetwork(t *testing.T, p Profile, seed uint64) bool {
+	w := sim.New(t, sim.Options{Seed: seed})
+	l := &ledger{rand: rand.New(rand.NewPCG(seed, 2)), loss: 0.1, server: account.Server}
+	w.Net.SetPolicy(udptest.Policy{Duplicate: 0.05, Delay: 250 * time.Millisecond, Jitter: 100 * time.Millisecond, Drop: l.drop})
+	c := New(p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"), seed, func(rule string) { t.Error(rule) })
+	defer func() {
+		c.Vanish()
+		time.Sleep(6 * time.Minute)
+		w.WantNothingLeft(t)
+		if t.Failed() {
+			t.Log(c.Log())
+		}
+	}()
+	if err := c.Dial(); err != nil {
+		if err = l.blame(err); err != nil {
+			t.Errorf("it does not connect: %v", err)
+		}
+		return false
+	}
+	time.Sleep(20 * time.Second) // the last acknowledgements may have to be repeated
+	s := &stream{w: w, c: c}
+	for range 20 {
+		s.step(100 * time.Millisecond)
+	}
+	time.Sleep(time.Second)
+	s.step(time.Second)
+	if len(s.up) < 10 || len(s.down) < 10 {
+		t.Errorf("%d packets came to the server and %d to the client, of %d", len(s.up), len(s.down), s.sent)
+	}
+	if err := c.Close(); l.blame(err) != nil {
+		t.Errorf("it does not leave: %v", err)
+	}
+	return true
+}
