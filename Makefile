@@ -61,9 +61,10 @@ real: ## tests against unmodified peers (as root): a Linux client in its own ker
 	$(GO) test -tags real -count=1 -p 1 -timeout 40m ./test/real/... ./test/docker/...
 
 .PHONY: soak
-soak: ## the long variants of the real tests, then minutes of fuzzing a target (as root; hours)
+soak: ## the long variants of the tests, then minutes of fuzzing a target (as root; hours)
 	@test/install-deps real
 	ADIT_TEST_SOAK=1 $(GO) test -tags real -count=1 -p 1 -timeout 12h ./test/real/... ./test/docker/...
+	ADIT_TEST_SOAK=1 $(GO) test -count=1 -timeout 2h ./test/persona/...
 	$(MAKE) fuzz FUZZTIME=10m
 
 .PHONY: fuzz

@@ -24,6 +24,11 @@ func (s *stream) step(pause time.Duration) {
 	s.c.Send(numbered(own, internet, s.sent))
 	s.w.Device.Inject(0, numbered(internet, own, s.sent))
 	time.Sleep(pause)
+	s.collect()
+}
+
+// collect takes what arrived.
+func (s *stream) collect() {
 	for b := s.w.Device.Poll(); b != nil; b = s.w.Device.Poll() {
 		s.up = append(s.up, number(b))
 	}
