@@ -77,11 +77,15 @@ func (s *SA) quickIDs(ids [][]byte) (idi, idr isakmp.ID, err error) {
 	if idr, err = isakmp.ParseID(ids[1]); err != nil {
 		return idi, idr, err
 	}
-	server := idr.Port
+	server, client := idr, idi
 	if s.st.Initiator {
-		server = idi.Port
+		server, client = idi, idr
 	}
-	if idi.Protocol != protoUDP || idr.Protocol != protoUDP || server != 0 && server != portL2TP {
+	// RFC 2407, section 4.6.2: "A value of zero means that the Protocol ID
+	// field should be ignored." NetworkManager leaves the client's protocol and
+	// port open where another program has port 1701.
+	open := client.Protocol == 0 && client.Port == 0
+	if server.Protocol != protoUDP || client.Protocol != protoUDP && !open || server.Port != 0 && server.Port != portL2TP {
 		return idi, idr, fmt.Errorf("%w: not L2TP", ErrUnexpected)
 	}
 	return idi, idr, nil

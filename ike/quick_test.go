@@ -68,6 +68,8 @@ func TestQuickModeIdentities(t *testing.T) {
 		{"a name for us", []isakmp.Payload{idPayload("10.0.0.2", 17, 1701), fqdn}, true, 1701, 1701, ""},
 		{"none", nil, true, 1701, 0, ""},
 		{"TCP", []isakmp.Payload{idPayload("10.0.0.2", 6, 1701), idPayload("198.51.100.200", 6, 1701)}, false, 0, 0, ""},
+		{"NetworkManager without port 1701", []isakmp.Payload{idPayload("10.0.0.2", 0, 0), server}, true, 1701, 0, "198.51.100.200"},
+		{"any protocol of the client with a port", []isakmp.Payload{idPayload("10.0.0.2", 0, 53), server}, false, 0, 0, ""},
 		{"any protocol", []isakmp.Payload{idPayload("10.0.0.2", 0, 0), idPayload("198.51.100.200", 0, 0)}, false, 0, 0, ""},
 		{"another service of ours", []isakmp.Payload{idPayload("10.0.0.2", 17, 0), idPayload("198.51.100.200", 17, 53)}, false, 0, 0, ""},
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,10 @@ import (
 )
 
 // everyone are the clients that every scenario is played with.
-var everyone = []func() Profile{
+var everyone = slices.Concat(systems, desktops, routers)
+
+// systems are the clients of Windows, Apple and Android.
+var systems = []func() Profile{
 	func() Profile { return Windows10(WindowsOptions{Length: true, Inform: true}) },
 	func() Profile { return Windows7(WindowsOptions{Length: true, Inform: true}) },
 	func() Profile { return Apple(AppleOptions{Ack: 200 * time.Millisecond}) },
@@ -24,7 +28,6 @@ var everyone = []func() Profile{
 	func() Profile { return named("iOS 12", Apple(AppleOptions{OldESP: true, NoChecksum: true})) },
 	func() Profile { return Android(AndroidOptions{Deletes: true}) },
 	func() Profile { return Android(AndroidOptions{Old: true, Deletes: true, MRU: 1270}) },
-	func() Profile { return NetworkManager(NetworkManagerOptions{}) },
 }
 
 func named(name string, p Profile) Profile {

@@ -1,0 +1,46 @@
+package persona
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/adit-vpn/adit/test/persona/wire"
+)
+
+// desktops are the clients of Linux and ChromeOS.
+var desktops = []func() Profile{
+	func() Profile { return NetworkManager(NetworkManagerOptions{}) },
+	func() Profile { return NetworkManager(NetworkManagerOptions{KL2TPD: true}) },
+	func() Profile { return NetworkManager(NetworkManagerOptions{Libreswan: true}) },
+	func() Profile { return NetworkManager(NetworkManagerOptions{Libreswan: true, KL2TPD: true}) },
+	func() Profile { return NetworkManager(NetworkManagerOptions{Userspace: true}) },
+	func() Profile { return NetworkManager(NetworkManagerOptions{Ephemeral: true}) },
+	func() Profile { return NetworkManager(NetworkManagerOptions{IPv6: true}) },
+	func() Profile { return ChromeOS(ChromeOSOptions{Echo: true, DefaultsFirst: true}) },
+	func() Profile {
+		return named("ChromeOS, length bit", ChromeOS(ChromeOSOptions{Length: true}))
+	},
+}
+
+// An xl2tpd that somebody traced sent this, with its name and tunnel id left
+// out here.
+func TestXL2TPDsFirstMessageIsTheOneThatIsSeen(t *testing.T) {
+	p := xl2tpd(xl2tpdOptions{host: "abc", window: 8})
+	m := wire.Control{AVPs: append([]wire.AVP{wire.M(0, 0, wire.SCCRQ)}, p.SCCRQ(0x1234)...)}
+	want := unhex(`
+		c8020064 00000000 00000000
+		8008 0000 0000 0001
+		8008 0000 0002 0100
+		800a 0000 0003 00000003
+		800a 0000 0004 00000000
+		0008 0000 0006 0690
+		8009 0000 0007 616263
+		0013 0000 0008 78656c6572616e63652e636f6d
+		8008 0000 0009 1234
+		8008 0000 000a 0008`)
+	if got := m.Marshal(); !bytes.Equal(got, want) {
+		t.Errorf("it is\n%x, want\n%x", got, want)
+	}
+}
+
+var routers []func() Profile
