@@ -54,7 +54,7 @@ func (l *Link) startAuth(now time.Time) {
 		switch l.s.auth.method {
 		case 0: // the server asks for nothing
 			l.s.setup = time.Time{}
-			l.startNetwork(now, Network{})
+			l.startNetwork(now, Network{}, Network6{On: l.env.Config.IPv6})
 		case MethodPAP:
 			l.startPAP(now)
 		case MethodCHAP, MethodMSCHAPv2: // wait for the challenge
@@ -122,7 +122,7 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 	}
 	l.s.setup = time.Time{}
 	l.emit(Authenticated{Method: a.method, User: a.user})
-	l.startNetwork(now, answer.Network)
+	l.startNetwork(now, answer.Network, answer.Network6)
 }
 
 // refuse tells the peer that it did not pass, and ends the link.
@@ -221,7 +221,7 @@ func (l *Link) passedAsPeer(now time.Time) {
 	a.passed, a.timer = true, time.Time{}
 	l.s.setup = time.Time{}
 	l.emit(Authenticated{Method: a.method, User: l.env.Config.User})
-	l.startNetwork(now, Network{})
+	l.startNetwork(now, Network{}, Network6{On: l.env.Config.IPv6})
 }
 
 // failedAsPeer ends the link of a client that was not let in.

@@ -1,5 +1,5 @@
 // Package ppp is one PPP link as a machine: the RFC 1661 automaton, LCP, the
-// authentication protocols, and IPCP, as authenticator and as peer.
+// authentication protocols, IPCP and IPV6CP, as authenticator and as peer.
 //
 // # Use
 //

@@ -48,8 +48,9 @@ type AuthAnswer struct {
 	// Error is MS-CHAPv2's failure code (RFC 2759, section 6): 691 by default.
 	Error int
 
-	// Network is what IPCP gives the peer.
-	Network Network
+	// Network is what IPCP gives the peer, Network6 what IPV6CP does.
+	Network  Network
+	Network6 Network6
 }
 
 // Network is a link's IPv4 configuration, from the server's point of view in
@@ -74,6 +75,15 @@ type NetworkUp struct {
 
 // NetworkDown says that IPCP is no longer open.
 type NetworkDown struct{}
+
+// Network6Up says that IPV6CP is open and IPv6 may flow.
+type Network6Up struct {
+	Network Network6
+	MTU     uint16 // the largest IP packet that the peer takes
+}
+
+// Network6Down says that IPV6CP is no longer open.
+type Network6Down struct{}
 
 // AuthFailed says that authentication was refused, before the link ends.
 type AuthFailed struct {
@@ -104,6 +114,8 @@ func (AuthRequest) event()   {}
 func (Authenticated) event() {}
 func (NetworkUp) event()     {}
 func (NetworkDown) event()   {}
+func (Network6Up) event()    {}
+func (Network6Down) event()  {}
 func (AuthFailed) event()    {}
 func (Note) event()          {}
 func (Down) event()          {}
@@ -121,6 +133,7 @@ type Config struct {
 
 	// As the authenticated peer (a client):
 	Client   bool
+	IPv6     bool // ask for IPv6, too
 	User     string
 	Password secret.Bytes
 }

@@ -2,6 +2,7 @@ package ppp
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 )
@@ -23,13 +24,20 @@ var stages = []struct {
 	{"client after LCP", true, MethodMSCHAPv2, func(w *wire) bool { return w.ends[1].s.phase == phaseAuthenticate }},
 	{"client awaits a PAP verdict", true, MethodPAP, func(w *wire) bool { return w.ends[1].s.phase == phaseAuthenticate }},
 	{"client open", true, MethodMSCHAPv2, (*wire).up},
+	{"server before IPV6CP", false, MethodPAP, func(w *wire) bool { return w.ends[0].s.phase == phaseNetwork }},
+	{"server open with IPv6", false, MethodPAP, (*wire).up6},
+	{"client open with IPv6", true, MethodPAP, (*wire).up6},
 }
 
 // stage returns a line, and the end of it that is in stage n.
 func stage(t testing.TB, n int) (*wire, int) {
 	t.Helper()
 	s := stages[n]
-	w := newWire(t, serverConfig(s.method), clientConfig("User", "clientPass"))
+	c := clientConfig("User", "clientPass")
+	if c.IPv6 = strings.Contains(s.name, "v6") || strings.Contains(s.name, "V6"); c.IPv6 {
+		c.User = "User6"
+	}
+	w := newWire(t, serverConfig(s.method), c)
 	w.start()
 	if !w.run(10*time.Second, func() bool { return s.until(w) }) {
 		t.Fatalf("stage %q was not reached", s.name)
@@ -45,6 +53,7 @@ func FuzzHandlePacket(f *testing.F) {
 		f.Add(byte(i), []byte("\x12\xff\x03\xc0\x21\x01\x01\x00\x0e\x01\x04\x05\x78\x05\x06\x11\x22\x33\x44"))
 		f.Add(byte(i), []byte("\x08\xc0\x21\x09\x01\x00\x08\x00\x00\x00\x00"))
 		f.Add(byte(i), []byte("\x10\x80\x21\x01\x01\x00\x0a\x03\x06\x00\x00\x00\x00"))
+		f.Add(byte(i), []byte("\x10\x80\x57\x01\x01\x00\x0e\x01\x0a\x00\x00\x00\x00\x00\x00\x00\x01"))
 		f.Add(byte(i), []byte("\x17\xc2\x23\x02\x01\x00\x15\x10\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"))
 		f.Add(byte(i), []byte("\x06\xc0\x21\x05\x01\x00\x04"))
 	}

@@ -45,7 +45,7 @@ var testNetwork = Network{
 // judge is the backend of the tests: one password, checked by each method's
 // own arithmetic.
 func judge(r AuthRequest, password string) AuthAnswer {
-	ok := AuthAnswer{OK: true, Network: testNetwork}
+	ok := AuthAnswer{OK: true, Network: testNetwork, Network6: Network6{On: strings.Contains(r.User, "6")}}
 	switch r.Method {
 	case MethodPAP:
 		if r.Password.Equal(secret.String(password)) {
@@ -241,6 +241,9 @@ func (w *wire) deliver(p parcel) {
 // up tells whether both ends have a network.
 func (w *wire) up() bool { return w.ends[0].s.ipcp.up && w.ends[1].s.ipcp.up }
 
+// up6 tells whether both ends have both networks.
+func (w *wire) up6() bool { return w.up() && w.ends[0].s.ipv6cp.up && w.ends[1].s.ipv6cp.up }
+
 // down tells whether both ends are done.
 func (w *wire) down() bool {
 	return w.ends[0].s.phase == phaseDone && w.ends[1].s.phase == phaseDone
@@ -249,8 +252,8 @@ func (w *wire) down() bool {
 func (w *wire) describe() string {
 	var b strings.Builder
 	for i, l := range w.ends {
-		fmt.Fprintf(&b, "end %d: phase %d lcp %v ipcp %v auth %+v\n", i, l.s.phase,
-			l.s.lcp.automaton.state, l.s.ipcp.automaton.state, l.s.auth)
+		fmt.Fprintf(&b, "end %d: phase %d lcp %v ipcp %v ipv6cp %v auth %+v\n", i, l.s.phase,
+			l.s.lcp.automaton.state, l.s.ipcp.automaton.state, l.s.ipv6cp.automaton.state, l.s.auth)
 	}
 	return b.String()
 }

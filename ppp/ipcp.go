@@ -15,31 +15,24 @@ const (
 
 // ipcpState is what IPCP negotiates.
 type ipcpState struct {
-	automaton automaton
-	network   Network // as authenticator: granted; as client: learnt
-	dns       [2]netip.Addr
-	no        [3]bool // options that the peer rejected: address, DNS1, DNS2
-	asked     bool    // the peer was asked to name its address
-	up        bool    // NetworkUp was said
+	ncpState
+	network Network // as authenticator: granted; as client: learnt
+	dns     [2]netip.Addr
+	no      [3]bool // options that the peer rejected: address, DNS1, DNS2
+	asked   bool    // the peer was asked to name its address
 }
 
 // ipcp is the IPCP layer of a link.
 type ipcp struct{ *Link }
 
-func (y ipcp) protocol() uint16 { return ProtocolIPCP }
-func (y ipcp) auto() *automaton { return &y.s.ipcp.automaton }
+func (y ipcp) protocol() uint16  { return ProtocolIPCP }
+func (y ipcp) auto() *automaton  { return &y.s.ipcp.automaton }
+func (y ipcp) common() *ncpState { return &y.s.ipcp.ncpState }
 
-// startNetwork enters the Network phase.
-func (l *Link) startNetwork(now time.Time, n Network) {
-	l.s.phase = phaseNetwork
-	l.s.network = now.Add(networkTimeout)
-	s := &l.s.ipcp
-	s.network, s.no, s.asked = n, [3]bool{}, false
-	s.dns = [2]netip.Addr{}
-	copy(s.dns[:], n.DNS)
-	s.automaton.acked, s.automaton.refusals = nil, 0
-	l.fire(now, ipcp{l}, evOpen, stimulus{})
-	l.fire(now, ipcp{l}, evUp, stimulus{})
+// begin forgets what an earlier negotiation found.
+func (y ipcp) begin() {
+	s := &y.s.ipcp
+	s.no, s.asked = [3]bool{}, false
 }
 
 // options composes our Configure-Request: as authenticator only our address,
@@ -188,14 +181,10 @@ func (y ipcp) rejected(now time.Time, opts []option) {
 	}
 }
 
-// up is IPCP's This-Layer-Up: IP may flow.
-func (y ipcp) up(now time.Time) {
+// opened is what the driver is told when IPCP opens.
+func (y ipcp) opened() Event {
 	s := &y.s.ipcp
 	if y.env.Config.Client {
-		if _, ok := four(s.network.Peer); !ok {
-			y.Close(now, ReasonNoNetwork) // the server acknowledged 0.0.0.0
-			return
-		}
 		s.network.DNS = nil
 		for i, a := range s.dns {
 			if _, ok := four(a); ok && !s.no[i+1] {
@@ -203,24 +192,19 @@ func (y ipcp) up(now time.Time) {
 			}
 		}
 	}
-	y.s.network = time.Time{}
-	s.up = true
-	y.emit(NetworkUp{Network: s.network, MTU: min(y.mru(), y.s.lcp.peerMRU)})
+	return NetworkUp{Network: s.network, MTU: min(y.mru(), y.s.lcp.peerMRU)}
 }
 
-// down is IPCP's This-Layer-Down.
-func (y ipcp) down(now time.Time) {
-	y.s.network = now.Add(networkTimeout)
-	s := &y.s.ipcp
-	if s.up {
-		s.up = false
-		y.emit(NetworkDown{})
+func (y ipcp) closed() Event { return NetworkDown{} }
+
+// up is IPCP's This-Layer-Up: IP may flow.
+func (y ipcp) up(now time.Time) {
+	if _, ok := four(y.s.ipcp.network.Peer); !ok && y.env.Config.Client {
+		y.Close(now, ReasonNoNetwork) // the server acknowledged 0.0.0.0
+		return
 	}
-	s.no, s.asked, s.automaton.acked = [3]bool{}, false, nil
+	y.ncpUp(y)
 }
 
-// finished is IPCP's This-Layer-Finished. A link without a network protocol
-// serves nobody.
-func (y ipcp) finished(now time.Time, _ trigger) {
-	y.Close(now, ReasonNoNetwork)
-}
+func (y ipcp) down(now time.Time)                { y.ncpDown(now, y) }
+func (y ipcp) finished(now time.Time, _ trigger) { y.ncpFinished(now, y) }

@@ -269,7 +269,11 @@ func (y lcp) up(now time.Time) {
 // down is LCP's This-Layer-Down: all above it starts afresh.
 func (y lcp) down(now time.Time) {
 	if y.s.phase == phaseNetwork {
-		y.fire(now, ipcp(y), evDown, stimulus{})
+		for _, n := range y.ncps() {
+			if n.common().on {
+				y.fire(now, n, evDown, stimulus{})
+			}
+		}
 	}
 	if y.s.setup.IsZero() { // it had passed; one that has not gains no time
 		y.startSetup(now)

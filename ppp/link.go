@@ -38,15 +38,16 @@ type linkState struct {
 	peerText   string // its data
 
 	setup   time.Time // by when the link must be authenticated
-	network time.Time // by when IPCP must be open
+	network time.Time // by when a network must be up
 
 	tickets    uint32 // the last AuthRequest's
 	challenges byte   // the last Challenge's identifier
 
-	lcp  lcpState
-	auth authState
-	ipcp ipcpState
-	echo echoState
+	lcp    lcpState
+	auth   authState
+	ipcp   ipcpState
+	ipv6cp ipv6cpState
+	echo   echoState
 }
 
 // Link is one PPP link. It belongs to one goroutine.
@@ -116,7 +117,7 @@ func (l *Link) HandlePacket(now time.Time, frame []byte) error {
 // handle sorts by protocol and phase. What was not negotiated is dropped
 // before it is parsed.
 func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
-	if protocol == ProtocolIP && l.s.phase == phaseNetwork {
+	if l.s.phase == phaseNetwork && (protocol == ProtocolIP || protocol == ProtocolIPv6 && l.s.ipv6cp.on) {
 		l.HandleData(now)
 		l.confirmSuccess()
 		return nil
@@ -149,13 +150,16 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 	if l.s.phase != phaseNetwork {
 		return ErrUnexpected
 	}
-	if protocol == ProtocolIPCP {
+	for _, y := range l.ncps() {
+		if protocol != y.protocol() || !y.common().on {
+			continue
+		}
 		p, err := parsePacket(info)
 		if err != nil {
 			return err
 		}
 		l.confirmSuccess()
-		return l.heard(now, l.handleControl(now, ipcp{l}, p))
+		return l.heard(now, l.handleControl(now, y, p))
 	}
 	if protocol >= 0x8000 && protocol < 0xc000 {
 		l.confirmSuccess() // any network control protocol will do
@@ -183,9 +187,13 @@ func (l *Link) HandleTimer(now time.Time) {
 	}
 	l.handleAuthTimer(now)
 	l.handleEchoTimer(now)
-	l.handleNudge(now, ipcp{l})
+	for _, y := range l.ncps() {
+		l.handleNudge(now, y)
+	}
 	l.handleNudge(now, lcp{l})
-	l.handleRestart(now, ipcp{l})
+	for _, y := range l.ncps() {
+		l.handleRestart(now, y)
+	}
 	l.handleRestart(now, lcp{l})
 }
 
@@ -199,8 +207,8 @@ func (l *Link) Deadline() time.Time {
 		setup, network = l.setupDeadline(), l.s.network
 	}
 	return machine.Earliest(setup, network, l.authDeadline(), l.echoDeadline(),
-		l.s.lcp.automaton.timer, l.s.ipcp.automaton.timer,
-		l.s.lcp.automaton.nudge, l.s.ipcp.automaton.nudge)
+		l.s.lcp.automaton.timer, l.s.ipcp.automaton.timer, l.s.ipv6cp.automaton.timer,
+		l.s.lcp.automaton.nudge, l.s.ipcp.automaton.nudge, l.s.ipv6cp.automaton.nudge)
 }
 
 // NextEvent returns the next pending event, oldest first.
@@ -237,15 +245,17 @@ func (l *Link) finish(why Reason) {
 		return
 	}
 	l.fail(why)
-	if l.s.ipcp.up {
-		l.emit(NetworkDown{})
+	for _, y := range l.ncps() {
+		if y.common().up {
+			l.emit(y.closed())
+		}
 	}
 	l.emit(Down{Why: l.s.why, PeerText: l.s.peerText})
 	l.s.phase = phaseDone
 	// The deadlines end with the phase; secrets and buffers go now.
 	l.s.auth, l.s.echo = authState{}, echoState{}
 	l.s.lcp.automaton = automaton{}
-	l.s.ipcp = ipcpState{}
+	l.s.ipcp, l.s.ipv6cp = ipcpState{}, ipv6cpState{}
 }
 
 // send emits one control packet.

@@ -34,9 +34,11 @@ func (l *Link) handleProtocolReject(now time.Time, p packet) error {
 		l.fail(ReasonRejected)
 		l.fire(now, lcp{l}, evRejectBad, stimulus{packet: p})
 		return nil
-	case ProtocolIPCP:
-		if l.s.phase == phaseNetwork {
-			l.fire(now, ipcp{l}, evRejectBad, stimulus{packet: p})
+	case ProtocolIPCP, ProtocolIPV6CP:
+		for _, y := range l.ncps() {
+			if y.protocol() == protocol && y.common().on && l.s.phase == phaseNetwork {
+				l.fire(now, y, evRejectBad, stimulus{packet: p})
+			}
 		}
 	case l.authProtocol():
 		if l.s.phase == phaseAuthenticate {

@@ -49,6 +49,8 @@ func (d *ladder) drain() {
 			fmt.Fprintf(&d.out, "* Note: %v %s %d %q\n", e.Kind, ProtocolName(e.Protocol), e.Code, e.Text)
 		case NetworkUp:
 			fmt.Fprintf(&d.out, "* NetworkUp %v %v %v mtu=%d\n", e.Network.Local, e.Network.Peer, e.Network.DNS, e.MTU)
+		case Network6Up:
+			fmt.Fprintf(&d.out, "* Network6Up %v %v mtu=%d\n", e.Network.Local.LinkLocal(), e.Network.Peer.LinkLocal(), e.MTU)
 		case Down:
 			fmt.Fprintf(&d.out, "* Down: %v (%q)\n", e.Why, e.PeerText)
 		default:

@@ -60,7 +60,7 @@ const (
 	ReasonNegotiation      // LCP did not converge
 	ReasonEchoTimeout      // an open link fell silent
 	ReasonSetupTimeout     // not authenticated within Config.SetupTimeout
-	ReasonNoNetwork        // IPCP was refused, ended, or did not converge
+	ReasonNoNetwork        // every network protocol was refused, ended, or did not converge
 	ReasonLoop             // we hear ourselves
 	ReasonRejected         // the peer rejects a part of PPP that we cannot do without
 	ReasonInternal         // no randomness

@@ -1,0 +1,181 @@
+package ppp
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"time"
+)
+
+// ipv6cpInterfaceID is the only option of IPV6CP that is taken (RFC 5072,
+// section 4.1). Compression (2) is rejected like all that is unknown.
+const ipv6cpInterfaceID = 1
+
+// InterfaceID is the lower half of a link-local address; zero: not known.
+type InterfaceID [8]byte
+
+// LinkLocal is the address fe80::/64 with that interface identifier.
+func (id InterfaceID) LinkLocal() netip.Addr {
+	b := [16]byte{0: 0xfe, 1: 0x80}
+	copy(b[8:], id[:])
+	return netip.AddrFrom16(b)
+}
+
+// String returns the identifier as hex digits.
+func (id InterfaceID) String() string { return hex.EncodeToString(id[:]) }
+
+// Network6 is a link's IPv6 configuration, from the server's point of view in
+// both roles. Addresses beyond the link are not IPV6CP's.
+type Network6 struct {
+	On          bool        // IPV6CP is negotiated, otherwise it is rejected
+	Local, Peer InterfaceID // the server's; and the client's, zero: as it wants
+}
+
+// DefaultInterfaceID is the server's where none is given: fe80::1.
+var DefaultInterfaceID = InterfaceID{7: 1}
+
+// ipv6cpState is what IPV6CP negotiates.
+type ipv6cpState struct {
+	ncpState
+	network Network6    // as authenticator: granted; as client: learnt
+	agreed  InterfaceID // the peer's, as authenticator: the client's
+	no      bool        // the peer rejected our identifier
+	asked   bool        // the peer was asked for one
+}
+
+// ipv6cp is the IPV6CP layer of a link.
+type ipv6cp struct{ *Link }
+
+func (y ipv6cp) protocol() uint16  { return ProtocolIPV6CP }
+func (y ipv6cp) auto() *automaton  { return &y.s.ipv6cp.automaton }
+func (y ipv6cp) common() *ncpState { return &y.s.ipv6cp.ncpState }
+
+// begin forgets what an earlier negotiation found.
+func (y ipv6cp) begin() {
+	s := &y.s.ipv6cp
+	s.no, s.asked, s.agreed = false, false, InterfaceID{}
+	if !y.env.Config.Client && s.network.Local == (InterfaceID{}) {
+		s.network.Local = DefaultInterfaceID
+	}
+	if y.env.Config.Client && s.on && s.network.Peer == (InterfaceID{}) {
+		s.network.Peer = y.randomID(InterfaceID{})
+	}
+}
+
+// own is our identifier, and other where the peer's stands.
+func (y ipv6cp) own() *InterfaceID {
+	if y.env.Config.Client {
+		return &y.s.ipv6cp.network.Peer
+	}
+	return &y.s.ipv6cp.network.Local
+}
+
+// options composes our Configure-Request.
+func (y ipv6cp) options() []byte {
+	if y.s.ipv6cp.no {
+		return []byte{}
+	}
+	return appendOption([]byte{}, ipv6cpInterfaceID, y.own()[:]...)
+}
+
+// judge decides about the peer's Configure-Request. RFC 5072, section 4.1: an
+// identifier that is zero or equal to ours is answered with another, "a non-zero
+// value that is different"; and so is one that the client was not granted.
+func (y ipv6cp) judge(opts []option) (byte, []byte) {
+	s := &y.s.ipv6cp
+	v := newVerdict(y.Link, y)
+	named := false
+	for _, o := range opts {
+		if o.kind != ipv6cpInterfaceID || len(o.data) != len(InterfaceID{}) {
+			v.reject(o)
+			continue
+		}
+		named = true
+		id := InterfaceID(o.data)
+		switch {
+		case !y.env.Config.Client && s.network.Peer != (InterfaceID{}):
+			if id != s.network.Peer {
+				v.nak(o, appendOption(nil, ipv6cpInterfaceID, s.network.Peer[:]...))
+			}
+		case id == (InterfaceID{}) || id == *y.own():
+			want := y.randomID(*y.own())
+			v.nak(o, appendOption(nil, ipv6cpInterfaceID, want[:]...))
+		}
+	}
+	// "If negotiation of the interface identifier is required, and the peer did
+	// not provide the option in its Configure-Request, the option SHOULD be
+	// appended to a Configure-Nak."
+	if !named && !y.env.Config.Client && !s.asked && v.rejects == nil {
+		s.asked = true
+		want := s.network.Peer
+		if want == (InterfaceID{}) {
+			want = y.randomID(*y.own())
+		}
+		v.add(ipv6cpInterfaceID, appendOption(nil, ipv6cpInterfaceID, want[:]...))
+	}
+	return v.result()
+}
+
+// randomID returns an identifier that is not zero and not avoid. RFC 5072,
+// section 4.1: of a random one "the u bit ... MUST be set to zero".
+func (y ipv6cp) randomID(avoid InterfaceID) InterfaceID {
+	var id InterfaceID
+	for range 4 {
+		if err := y.random(id[:]); err != nil {
+			return InterfaceID{7: 2}
+		}
+		if id[0] &^= 2; id != (InterfaceID{}) && id != avoid {
+			break
+		}
+	}
+	return id
+}
+
+// accept takes over what the peer said and we acknowledge.
+func (y ipv6cp) accept(opts []option) {
+	y.s.ipv6cp.agreed = InterfaceID{}
+	for _, o := range opts {
+		if o.kind == ipv6cpInterfaceID && len(o.data) == len(InterfaceID{}) {
+			y.s.ipv6cp.agreed = InterfaceID(o.data)
+		}
+	}
+}
+
+// naked takes what the peer would rather have us be, if that is possible.
+func (y ipv6cp) naked(_ time.Time, opts []option) {
+	s := &y.s.ipv6cp
+	for _, o := range opts {
+		if o.kind != ipv6cpInterfaceID || len(o.data) != len(InterfaceID{}) {
+			continue
+		}
+		if id := InterfaceID(o.data); id != (InterfaceID{}) && id != s.agreed {
+			*y.own() = id
+		} else {
+			*y.own() = y.randomID(s.agreed)
+		}
+	}
+}
+
+// rejected leaves our identifier out: the link-local address is then nobody's
+// business but ours.
+func (y ipv6cp) rejected(_ time.Time, opts []option) {
+	for _, o := range opts {
+		y.s.ipv6cp.no = y.s.ipv6cp.no || o.kind == ipv6cpInterfaceID
+	}
+}
+
+// opened is what the driver is told when IPV6CP opens.
+func (y ipv6cp) opened() Event {
+	n := y.s.ipv6cp.network
+	if y.env.Config.Client {
+		n.Local = y.s.ipv6cp.agreed
+	} else {
+		n.Peer = y.s.ipv6cp.agreed
+	}
+	return Network6Up{Network: n, MTU: min(y.mru(), y.s.lcp.peerMRU)}
+}
+
+func (y ipv6cp) closed() Event { return Network6Down{} }
+
+func (y ipv6cp) up(_ time.Time)                    { y.ncpUp(y) }
+func (y ipv6cp) down(now time.Time)                { y.ncpDown(now, y) }
+func (y ipv6cp) finished(now time.Time, _ trigger) { y.ncpFinished(now, y) }
