@@ -41,9 +41,9 @@ func settings() Settings {
 	}
 }
 
-// request is a BOOTREQUEST as clients build it, in UDP and IP from the leased
+// bootRequest is a BOOTREQUEST as clients build it, in UDP and IP from the leased
 // address to everybody.
-func request(t testing.TB, src, ciaddr string, htype, hlen byte, xid uint32, options string, padded int) []byte {
+func bootRequest(t testing.TB, src, ciaddr string, htype, hlen byte, xid uint32, options string, padded int) []byte {
 	t.Helper()
 	m := make([]byte, 236, 600)
 	m[0], m[1], m[2] = 1, htype, hlen
@@ -68,12 +68,12 @@ func request(t testing.TB, src, ciaddr string, htype, hlen byte, xid uint32, opt
 // apple is what macOS sends right after IPCP: UDP without a checksum, options
 // 53, 61, and 55 with 6, 44, 43, 249 and 15.
 func apple(t testing.TB) []byte {
-	return request(t, "10.83.0.2", "10.83.0.2", 8, 6, 1, "350108 3d07 08000000010000 3705 062c2bf90f ff", 0)
+	return bootRequest(t, "10.83.0.2", "10.83.0.2", 8, 6, 1, "350108 3d07 08000000010000 3705 062c2bf90f ff", 0)
 }
 
 // windows is what Windows sends, 300 bytes of BOOTP.
 func windows(t testing.TB) []byte {
-	return request(t, "10.83.0.2", "10.83.0.2", 8, 6, 0x12345678,
+	return bootRequest(t, "10.83.0.2", "10.83.0.2", 8, 6, 0x12345678,
 		"350108 3d07 08deadbeef0102 0c04 4c41 5054 3c08 4d53465420352e30 370c 010f 0306 2c2e 2f1f 21 79 f9 2b ff", 300)
 }
 
@@ -158,7 +158,7 @@ func TestWhatIsToldDependsOnWhatIsAskedAndWhatThereIs(t *testing.T) {
 		"no list: everything":      {"350108 ff", settings(), []uint8{53, 54, 1, 6, 15, 121, 249}, nil},
 		"everything goes through":  {"350108 3705 062c2bf90f ff", noRoutes, []uint8{53, 54, 6, 15}, []uint8{121, 249}},
 	} {
-		b, err := Inform(request(t, "0.0.0.0", "10.83.0.2", 8, 6, 9, c.options, 0), c.with)
+		b, err := Inform(bootRequest(t, "0.0.0.0", "10.83.0.2", 8, 6, 9, c.options, 0), c.with)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -189,13 +189,13 @@ func TestWhatIsNotAnswered(t *testing.T) {
 		with Settings
 		want error
 	}{
-		"DHCPDISCOVER":                   {request(t, "0.0.0.0", "0.0.0.0", 1, 6, 1, "350101 ff", 0), settings(), ErrIgnored},
-		"plain BOOTP":                    {request(t, "0.0.0.0", "0.0.0.0", 1, 6, 1, "ff", 0), settings(), ErrIgnored},
+		"DHCPDISCOVER":                   {bootRequest(t, "0.0.0.0", "0.0.0.0", 1, 6, 1, "350101 ff", 0), settings(), ErrIgnored},
+		"plain BOOTP":                    {bootRequest(t, "0.0.0.0", "0.0.0.0", 1, 6, 1, "ff", 0), settings(), ErrIgnored},
 		"nothing to tell":                {apple(t), nothing, ErrIgnored},
-		"another's ciaddr":               {request(t, "10.83.0.2", "10.83.0.9", 8, 6, 1, "350108 ff", 0), settings(), ErrIgnored},
-		"another's source":               {request(t, "10.83.0.9", "10.83.0.2", 8, 6, 1, "350108 ff", 0), settings(), ErrIgnored},
+		"another's ciaddr":               {bootRequest(t, "10.83.0.2", "10.83.0.9", 8, 6, 1, "350108 ff", 0), settings(), ErrIgnored},
+		"another's source":               {bootRequest(t, "10.83.0.9", "10.83.0.2", 8, 6, 1, "350108 ff", 0), settings(), ErrIgnored},
 		"without the magic cookie":       {apple(t)[:20+8+236], settings(), ErrMalformed},
-		"an option longer than the rest": {request(t, "10.83.0.2", "10.83.0.2", 8, 6, 1, "350108 37ff", 0), settings(), ErrMalformed},
+		"an option longer than the rest": {bootRequest(t, "10.83.0.2", "10.83.0.2", 8, 6, 1, "350108 37ff", 0), settings(), ErrMalformed},
 	} {
 		if b, err := Inform(c.b, c.with); !errors.Is(err, c.want) {
 			t.Errorf("%s: %x, %v", name, b, err)
@@ -215,7 +215,7 @@ func TestLongRoutesAreNotSaidTwiceToThoseWhoTakeLittle(t *testing.T) {
 		t.Fatalf("%d bytes of routes", n)
 	}
 	for options, both := range map[string]bool{"350108 3705 01060f79f9 ff": false, "350108 3705 01060f79f9 3902 0578 ff": true} {
-		b, err := Inform(request(t, "10.83.0.2", "10.83.0.2", 8, 6, 1, options, 0), s)
+		b, err := Inform(bootRequest(t, "10.83.0.2", "10.83.0.2", 8, 6, 1, options, 0), s)
 		if err != nil {
 			t.Fatal(err)
 		}
