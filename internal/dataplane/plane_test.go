@@ -165,3 +165,47 @@ func TestDropNames(t *testing.T) {
 		seen[d.String()] = true
 	}
 }
+
+// Each session of many has prefixes of its own: neither a lookup nor a change
+// may depend on their number.
+func TestManyPrefixes(t *testing.T) {
+	p := newPlane(t, 10)
+	slot, err := p.NewSlot(&inbox{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 0, 1, byte(i >> 8), byte(i)}), 64)
+	}
+	const n = 20000
+	sessions := make([]*Session, n)
+	for i := range n {
+		sessions[i] = NewSession(1, 1, false)
+		if err := p.Route(of(i), slot, sessions[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	largest := 0
+	for i := range p.routes.others.parts {
+		if part := p.routes.others.parts[i].Load(); part != nil {
+			largest = max(largest, len(*part))
+		}
+	}
+	if largest > 4*n/routeParts {
+		t.Errorf("one part holds %d of %d prefixes", largest, n)
+	}
+	for i := range n {
+		if to := p.routes.lookup(of(i).Addr().Next()); to == nil || to.session != sessions[i] {
+			t.Fatalf("%v leads elsewhere", of(i))
+		}
+	}
+	if a := testing.AllocsPerRun(100, func() { p.routes.lookup(of(7).Addr()) }); a != 0 {
+		t.Errorf("%v allocations a lookup", a)
+	}
+	for i := range n {
+		p.Unroute(of(i), sessions[i])
+	}
+	if lengths := p.routes.others.lengths.Load(); len(lengths[1]) != 0 || p.routes.lookup(of(7).Addr()) != nil {
+		t.Errorf("after the last prefix went, the lengths are %v", lengths)
+	}
+}

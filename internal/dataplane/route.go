@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
-	"slices"
 	"sync/atomic"
 )
 
@@ -22,7 +22,7 @@ type target struct {
 // one at a time, under the plane's lock.
 type routes struct {
 	pools  []poolRoutes
-	others atomic.Pointer[prefixRoutes]
+	others prefixRoutes
 }
 
 // poolRoutes has an entry for each address of an IPv4 pool, in pages that are
@@ -35,11 +35,15 @@ type poolRoutes struct {
 
 type routePage [256]atomic.Pointer[target]
 
-// prefixRoutes is an immutable table for longest-prefix match.
+// prefixRoutes is for longest-prefix match. It is in parts, each of which is
+// immutable: a change copies one of them, however many sessions have prefixes.
 type prefixRoutes struct {
-	lengths [2][]int // of IPv4 and IPv6 prefixes, the longest first
-	targets map[netip.Prefix]*target
+	lengths atomic.Pointer[[2][]int] // of IPv4 and IPv6 prefixes, the longest first
+	parts   [routeParts]atomic.Pointer[map[netip.Prefix]*target]
+	counts  [2][129]int // of prefixes by length
 }
+
+const routeParts = 1024
 
 func (r *routes) init(pools []netip.Prefix) {
 	for _, p := range pools {
@@ -51,7 +55,7 @@ func (r *routes) init(pools []netip.Prefix) {
 			})
 		}
 	}
-	r.others.Store(&prefixRoutes{})
+	r.others.lengths.Store(new([2][]int))
 }
 
 func v4(a netip.Addr) uint32 {
@@ -70,7 +74,7 @@ func (r *routes) lookup(dst netip.Addr) *target {
 			}
 		}
 	}
-	return r.others.Load().lookup(dst)
+	return r.others.lookup(dst)
 }
 
 func (p *poolRoutes) lookup(n uint32) *target {
@@ -81,16 +85,71 @@ func (p *poolRoutes) lookup(n uint32) *target {
 }
 
 func (t *prefixRoutes) lookup(dst netip.Addr) *target {
-	for _, bits := range t.lengths[family(dst)] {
+	for _, bits := range t.lengths.Load()[family(dst)] {
 		prefix, err := dst.Prefix(bits)
 		if err != nil {
 			continue
 		}
-		if to := t.targets[prefix]; to != nil {
+		if to := t.get(prefix); to != nil {
 			return to
 		}
 	}
 	return nil
+}
+
+// part is where a prefix is found: neighbouring ones differ in few bits.
+func (t *prefixRoutes) part(p netip.Prefix) *atomic.Pointer[map[netip.Prefix]*target] {
+	b := p.Addr().As16()
+	h := binary.BigEndian.Uint64(b[:])*0x9e3779b97f4a7c15 ^ binary.BigEndian.Uint64(b[8:])*0xc2b2ae3d27d4eb4f ^ uint64(p.Bits())
+	return &t.parts[h>>32%routeParts]
+}
+
+func (t *prefixRoutes) get(p netip.Prefix) *target {
+	if part := t.part(p).Load(); part != nil {
+		return (*part)[p]
+	}
+	return nil
+}
+
+// set makes p lead to a target, nil for nowhere.
+func (t *prefixRoutes) set(p netip.Prefix, to *target) {
+	part := t.part(p)
+	next := map[netip.Prefix]*target{}
+	if old := part.Load(); old != nil {
+		maps.Copy(next, *old)
+	}
+	change := -1
+	if to != nil {
+		change = 1
+	}
+	if was := next[p] != nil; was == (to != nil) {
+		change = 0
+	}
+	if to == nil {
+		delete(next, p)
+	} else {
+		next[p] = to
+	}
+	part.Store(&next)
+	t.count(p, change)
+}
+
+// count keeps the list of lengths that there are.
+func (t *prefixRoutes) count(p netip.Prefix, change int) {
+	f := family(p.Addr())
+	n := &t.counts[f][p.Bits()]
+	was := *n
+	if *n += change; (was == 0) == (*n == 0) {
+		return
+	}
+	next := *t.lengths.Load()
+	next[f] = nil
+	for bits := 128; bits >= 0; bits-- {
+		if t.counts[f][bits] > 0 {
+			next[f] = append(next[f], bits)
+		}
+	}
+	t.lengths.Store(&next)
 }
 
 func family(a netip.Addr) int {
@@ -144,7 +203,7 @@ func (r *routes) exact(prefix netip.Prefix) *target {
 	if p, n := r.pool(prefix); p != nil {
 		return p.lookup(n)
 	}
-	return r.others.Load().targets[prefix]
+	return r.others.get(prefix)
 }
 
 func (r *routes) set(prefix netip.Prefix, to *target) {
@@ -157,24 +216,5 @@ func (r *routes) set(prefix netip.Prefix, to *target) {
 		page[n&255].Store(to)
 		return
 	}
-	old := r.others.Load()
-	next := &prefixRoutes{targets: make(map[netip.Prefix]*target, len(old.targets)+1)}
-	for k, v := range old.targets {
-		next.targets[k] = v
-	}
-	if to == nil {
-		delete(next.targets, prefix)
-	} else {
-		next.targets[prefix] = to
-	}
-	for k := range next.targets {
-		f := family(k.Addr())
-		if !slices.Contains(next.lengths[f], k.Bits()) {
-			next.lengths[f] = append(next.lengths[f], k.Bits())
-		}
-	}
-	for f := range next.lengths {
-		slices.SortFunc(next.lengths[f], func(a, b int) int { return b - a })
-	}
-	r.others.Store(next)
+	r.others.set(prefix, to)
 }

@@ -20,9 +20,9 @@ const (
 // TooBig writes to dst the ICMP message which says that b, the packet of h, is
 // longer than mtu: Fragmentation Needed (RFC 1191, section 4) or Packet Too Big
 // (RFC 4443, section 3.2). It returns its length, or 0 where no such message
-// may be sent or dst is too short. from is of the packet's family.
+// may be sent, dst is too short, or from is not of the packet's family.
 func TooBig(dst, b []byte, h *IP, mtu int, from netip.Addr) int {
-	if from.Is4() != h.Is4() || !mayError(b, h) {
+	if !from.IsValid() || from.Is4() != h.Is4() || !mayError(b, h) {
 		return 0
 	}
 	head, most := minHeader4, maxError4

@@ -25,6 +25,7 @@ type Range struct{ First, Last netip.Addr }
 type Pool struct {
 	mu     sync.Mutex
 	ranges []Range
+	bits   int // length of the prefixes that are leased; 0: single addresses
 	next   cursor
 	leased map[netip.Addr]bool
 	sticky map[string]netip.Addr
@@ -54,6 +55,40 @@ func New(ranges []Range, reserved ...netip.Addr) *Pool {
 		p.next = cursor{0, ranges[0].First}
 	}
 	return p
+}
+
+// NewPrefixes returns a pool of the prefixes of a length that networks have,
+// each leased as its first address, less those that hold reserved addresses.
+func NewPrefixes(networks []netip.Prefix, bits int, reserved ...netip.Addr) *Pool {
+	var ranges []Range
+	for _, n := range networks {
+		last, _ := lastAddr(n.Masked()).Prefix(bits)
+		ranges = append(ranges, Range{n.Masked().Addr(), last.Addr()})
+	}
+	p := New(ranges)
+	p.bits = bits
+	for _, a := range reserved {
+		if own, err := a.Prefix(bits); err == nil {
+			p.leased[own.Addr()] = true
+		}
+	}
+	return p
+}
+
+// Of is the prefix that the lease of a stands for.
+func (p *Pool) Of(a netip.Addr) netip.Prefix {
+	if p.bits == 0 {
+		return netip.PrefixFrom(a, a.BitLen())
+	}
+	return netip.PrefixFrom(a, p.bits)
+}
+
+// after is the address one prefix further, or one address.
+func (p *Pool) after(a netip.Addr) netip.Addr {
+	if p.bits == 0 {
+		return a.Next()
+	}
+	return lastAddr(netip.PrefixFrom(a, p.bits)).Next()
 }
 
 // Prefix is the range of a network's addresses without its network and
@@ -152,7 +187,7 @@ func (p *Pool) search(free func(netip.Addr) bool) (netip.Addr, bool) {
 
 func (p *Pool) advance() {
 	if p.next.index != p.ranges[p.next.at].Last {
-		p.next.index = p.next.index.Next()
+		p.next.index = p.after(p.next.index)
 		return
 	}
 	p.next.at = (p.next.at + 1) % len(p.ranges)

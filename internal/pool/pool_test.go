@@ -2,6 +2,7 @@ package pool
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"testing"
 )
@@ -115,5 +116,34 @@ func TestPromisedAddressesAreLeasedToNobodyElse(t *testing.T) {
 	}
 	if a, err := p.Lease("alice", own); err != nil || a != own {
 		t.Errorf("alice got %v, %v", a, err)
+	}
+}
+
+func TestPrefixesAreLeasedLikeAddresses(t *testing.T) {
+	p := NewPrefixes([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::/62"), netip.MustParsePrefix("2001:db8:ffff:fffe::/63")}, 64,
+		netip.MustParseAddr("2001:db8:1::1"))
+	var got []string
+	for range 5 {
+		got = append(got, p.Of(lease(t, p, "")).String())
+	}
+	want := "[2001:db8:1:1::/64 2001:db8:1:2::/64 2001:db8:1:3::/64 2001:db8:ffff:fffe::/64 2001:db8:ffff:ffff::/64]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("leased %v, want %v", got, want)
+	}
+	if _, err := p.Lease("", none); !errors.Is(err, ErrExhausted) {
+		t.Errorf("an exhausted pool said %v", err)
+	}
+	p.Release(netip.MustParseAddr("2001:db8:1:2::"))
+	if a := lease(t, p, "alice"); a != netip.MustParseAddr("2001:db8:1:2::") {
+		t.Errorf("after a release got %v", a)
+	}
+}
+
+// A pool as large as IPv6's are is not walked through.
+func TestALargePoolOfAddresses(t *testing.T) {
+	n := netip.MustParsePrefix("2001:db8:1::/64")
+	p := New([]Range{Prefix(n)}, n.Addr(), n.Addr().Next())
+	if a := lease(t, p, "alice"); a != netip.MustParseAddr("2001:db8:1::2") || p.Of(a).Bits() != 128 {
+		t.Errorf("leased %v", a)
 	}
 }
