@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/internal/secret"
@@ -105,8 +106,14 @@ type Settings struct {
 
 // Or is s with what it does not say taken from o.
 func (s Settings) Or(o Settings) Settings {
-	if len(s.DNS) == 0 {
-		s.DNS = o.DNS
+	for _, four := range []bool{true, false} { // who names servers of one family leaves the other
+		if of := func(a netip.Addr) bool { return a.Is4() == four }; !slices.ContainsFunc(s.DNS, of) {
+			for _, a := range o.DNS {
+				if of(a) {
+					s.DNS = append(s.DNS[:len(s.DNS):len(s.DNS)], a)
+				}
+			}
+		}
 	}
 	if s.Domain == "" {
 		s.Domain = o.Domain
@@ -122,6 +129,7 @@ type Grant struct {
 	User    string // canonical name
 	Group   string
 	Address netip.Addr
+	IPv6    IPv6
 	Routes  []netip.Prefix // networks behind the client
 	Settings
 	SessionTimeout  time.Duration
@@ -129,6 +137,15 @@ type Grant struct {
 	InterimInterval time.Duration
 	MTU             int
 	Class           [][]byte // opaque, returned in accounting
+}
+
+// IPv6 is what of IPv6 a client has. In a Grant zero values leave the default:
+// one of network.pool6, one of network.delegate6.
+type IPv6 struct {
+	Address   netip.Addr   // by DHCPv6
+	Prefix    netip.Prefix // a /64 from which the client makes its addresses
+	Delegated netip.Prefix // by DHCPv6, for networks behind the client
+	Interface [8]byte      // the client's interface identifier
 }
 
 // Backend authenticates users. An error means that no verdict was reached: it
@@ -200,6 +217,7 @@ type Record struct {
 	Call    Call
 	User    string
 	Address netip.Addr
+	IPv6    IPv6
 	Method  Method
 	Class   [][]byte
 

@@ -22,6 +22,7 @@ type User struct {
 	NTHash   secret.Bytes // 16 bytes: MD4 of the password in UTF-16LE
 	Address  netip.Addr   // static address; invalid: from the pool
 	Group    string
+	IPv6     IPv6 // static
 	Settings
 }
 
@@ -81,7 +82,7 @@ func (l *Local) Authenticate(_ context.Context, r *Request) (Response, error) {
 	return Response{
 		Verdict: Accepted,
 		Success: success,
-		Grant:   Grant{User: user.Name, Group: user.Group, Address: user.Address, Settings: user.Settings},
+		Grant:   Grant{User: user.Name, Group: user.Group, Address: user.Address, IPv6: user.IPv6, Settings: user.Settings},
 	}, nil
 }
 

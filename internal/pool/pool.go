@@ -83,6 +83,20 @@ func (p *Pool) Of(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(a, p.bits)
 }
 
+// Overlaps reports whether a network has addresses that the pool leases.
+func (p *Pool) Overlaps(n netip.Prefix) bool {
+	for _, r := range p.ranges {
+		if last := lastAddr(p.Of(r.Last)); n.Contains(r.First) || n.Contains(last) || !n.Addr().Less(r.First) && !last.Less(n.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Admits reports whether a prefix can be somebody's own: it is one that the
+// pool could lease, or none of its addresses is the pool's.
+func (p *Pool) Admits(n netip.Prefix) bool { return p.Of(n.Addr()) == n || !p.Overlaps(n) }
+
 // after is the address one prefix further, or one address.
 func (p *Pool) after(a netip.Addr) netip.Addr {
 	if p.bits == 0 {

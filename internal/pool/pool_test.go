@@ -147,3 +147,27 @@ func TestALargePoolOfAddresses(t *testing.T) {
 		t.Errorf("leased %v", a)
 	}
 }
+
+func TestWhatCanBeSomebodysOwn(t *testing.T) {
+	prefixes := NewPrefixes([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::/48")}, 64)
+	addresses := New([]Range{Prefix(netip.MustParsePrefix("2001:db8:2::/64"))})
+	for _, tt := range []struct {
+		pool *Pool
+		own  string
+		want bool
+	}{
+		{prefixes, "2001:db8:1:7::/64", true},
+		{prefixes, "2001:db8:1:7::9/128", false}, // of somebody's /64
+		{prefixes, "2001:db8:1:ffff::9/128", false},
+		{prefixes, "2001:db8::/32", false},
+		{prefixes, "2001:db8:3::/64", true},
+		{prefixes, "2001:db8:3::9/128", true},
+		{addresses, "2001:db8:2::9/128", true},
+		{addresses, "2001:db8:2::/64", false},
+		{New(nil), "2001:db8:2::/64", true},
+	} {
+		if got := tt.pool.Admits(netip.MustParsePrefix(tt.own)); got != tt.want {
+			t.Errorf("%s: %v", tt.own, got)
+		}
+	}
+}

@@ -37,6 +37,7 @@ func (s *session) account(now time.Time, status auth.Status, cause auth.Cause) {
 		Call:          s.conn.authCall(s),
 		User:          s.grant.User,
 		Address:       s.address,
+		IPv6:          s.six.IPv6,
 		Method:        s.method,
 		Class:         s.grant.Class,
 		Time:          now,

@@ -27,6 +27,11 @@ type Dial struct {
 	// connection's goroutine, the packet is borrowed.
 	Packets func([]byte)
 
+	// Network6, if set, is told that IPV6CP is open, on the connection's
+	// goroutine. The client's addresses are for its own host to find, with
+	// Packets and SendIP; Own lets them send.
+	Network6 func(ppp.Network6Up)
+
 	// Silent leaves without a word if the context ends before the network is
 	// up, as a peer does whose plug is pulled.
 	Silent bool
@@ -95,6 +100,20 @@ func (d *Dialled) SendIP(b []byte) {
 	c.do(func(now time.Time) {
 		for _, s := range c.calls {
 			c.sendIP(now, s, b)
+		}
+	})
+}
+
+// Own sends packets from this prefix, of the device, through the connection.
+func (d *Dialled) Own(p netip.Prefix) {
+	c := d.conn
+	c.do(func(time.Time) {
+		for _, s := range c.calls {
+			if err := c.srv.plane.Route(p, c.slot, s.data); err != nil {
+				c.observe(PacketRefused{c.who(), LayerPPP, err})
+				continue
+			}
+			s.prefixes = append(s.prefixes, p)
 		}
 	})
 }
@@ -221,7 +240,7 @@ func (c *Conn) dialNetworkUp(now time.Time, s *session, e ppp.NetworkUp) {
 	s.up, s.since = true, now
 	own := netip.PrefixFrom(e.Network.Peer, e.Network.Peer.BitLen())
 	s.prefixes = []netip.Prefix{own}
-	s.data.SetNetwork([]netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0)}, int(e.MTU))
+	s.data.SetNetwork([]netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}, int(e.MTU))
 	if err := c.srv.plane.Route(own, c.slot, s.data); err != nil {
 		c.dialFailed(now, err.Error())
 		return

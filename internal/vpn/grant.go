@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
@@ -113,6 +114,7 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 		}
 		c.await(old, (*Conn).prove, nil)
 		answer.OK = true
+		answer.Network6 = ppp.Network6{On: s.six.on, Peer: s.grant.IPv6.Interface}
 		answer.Network = ppp.Network{Local: c.policy.network(s.address).Server, Peer: s.address, DNS: ipv4(s.settings().DNS)}
 		event.User = s.grant.User
 	}
@@ -158,6 +160,10 @@ func (c *Conn) grant(s *session, g auth.Grant) error {
 		return err
 	}
 	s.address = a
+	if err := c.grant6(s, g); err != nil {
+		c.release(s)
+		return err
+	}
 	return nil
 }
 
@@ -181,6 +187,7 @@ func (c *Conn) release(s *session) {
 		c.srv.cfg.Pool.Release(s.address)
 		s.address = netip.Addr{}
 	}
+	s.six.release()
 	if s.entered {
 		c.srv.leave(s.grant.User)
 		s.entered = false
@@ -193,17 +200,47 @@ func (c *Conn) networkUp(now time.Time, s *session, e ppp.NetworkUp) {
 		c.dialNetworkUp(now, s, e)
 		return
 	}
-	s.prefixes = nil
-	for _, p := range append([]netip.Prefix{netip.PrefixFrom(s.address, s.address.BitLen())}, s.grant.Routes...) {
+	s.four = true
+	c.route(s, c.sessionMTU(s, e.MTU))
+	c.sessionUp(now, s)
+}
+
+// route leads to a session what is its client's, of the networks that are up,
+// and nothing else any more.
+func (c *Conn) route(s *session, mtu int) {
+	var want, have []netip.Prefix
+	if s.four {
+		want = append(want, netip.PrefixFrom(s.address, s.address.BitLen()))
+	}
+	if s.six.up {
+		want = append(want, s.six.own()...)
+	}
+	for _, p := range s.grant.Routes {
+		if p.Addr().Is4() && s.four || p.Addr().Is6() && s.six.up {
+			want = append(want, p)
+		}
+	}
+	for _, p := range s.prefixes {
+		if !slices.Contains(want, p) {
+			c.srv.plane.Unroute(p, s.data)
+		}
+	}
+	for _, p := range want {
 		if err := c.srv.plane.Route(p, c.slot, s.data); err != nil {
 			c.observe(PacketRefused{c.who(), LayerPPP, err})
 			continue // whose it is may send from there, and only they
 		}
-		s.prefixes = append(s.prefixes, p)
+		have = append(have, p)
 	}
-	s.data.SetNetwork(s.prefixes, c.sessionMTU(s, e.MTU))
+	s.prefixes = have
+	s.data.SetNetwork(have, mtu)
+}
+
+// sessionUp begins a session's accounting with the first of its networks.
+func (c *Conn) sessionUp(now time.Time, s *session) {
 	if s.up {
-		return // it was renegotiated: the same session goes on
+		c.changed = true
+		return // it was renegotiated, or the other network came: the same session goes on
 	}
 	s.up, s.since, s.before = true, now, s.data.Counters()
 	c.user = s.grant.User
@@ -235,11 +272,8 @@ func (c *Conn) sessionMTU(s *session, peer uint16) int {
 
 // halt stops the user's traffic. It is idempotent.
 func (c *Conn) halt(s *session) {
-	for _, p := range s.prefixes {
-		c.srv.plane.Unroute(p, s.data)
-	}
-	s.prefixes = nil
-	s.data.SetNetwork(nil, 0)
+	s.four, s.six.up, s.six.next = false, false, time.Time{}
+	c.route(s, 0)
 }
 
 // networkDown stops the user's traffic and accounts for it. It is idempotent.

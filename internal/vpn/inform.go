@@ -44,11 +44,16 @@ func (c *Conn) receivePacket(now time.Time, local uint16, b []byte) {
 		}
 		return
 	}
-	answer, err := dhcp.Inform(b, c.informed(s))
+	var answer []byte
+	var err error
+	if b[0]>>4 == 6 {
+		answer, err = c.receive6(s, b)
+	} else if answer, err = dhcp.Inform(b, c.informed(s)); err == nil {
+		c.observe(Noted{c.who(), LayerPPP, "DHCPINFORM answered", ""})
+	}
 	switch {
 	case err == nil:
 		c.sendIP(now, s, answer)
-		c.observe(Noted{c.who(), LayerPPP, "DHCPINFORM answered", ""})
 	case !errors.Is(err, dhcp.ErrIgnored):
 		c.observe(PacketRefused{c.who(), LayerPPP, err})
 	}

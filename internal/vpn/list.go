@@ -37,6 +37,7 @@ type Info struct {
 	User    string
 	Method  auth.Method
 	Address netip.Addr
+	IPv6    auth.IPv6
 	Since   time.Time
 
 	InOctets, OutOctets, InPackets, OutPackets uint64
@@ -52,10 +53,12 @@ func (st *Status) has(user string) bool {
 	return false
 }
 
-// holds reports whether one of the sessions is user's with address a.
-func (st *Status) holds(user string, a netip.Addr) bool {
+// holds reports whether one of the sessions is user's and has something that g
+// promises.
+func (st *Status) holds(user string, g auth.Grant) bool {
 	for _, s := range st.Sessions {
-		if s.User == user && s.Address == a {
+		if s.User == user && (g.Address.IsValid() && s.Address == g.Address || g.IPv6.Address.IsValid() && s.IPv6.Address == g.IPv6.Address ||
+			g.IPv6.Prefix.IsValid() && s.IPv6.Prefix == g.IPv6.Prefix || g.IPv6.Delegated.IsValid() && s.IPv6.Delegated == g.IPv6.Delegated) {
 			return true
 		}
 	}
@@ -81,7 +84,7 @@ func (c *Conn) status() *Status {
 }
 
 func (c *Conn) infoOf(s *session) Info {
-	i := Info{ID: s.id, User: s.grant.User, Method: s.method, Address: s.address, Since: s.since}
+	i := Info{ID: s.id, User: s.grant.User, Method: s.method, Address: s.address, IPv6: s.six.IPv6, Since: s.since}
 	i.count(s.counters())
 	return i
 }

@@ -19,6 +19,8 @@ type Policy struct {
 	L2TP *l2tp.Config
 	PPP  *ppp.Config
 
+	IPv6 *IPv6 // what we are to clients that have IPv6; nil: none has
+
 	ReplayWindow int // packets
 	Networks     []Network
 	Settings     auth.Settings            // what clients are told

@@ -25,9 +25,11 @@ type session struct {
 	method  auth.Method
 	grant   auth.Grant
 	address netip.Addr // leased
-	entered bool       // counted against the user's limit
+	six     six
+	entered bool // counted against the user's limit
 
 	up       bool
+	four     bool               // IPCP is open
 	before   dataplane.Counters // what data had carried when this session came up
 	prefixes []netip.Prefix     // routed to it
 	since    time.Time
@@ -120,7 +122,12 @@ func (c *Conn) onPPP(now time.Time, s *session, event ppp.Event) {
 	case ppp.NetworkDown:
 		// The session is over when its link is, which says why. Until then its
 		// network may come up again.
-		c.halt(s)
+		s.four = false
+		c.route(s, s.six.mtu)
+	case ppp.Network6Up:
+		c.network6Up(now, s, e)
+	case ppp.Network6Down:
+		c.network6Down(s)
 	case ppp.AuthFailed:
 		c.dialFailed(now, e.Message)
 	case ppp.Note:
@@ -193,7 +200,7 @@ func (c *Conn) endCall(now time.Time, s *session, cause auth.Cause, why ppp.Reas
 
 // deadline is when expire has something to do.
 func (s *session) deadline() time.Time {
-	return machine.Earliest(s.link.Deadline(), s.interim, s.end, s.idle)
+	return machine.Earliest(s.link.Deadline(), s.interim, s.end, s.idle, s.six.next)
 }
 
 // expire does what is due for one session.
@@ -204,6 +211,9 @@ func (s *session) expire(now time.Time) {
 	if due(s.interim, now) {
 		s.interim = now.Add(s.interimInterval())
 		s.account(now, auth.Interim, 0)
+	}
+	if due(s.six.next, now) {
+		s.conn.advertise(now, s)
 	}
 	if due(s.end, now) {
 		s.end = time.Time{}

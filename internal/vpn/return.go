@@ -3,7 +3,6 @@ package vpn
 import (
 	"bytes"
 	"errors"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -50,11 +49,11 @@ func (c *Conn) lookalikes(user string) (list []*Conn) {
 	return list
 }
 
-// holders are the connections whose session of the same user has address a. The
-// newer session of a user with a static address wins.
-func (c *Conn) holders(user string, a netip.Addr) (list []*Conn) {
+// holders are the connections whose session of the same user has what g
+// promises. The newer session of a user with a static address wins.
+func (c *Conn) holders(user string, g auth.Grant) (list []*Conn) {
 	for _, other := range c.srv.all() {
-		if st := other.info.Load(); other != c && st != nil && st.holds(user, a) {
+		if st := other.info.Load(); other != c && st != nil && st.holds(user, g) {
 			list = append(list, other)
 		}
 	}
@@ -69,7 +68,7 @@ func (c *Conn) makeRoom(s *session, a *attempt, g auth.Grant, denied error, old 
 	case a.waited:
 		return false
 	case errors.Is(denied, pool.ErrTaken):
-		old, ask = c.holders(g.User, g.Address), (*Conn).surrender
+		old, ask = c.holders(g.User, g), (*Conn).surrender
 	case !errors.Is(denied, errSessions):
 		return false
 	}

@@ -25,6 +25,8 @@ type Config struct {
 	Backend    auth.Backend
 	Accountant auth.Accountant // nil: no accounting
 	Pool       *pool.Pool
+	Pool6      *pool.Pool // of addresses, or of a /64 for each session; nil: empty
+	Delegate6  *pool.Pool // of prefixes for networks behind clients; nil: empty
 	Observer   Observer
 	Rand       io.Reader // nil: crypto/rand
 
@@ -76,6 +78,12 @@ const (
 func New(cfg Config) *Server {
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Reader
+	}
+	if cfg.Pool6 == nil {
+		cfg.Pool6 = pool.New(nil)
+	}
+	if cfg.Delegate6 == nil {
+		cfg.Delegate6 = pool.New(nil)
 	}
 	s := &Server{
 		cfg:       cfg,

@@ -141,7 +141,10 @@ type Target struct {
 	Child          ike.ChildRequest // zero: the usual
 	Echo           time.Duration    // LCP Echo-Request interval, 0: none
 	Silent         bool             // leave without a word if the context ends
-	Packets        func([]byte)     // see vpn.Dial
+	IPv6           bool             // ask for IPv6, too
+
+	Packets  func([]byte)         // see vpn.Dial
+	Network6 func(ppp.Network6Up) // see vpn.Dial
 }
 
 // Dial connects one client and returns when its network is up.
@@ -156,13 +159,13 @@ func (f *Fleet) Dial(ctx context.Context, t Target) (*vpn.Dialled, error) {
 			Remote: netip.AddrPortFrom(t.Server, IKEPort),
 		},
 		PPP: &ppp.Config{
-			Client: true, MRU: 1400, User: t.User, Password: secret.String(t.Password),
+			Client: true, IPv6: t.IPv6, MRU: 1400, User: t.User, Password: secret.String(t.Password),
 			Methods: []ppp.Method{ppp.MethodMSCHAPv2, ppp.MethodCHAP, ppp.MethodPAP},
 			Echo:    t.Echo, EchoFailures: 4, SetupTimeout: time.Minute, AuthTimeout: time.Minute,
 		},
 		Call:   l2tp.Call{Serial: 1, TxSpeed: 1000000},
 		Child:  child,
-		Silent: t.Silent, Packets: t.Packets,
+		Silent: t.Silent, Packets: t.Packets, Network6: t.Network6,
 	})
 }
 

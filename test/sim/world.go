@@ -55,9 +55,12 @@ type Options struct {
 	Backend    auth.Backend
 	Accountant auth.Accountant
 	Plane      func(*dataplane.Config)
-	Host       *udptest.Host // where the server runs; nil: a host of its own at ServerAddr
-	Net        *udptest.Net
-	Ports      []uint16 // more that the server listens on: ESPPort
+
+	Pool6, Delegate6 *pool.Pool
+
+	Host  *udptest.Host // where the server runs; nil: a host of its own at ServerAddr
+	Net   *udptest.Net
+	Ports []uint16 // more that the server listens on: ESPPort
 }
 
 // Policy is a server's policy as the defaults have it.
@@ -112,6 +115,7 @@ func New(t testing.TB, o Options) *World {
 	}
 	w.Server = vpn.New(vpn.Config{
 		Policy: w.Policy, Backend: o.Backend, Accountant: o.Accountant, Pool: w.Pool, Observer: w.Events,
+		Pool6: o.Pool6, Delegate6: o.Delegate6,
 	})
 	plane := dataplane.Config{
 		Workers: [][]dataplane.Socket{sockets(o.Host, o.Ports...)}, Device: w.Device, Control: w.Server, Slots: o.Slots,
