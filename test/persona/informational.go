@@ -136,6 +136,9 @@ func (c *Client) notified(p *phase1, b []byte) {
 	n := binary.BigEndian.Uint16(b[6:])
 	c.logf("< notify %d", n)
 	c.stats.Notifies = append(c.stats.Notifies, n)
+	if n < 16384 && len(c.children) == 0 {
+		c.over("the server refused Quick Mode with notify %d", n)
+	}
 	switch n {
 	case wire.RUThere:
 		if !c.IKE.DPD {

@@ -55,6 +55,7 @@ type Options struct {
 	Backend    auth.Backend
 	Accountant auth.Accountant
 	Plane      func(*dataplane.Config)
+	Addresses  string // the pool, within 10.83.0.0/16; "": all of that
 
 	Pool6, Delegate6 *pool.Pool
 
@@ -97,6 +98,9 @@ func New(t testing.TB, o Options) *World {
 	if o.Net == nil {
 		o.Net = udptest.New(o.Seed)
 	}
+	if o.Addresses == "" {
+		o.Addresses = "10.83.0.0/16"
+	}
 	if o.Host == nil {
 		o.Host = o.Net.Host(ServerAddr)
 	}
@@ -106,7 +110,7 @@ func New(t testing.TB, o Options) *World {
 	w := &World{
 		t: t, Net: o.Net, Events: &Recorder{t: t}, Policy: Policy(),
 		Device: netdevtest.New("adit0", 1400, 1),
-		Pool: pool.New([]pool.Range{pool.Prefix(netip.MustParsePrefix("10.83.0.0/16"))},
+		Pool: pool.New([]pool.Range{pool.Prefix(netip.MustParsePrefix(o.Addresses))},
 			netip.MustParseAddr("10.83.0.1")),
 		done: make(chan error, 1),
 	}
@@ -235,6 +239,13 @@ func (r *Recorder) Observe(e vpn.Event) {
 	if p, ok := e.(vpn.Panicked); ok {
 		r.t.Errorf("panic: %v\n%s", p.Value, p.Stack)
 	}
+}
+
+// Everything returns all events so far.
+func (r *Recorder) Everything() []vpn.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]vpn.Event(nil), r.events...)
 }
 
 // All returns the events of one type so far.

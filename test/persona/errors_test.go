@@ -1,0 +1,118 @@
+package persona
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/test/persona/wire"
+	"github.com/adit-vpn/adit/test/sim"
+)
+
+// fails connects a client that must not get in, and returns why it did not.
+// Five minutes later the server holds nothing of it.
+func fails(t *testing.T, w *sim.World, p Profile, a Account) (Stats, error) {
+	t.Helper()
+	c := start(t, p, a, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+	c.Lossless = true
+	err := c.Dial()
+	if err == nil {
+		t.Fatal("it got in")
+	}
+	s := c.Stats()
+	time.Sleep(5 * time.Minute)
+	if n := w.Server.Counts(); n != (vpn.Counts{}) {
+		t.Errorf("the server still holds %+v", n)
+	}
+	return s, err
+}
+
+// tells fails the test unless events of the server's say what happened, at
+// most once for each message of the client's.
+func tells(t *testing.T, w *sim.World, text string) {
+	t.Helper()
+	var found []string
+	for _, e := range w.Events.Everything() {
+		if s := fmt.Sprintf("%T %+v", e, e); strings.Contains(s, text) {
+			found = append(found, s)
+		}
+	}
+	if len(found) == 0 || len(found) > 10 {
+		t.Errorf("%d events say %q:\n%s", len(found), text, strings.Join(found, "\n"))
+	}
+}
+
+// With another key message 5 cannot be read, and nobody may be told which keys
+// fit: the client hears nothing, and its user that the server does not answer
+// (Windows: error 789 or 809).
+func TestEveryClientWithAWrongPresharedKeyHearsNothing(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		a := account
+		a.PSK = "another pre-shared key"
+		s, err := fails(t, w, p, a)
+		var g *GaveUp
+		if !errors.As(err, &g) || !strings.Contains(g.What, "message 5") || len(s.Notifies) > 0 {
+			t.Errorf("it ended with %v, and heard %v", err, s.Notifies)
+		}
+		tells(t, w, "no pre-shared key fits")
+	})
+}
+
+// A router of 2010 offers 3DES and MD5 alone. It is told at once.
+func TestEveryClientIsToldThatItsSuitesAreRefused(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		p.IKE.SA = phase1SA(phase1Attributes(28800, ike3DES, 0, 1, ikeMD5, 2))
+		s, err := fails(t, w, p, account)
+		if !slices.Equal(s.Notifies, []uint16{wire.NoProposalChosen}) {
+			t.Errorf("it ended with %v, and heard %v, want NO-PROPOSAL-CHOSEN", err, s.Notifies)
+		}
+		tells(t, w, "no acceptable proposal among [3DES-MD5-MODP1024]")
+	})
+}
+
+func TestEveryClientIsToldThatItsCiphersOfESPAreRefused(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		p.ESP.SA = kameESP(3600, []espCipher{{3, 0}}, []uint16{espMD5})
+		s, err := fails(t, w, p, account)
+		if !slices.Equal(s.Notifies, []uint16{wire.NoProposalChosen}) {
+			t.Errorf("it ended with %v, and heard %v, want NO-PROPOSAL-CHOSEN", err, s.Notifies)
+		}
+		tells(t, w, "Why:no acceptable proposal Notify:14")
+	})
+}
+
+// The code in CHAP's Failure is what Windows shows: 691, "the user name or
+// password is wrong".
+func TestEveryClientIsToldThatItsPasswordIsWrong(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		a := account
+		a.Password = "wrong"
+		s, err := fails(t, w, p, a)
+		if !strings.HasPrefix(s.ChapFailure, "E=691 R=0 ") {
+			t.Errorf("it ended with %v, and heard %q", err, s.ChapFailure)
+		}
+		tells(t, w, "Name:alice Verdict:wrong user name or password Detail:wrong password")
+	})
+}
+
+func TestEveryClientIsToldThatNoAddressIsLeft(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{Addresses: "10.83.0.0/30"}) // the server's own, and one
+		first := online(t, p, account, w.Net.Host("198.51.100.9"))
+		c := start(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+		err := c.Dial()
+		if s := c.Stats(); !strings.HasPrefix(s.ChapFailure, "E=649 R=0 ") {
+			t.Errorf("it ended with %v, and heard %q", err, s.ChapFailure)
+		}
+		tells(t, w, "not allowed to connect Detail:no address left in the pool")
+		passes(t, w, first, 1)
+	})
+}
