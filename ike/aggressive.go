@@ -87,6 +87,15 @@ func (p *Policy) ownAddress(path Path) netip.Addr {
 	return local
 }
 
+// aggressiveMethods are those that Aggressive Mode has here. Who has a
+// certificate has no need of it.
+func (p *Policy) aggressiveMethods() []AuthMethod {
+	if len(p.PSKs) == 0 {
+		return nil
+	}
+	return []AuthMethod{AuthPSK}
+}
+
 // handleAggressive takes a message of phase 1 to its rung.
 func (s *SA) handleAggressive(p packet) error {
 	st := &s.st

@@ -15,7 +15,7 @@ import (
 func (s *SA) initiateAggressive(now time.Time) error {
 	st := &s.st
 	policy := s.env.Policy
-	if len(policy.Suites) == 0 {
+	if len(policy.Suites) == 0 || len(policy.PSKs) == 0 {
 		return ErrNoProposal
 	}
 	var suites []Suite
@@ -36,7 +36,7 @@ func (s *SA) initiateAggressive(now time.Time) error {
 	if group := policy.PSKs[0].Group; group != "" {
 		id = isakmp.ID{Kind: isakmp.IDKeyID, Data: []byte(group)}
 	}
-	sa := offerPhase1(suites, st.Peer.Lifetime)
+	sa := offerPhase1(suites, policy.aggressiveMethods(), st.Peer.Lifetime)
 	st.Step, st.DH, st.NonceI = stepWaitA2, dh, ni
 	st.Offer, st.Early.ID = sa.AppendBody(nil), id.AppendBody(nil)
 	payloads := append([]isakmp.Payload{sa, isakmp.KE(dh.Public), isakmp.Nonce(ni), id}, policy.vendorIDs()...)
@@ -65,7 +65,7 @@ func (s *SA) answerA2(p packet) error {
 	if c.sa == nil || len(c.ids) != 1 || p.h.ResponderCookie == [8]byte{} {
 		return fmt.Errorf("%w: no SA, no identification or no cookie", ErrMalformed)
 	}
-	offer, err := accepted(s.env.Policy.Suites, c.sa)
+	offer, err := accepted(s.env.Policy.Suites, s.env.Policy.aggressiveMethods(), c.sa)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *SA) answerA2(p packet) error {
 		return ErrNoProposal
 	}
 	st.Peer.Cookies.Responder = p.h.ResponderCookie
-	st.Peer.Suite = offer.suite
+	st.Peer.Suite, st.Peer.Auth = offer.suite, offer.auth
 	st.Peer.Lifetime = min(st.Peer.Lifetime, offer.lifetime)
 	st.Peer.Kind = classify(c.vendor)
 	agreed := agree(s.env.Policy.VendorIDs, c.vendor)
@@ -109,7 +109,7 @@ func (s *SA) sendA3(p packet, c contents, k keys, psk PSK) error {
 	}
 	st.Reply = newReply(p.raw, msg)
 	s.send(p.path, msg)
-	s.establish(p, k, psk, c, bytes.Clone(last))
+	s.establish(p, k, psk.proof(), c, bytes.Clone(last))
 	st.forget()
 	return nil
 }

@@ -38,7 +38,7 @@ func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byt
 			suites = append(suites, s)
 		}
 	}
-	chosen, offer, err := choosePhase1(suites, sa)
+	chosen, offer, err := choosePhase1(suites, env.Policy.aggressiveMethods(), sa)
 	if err != nil {
 		return Embryo{}, refuse(h, isakmp.NotifyNoProposalChosen, len(msg)), err
 	}
@@ -51,7 +51,7 @@ func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byt
 	}
 	return Embryo{
 		Cookies: Cookies{h.InitiatorCookie, h.ResponderCookie}, Path: path,
-		Suite: offer.suite, Kind: classify(c.vendor),
+		Suite: offer.suite, Auth: offer.auth, Kind: classify(c.vendor),
 		NATT: a.agreed.natt, DPD: a.agreed.dpd, Fragments: a.agreed.fragments, Lifetime: offer.lifetime,
 		Reply: reply, In: len(msg), Out: len(reply), Began: now, first: sha256.Sum256(msg),
 		early: early,
@@ -81,7 +81,7 @@ func (a *answer2) write() (*aggressive, []byte, error) {
 	// It borrows what an SA does with the same values.
 	s := &SA{env: a.env}
 	st := &s.st
-	st.Peer = Peer{Cookies: Cookies{a.h.InitiatorCookie, a.h.ResponderCookie}, Suite: suite, NATT: a.agreed.natt}
+	st.Peer = Peer{Cookies: Cookies{a.h.InitiatorCookie, a.h.ResponderCookie}, Suite: suite, Auth: AuthPSK, NATT: a.agreed.natt}
 	nonce, natd, err := a.fit(s)
 	if err != nil {
 		return nil, nil, err
@@ -199,7 +199,7 @@ func (s *SA) handleA3(p packet) error {
 	s.judgeA3(p.path, c.natd)
 	c.ids = [][]byte{st.Early.ID}
 	st.Reply = reply{}
-	s.establish(p, st.Keys, PSK{Name: st.Early.PSK, Group: st.Early.Group}, c, last)
+	s.establish(p, st.Keys, proof{psk: st.Early.PSK, group: st.Early.Group}, c, last)
 	st.forget()
 	return nil
 }

@@ -168,7 +168,7 @@ func TestAggressiveAnswerIsNoLargerThanTheQuestion(t *testing.T) {
 	question := func(nonce, padding int) []byte {
 		return isakmp.AppendMessage(nil, isakmp.Header{
 			InitiatorCookie: [8]byte{1}, Version: isakmp.Version1, Exchange: ExchangeAggressive,
-		}, offerPhase1([]Suite{suite}, time.Hour), isakmp.KE(dh.Public), isakmp.Nonce(make([]byte, nonce)), id,
+		}, offerPhase1([]Suite{suite}, []AuthMethod{AuthPSK}, time.Hour), isakmp.KE(dh.Public), isakmp.Nonce(make([]byte, nonce)), id,
 			isakmp.VendorID(vidRFC3947), isakmp.VendorID(vidDPD), isakmp.VendorID(vidFragmentation8), isakmp.VendorID(make([]byte, padding)))
 	}
 	seen := map[[3]bool]bool{}

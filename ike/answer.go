@@ -20,6 +20,7 @@ type Embryo struct {
 	Cookies   Cookies
 	Path      Path // of message 1
 	Suite     Suite
+	Auth      AuthMethod
 	Kind      ClientKind
 	NATT      NATTVersion
 	DPD       bool
@@ -80,7 +81,7 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	if err != nil {
 		return Embryo{}, nil, err
 	}
-	chosen, offer, err := choosePhase1(env.Policy.Suites, sa)
+	chosen, offer, err := choosePhase1(env.Policy.Suites, env.Policy.methods(), sa)
 	if err != nil {
 		return Embryo{}, refuse(h, isakmp.NotifyNoProposalChosen, len(msg)), err
 	}
@@ -96,7 +97,7 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	}
 	return Embryo{
 		Cookies: Cookies{h.InitiatorCookie, h.ResponderCookie}, Path: path,
-		Suite: offer.suite, Kind: classify(c.vendor), NATT: agreed.natt, DPD: agreed.dpd, Fragments: agreed.fragments, Lifetime: offer.lifetime,
+		Suite: offer.suite, Auth: offer.auth, Kind: classify(c.vendor), NATT: agreed.natt, DPD: agreed.dpd, Fragments: agreed.fragments, Lifetime: offer.lifetime,
 		Offer: append([]byte(nil), c.sa...), Reply: reply,
 		In: len(msg), Out: len(reply), Began: now, first: sha256.Sum256(msg),
 	}, reply, nil

@@ -31,7 +31,6 @@ const (
 )
 
 const (
-	authPSK       = 1
 	lifeSeconds   = 1
 	lifeKilobytes = 2
 )

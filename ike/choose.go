@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
@@ -10,7 +11,7 @@ import (
 type phase1Offer struct {
 	suite    Suite
 	lifetime time.Duration
-	psk      bool // authentication with a pre-shared key
+	auth     AuthMethod
 }
 
 // readPhase1 reads a transform of phase 1. ok is false if we have no name for
@@ -34,7 +35,7 @@ func readPhase1(t isakmp.Transform) (o phase1Offer, ok bool) {
 		}
 	}
 	o.lifetime, _ = lifetimes(t.Attributes, attrLifeType, attrLife)
-	o.psk = values[attrAuthMethod] == authPSK
+	o.auth = AuthMethod(min(values[attrAuthMethod], 1<<16-1))
 	o.suite.Group = Group(values[attrGroup])
 	if values[attrGroup] > 1<<16-1 || o.suite.Group.publicLen() == 0 {
 		return o, false
@@ -63,9 +64,9 @@ func readPhase1(t isakmp.Transform) (o phase1Offer, ok bool) {
 	return o, o.suite.Hash != 0
 }
 
-// choosePhase1 picks the transform of a first message that policy wants most.
-// The chosen SA echoes it byte for byte.
-func choosePhase1(policy []Suite, sa isakmp.SA) (chosen isakmp.SA, offer phase1Offer, err error) {
+// choosePhase1 picks the transform of a first message that policy wants most,
+// of those with one of these methods. The chosen SA echoes it byte for byte.
+func choosePhase1(policy []Suite, methods []AuthMethod, sa isakmp.SA) (chosen isakmp.SA, offer phase1Offer, err error) {
 	type candidate struct {
 		p isakmp.Proposal
 		t isakmp.Transform
@@ -83,8 +84,10 @@ func choosePhase1(policy []Suite, sa isakmp.SA) (chosen isakmp.SA, offer phase1O
 			o, ok := readPhase1(t)
 			switch {
 			case !ok:
-			case !o.psk:
-				no.OtherAuth = true
+			case !slices.Contains(methods, o.auth):
+				if len(no.Auth) < 8 && !slices.Contains(no.Auth, o.auth) {
+					no.Auth = append(no.Auth, o.auth)
+				}
 			default:
 				list = append(list, candidate{p, t, o})
 				if len(no.Offered) < 32 {
@@ -104,13 +107,18 @@ func choosePhase1(policy []Suite, sa isakmp.SA) (chosen isakmp.SA, offer phase1O
 	return isakmp.SA{}, phase1Offer{}, no
 }
 
-// offerPhase1 writes our proposal as initiator: as many suites as fit.
-func offerPhase1(policy []Suite, lifetime time.Duration) isakmp.SA {
+// offerPhase1 writes our proposal as initiator: as many suites as fit, by each
+// of the methods.
+func offerPhase1(policy []Suite, methods []AuthMethod, lifetime time.Duration) isakmp.SA {
 	p := isakmp.Proposal{Number: 1, Protocol: isakmp.ProtocolISAKMP}
-	for _, s := range policy {
-		if len(p.Transforms) == maxOffer {
-			break
-		}
+	for i := range policy[:min(len(policy), maxOffer/max(1, len(methods)))] {
+		p.Transforms = appendTransforms(p.Transforms, policy[i], methods, lifetime)
+	}
+	return isakmp.SA{Proposals: []isakmp.Proposal{p}}
+}
+
+func appendTransforms(list []isakmp.Transform, s Suite, methods []AuthMethod, lifetime time.Duration) []isakmp.Transform {
+	for _, m := range methods {
 		a := []isakmp.Attribute{isakmp.ShortAttribute(attrCipher, cipherNumber(s.Cipher))}
 		if s.KeyBits > 0 {
 			a = append(a, isakmp.ShortAttribute(attrKeyBits, uint16(s.KeyBits)))
@@ -118,13 +126,11 @@ func offerPhase1(policy []Suite, lifetime time.Duration) isakmp.SA {
 		a = append(a,
 			isakmp.ShortAttribute(attrHash, hashNumber(s.Hash)),
 			isakmp.ShortAttribute(attrGroup, uint16(s.Group)),
-			isakmp.ShortAttribute(attrAuthMethod, authPSK))
+			isakmp.ShortAttribute(attrAuthMethod, uint16(m)))
 		a = lifeAttributes(a, attrLifeType, attrLife, lifeSeconds, uint64(lifetime/time.Second))
-		p.Transforms = append(p.Transforms, isakmp.Transform{
-			Number: uint8(len(p.Transforms) + 1), ID: isakmp.TransformKeyIKE, Attributes: a,
-		})
+		list = append(list, isakmp.Transform{Number: uint8(len(list) + 1), ID: isakmp.TransformKeyIKE, Attributes: a})
 	}
-	return isakmp.SA{Proposals: []isakmp.Proposal{p}}
+	return list
 }
 
 // maxOffer bounds the suites of a first message, so that it needs no
@@ -132,7 +138,7 @@ func offerPhase1(policy []Suite, lifetime time.Duration) isakmp.SA {
 const maxOffer = 28
 
 // accepted reads the one transform that a responder chose of our offer.
-func accepted(policy []Suite, body []byte) (phase1Offer, error) {
+func accepted(policy []Suite, methods []AuthMethod, body []byte) (phase1Offer, error) {
 	sa, err := isakmp.ParseSA(body)
 	if err != nil {
 		return phase1Offer{}, err
@@ -140,6 +146,6 @@ func accepted(policy []Suite, body []byte) (phase1Offer, error) {
 	if len(sa.Proposals) != 1 || len(sa.Proposals[0].Transforms) != 1 {
 		return phase1Offer{}, ErrNoProposal
 	}
-	_, o, err := choosePhase1(policy[:min(len(policy), maxOffer)], sa)
+	_, o, err := choosePhase1(policy[:min(len(policy), maxOffer)], methods, sa)
 	return o, err
 }

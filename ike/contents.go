@@ -12,6 +12,8 @@ type contents struct {
 	sa, ke, nonce []byte
 	ids           [][]byte
 	hash          []byte
+	signature     []byte
+	certs         [][]byte // certificate payloads
 	natd, natoa   [][]byte
 	vendor        [][]byte
 	notifies      []isakmp.Notify
@@ -33,6 +35,12 @@ func read(raws []isakmp.Raw) (c contents, err error) {
 			}
 		case isakmp.PayloadHash:
 			err = once(&c.hash, r, 1)
+		case isakmp.PayloadSignature:
+			err = once(&c.signature, r, 1)
+		case isakmp.PayloadCert:
+			c.certs = append(c.certs, r.Body)
+		case isakmp.PayloadCertRequest:
+			_, err = isakmp.ParseCertRequest(r.Body) // we have one certificate, and it is sent to all
 		case isakmp.PayloadID:
 			c.ids = append(c.ids, r.Body)
 		case isakmp.PayloadNATD, isakmp.PayloadNATDDraft:

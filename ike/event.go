@@ -94,19 +94,22 @@ func (Closed) event()         {}
 
 // Peer is what phase 1 taught about the other end.
 type Peer struct {
-	Cookies   Cookies
-	Suite     Suite
-	PSK       string // name of the PSK that verified, from PSK.Name
-	Group     string // user group that the PSK is bound to, "" for any
-	ID        []byte // body of its identification payload (RFC 2407, section 4.6.2)
-	Kind      ClientKind
-	NATT      NATTVersion // NATTNone: no NAT-T vendor ID in common
-	BehindNA  bool        // the peer's address is translated, by its own NAT-D
-	LocalNAT  bool        // our address is translated
-	Encap     bool        // ESP goes in UDP: a NAT was found or feigned
-	DPD       bool        // it offered RFC 3706
-	Fragments bool        // it takes messages in fragments
-	Lifetime  time.Duration
+	Cookies     Cookies
+	Suite       Suite
+	Auth        AuthMethod
+	PSK         string   // name of the PSK that verified, from PSK.Name; "" with a certificate
+	Cert        string   // name of the certificate, from PeerCert.Name; "" with a PSK
+	Fingerprint [32]byte // of the certificate
+	Group       string   // user group that the PSK or the certificate is bound to, "" for any
+	ID          []byte   // body of its identification payload (RFC 2407, section 4.6.2)
+	Kind        ClientKind
+	NATT        NATTVersion // NATTNone: no NAT-T vendor ID in common
+	BehindNA    bool        // the peer's address is translated, by its own NAT-D
+	LocalNAT    bool        // our address is translated
+	Encap       bool        // ESP goes in UDP: a NAT was found or feigned
+	DPD         bool        // it offered RFC 3706
+	Fragments   bool        // it takes messages in fragments
+	Lifetime    time.Duration
 }
 
 // Cookies names an ISAKMP SA: the initiator's cookie and the responder's.

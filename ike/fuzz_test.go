@@ -1,7 +1,9 @@
 package ike
 
 import (
+	"bytes"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,16 +49,25 @@ const (
 	stageClientQuick
 	stageWaitA3
 	stageClientA2
+	stageSigned5
+	stageSignedClient6
 	stages
 )
+
+var fuzzIdentities = sync.OnceValue(func() *pair { return signedPair(nil, AuthECDSA256) })
 
 // fuzzPair is a pair whose target is in the given stage.
 func fuzzPair(t testing.TB, stage int) (p *pair, target, other *end) {
 	p = newPair(t)
 	p.client.env.Policy.Suites = []Suite{{CipherAES, 128, HashSHA1, GroupECP256}}
 	p.server.env.Policy.Suites = p.client.env.Policy.Suites
+	if stage == stageSigned5 || stage == stageSignedClient6 {
+		signed := fuzzIdentities()
+		p.client.env.Policy.Identity, p.client.env.Policy.Authority = signed.client.env.Policy.Identity, signed.client.env.Policy.Authority
+		p.server.env.Policy.Identity, p.server.env.Policy.Authority = signed.server.env.Policy.Identity, signed.server.env.Policy.Authority
+	}
 	target, other = p.server, p.client
-	cut := map[int]int{stageWait3: 2, stageWait5: 4, stageClient2: 1, stageClient6: 5, stageWaitA3: 2, stageClientA2: 1}[stage]
+	cut := map[int]int{stageWait3: 2, stageWait5: 4, stageClient2: 1, stageClient6: 5, stageWaitA3: 2, stageClientA2: 1, stageSigned5: 4, stageSignedClient6: 5}[stage]
 	p.client.env.Policy.Aggressive = stage == stageWaitA3 || stage == stageClientA2
 	p.server.env.Policy.Aggressive = true
 	n := 0
@@ -71,7 +82,7 @@ func fuzzPair(t testing.TB, stage int) (p *pair, target, other *end) {
 	switch stage {
 	case stageWait3, stageWaitA3:
 		p.server.sa = Respond(p.server.env, p.embryo, p.now)
-	case stageClient2, stageClient6, stageClientA2:
+	case stageClient2, stageClient6, stageClientA2, stageSignedClient6:
 		target, other = p.client, p.server
 	case stageQuick, stageClientQuick:
 		if stage == stageClientQuick {
@@ -118,6 +129,21 @@ func sealed(sa *SA, exchange Exchange, id uint32, next isakmp.PayloadType, data 
 	return append(h.Append(nil), text...)
 }
 
+// sealedSigned writes a message 5 or 6 under the keys that anybody can have.
+func sealedSigned(sa *SA, next isakmp.PayloadType, data []byte) []byte {
+	k, iv := sa.st.Keys, sa.st.IV
+	if !sa.st.Initiator {
+		k, iv = must(sa.deriveSigned()), sa.st.Peer.Suite.iv1(sa.st.publics())
+	}
+	text, _, err := sa.st.Peer.Suite.encrypt(k.Cipher, iv, append(bytes.Clone(data), 0))
+	if err != nil {
+		panic(err)
+	}
+	h := sa.header(ExchangeMain, 0)
+	h.Flags, h.Next, h.Length = isakmp.FlagEncryption, next, uint32(isakmp.HeaderLen+len(text))
+	return append(h.Append(nil), text...)
+}
+
 func FuzzHandlePacket(f *testing.F) {
 	id := isakmp.AddrID(netip.MustParseAddr("10.0.0.2"), 17, 1701)
 	quick := []isakmp.Payload{
@@ -132,7 +158,16 @@ func FuzzHandlePacket(f *testing.F) {
 	}
 	ke := must(newDHKey(seeded(9), GroupECP256)).Public
 	main := []isakmp.Payload{isakmp.KE(ke), isakmp.Nonce(make([]byte, 16)), isakmp.NATD{Hash: make([]byte, 20)}, isakmp.NATD{Hash: make([]byte, 20)}}
-	aggressive := append([]isakmp.Payload{offerPhase1([]Suite{{CipherAES, 128, HashSHA1, GroupECP256}}, time.Hour), id, isakmp.Hash(make([]byte, 20))}, main...)
+	aggressive := append([]isakmp.Payload{offerPhase1([]Suite{{CipherAES, 128, HashSHA1, GroupECP256}}, []AuthMethod{AuthPSK}, time.Hour), id, isakmp.Hash(make([]byte, 20))}, main...)
+	own := fuzzIdentities().client.env.Policy.Identity
+	proof := []isakmp.Payload{
+		isakmp.ID{Kind: isakmp.IDDERASN1DN, Data: own.Subject}, isakmp.Cert{Encoding: isakmp.CertX509, Data: own.Chain[0]},
+		isakmp.Cert{Encoding: isakmp.CertX509, Data: own.Chain[1]}, isakmp.Cert{Encoding: isakmp.CertPKCS7, Data: []byte{0x30, 3, 6, 1, 1}},
+		isakmp.Signature(make([]byte, 64)), isakmp.CertRequest{Encoding: isakmp.CertX509},
+	}
+	for _, stage := range []uint8{stageSigned5, stageSignedClient6} {
+		f.Add(stage, true, uint8(ExchangeMain), uint32(0), uint8(isakmp.PayloadID), isakmp.Append(nil, proof...))
+	}
 	for stage := range uint8(stages) {
 		for _, seal := range []bool{false, true} {
 			f.Add(stage, seal, uint8(ExchangeMain), uint32(0), uint8(isakmp.First(main)), isakmp.Append(nil, main...))
@@ -153,6 +188,9 @@ func FuzzHandlePacket(f *testing.F) {
 		h := sa.header(Exchange(exchange), id)
 		h.Next, h.Length = isakmp.PayloadType(next), uint32(isakmp.HeaderLen+len(data))
 		msg := append(h.Append(nil), data...)
+		if seal && (int(stage)%stages == stageSigned5 || int(stage)%stages == stageSignedClient6) {
+			msg = sealedSigned(sa, isakmp.PayloadType(next), data)
+		}
 		if seal && sa.Established() {
 			msg = sealed(sa, Exchange(exchange), id, isakmp.PayloadType(next), data)
 		}

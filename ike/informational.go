@@ -33,6 +33,8 @@ func (s *SA) handleInformational(p packet) error {
 	switch {
 	case st.Step != stepUp && (st.Initiator || st.Step == stepWaitA3) && !p.encrypted():
 		return s.handleRefusal(p)
+	case st.Step == stepWait6 && p.encrypted() && p.h.MessageID != 0:
+		return s.handleRefusalOf5(p)
 	case st.Step != stepUp || !p.encrypted() || p.h.MessageID == 0:
 		return ErrUnexpected
 	case st.Used.has(p.h.MessageID):
@@ -54,6 +56,22 @@ func (s *SA) handleInformational(p packet) error {
 	}
 	for _, t := range c.ignored {
 		s.note(NotePayload, uint16(t))
+	}
+	return nil
+}
+
+// handleRefusalOf5 takes a notify under the keys of message 5, from whoever has
+// agreed on them with us: like one in clear, it only names the reason.
+func (s *SA) handleRefusalOf5(p packet) error {
+	c, _, err := s.open(p, s.st.Peer.Suite.iv2(s.st.IV, p.h.MessageID), nil)
+	if err != nil {
+		return err
+	}
+	for _, n := range c.notifies {
+		if n.Message.IsError() {
+			s.st.Refused = uint16(n.Message)
+		}
+		s.note(NoteUnverified, uint16(n.Message))
 	}
 	return nil
 }

@@ -215,7 +215,7 @@ func TestInitialContactInMessage5(t *testing.T) {
 		msg, next, err := c.seal(c.st.Keys, c.st.Peer.Suite.iv1(c.st.publics()), c.header(ExchangeMain, 0), id,
 			isakmp.Hash(c.st.hashI(c.st.Keys.SKEYID, id.AppendBody(nil))),
 			isakmp.Notify{Protocol: isakmp.ProtocolISAKMP, SPI: make([]byte, 16), Message: isakmp.NotifyInitialContact},
-			isakmp.Raw{Kind: isakmp.PayloadCertRequest, Body: []byte{4}})
+			isakmp.Raw{Kind: isakmp.PayloadAttributes, Body: []byte{4}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +225,7 @@ func TestInitialContactInMessage5(t *testing.T) {
 	}
 	p.establish()
 	one[InitialContact](t, p.server)
-	if n := one[Note](t, p.server); n.Kind != NotePayload || n.Type != uint16(isakmp.PayloadCertRequest) {
+	if n := one[Note](t, p.server); n.Kind != NotePayload || n.Type != uint16(isakmp.PayloadAttributes) {
 		t.Errorf("%+v", n)
 	}
 	p.tamper = nil

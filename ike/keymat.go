@@ -71,8 +71,12 @@ func (k keys) zero() {
 
 // deriveKeys makes the keys of phase 1 with a pre-shared key.
 func deriveKeys(s Suite, psk, ni, nr, shared []byte, c Cookies) keys {
+	return expandKeys(s, s.Hash.prf(psk, ni, nr), shared, c)
+}
+
+// expandKeys makes the keys of phase 1 of SKEYID, which it forgets.
+func expandKeys(s Suite, skeyid, shared []byte, c Cookies) keys {
 	ckyI, ckyR := c.Initiator[:], c.Responder[:]
-	skeyid := s.Hash.prf(psk, ni, nr)
 	d := s.Hash.prf(skeyid, shared, ckyI, ckyR, []byte{0})
 	a := s.Hash.prf(skeyid, d, shared, ckyI, ckyR, []byte{1})
 	e := s.Hash.prf(skeyid, a, shared, ckyI, ckyR, []byte{2})

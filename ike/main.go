@@ -91,31 +91,42 @@ func (st *state) publics() (gxi, gxr []byte) {
 	return st.PeerPublic, st.DH.Public
 }
 
-// hashI and hashR prove knowledge of the pre-shared key (RFC 2409, section 5).
+// hashI and hashR prove knowledge of the pre-shared key, or are signed (RFC
+// 2409, section 5).
 func (st *state) hashI(skeyid secret.Bytes, id []byte) []byte {
 	gxi, gxr := st.publics()
 	c := st.Peer.Cookies
-	return st.Peer.Suite.Hash.prf(skeyid.Reveal(), gxi, gxr, c.Initiator[:], c.Responder[:], st.Offer, id)
+	return st.Peer.Auth.hash(st.Peer.Suite.Hash).prf(skeyid.Reveal(), gxi, gxr, c.Initiator[:], c.Responder[:], st.Offer, id)
 }
 
 func (st *state) hashR(skeyid secret.Bytes, id []byte) []byte {
 	gxi, gxr := st.publics()
 	c := st.Peer.Cookies
-	return st.Peer.Suite.Hash.prf(skeyid.Reveal(), gxr, gxi, c.Responder[:], c.Initiator[:], st.Offer, id)
+	return st.Peer.Auth.hash(st.Peer.Suite.Hash).prf(skeyid.Reveal(), gxr, gxi, c.Responder[:], c.Initiator[:], st.Offer, id)
 }
 
-// derive makes the keys that psk yields. g^xy is computed once.
-func (s *SA) derive(psk PSK) (keys, error) {
+// shared is g^xy. It is computed once.
+func (s *SA) shared() ([]byte, error) {
 	st := &s.st
 	if st.Shared.Len() == 0 {
 		z, err := st.DH.shared(st.PeerPublic)
 		if err != nil {
-			return keys{}, err
+			return nil, err
 		}
 		st.Shared = secret.New(z)
 		clear(z)
 	}
-	return deriveKeys(st.Peer.Suite, psk.Key.Reveal(), st.NonceI, st.NonceR, st.Shared.Reveal(), st.Peer.Cookies), nil
+	return st.Shared.Reveal(), nil
+}
+
+// derive makes the keys that psk yields.
+func (s *SA) derive(psk PSK) (keys, error) {
+	st := &s.st
+	z, err := s.shared()
+	if err != nil {
+		return keys{}, err
+	}
+	return deriveKeys(st.Peer.Suite, psk.Key.Reveal(), st.NonceI, st.NonceR, z, st.Peer.Cookies), nil
 }
 
 // openMain decrypts message 5 or 6 under k and verifies the hash that want
@@ -138,13 +149,21 @@ func (s *SA) openMain(p packet, k keys, iv []byte, want func(secret.Bytes, []byt
 	return c, next, nil
 }
 
-// establish is the end of Main Mode. last is its last block of cipher text.
-func (s *SA) establish(p packet, k keys, psk PSK, c contents, last []byte) {
+// proof is what a peer proved that it has.
+type proof struct {
+	psk, cert, group string
+	fingerprint      [32]byte
+}
+
+func (p PSK) proof() proof { return proof{psk: p.Name, group: p.Group} }
+
+// establish is the end of phase 1. last is its last block of cipher text.
+func (s *SA) establish(p packet, k keys, who proof, c contents, last []byte) {
 	st := &s.st
 	st.Step = stepUp
 	st.Keys = k
 	st.IV = last
-	st.Peer.PSK, st.Peer.Group = psk.Name, psk.Group
+	st.Peer.PSK, st.Peer.Cert, st.Peer.Group, st.Peer.Fingerprint = who.psk, who.cert, who.group, who.fingerprint
 	st.Peer.ID = bytes.Clone(c.ids[0])
 	st.Ends = p.now.Add(st.Peer.Lifetime + lifetimeGrace)
 	s.events.Push(Authenticated{p.path, st.Peer})

@@ -16,14 +16,14 @@ const (
 	requestTimes = 4
 )
 
-// Initiate begins a Main Mode, or an Aggressive one, with Policy.PSKs[0] and
-// the first 28 of Policy.Suites. Message 1 is among the events; a path of the NAT-T port is
+// Initiate begins a Main Mode, or an Aggressive one, with Policy.Identity or
+// Policy.PSKs[0] and the first of Policy.Suites, in 28 transforms. Message 1 is among the events; a path of the NAT-T port is
 // fine from the start.
 func Initiate(env Env, path Path, now time.Time) *SA {
 	s := &SA{env: env, st: state{Initiator: true, Step: stepWait2, Path: path}}
 	st := &s.st
 	cookie, err := s.random(len(st.Peer.Cookies.Initiator))
-	if err != nil || len(env.Policy.PSKs) == 0 {
+	if err != nil || len(env.Policy.methods()) == 0 {
 		s.end(ReasonInternal)
 		return s
 	}
@@ -39,7 +39,7 @@ func Initiate(env Env, path Path, now time.Time) *SA {
 		}
 		return s
 	}
-	sa := offerPhase1(env.Policy.Suites, st.Peer.Lifetime)
+	sa := offerPhase1(env.Policy.Suites, env.Policy.methods(), st.Peer.Lifetime)
 	st.Offer = sa.AppendBody(nil)
 	payloads := append([]isakmp.Payload{sa}, env.Policy.vendorIDs()...)
 	s.request(now, isakmp.AppendMessage(nil, s.header(ExchangeMain, 0), payloads...))
@@ -63,7 +63,7 @@ func (s *SA) handle2(p packet) error {
 	if c.sa == nil || p.h.ResponderCookie == [8]byte{} {
 		return fmt.Errorf("%w: no SA or no cookie", ErrMalformed)
 	}
-	offer, err := accepted(s.env.Policy.Suites, c.sa)
+	offer, err := accepted(s.env.Policy.Suites, s.env.Policy.methods(), c.sa)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (s *SA) handle2(p packet) error {
 		return err
 	}
 	st.Peer.Cookies.Responder = p.h.ResponderCookie
-	st.Peer.Suite = offer.suite
+	st.Peer.Suite, st.Peer.Auth = offer.suite, offer.auth
 	st.Peer.Lifetime = min(st.Peer.Lifetime, offer.lifetime)
 	st.Peer.Kind = classify(c.vendor)
 	agreed := agree(s.env.Policy.VendorIDs, c.vendor)
@@ -106,14 +106,11 @@ func (s *SA) handle4(p packet) error {
 		return err
 	}
 	st.PeerPublic, st.NonceR = public, nr
-	psk := s.env.Policy.PSKs[0]
-	k, err := s.derive(psk)
+	k, payloads, err := s.message5(p)
 	if err != nil {
 		return err
 	}
-	id := isakmp.AddrID(p.path.Local.Addr(), 0, 0)
-	hash := st.hashI(k.SKEYID, id.AppendBody(nil))
-	msg, next, err := s.seal(k, st.Peer.Suite.iv1(st.publics()), s.header(ExchangeMain, 0), id, isakmp.Hash(hash))
+	msg, next, err := s.seal(k, st.Peer.Suite.iv1(st.publics()), s.header(ExchangeMain, 0), payloads...)
 	if err != nil {
 		return err
 	}
@@ -125,6 +122,25 @@ func (s *SA) handle4(p packet) error {
 	st.Step = stepWait6
 	s.request(p.now, msg)
 	return nil
+}
+
+// message5 makes the keys, and proves who we are.
+func (s *SA) message5(p packet) (keys, []isakmp.Payload, error) {
+	st := &s.st
+	if st.Peer.Auth.signs() {
+		k, err := s.deriveSigned()
+		if err != nil {
+			return keys{}, nil, err
+		}
+		payloads, err := s.signed(k, st.hashI)
+		return k, payloads, err
+	}
+	k, err := s.derive(s.env.Policy.PSKs[0])
+	if err != nil {
+		return keys{}, nil, err
+	}
+	id := isakmp.AddrID(p.path.Local.Addr(), 0, 0)
+	return k, []isakmp.Payload{id, isakmp.Hash(st.hashI(k.SKEYID, id.AppendBody(nil)))}, nil
 }
 
 // nattPath is where a negotiation goes on once there is a NAT.
@@ -142,15 +158,29 @@ func (s *SA) nattPath(path Path) Path {
 	}
 }
 
-// handle6 verifies HDR*, IDir, HASH_R. Any identity will do: a server behind
-// NAT may know itself by an address that we never heard of.
+// handle6 verifies HDR*, IDir, HASH_R, or SIG_R. Any identity will do: a server
+// behind NAT may know itself by an address that we never heard of. With a
+// certificate it is one that the certificate speaks of.
 func (s *SA) handle6(p packet) error {
 	st := &s.st
+	if st.Peer.Auth.signs() {
+		c, last, err := s.openSigned(p, st.Keys, st.IV)
+		if err != nil {
+			return err
+		}
+		who, err := s.judge(p, c, st.Keys, st.hashR)
+		if err != nil {
+			return err
+		}
+		s.establish(p, st.Keys, who, c, last)
+		st.forget()
+		return nil
+	}
 	c, last, err := s.openMain(p, st.Keys, st.IV, st.hashR)
 	if err != nil {
 		return err
 	}
-	s.establish(p, st.Keys, s.env.Policy.PSKs[0], c, last)
+	s.establish(p, st.Keys, s.env.Policy.PSKs[0].proof(), c, last)
 	st.forget()
 	return nil
 }

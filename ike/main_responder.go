@@ -2,6 +2,8 @@ package ike
 
 import (
 	"bytes"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
@@ -17,7 +19,7 @@ func Respond(env Env, e Embryo, now time.Time) *SA {
 		In:   e.In, Out: e.Out,
 		Offer: e.Offer,
 		Peer: Peer{
-			Cookies: e.Cookies, Suite: e.Suite, Kind: e.Kind, NATT: e.NATT, DPD: e.DPD,
+			Cookies: e.Cookies, Suite: e.Suite, Auth: e.Auth, Kind: e.Kind, NATT: e.NATT, DPD: e.DPD,
 			Fragments: e.Fragments, Lifetime: e.Lifetime,
 		},
 	}}
@@ -30,6 +32,9 @@ func Respond(env Env, e Embryo, now time.Time) *SA {
 // handle3 answers HDR, KE, Ni, [NAT-D, NAT-D].
 func (s *SA) handle3(p packet) error {
 	st := &s.st
+	if !slices.Contains(s.env.Policy.methods(), st.Peer.Auth) {
+		return fmt.Errorf("%w: %v was taken out of the policy meanwhile", ErrUnexpected, st.Peer.Auth)
+	}
 	c, err := p.clear()
 	if err != nil {
 		return err
@@ -56,10 +61,22 @@ func (s *SA) handle3(p packet) error {
 		st.Peer = peer
 		return err
 	}
-	msg := isakmp.AppendMessage(nil, s.header(ExchangeMain, 0), append(payloads, natd...)...)
+	var msg []byte
+	for _, requests := range s.requests() {
+		list := slices.Concat(payloads, requests, natd)
+		if msg = isakmp.AppendMessage(nil, s.header(ExchangeMain, 0), list...); st.Out+len(msg) <= st.In {
+			break
+		}
+	}
 	if st.Out+len(msg) > st.In {
 		st.Peer = peer
 		return ErrBudget
+	}
+	if st.Peer.Auth.signs() {
+		if err := st.keepCerts(c); err != nil {
+			st.Peer, st.Certs = peer, nil
+			return err
+		}
 	}
 	st.PeerPublic, st.NonceI, st.NonceR, st.DH = public, ni, nr, dh
 	if st.Peer.NATT != NATTNone {
@@ -81,6 +98,9 @@ const maxMessage5 = 2048
 // looks well-formed.
 func (s *SA) handle5(p packet) error {
 	st := &s.st
+	if st.Peer.Auth.signs() {
+		return s.handle5Signed(p)
+	}
 	if len(p.body) > maxMessage5 || len(p.body)%st.Peer.Suite.blockLen() != 0 {
 		return ErrMalformed
 	}
@@ -115,7 +135,7 @@ func (s *SA) answer5(p packet, k keys, psk PSK, c contents, iv []byte) error {
 	if err != nil {
 		return err
 	}
-	s.establish(p, k, psk, c, bytes.Clone(last))
+	s.establish(p, k, psk.proof(), c, bytes.Clone(last))
 	st.forget()
 	st.Reply = newReply(p.raw, msg)
 	s.send(p.path, msg)

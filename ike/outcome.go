@@ -24,18 +24,24 @@ var (
 	ErrLimit         = errors.New("too many exchanges under way")
 	ErrNoSPI         = errors.New("no SPI left")
 	ErrClosed        = errors.New("SA is closed")
+	ErrCertificate   = errors.New("the peer's certificate is refused")
+	ErrSignature     = errors.New("the peer's signature does not verify")
+	ErrIdentity      = errors.New("the peer's certificate is not of who it says that it is")
 	ErrAggressive    = errors.New("Aggressive Mode is not allowed") //nolint:staticcheck // a proper name
 )
 
 // NoProposal is the error of a first message without an acceptable transform;
 // it is ErrNoProposal to errors.Is.
 type NoProposal struct {
-	Offered   []Suite // those that have a name here, at most 32
-	OtherAuth bool    // something was offered without a pre-shared key
+	Offered []Suite      // those that have a name here, at most 32
+	Auth    []AuthMethod // those that the policy cannot do, at most 8
 }
 
 // Error implements error.
 func (e *NoProposal) Error() string {
+	if len(e.Offered) == 0 && len(e.Auth) > 0 {
+		return fmt.Sprintf("%v: the peer wants to authenticate by %v only", ErrNoProposal, e.Auth)
+	}
 	return fmt.Sprintf("%v among %v", ErrNoProposal, e.Offered)
 }
 

@@ -68,8 +68,9 @@ type state struct {
 	Dialled     []byte // the client's first NAT-D
 	DialledPort uint16
 	Trials      int
-	Refused     uint16 // error notify in clear, as initiator
-	Sent        []byte // our last message, as initiator
+	Certs       [][]byte // of the peer, from message 3
+	Refused     uint16   // error notify in clear, as initiator
+	Sent        []byte   // our last message, as initiator
 	Retry       retry
 	Reply       reply // to the last message, for duplicates
 
@@ -249,7 +250,7 @@ func (st *state) forget() {
 	st.Keys.SKEYID.Zero()
 	st.DH, st.Shared, st.PeerPublic = dhKey{}, secret.Bytes{}, nil
 	st.Offer, st.NonceI, st.NonceR, st.Sent = nil, nil, nil, nil
-	st.Early = aggressive{}
+	st.Early, st.Certs = aggressive{}, nil
 	st.Retry = retry{}
 }
 

@@ -95,6 +95,8 @@ func everything() []Payload {
 		NATD{Hash: []byte("hash")}, NATD{Hash: []byte("hash"), Draft: true},
 		NATOA{Addr: netip.MustParseAddr("10.0.0.1")}, NATOA{Addr: netip.MustParseAddr("2001:db8::1"), Draft: true},
 		Fragment{7, 2, true, []byte("piece")},
+		Cert{CertX509, []byte("certificate")}, CertRequest{CertX509, []byte("name")}, CertRequest{CertX509, []byte{}},
+		Signature("signature"),
 		Raw{PayloadType(99), []byte{1, 2}},
 	}
 }
@@ -124,6 +126,12 @@ func parse(r Raw) (Payload, error) {
 		return NATOA{addr, r.Kind == PayloadNATOADraft}, err
 	case PayloadFragment:
 		return ParseFragment(r.Body)
+	case PayloadCert:
+		return ParseCert(r.Body)
+	case PayloadCertRequest:
+		return ParseCertRequest(r.Body)
+	case PayloadSignature:
+		return Signature(r.Body), nil
 	default:
 		return r, nil
 	}
@@ -168,12 +176,16 @@ func TestEveryStrictPrefixFails(t *testing.T) {
 	for _, p := range list {
 		body := p.AppendBody(nil)
 		switch p.(type) {
-		case KE, Hash, VendorID, Raw, NATD, Nonce, Notify: // any length will do
+		case KE, Hash, VendorID, Raw, NATD, Nonce, Notify, Signature: // any length will do
 			continue
 		case ID:
 			body = body[:min(len(body), 4)]
 		case Fragment:
 			body = body[:5]
+		case Cert:
+			body = body[:2]
+		case CertRequest:
+			body = body[:1]
 		}
 		for n := range body {
 			if p, err := parse(Raw{p.Type(), body[:n]}); !errors.Is(err, ErrMalformed) {

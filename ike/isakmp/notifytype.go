@@ -26,8 +26,10 @@ const (
 	NotifyPayloadMalformed      NotifyType = 16
 	NotifyInvalidKeyInformation NotifyType = 17
 	NotifyInvalidIDInformation  NotifyType = 18
+	NotifyInvalidCertificate    NotifyType = 20
 	NotifyInvalidHash           NotifyType = 23
 	NotifyAuthenticationFailed  NotifyType = 24
+	NotifyInvalidSignature      NotifyType = 25
 	NotifyConnected             NotifyType = 16384
 	NotifyResponderLifetime     NotifyType = 24576
 	NotifyReplayStatus          NotifyType = 24577
@@ -47,6 +49,7 @@ var notifyNames = map[NotifyType]string{
 	NotifyBadProposalSyntax: "BAD-PROPOSAL-SYNTAX", NotifyPayloadMalformed: "PAYLOAD-MALFORMED",
 	NotifyInvalidKeyInformation: "INVALID-KEY-INFORMATION", NotifyInvalidIDInformation: "INVALID-ID-INFORMATION",
 	NotifyInvalidHash: "INVALID-HASH-INFORMATION", NotifyAuthenticationFailed: "AUTHENTICATION-FAILED",
+	NotifyInvalidCertificate: "INVALID-CERTIFICATE", NotifyInvalidSignature: "INVALID-SIGNATURE",
 	NotifyConnected: "CONNECTED", NotifyResponderLifetime: "RESPONDER-LIFETIME",
 	NotifyReplayStatus: "REPLAY-STATUS", NotifyInitialContact: "INITIAL-CONTACT",
 	NotifyRUThere: "R-U-THERE", NotifyRUThereAck: "R-U-THERE-ACK",

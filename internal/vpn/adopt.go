@@ -13,8 +13,9 @@ import (
 // identity is what a phase 1 must show to join a connection. Other
 // connections' goroutines read it.
 type identity struct {
-	psk string
-	id  []byte
+	psk  string
+	cert [32]byte // fingerprint of its certificate; zero: it has none
+	id   []byte
 	at  netip.Addr // where the peer has received an answer of ours; invalid: nowhere
 }
 
@@ -23,7 +24,7 @@ type identity struct {
 const maxPhases = 3
 
 func (c *Conn) identity(p ike.Peer, path ike.Path) {
-	own := &identity{psk: p.PSK, id: bytes.Clone(p.ID)}
+	own := &identity{psk: p.PSK, cert: p.Fingerprint, id: bytes.Clone(p.ID)}
 	if c.shown(path) {
 		own.at = path.Remote.Addr()
 	}
@@ -45,12 +46,18 @@ func (c *Conn) reached(a netip.Addr) bool {
 	return own != nil && own.at == a
 }
 
+// same reports whether two peers showed the same pre-shared key, or the same
+// certificate, and the same identification.
+func (i *identity) same(o *identity) bool {
+	return i.psk == o.psk && i.cert == o.cert && bytes.Equal(i.id, o.id)
+}
+
 // matches reports whether a new phase 1 from this connection's endpoint is the
-// same peer's: the pre-shared key and the identification are the same, and
-// this connection did not only claim to be there.
+// same peer's: what it showed is the same, and this connection did not only
+// claim to be there.
 func (c *Conn) matches(p ike.Peer, path ike.Path) bool {
 	own := c.ident.Load()
-	return c.reached(path.Remote.Addr()) && own.psk == p.PSK && bytes.Equal(own.id, p.ID)
+	return c.reached(path.Remote.Addr()) && own.same(&identity{psk: p.PSK, cert: p.Fingerprint, id: p.ID})
 }
 
 // join hands this connection's only ISAKMP SA to another and ends. Messages

@@ -1,7 +1,6 @@
 package vpn
 
 import (
-	"bytes"
 	"errors"
 	"sync"
 	"time"
@@ -42,7 +41,7 @@ func (c *Conn) lookalikes(user string) (list []*Conn) {
 			continue
 		}
 		if st.Remote.Addr() == c.path.Remote.Addr() && st.HostName == c.host && st.has(user) &&
-			id.psk == own.psk && bytes.Equal(id.id, own.id) {
+			id.same(own) {
 			list = append(list, other)
 		}
 	}
