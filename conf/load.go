@@ -56,6 +56,7 @@ func parse(file, text string, environ []string) (*Config, error) {
 func readSecretFiles(d *decoder, c *Config) {
 	readPSKFile(d, "ipsec.psk_file", c.IPsec.PSKFile, &c.IPsec.PSK)
 	readGroupFiles(d, c)
+	resolveCertificates(d, c)
 	for i := range c.Radius.Servers {
 		s := &c.Radius.Servers[i]
 		if s.SecretFile != "" {

@@ -102,6 +102,7 @@ func validateIPsec(d *decoder, c *Config) {
 	if c.IPsec.NATTraversal == "always" && !slices.Contains(c.IPsec.VendorIDs, "nat-t") {
 		d.fail("ipsec.vendor_ids", "must contain \"nat-t\": without it nothing is encapsulated in UDP, and nobody gets through")
 	}
+	validateCertificates(d, c)
 	validatePSKs(d, c)
 	if len(c.psks()) == 0 && c.IPsec.Aggressive {
 		d.fail("ipsec.aggressive", "needs a pre-shared key, in [ipsec] or in a [[group]]: with certificates clients use Main Mode")
@@ -137,8 +138,8 @@ const maxPSKs = 64
 func validatePSKs(d *decoder, c *Config) {
 	list := c.psks()
 	file := c.IPsec.PSKFile != "" || slices.ContainsFunc(c.Groups, func(g Group) bool { return g.PSKFile != "" })
-	if len(list) == 0 && !file {
-		d.fail("ipsec.psk", "missing: set a random pre-shared key of %d characters or more, or run `adit up`, which makes one", MinPSK)
+	if len(list) == 0 && !file && c.IPsec.Certificate == "" {
+		d.fail("ipsec.psk", "missing: set a random pre-shared key of %d characters or more, or run `adit up`, which makes one; or set ipsec.certificate", MinPSK)
 	}
 	if len(list) > maxPSKs {
 		d.fail("ipsec.psk", "at most %d pre-shared keys can be live, those of groups among them", maxPSKs)

@@ -37,6 +37,7 @@ type instance struct {
 	log    *logrus.Logger
 	since  time.Time
 	config atomic.Pointer[conf.Config]
+	certs  atomic.Pointer[certificates]
 	keys   vpn.KeyLog // nil: none
 
 	server *vpn.Server
@@ -58,6 +59,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	var cleanup closers
 	defer func() { err = errors.Join(err, cleanup.close()) }()
 
+	certs, err := loadCertificates(c)
+	if err != nil {
+		return err
+	}
+	a.certs.Store(&certs)
 	unlock, err := lockState(c.Server.StateDir)
 	if err != nil {
 		return err
@@ -149,9 +155,18 @@ func (a *instance) announce(c *conf.Config) {
 		"version": a.opts.Version, "listen": c.Server.Listen, "device": c.Network.Device,
 		"pool": c.Network.Pool, "backend": c.Auth.Backend, "methods": c.Auth.Methods,
 	}).Info("serving")
-	for _, w := range warnings(c) {
+	for _, w := range a.warnings(c) {
 		a.log.Warn(w)
 	}
+}
+
+// warnings are those of the configuration and of what it names.
+func (a *instance) warnings(c *conf.Config) []string {
+	list := warnings(c)
+	if w := a.certs.Load().warning(time.Now()); w != "" {
+		list = append(list, w)
+	}
+	return list
 }
 
 // warnings are what is worth a thought as long as it is so.
@@ -178,7 +193,7 @@ func (a *instance) Status() admin.Status {
 	st := admin.Status{
 		Version: a.opts.Version, Since: a.since,
 		Connections: n.Connections - n.Strangers, Strangers: n.Strangers, HalfOpen: n.HalfOpen,
-		Leases: a.pool.InUse(), Drops: a.drops(), Warnings: warnings(a.config.Load()),
+		Leases: a.pool.InUse(), Drops: a.drops(), Warnings: a.warnings(a.config.Load()),
 		Sessions: []admin.Session{},
 	}
 	for _, c := range a.server.List() {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
@@ -32,6 +33,9 @@ func Check(c *conf.Config) []Finding {
 		{What: "device /dev/net/tun", Err: checkTUN()},
 		{What: "state directory " + c.Server.StateDir, Err: checkStateDir(c.Server.StateDir)},
 		checkPorts(c),
+	}
+	if c.IPsec.Certificate != "" {
+		list = append(list, checkCertificates(c)...)
 	}
 	if c.Network.Mode == "tun" {
 		list = append(list, Finding{What: "no pool overlaps a network of this host", Err: checkPools(c)})
@@ -82,6 +86,15 @@ func checkStateDir(dir string) error {
 		}
 		return unix.Access(dir, unix.W_OK)
 	}
+}
+
+func checkCertificates(c *conf.Config) []Finding {
+	certs, err := loadCertificates(c)
+	list := []Finding{{What: "certificates, their key, CAs and revocation lists", Err: err}}
+	if w := certs.warning(time.Now()); err == nil && w != "" {
+		list = append(list, Finding{What: w, Warning: true})
+	}
+	return list
 }
 
 // checkPorts opens the ports. That they are in use is fine where adit is what

@@ -68,6 +68,7 @@ func (m *meter) count(e vpn.Event) {
 
 // reasons are the errors that control packets are dropped for.
 var reasons = []error{
+	ike.ErrCertificate, ike.ErrSignature, ike.ErrIdentity, ike.ErrAggressive,
 	ike.ErrMalformed, ike.ErrVersion, ike.ErrUnexpected, ike.ErrCookies, ike.ErrReplay, ike.ErrHash, ike.ErrUndecryptable,
 	ike.ErrTrials, ike.ErrKeyExchange, ike.ErrNoProposal, ike.ErrBudget, ike.ErrLimit, ike.ErrNoSPI, ike.ErrClosed,
 	l2tp.ErrMalformed, l2tp.ErrUnexpected, l2tp.ErrTooLong, l2tp.ErrLimit, l2tp.ErrClosed,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -76,7 +77,7 @@ func (o *events) Observe(e vpn.Event) {
 	case vpn.GroupUnknown:
 		o.stranger(e.Who, logrus.Fields{"group": field(e.Group)}, "no [[group]] of this name has a pre-shared key; the client shows that the security layer failed or that the server does not respond")
 	case vpn.PhaseOneUp:
-		o.at(e.Who).WithFields(logrus.Fields{"suite": e.Peer.Suite.String(), "psk": e.Peer.PSK, "adopted": e.Adopted}).Info("IKE up")
+		o.at(e.Who).WithFields(phaseFields(e)).Info("IKE up")
 	case vpn.PhaseOneDown:
 		fields := logrus.Fields{"reason": e.Why.String()}
 		if e.Authenticated {
@@ -114,9 +115,32 @@ func (o *events) Observe(e vpn.Event) {
 	}
 }
 
+// phaseFields are what is worth knowing of a phase 1.
+func phaseFields(e vpn.PhaseOneUp) logrus.Fields {
+	f := logrus.Fields{"suite": e.Peer.Suite.String(), "adopted": e.Adopted}
+	if e.Peer.Cert != "" {
+		f["certificate"] = field(e.Peer.Cert)
+	} else {
+		f["psk"] = e.Peer.PSK
+	}
+	if e.Peer.Group != "" {
+		f["group"] = e.Peer.Group
+	}
+	return f
+}
+
 // firstRefused logs why a first message was not answered.
 func (o *events) firstRefused(e vpn.FirstMessageRefused) {
 	fields := logrus.Fields{"reason": field(e.Why.Error())}
+	var no *ike.NoProposal
+	if errors.As(e.Why, &no) && len(no.Offered) == 0 && len(no.Auth) > 0 {
+		text := "IKE refused: the client is set to certificates, and the server has none: set the client to a pre-shared key, or set ipsec.certificate"
+		if slices.Contains(no.Auth, ike.AuthPSK) {
+			text = "IKE refused: the client is set to a pre-shared key, and the server has certificates only: set the client to certificates, or set ipsec.psk"
+		}
+		o.stranger(e.Who, fields, text)
+		return
+	}
 	if errors.Is(e.Why, ike.ErrAggressive) {
 		o.stranger(e.Who, fields, "IKE refused: the client uses Aggressive Mode; remove the group name from its settings, or set ipsec.aggressive = true")
 		return
@@ -128,7 +152,12 @@ func (o *events) firstRefused(e vpn.FirstMessageRefused) {
 // pre-shared key is worth a line by default.
 func (o *events) refused(e vpn.PacketRefused) {
 	fields := logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())}
-	if errors.Is(e.Why, ike.ErrUndecryptable) {
+	switch {
+	case errors.Is(e.Why, ike.ErrCertificate), errors.Is(e.Why, ike.ErrIdentity), errors.Is(e.Why, ike.ErrSignature):
+		fields["reason"] = errorField(e.Why)
+		o.stranger(e.Who, fields, "the client's certificate is refused; the client shows that the security layer failed (Windows: error 789)")
+		return
+	case errors.Is(e.Why, ike.ErrUndecryptable):
 		o.stranger(e.Who, fields, "wrong pre-shared key; the client shows that the security layer failed (Windows: error 789) or that the server does not respond")
 		return
 	}

@@ -23,6 +23,11 @@ func (a *instance) Reload() (admin.Reloaded, error) {
 	if err != nil {
 		return admin.Reloaded{}, err
 	}
+	certs, err := loadCertificates(c)
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
+	a.certs.Store(&certs)
 	report := compare(a.config.Load(), c)
 	a.config.Store(c)
 	if level, err := logrus.ParseLevel(c.Log.Level); err == nil {

@@ -16,7 +16,7 @@ type identity struct {
 	psk  string
 	cert [32]byte // fingerprint of its certificate; zero: it has none
 	id   []byte
-	at  netip.Addr // where the peer has received an answer of ours; invalid: nowhere
+	at   netip.Addr // where the peer has received an answer of ours; invalid: nowhere
 }
 
 // maxPhases bounds a connection's ISAKMP SAs: one, its successor, and one

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/ppp"
 )
@@ -178,7 +179,11 @@ func (c *Conn) judgeGroup(user string) string {
 	if user != "" {
 		of = fmt.Sprintf("of the group %.128q", user)
 	}
-	return fmt.Sprintf("the pre-shared key is of the group %q, the user %s: set the user's group, or give the client another key", bound, of)
+	proof, another := "pre-shared key", "key"
+	if c.peer.Auth != ike.AuthPSK {
+		proof, another = "certificate", "certificate"
+	}
+	return fmt.Sprintf("the %s is of the group %q, the user %s: set the user's group, or give the client another %s", proof, bound, of, another)
 }
 
 // release returns what grant took. It is idempotent.

@@ -1,0 +1,53 @@
+package conf
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// resolveCertificates makes the names of certificates' files relative to the
+// configuration's directory, like those of secrets.
+func resolveCertificates(d *decoder, c *Config) {
+	p := &c.IPsec
+	resolve := func(name *string) {
+		if *name != "" && d.file != "" && !filepath.IsAbs(*name) {
+			*name = filepath.Join(filepath.Dir(d.file), *name)
+		}
+	}
+	resolve(&p.Certificate)
+	resolve(&p.PrivateKey)
+	for _, list := range [][]string{p.CA, p.CRL} {
+		for i := range list {
+			resolve(&list[i])
+		}
+	}
+}
+
+// validateCertificates checks which keys there are; what is in the files is
+// judged where they are used.
+func validateCertificates(d *decoder, c *Config) {
+	p := &c.IPsec
+	if p.Certificate == "" {
+		for key, set := range map[string]bool{
+			"private_key": p.PrivateKey != "", "ca": len(p.CA) > 0, "crl": len(p.CRL) > 0, "crl_strict": p.CRLStrict,
+		} {
+			if set {
+				d.fail("ipsec."+key, "does nothing without ipsec.certificate, the server's own")
+			}
+		}
+		return
+	}
+	if p.PrivateKey == "" {
+		d.fail("ipsec.private_key", "missing: ipsec.certificate needs its key")
+	}
+	if len(p.CA) == 0 {
+		d.fail("ipsec.ca", "missing: name the CAs that clients' certificates come from, as in [\"ca.pem\"]; adit cert makes one")
+	}
+	for key, list := range map[string][]string{"ca": p.CA, "crl": p.CRL} {
+		for i, name := range list {
+			if name == "" {
+				d.fail(fmt.Sprintf("ipsec.%s[%d]", key, i), "is empty")
+			}
+		}
+	}
+}

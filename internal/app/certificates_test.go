@@ -1,0 +1,129 @@
+package app
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/pki"
+	"github.com/adit-vpn/adit/internal/vpn"
+)
+
+// certified is a configuration with the files of a CA of its own.
+func certified(t *testing.T) (*conf.Config, *pki.CA) {
+	t.Helper()
+	dir := t.TempDir()
+	now := time.Now()
+	ca, err := pki.CreateCA(dir, "Test CA", now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ca.Server([]string{"vpn.example.com"}, pki.ECDSA, now); err != nil {
+		t.Fatal(err)
+	}
+	c := conf.Default()
+	c.IPsec.Certificate, c.IPsec.PrivateKey = filepath.Join(dir, pki.ServerFile), filepath.Join(dir, pki.ServerKeyFile)
+	c.IPsec.CA, c.IPsec.CRL = []string{filepath.Join(dir, pki.CAFile)}, []string{filepath.Join(dir, pki.CRLFile)}
+	return c, ca
+}
+
+func TestCertificatesOfTheConfiguration(t *testing.T) {
+	c, ca := certified(t)
+	certs, err := loadCertificates(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := x509.ParseCertificate(certs.identity.Chain[0])
+	if err != nil || !bytes.Equal(certs.identity.Subject, own.RawSubject) || len(certs.identity.Chain) != 1 {
+		t.Errorf("our identity: %d certificates, subject %x, %v", len(certs.identity.Chain), certs.identity.Subject, err)
+	}
+	if names := certs.authority.Names(); len(names) != 1 || !bytes.Equal(names[0], ca.Cert.RawSubject) {
+		t.Errorf("authorities: %x", names)
+	}
+	client, err := ca.Client("laptop", pki.ECDSA, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, err := certs.authority.Verify(time.Now(), [][]byte{client.Cert.Raw})
+	if err != nil || peer.Name != `"laptop"` || peer.Fingerprint != sha256.Sum256(client.Cert.Raw) || !bytes.Equal(peer.Subject, client.Cert.RawSubject) {
+		t.Errorf("the client is %+v, %v", peer, err)
+	}
+	if _, err := ca.Revoke("laptop", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if certs, err = loadCertificates(c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := certs.authority.Verify(time.Now(), [][]byte{client.Cert.Raw}); !errors.Is(err, pki.ErrRevoked) {
+		t.Errorf("after its revocation: %v", err)
+	}
+	if err := os.Chmod(c.IPsec.PrivateKey, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loadCertificates(c); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a key that the group can read: %v", err)
+	}
+}
+
+func TestAnOrganizationalUnitIsAGroup(t *testing.T) {
+	leaf := &x509.Certificate{}
+	leaf.Subject.OrganizationalUnit = []string{"Sales", "staff"}
+	for _, tt := range []struct {
+		groups []string
+		want   string
+	}{{nil, ""}, {[]string{"guests"}, ""}, {[]string{"guests", "staff"}, "staff"}} {
+		if got := (&clients{groups: tt.groups}).group(leaf); got != tt.want {
+			t.Errorf("with the groups %q it is of %q, want %q", tt.groups, got, tt.want)
+		}
+	}
+}
+
+func TestExpiringCertificateIsAWarning(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		left time.Duration
+		want string
+	}{{31 * 24 * time.Hour, ""}, {29 * 24 * time.Hour, "expires within 30 days"}, {-time.Hour, "has expired"}} {
+		got := certificates{identity: &ike.Identity{}, expires: now.Add(tt.left)}.warning(now)
+		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%v before: %q", tt.left, got)
+		}
+	}
+	if w := (certificates{}).warning(now); w != "" {
+		t.Errorf("without a certificate: %q", w)
+	}
+}
+
+// Each way in which phase 1 fails has a line of its own that says what to do.
+func TestPhaseOneFailuresAreExplained(t *testing.T) {
+	var out bytes.Buffer
+	o := &events{log: newLogger(&out, conf.Log{Level: "info", Format: "text"}), meter: newMeter()}
+	who := vpn.Who{Remote: netip.MustParseAddrPort("198.51.100.7:500")}
+	for want, e := range map[string]vpn.Event{
+		"remove the group name from its settings": vpn.FirstMessageRefused{Who: who, Why: ike.ErrAggressive},
+		"set the client to a pre-shared key, or":  vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{Auth: []ike.AuthMethod{ike.AuthRSA}}},
+		"the server has certificates only":        vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{Auth: []ike.AuthMethod{ike.AuthPSK}}},
+		"no first message that can be answered":   vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{Offered: ike.DefaultSuites()[:1]}},
+		"stuff":                                   vpn.GroupUnknown{Who: who, Group: "stuff"},
+		"wrong pre-shared key":                    vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrUndecryptable},
+		"is revoked":                              vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: fmt.Errorf("%w: %w", ike.ErrCertificate, pki.ErrRevoked)},
+		"is not of who it says that it is":        vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrIdentity},
+		"the client's certificate is refused":     vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrSignature},
+	} {
+		out.Reset()
+		o.Observe(e)
+		if line := out.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, want) || !strings.Contains(line, "level=warning") {
+			t.Errorf("%T is logged as %q, want %q", e, line, want)
+		}
+	}
+}
