@@ -348,6 +348,29 @@ func TestMoveRedirectsWhatWeSend(t *testing.T) {
 	}
 }
 
+// RouterOS asks every two minutes in a phase 1 of a day, others more often, all
+// with random ids: none of them may be taken for a replay.
+func TestADayOfProbesIsAnswered(t *testing.T) {
+	p := newPair(t).establish()
+	c := p.client.sa
+	for i := range uint32(24 * 60 * 2) {
+		c.st.LastID = 0 // the next id is random
+		c.inform(c.probeNotify(isakmp.NotifyRUThere, 1<<20+i))
+		answered := false
+		p.tamper = func(d datagram) []datagram {
+			answered = answered || !d.fromClient
+			return []datagram{d}
+		}
+		p.run()
+		if !answered {
+			t.Fatalf("probe %d was not answered", i)
+		}
+	}
+	if n := len(p.server.sa.st.Used); n > 24*60*2+2 {
+		t.Errorf("it remembers %d spans: its own ids are to be one", n)
+	}
+}
+
 func TestRanges(t *testing.T) {
 	var r ranges
 	for _, id := range []uint32{5, 3, 4, 1, 2, 0xffffffff, 0, 7, 9, 8, 5} {
@@ -359,7 +382,7 @@ func TestRanges(t *testing.T) {
 	dice := rand.New(rand.NewPCG(1, 2))
 	r = nil
 	added := map[uint32]bool{}
-	for range 5000 {
+	for range 10000 {
 		id := dice.Uint32()
 		if !added[id] && r.has(id) && len(added) < maxSpans {
 			t.Fatalf("%d is in the set of %d", id, len(added))

@@ -52,15 +52,21 @@ func (s *SA) open(p packet, iv, extra []byte) (c contents, next []byte, err erro
 	return c, next, err
 }
 
-// newMessageID returns a random message id that was not used.
+// newMessageID returns a message id that was not used: the one after our last,
+// so that ours are one span of the set; the first one is random.
 func (s *SA) newMessageID() (uint32, error) {
+	id := s.st.LastID
 	for range 64 {
-		b, err := s.random(4)
-		if err != nil {
+		if id != 0 {
+			id++
+		} else if b, err := s.random(4); err != nil {
 			return 0, err
+		} else {
+			id = binary.BigEndian.Uint32(b)
 		}
-		if id := binary.BigEndian.Uint32(b); id != 0 && !s.st.Used.has(id) {
+		if id != 0 && !s.st.Used.has(id) {
 			s.st.Used.add(id)
+			s.st.LastID = id
 			return id, nil
 		}
 	}

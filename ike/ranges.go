@@ -8,10 +8,12 @@ type ranges []span
 
 type span struct{ First, Last uint32 }
 
-// maxSpans bounds the set. Beyond it the two nearest spans become one, so that
-// a replay is never taken for new, while an id between them, which is one in
-// many millions, is lost.
-const maxSpans = 512
+// maxSpans bounds the set to 64 KiB. It has room for the exchanges of a phase 1
+// that lasts a day and asks every ten seconds whether we are there. Beyond it
+// the two nearest spans become one, so that a replay is never taken for new,
+// while an exchange with an id between them is lost. That is not rare for long:
+// of random ids, one in twenty after a third more than fits.
+const maxSpans = 8192
 
 // has reports whether id is in the set.
 func (r ranges) has(id uint32) bool {

@@ -77,11 +77,12 @@ type state struct {
 	Early aggressive // of Aggressive Mode; as initiator its ID alone
 
 	// Phase 2.
-	Keys  keys
-	IV    []byte // last block of phase 1
-	Used  ranges // message ids
-	Quick []*quick
-	Probe probe
+	Keys   keys
+	IV     []byte // last block of phase 1
+	Used   ranges // message ids
+	LastID uint32 // the last one of ours
+	Quick  []*quick
+	Probe  probe
 }
 
 // Cookies names the SA. The responder's is zero until message 2 came.
