@@ -38,6 +38,10 @@ func (c *Client) judgeLCP(list []wire.Option) (byte, []wire.Option) {
 	var rejected, naked []wire.Option
 	c.link.method = nil
 	for _, o := range list {
+		if bytes.IndexByte(c.PPP.LCPRejects, o.Type) >= 0 {
+			rejected = append(rejected, o)
+			continue
+		}
 		switch o.Type {
 		case optMRU, optACCM, optMagic, optPFC, optACFC:
 		case optAuth:

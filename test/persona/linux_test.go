@@ -42,5 +42,3 @@ func TestXL2TPDsFirstMessageIsTheOneThatIsSeen(t *testing.T) {
 		t.Errorf("it is\n%x, want\n%x", got, want)
 	}
 }
-
-var routers []func() Profile

@@ -35,6 +35,8 @@ func (c *Client) ncp(protocol uint16) {
 		}
 	case wire.ACSCP:
 		c.newCP(protocol, "ACSCP", c.PPP.ACSCP).judge = acknowledge
+	case wire.MPLSCP: // RFC 3032 section 4.3
+		c.newCP(protocol, "MPLSCP", nil).judge = acknowledge
 	case wire.CCP:
 		c.newCP(protocol, "CCP", c.PPP.CCP).judge = acknowledge
 	}

@@ -133,6 +133,8 @@ type PPPProfile struct {
 	// Start is how long PPP needs to begin after the call is up; what comes
 	// earlier is lost.
 	Start time.Duration
+
+	LCPRejects []byte // options of the server's that it rejects
 }
 
 // Account is whom a client connects as.
