@@ -56,7 +56,7 @@ type Network struct {
 	Mode       string   `toml:"mode" reload:"restart" doc:"tun: a routed network; tap: addresses of an office LAN"`
 	Device     string   `toml:"device" reload:"restart" doc:"name of the network device"`
 	Pool       []string `toml:"pool" reload:"restart" doc:"networks or ranges that clients get addresses of; the server has each network's first"`
-	DNS        []string `toml:"dns" reload:"new" doc:"name servers for clients, at most two"`
+	DNS        []string `toml:"dns" reload:"new" doc:"name servers for clients, at most two of IPv4 and two of IPv6"`
 	Routes     []string `toml:"routes" reload:"new" doc:"networks for split tunnelling: clients that are set to use no default gateway through the VPN, and ask by DHCPINFORM, route these; empty: everything goes through"`
 	Domain     string   `toml:"domain" reload:"new" doc:"domain of the names inside, for clients that ask by DHCPINFORM"`
 	Masquerade bool     `toml:"masquerade" reload:"restart" doc:"forward, and hide clients behind the server's address"`
@@ -64,6 +64,11 @@ type Network struct {
 	Bridge     string   `toml:"bridge" reload:"restart" doc:"tap: bridge that the device joins"`
 	LAN        string   `toml:"lan" reload:"restart" doc:"tap: the office network"`
 	Gateway    string   `toml:"gateway" reload:"restart" doc:"tap: the office network's router"`
+
+	Pool6         []string `toml:"pool6" reload:"restart" doc:"IPv6 networks for clients: of one shorter than /64 each session gets a /64, of others one address; empty: no IPv6 inside. The host then forwards IPv6. The server has each network's first address"`
+	Delegate6     string   `toml:"delegate6" reload:"restart" doc:"IPv6 network of which clients that are routers get a prefix each, by DHCPv6"`
+	Delegate6Bits int      `toml:"delegate6_bits" reload:"restart" doc:"length of these prefixes"`
+	Masquerade6   bool     `toml:"masquerade6" reload:"restart" doc:"hide IPv6 clients behind the server's address; better have pool6 routed to the server"`
 
 	ClientToClient bool `toml:"client_to_client" reload:"restart" doc:"clients may reach each other"`
 	Multicast      bool `toml:"multicast" reload:"restart" doc:"multicast and broadcast pass: between clients, where client_to_client is true, and between them and the device, in mode tap the office network; some a second"`
@@ -82,6 +87,9 @@ type User struct {
 	PasswordFile string       `toml:"password_file" reload:"live" doc:"file that holds the password"`
 	NTHash       secret.Bytes `toml:"nt_hash" reload:"live" doc:"NT hash instead of a password, 32 hex digits; mschapv2 only"`
 	Address      string       `toml:"address" reload:"live" doc:"static address"`
+	Address6     string       `toml:"address6" reload:"live" doc:"static IPv6 address, by DHCPv6"`
+	Prefix6      string       `toml:"prefix6" reload:"live" doc:"static /64, from which the client makes its addresses"`
+	Delegated6   string       `toml:"delegated6" reload:"live" doc:"static prefix for the networks behind a client that is a router"`
 	Group        string       `toml:"group" reload:"live" doc:"name of the [[group]] that the user belongs to"`
 	DNS          []string     `toml:"dns" reload:"live" doc:"instead of the group's or network.dns"`
 	Routes       []string     `toml:"routes" reload:"live" doc:"instead of the group's or network.routes; an empty list: everything goes through"`
@@ -133,7 +141,7 @@ func Default() *Config {
 	return &Config{
 		Server:  Server{Listen: []string{"0.0.0.0", "::"}, StateDir: "/var/lib/adit", DeadPeer: 2 * time.Minute},
 		IPsec:   IPsec{NATTraversal: "always", VendorIDs: []string{"nat-t", "dpd", "fragmentation"}},
-		Network: Network{Mode: "tun", Device: "adit0", Pool: []string{"10.83.0.0/16"}, DNS: []string{"9.9.9.9"}, Masquerade: true, MTU: 1400, ClientToClient: true},
+		Network: Network{Mode: "tun", Device: "adit0", Pool: []string{"10.83.0.0/16"}, DNS: []string{"9.9.9.9"}, Masquerade: true, MTU: 1400, Delegate6Bits: 56, ClientToClient: true},
 		Auth:    Auth{Methods: []string{"mschapv2"}, Backend: "local"},
 		Radius:  Radius{NASIdentifier: "adit", Timeout: 3 * time.Second, Tries: 3},
 		Limits:  Limits{Connections: 100000, HalfOpen: 4096, HalfOpenPerSource: 256},

@@ -68,7 +68,7 @@ func validateNetwork(d *decoder, c *Config) {
 		case n.Mode == "tun" && !r.Prefix.IsValid():
 			d.fail(key, "a range needs mode = \"tap\": write a network, as in \"10.83.0.0/16\"")
 		case r.Prefix.IsValid() && !r.Prefix.Addr().Is4(), r.First.IsValid() && !r.First.Is4():
-			d.fail(key, "%q is not IPv4: IPv6 inside the tunnel is not built yet", s)
+			d.fail(key, "%q is not IPv4: network.pool6 is for IPv6", s)
 		case r.Prefix.IsValid() && r.Prefix.Bits() > 30:
 			d.fail(key, "%q has no room for a client", s)
 		}
@@ -81,6 +81,7 @@ func validateNetwork(d *decoder, c *Config) {
 			}
 		}
 	}
+	validateNetwork6(d, n)
 	if n.Mode == "tap" {
 		validateTAP(d, n)
 	}

@@ -12,15 +12,22 @@ const (
 	maxDomain     = 64
 )
 
+// maxRoutes6 of 24 bytes leave a Router Advertisement room for the rest below
+// the least MTU.
+const maxRoutes6 = 32
+
 // validateSettings checks what clients are told, of the network, a group or a
 // user.
 func validateSettings(dns, routes []string, domain string, fail func(field, format string, args ...any)) {
-	if len(dns) > 2 {
-		fail("dns", "clients take at most two name servers")
-	}
+	count := map[bool]int{}
 	for i, s := range dns {
-		if a, err := netip.ParseAddr(s); err != nil || !a.Is4() {
-			fail(fmt.Sprintf("dns[%d]", i), "%q is not an IPv4 address", s)
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" {
+			fail(fmt.Sprintf("dns[%d]", i), "%q is not an IP address", s)
+			continue
+		}
+		if count[a.Is4()]++; count[a.Is4()] == 3 {
+			fail("dns", "clients take at most two name servers of IPv4 and two of IPv6")
 		}
 	}
 	validateRoutes(routes, fail)
@@ -29,23 +36,28 @@ func validateSettings(dns, routes []string, domain string, fail func(field, form
 	}
 }
 
-// validateRoutes checks networks for split tunnelling: all have to fit into one
+// validateRoutes checks networks for split tunnelling: all of IPv4 have to fit into one
 // DHCP option, a byte of length, the network's significant bytes, and four of a
 // router each.
 func validateRoutes(routes []string, fail func(field, format string, args ...any)) {
-	bytes := 0
+	bytes, six := 0, 0
 	for i, s := range routes {
 		p, err := netip.ParsePrefix(s)
 		switch {
-		case err != nil || !p.Addr().Is4():
-			fail(fmt.Sprintf("routes[%d]", i), "%q is not an IPv4 network such as \"192.168.1.0/24\"", s)
+		case err != nil:
+			fail(fmt.Sprintf("routes[%d]", i), "%q is not a network such as \"192.168.1.0/24\"", s)
 		case p.Bits() == 0:
 			fail(fmt.Sprintf("routes[%d]", i), "%q is everything: leave routes empty for that", s)
 		case p != p.Masked():
 			fail(fmt.Sprintf("routes[%d]", i), "%q has bits behind the prefix: write %v", s, p.Masked())
+		case p.Addr().Is6():
+			six++
 		default:
 			bytes += 1 + (p.Bits()+7)/8 + 4
 		}
+	}
+	if six > maxRoutes6 {
+		fail("routes", "%d IPv6 networks are more than the %d that a Router Advertisement has room for", six, maxRoutes6)
 	}
 	if bytes > maxRouteBytes {
 		fail("routes", "%d networks take %d bytes of the %d that a DHCP option has, which is room for 31 networks of /24: name larger ones", len(routes), bytes, maxRouteBytes)

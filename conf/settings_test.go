@@ -54,11 +54,11 @@ dns = ["1.1.1.1", "1.1.1.2", "1.1.1.3"]
 	}
 	for _, want := range []string{
 		`adit.toml:6: user[0].routes[0]: "10.1.2.3/8" has bits behind the prefix: write 10.0.0.0/8`,
-		`adit.toml:8: network.routes[0]: "192.168.0.0" is not an IPv4 network`,
+		`adit.toml:8: network.routes[0]: "192.168.0.0" is not a network`,
 		`adit.toml:8: network.routes[1]: "0.0.0.0/0" is everything: leave routes empty`,
 		`adit.toml:9: network.domain: "two domains" is not one domain`,
 		`adit.toml:12: group[0].routes: 32 networks take 256 bytes of the 255 that a DHCP option has`,
-		`adit.toml:13: group[0].dns: clients take at most two name servers`,
+		`adit.toml:13: group[0].dns: clients take at most two name servers of IPv4`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("missing: %s\ngot:\n%v", want, err)
@@ -82,6 +82,51 @@ func TestTheUsersFileKeepsSettings(t *testing.T) {
 	for i := range want {
 		if !reflect.DeepEqual(got[i].Routes, want[i].Routes) || !reflect.DeepEqual(got[i].DNS, want[i].DNS) || got[i].Domain != want[i].Domain {
 			t.Errorf("user %d: got %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	c, err := load(t, oneUser+`address6 = "2001:db8:9::7"
+prefix6 = "2001:db8:1:7::/64"
+delegated6 = "2001:db8:8::/48"
+[network]
+pool6 = ["2001:db8:1::/48", "fd00:1::/56"]
+delegate6 = "2001:db8:f000::/40"
+masquerade6 = true
+dns = ["9.9.9.9", "2620:fe::9"]
+routes = ["10.0.0.0/8", "2001:db8::/32"]
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Network.HasIPv6() || c.Network.Delegate6Bits != 56 || c.Users[0].Prefix6 != "2001:db8:1:7::/64" {
+		t.Errorf("%+v", c.Network)
+	}
+}
+
+func TestIPv6ThatCannotBe(t *testing.T) {
+	for text, want := range map[string]string{
+		`pool6 = ["10.0.0.0/8"]`:                                                 `network.pool6[0]: "10.0.0.0/8" is not an IPv6 network`,
+		`pool6 = ["2001:db8::1/48"]`:                                             `has bits behind the prefix: write 2001:db8::/48`,
+		`pool6 = ["fe80::/64"]`:                                                  `not of addresses that hosts can have`,
+		`pool6 = ["2001:db8::/127"]`:                                             `"2001:db8::/127" is not between /16 and /126`,
+		"pool6 = [\"2001:db8::/48\"]\nmtu = 1200":                                `IPv6 needs network.mtu of at least 1280, not 1200`,
+		`pool6 = ["2001:db8:1::/48", "2001:db8:2::/64"]`:                         `name networks of one kind`,
+		`pool6 = ["2001:db8:1::/48", "2001:db8:1:700::/56"]`:                     `2001:db8:1:700::/56 overlaps 2001:db8:1::/48`,
+		`delegate6 = "2001:db8:f000::/40"`:                                       `network.delegate6: needs network.pool6`,
+		`masquerade6 = true`:                                                     `network.masquerade6: needs network.pool6`,
+		"pool6 = [\"2001:db8::/48\"]\ndelegate6 = \"2001:db8::/40\"":             `network.delegate6: 2001:db8::/40 overlaps 2001:db8::/48`,
+		"pool6 = [\"2001:db8::/48\"]\ndelegate6 = \"2001:db8:f000::/60\"":        `network.delegate6_bits: 56 is not between 61 and 64`,
+		"pool6 = [\"2001:db8::/48\"]\nmode = \"tap\"\nlan = \"10.83.0.0/16\"":    `network.pool6: IPv6 needs mode = "tun"`,
+		"[[user]]\nname = \"bob\"\npassword = \"x\"\naddress6 = \"2001:db8::1\"": `user[1].address6: the user has IPv6, and network.pool6 is not set`,
+		"pool6 = [\"2001:db8::/48\"]\n[[user]]\nname = \"bob\"\npassword = \"x\"\nprefix6 = \"2001:db8::/48\"": `user[1].prefix6: "2001:db8::/48" is no /64`,
+		"pool6 = [\"2001:db8::/48\"]\n[[user]]\nname = \"bob\"\npassword = \"x\"\naddress6 = \"2001:db8::7\"":  `user[1].address6: "2001:db8::7" is in a /64 that network.pool6, 2001:db8::/48, may give to somebody else: set prefix6`,
+		"pool6 = [\"2001:db8::/64\"]\n[[user]]\nname = \"bob\"\npassword = \"x\"\nprefix6 = \"2001:db8::/64\"": `user[1].prefix6: "2001:db8::/64" holds addresses of network.pool6`,
+	} {
+		_, err := load(t, oneUser+"[network]\n"+text+"\n")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)
 		}
 	}
 }

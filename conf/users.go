@@ -100,7 +100,9 @@ func formatUsers(users []User) string {
 		if u.Address != "" {
 			fmt.Fprintf(&b, "address = %s\n", quote(u.Address))
 		}
-		for _, s := range []struct{ key, value string }{{"group", u.Group}, {"domain", u.Domain}} {
+		for _, s := range []struct{ key, value string }{
+			{"address6", u.Address6}, {"prefix6", u.Prefix6}, {"delegated6", u.Delegated6}, {"group", u.Group}, {"domain", u.Domain},
+		} {
 			if s.value != "" {
 				fmt.Fprintf(&b, "%s = %s\n", s.key, quote(s.value))
 			}

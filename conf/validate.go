@@ -220,6 +220,7 @@ func validateUsers(d *decoder, c *Config) {
 			}
 		}
 		validateSettings(u.DNS, u.Routes, u.Domain, func(field, format string, args ...any) { d.failUser(i, field, format, args...) })
+		validateUser6(c, &u, func(field, format string, args ...any) { d.failUser(i, field, format, args...) })
 		if u.Address != "" {
 			if a, err := netip.ParseAddr(u.Address); err != nil || !a.Is4() {
 				d.failUser(i, "address", "%q is not an IPv4 address", u.Address)

@@ -136,6 +136,7 @@ func (c *Client) accountingRequest(secret []byte, r *auth.Record) (*radius.Packe
 		rfc2865.UserName_AddString(p, r.User),
 		c.addCall(p, &r.Call),
 		rfc2865.FramedIPAddress_Add(p, net.IP(r.Address.AsSlice())),
+		addIPv6(p, &r.IPv6),
 		rfc2866.AcctAuthentic_Add(p, rfc2866.AcctAuthentic_Value_RADIUS),
 		rfc2869.EventTimestamp_Add(p, r.Time),
 		rfc2866.AcctDelayTime_Add(p, rfc2866.AcctDelayTime(max(0, time.Since(r.Time))/time.Second)),

@@ -62,6 +62,9 @@ func grant(reply *radius.Packet) (auth.Grant, error) {
 			g.DNS = append(g.DNS, a)
 		}
 	}
+	if err := grant6(reply, &g); err != nil {
+		return g, err
+	}
 	if err := readAVPairs(reply, &g.Settings); err != nil {
 		return g, err
 	}

@@ -12,6 +12,7 @@ import (
 	"layeh.com/radius/rfc2866"
 	"layeh.com/radius/rfc2868"
 	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/rfc3162"
 	"layeh.com/radius/vendors/microsoft"
 
 	"github.com/adit-vpn/adit/auth"
@@ -95,6 +96,8 @@ func (c *Client) addCall(p *radius.Packet, call *auth.Call) error {
 	}
 	if local.Is4() {
 		errs = append(errs, rfc2865.NASIPAddress_Add(p, net.IP(local.AsSlice())))
+	} else {
+		errs = append(errs, rfc3162.NASIPv6Address_Add(p, net.IP(local.AsSlice())))
 	}
 	return errors.Join(errs...)
 }

@@ -8,7 +8,8 @@ type Session struct {
 	ID         string    `json:"id"` // Acct-Session-Id
 	User       string    `json:"user"`
 	Address    string    `json:"address"` // inside the tunnel
-	Remote     string    `json:"remote"`  // endpoint outside
+	IPv6       []string  `json:"ipv6,omitempty"`
+	Remote     string    `json:"remote"` // endpoint outside
 	Client     string    `json:"client"`
 	HostName   string    `json:"host_name,omitempty"` // from the peer
 	IKE        string    `json:"ike"`

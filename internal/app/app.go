@@ -40,12 +40,14 @@ type instance struct {
 	certs  atomic.Pointer[certificates]
 	keys   vpn.KeyLog // nil: none
 
-	server *vpn.Server
-	plane  *dataplane.Plane
-	pool   *pool.Pool
-	local  *auth.Local // nil: another backend
-	meter  *meter
-	reload sync.Mutex
+	server    *vpn.Server
+	plane     *dataplane.Plane
+	pool      *pool.Pool
+	pool6     *pool.Pool // of links, and what routers are delegated:
+	delegate6 *pool.Pool
+	local     *auth.Local // nil: another backend
+	meter     *meter
+	reload    sync.Mutex
 }
 
 // undoRecord is the file in the state directory that says what to undo.
@@ -199,7 +201,7 @@ func (a *instance) Status() admin.Status {
 	for _, c := range a.server.List() {
 		for _, s := range c.Sessions {
 			st.Sessions = append(st.Sessions, admin.Session{
-				Connection: c.Conn, ID: s.ID, User: s.User, Address: s.Address.String(), Remote: c.Remote.String(),
+				Connection: c.Conn, ID: s.ID, User: s.User, Address: s.Address.String(), IPv6: texts6(s.IPv6), Remote: c.Remote.String(),
 				Client: c.Client.String(), HostName: c.HostName, IKE: c.IKE.String(), ESP: c.ESP.String(),
 				Method: s.Method.String(), Since: s.Since,
 				InOctets: s.InOctets, OutOctets: s.OutOctets, InPackets: s.InPackets, OutPackets: s.OutPackets,

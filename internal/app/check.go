@@ -123,7 +123,7 @@ func checkPorts(c *conf.Config) Finding {
 
 func checkPools(c *conf.Config) error {
 	var errs []error
-	for _, p := range prefixes(c) {
+	for _, p := range append(prefixes(c), prefixes6(c)...) {
 		errs = append(errs, hostnet.Conflict(c.Network.Device, p))
 	}
 	return errors.Join(errs...)

@@ -28,7 +28,25 @@ func plan(c *conf.Config, device string) hostnet.Plan {
 			p.Masquerade = append(p.Masquerade, r.Prefix)
 		}
 	}
+	for _, n := range prefixes6(c) {
+		p.Addresses = append(p.Addresses, netip.PrefixFrom(ownAddress6(n), n.Bits()))
+		p.Forward6 = true
+		if c.Network.Masquerade6 {
+			p.Masquerade6 = append(p.Masquerade6, n)
+		}
+	}
+	if n, err := netip.ParsePrefix(c.Network.Delegate6); err == nil {
+		p.Routes = append(p.Routes, n)
+		if c.Network.Masquerade6 {
+			p.Masquerade6 = append(p.Masquerade6, n)
+		}
+	}
 	for _, u := range c.Users {
+		for _, own := range own6(u) {
+			if !inPools6(c, own) {
+				p.Routes = append(p.Routes, own)
+			}
+		}
 		if a, err := netip.ParseAddr(u.Address); err == nil && !inPools(c, a) {
 			p.Routes = append(p.Routes, netip.PrefixFrom(a, a.BitLen()))
 		}
@@ -39,6 +57,29 @@ func plan(c *conf.Config, device string) hostnet.Plan {
 func inPools(c *conf.Config, a netip.Addr) bool {
 	for _, r := range parseRanges(c) {
 		if r.Prefix.IsValid() && r.Prefix.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// own6 are the prefixes that a user has of their own.
+func own6(u conf.User) (list []netip.Prefix) {
+	six := userIPv6(u)
+	if six.Address.IsValid() {
+		list = append(list, netip.PrefixFrom(six.Address, 128))
+	}
+	for _, p := range []netip.Prefix{six.Prefix, six.Delegated} {
+		if p.IsValid() {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func inPools6(c *conf.Config, p netip.Prefix) bool {
+	for _, n := range networks6(c) {
+		if n.Prefix.Bits() <= p.Bits() && n.Prefix.Contains(p.Addr()) {
 			return true
 		}
 	}

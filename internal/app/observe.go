@@ -181,7 +181,11 @@ func (o *events) sessionUp(e vpn.SessionUp) {
 	if o.claim != nil {
 		o.claim.Claim(e.Session.Address)
 	}
-	o.at(e.Who).WithFields(logrus.Fields{"address": e.Session.Address.String(), "session": e.Session.ID}).Info("connected")
+	fields := logrus.Fields{"address": e.Session.Address.String(), "session": e.Session.ID}
+	if six := texts6(e.Session.IPv6); six != nil {
+		fields["ipv6"] = six
+	}
+	o.at(e.Who).WithFields(fields).Info("connected")
 }
 
 func (o *events) sessionDown(e vpn.SessionDown) {

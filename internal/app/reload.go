@@ -35,7 +35,7 @@ func (a *instance) Reload() (admin.Reloaded, error) {
 	}
 	if a.local != nil {
 		a.local.Replace(localUsers(c))
-		a.pool.Promise(promised(c))
+		a.promise(c)
 	}
 	a.server.SetPolicy(a.policy(context.Background(), c))
 	a.log.WithFields(logrus.Fields{"applied": report.Live, "for_new_connections": report.New, "wait_for_restart": report.Restart}).Info("reloaded")

@@ -26,7 +26,8 @@ import (
 func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, device netdev.Device, cleanup *closers) error {
 	ranges, reserved := addresses(c)
 	a.pool = pool.New(ranges, reserved...)
-	a.pool.Promise(promised(c))
+	a.pool6, a.delegate6 = pools6(c)
+	a.promise(c)
 	backend, accountant, err := a.backend(c, cleanup)
 	if err != nil {
 		return err
@@ -36,13 +37,15 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 		Backend:    backend,
 		Accountant: accountant,
 		Pool:       a.pool,
+		Pool6:      a.pool6,
+		Delegate6:  a.delegate6,
 		Observer:   a.observer(device),
 	})
 	a.plane, err = dataplane.New(dataplane.Config{
 		Workers: sockets.workers,
 		Device:  device,
 		Control: a.server,
-		Pools:   prefixes(c),
+		Pools:   append(prefixes(c), prefixes6(c)...),
 		Slots:   c.Limits.Connections,
 		Address: networks(c)[0].Server,
 
@@ -81,7 +84,8 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 			SetupTimeout: 90 * time.Second, AuthTimeout: 60 * time.Second,
 		},
 		ReplayWindow: 1024,
-		Networks:     networks(c),
+		Networks:     append(networks(c), networks6(c)...),
+		IPv6:         server6(c),
 		Settings:     settings(c.Network.DNS, c.Network.Routes, c.Network.Domain),
 		Groups:       groups(c),
 		MTU:          c.Network.MTU,
@@ -260,13 +264,24 @@ func parseAddrs(texts []string) []netip.Addr {
 	return list
 }
 
-// promised are the addresses that users have of their own: nobody else gets
-// them in the meantime.
-func promised(c *conf.Config) []netip.Addr {
-	var list []netip.Addr
+// promise says which addresses users have of their own: nobody else gets them
+// in the meantime.
+func (a *instance) promise(c *conf.Config) {
+	var four, six, delegated []netip.Addr
 	for _, u := range localUsers(c) {
-		if u.Address.IsValid() {
-			list = append(list, u.Address)
+		four = appendValid(four, u.Address)
+		six = appendValid(six, u.IPv6.Address, u.IPv6.Prefix.Addr())
+		delegated = appendValid(delegated, u.IPv6.Delegated.Addr())
+	}
+	a.pool.Promise(four)
+	a.pool6.Promise(six)
+	a.delegate6.Promise(delegated)
+}
+
+func appendValid(list []netip.Addr, more ...netip.Addr) []netip.Addr {
+	for _, a := range more {
+		if a.IsValid() {
+			list = append(list, a)
 		}
 	}
 	return list
@@ -283,6 +298,7 @@ func localUsers(c *conf.Config) []auth.User {
 		if addr, err := netip.ParseAddr(u.Address); err == nil {
 			user.Address = addr
 		}
+		user.IPv6 = userIPv6(u)
 		list = append(list, user)
 	}
 	return list

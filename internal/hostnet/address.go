@@ -21,8 +21,14 @@ func addAddresses(device string, addresses, routes []netip.Prefix) error {
 		if err := Conflict(device, a); err != nil {
 			return err
 		}
-		err := netlink.AddrReplace(link, &netlink.Addr{IPNet: ipNet(a)})
-		if err != nil {
+		own := &netlink.Addr{IPNet: ipNet(a)}
+		if a.Addr().Is6() {
+			if err := enable6(device); err != nil {
+				return err
+			}
+			own.Flags = unix.IFA_F_NODAD // nobody else is on the device
+		}
+		if err := netlink.AddrReplace(link, own); err != nil {
 			return fmt.Errorf("giving %s the address %v: %w", device, a, hint(err))
 		}
 	}
@@ -49,15 +55,20 @@ func Conflict(device string, own netip.Prefix) error {
 		if l.Attrs().Name == device || l.Attrs().Flags&net.FlagUp == 0 {
 			continue
 		}
-		addresses, err := netlink.AddrList(l, unix.AF_INET)
+		family, key := unix.AF_INET, "network.pool"
+		if own.Addr().Is6() {
+			family, key = unix.AF_INET6, "network.pool6"
+		}
+		addresses, err := netlink.AddrList(l, family)
 		if err != nil {
 			return fmt.Errorf("listing addresses of %s: %w", l.Attrs().Name, err)
 		}
 		for _, a := range addresses {
-			ip, _ := netip.AddrFromSlice(a.IP.To4())
+			ip, _ := netip.AddrFromSlice(a.IP)
+			ip = ip.Unmap()
 			bits, _ := a.Mask.Size()
 			if other := netip.PrefixFrom(ip, bits).Masked(); other.Bits() > 0 && other.Overlaps(own.Masked()) {
-				return fmt.Errorf("the pool %v overlaps %v on %s: choose another network.pool", own.Masked(), other, l.Attrs().Name)
+				return fmt.Errorf("the pool %v overlaps %v on %s: choose another %s", own.Masked(), other, l.Attrs().Name, key)
 			}
 		}
 	}

@@ -21,8 +21,7 @@ func (h *Host) enableForwarding() error {
 	if old == "1" {
 		return nil
 	}
-	h.undo.Forwarding = map[string]string{forwarding: old}
-	if err := h.undo.save(h.file); err != nil {
+	if err := h.remember(forwarding, old); err != nil {
 		return err
 	}
 	if err := writeSysctl(forwarding, "1"); err != nil {

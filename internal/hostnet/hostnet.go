@@ -12,6 +12,9 @@ type Plan struct {
 	Addresses  []netip.Prefix // the server's own, with their networks; routed to the device
 	Routes     []netip.Prefix // further networks routed to the device
 	Masquerade []netip.Prefix // networks hidden behind the host's address; empty: none
+
+	Forward6    bool           // forward IPv6
+	Masquerade6 []netip.Prefix // as Masquerade, of IPv6
 }
 
 // Host is a host that was changed.
@@ -34,17 +37,24 @@ func (h *Host) apply(p Plan) error {
 	if err := addAddresses(p.Device, p.Addresses, p.Routes); err != nil {
 		return err
 	}
-	if len(p.Masquerade) == 0 {
-		return nil
+	if len(p.Masquerade) > 0 {
+		if err := h.enableForwarding(); err != nil {
+			return err
+		}
 	}
-	if err := h.enableForwarding(); err != nil {
-		return err
+	if p.Forward6 {
+		if err := h.enableForwarding6(); err != nil {
+			return err
+		}
+	}
+	if len(p.Masquerade)+len(p.Masquerade6) == 0 {
+		return nil
 	}
 	h.undo.Table = tableName(p.Device)
 	if err := h.undo.save(h.file); err != nil {
 		return err
 	}
-	return masquerade(h.undo.Table, p.Device, p.Masquerade)
+	return masquerade(h.undo.Table, p.Device, p.Masquerade, p.Masquerade6)
 }
 
 // Close undoes what Apply did.

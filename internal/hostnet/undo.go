@@ -55,6 +55,9 @@ func (r *record) undo(file string) error {
 		errs = append(errs, dropTable(r.Table))
 	}
 	for name, value := range r.Forwarding {
+		if _, err := os.Stat(filepath.Join(sysctlDir, name)); errors.Is(err, fs.ErrNotExist) {
+			continue // its device is gone
+		}
 		errs = append(errs, writeSysctl(name, value))
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/adit-vpn/adit/conf"
+)
+
+func config6(pool6 ...string) *conf.Config {
+	c := conf.Default()
+	c.Network.Pool6 = pool6
+	return c
+}
+
+func TestIPv6PoolsOfAConfiguration(t *testing.T) {
+	c := config6("2001:db8:1::/48")
+	c.Network.Delegate6 = "2001:db8:f000::/40"
+	links, routers := pools6(c)
+	for _, tt := range []struct {
+		lease func(string, netip.Addr) (netip.Addr, error)
+		of    func(netip.Addr) netip.Prefix
+		want  string
+	}{
+		{links.Lease, links.Of, "2001:db8:1:1::/64"}, // the first is the server's
+		{routers.Lease, routers.Of, "2001:db8:f000::/56"},
+	} {
+		if a, err := tt.lease("alice", netip.Addr{}); err != nil || tt.of(a).String() != tt.want {
+			t.Errorf("leased %v, %v; want %s", a, err, tt.want)
+		}
+	}
+	if s := server6(c); s == nil || s.Server.String() != "2001:db8:1::1" {
+		t.Errorf("server %+v", s)
+	}
+	links, _ = pools6(config6("2001:db8:1::/64"))
+	if a, err := links.Lease("alice", netip.Addr{}); err != nil || links.Of(a).String() != "2001:db8:1::2/128" {
+		t.Errorf("leased %v, %v", a, err)
+	}
+	if server6(config6()) != nil {
+		t.Error("there is a server without a pool")
+	}
+}
+
+func TestIPv6OfTheHost(t *testing.T) {
+	c := config6("2001:db8:1::/48")
+	c.Network.Delegate6, c.Network.Masquerade6 = "2001:db8:f000::/40", true
+	c.Users = []conf.User{
+		{Name: "alice", Prefix6: "2001:db8:1:7::/64"},                           // of the pool
+		{Name: "bob", Address6: "2001:db8:9::7", Delegated6: "2001:db8:8::/48"}, // beyond it
+	}
+	p := plan(c, "adit0")
+	if got := fmt.Sprint(p.Addresses); got != "[10.83.0.1/16 2001:db8:1::1/48]" {
+		t.Errorf("addresses %s", got)
+	}
+	if got := fmt.Sprint(p.Routes); got != "[2001:db8:f000::/40 2001:db8:9::7/128 2001:db8:8::/48]" {
+		t.Errorf("routes %s", got)
+	}
+	if got := fmt.Sprint(p.Masquerade6); !p.Forward6 || got != "[2001:db8:1::/48 2001:db8:f000::/40]" {
+		t.Errorf("forwards %v, masquerades %s", p.Forward6, got)
+	}
+	if p := plan(conf.Default(), "adit0"); p.Forward6 || len(p.Masquerade6) != 0 {
+		t.Errorf("without IPv6: %+v", p)
+	}
+}
