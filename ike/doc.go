@@ -1,11 +1,15 @@
 // Package ike is IKEv1 as a machine: one SA is one ISAKMP security
 // association, responder or initiator, with the Quick Mode and Informational
-// exchanges that run under it (RFC 2407, 2408, 2409, 3706, 3947).
+// exchanges that run under it (RFC 2407, 2408, 2409, 3706, 3947). Phase 1 is
+// Main Mode, by pre-shared key or certificate (RFC 4754 for ECDSA), or, where
+// the Policy admits it, Aggressive Mode by pre-shared key. Messages may come and
+// leave in fragments (MS-IKEE).
 //
 // # Use
 //
 // A responder answers a first message with Answer, which is pure and keeps no
-// state but the Embryo that it returns; Embryo.Again answers a duplicate of
+// state but the Embryo that it returns; only Aggressive Mode's costs a
+// Diffie-Hellman exchange, so that a driver rations it. Embryo.Again answers a duplicate of
 // that message and of no other. The third message of that exchange makes an SA
 // of the Embryo with Respond, and is passed to HandlePacket like all that
 // follow. An initiator begins with Initiate. Peek reads a header, to find the
@@ -38,7 +42,8 @@
 //
 // # Concurrency and ownership
 //
-// An SA belongs to one goroutine. Diffie-Hellman runs inside HandlePacket.
+// An SA belongs to one goroutine. Diffie-Hellman, signatures and the verdict of
+// the Authority run inside HandlePacket.
 // Slices passed in are borrowed for the call; slices in events are valid until
 // the next call into the SA.
 package ike

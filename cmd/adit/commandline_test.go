@@ -62,12 +62,13 @@ func TestUsersOfTheFileAreMaintained(t *testing.T) {
 		{"list", "", exitOK, "", "no users in "},
 		{"add alice", "p\n", exitOK, "", ""},
 		{"add alice", "p\n", exitRuntime, "", "is there already"},
-		{"add -address 10.83.0.10 bob", "p\n", exitOK, "", ""},
-		{"list", "", exitOK, "alice\t\nbob\t10.83.0.10\n", ""},
+		{"add -address 10.83.0.10 -group staff bob", "p\n", exitOK, "", ""},
+		{"list", "", exitOK, "alice\t\nbob\t10.83.0.10\tstaff\n", ""},
 		{"passwd carol", "p\n", exitRuntime, "", `no user "carol" in ` + state},
 		{"passwd bob", "\n", exitRuntime, "", "nothing was changed"},
 		{"del alice", "", exitOK, "", ""},
-		{"list", "", exitOK, "bob\t10.83.0.10\n", ""},
+		{"list", "", exitOK, "bob\t10.83.0.10\tstaff\n", ""},
+		{"passwd bob -group x", "p\n", exitUsage, "", "-group goes with user add only"},
 	} {
 		args := append([]string{"user"}, strings.Fields(step.args)...)
 		code, out, err := typed(step.in, append(args, "-state", state)...)

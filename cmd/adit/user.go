@@ -26,6 +26,7 @@ func runUser(_ context.Context, s streams, args []string) error {
 	f := newFlags(s, "user", "add|del|passwd NAME, or list", userAbout)
 	state := f.String("state", conf.Default().Server.StateDir, "state directory (server.state_dir)")
 	address := f.String("address", "", "with add: a static address")
+	group := f.String("group", "", "with add: the name of the user's [[group]]")
 	if len(args) == 0 {
 		f.Usage()
 		return usagef("user takes add, del, passwd or list")
@@ -49,8 +50,10 @@ func runUser(_ context.Context, s streams, args []string) error {
 		}
 		return listUsers(s, file)
 	}
-	if *address != "" && verb != "add" {
-		return usagef("-address goes with user add only")
+	for flag, value := range map[string]string{"address": *address, "group": *group} {
+		if value != "" && verb != "add" {
+			return usagef("-%s goes with user add only", flag)
+		}
 	}
 	if len(names) != 1 {
 		return usagef("user %s takes one name", verb)
@@ -58,7 +61,7 @@ func runUser(_ context.Context, s streams, args []string) error {
 	name := names[0]
 	switch verb {
 	case "add":
-		return addUser(s, file, name, *address)
+		return addUser(s, file, conf.User{Name: name, Address: *address, Group: *group})
 	case "passwd":
 		return changePassword(s, file, name)
 	}
@@ -84,7 +87,11 @@ func listUsers(s streams, file string) error {
 		return err
 	}
 	for _, u := range users {
-		fmt.Fprintf(s.out, "%s\t%s\n", printable(u.Name), u.Address)
+		line := printable(u.Name) + "\t" + u.Address
+		if u.Group != "" {
+			line += "\t" + printable(u.Group)
+		}
+		fmt.Fprintln(s.out, line)
 	}
 	if len(users) == 0 {
 		fmt.Fprintf(s.err, "no users in %s; those of the configuration are not listed here\n", file)
@@ -92,24 +99,23 @@ func listUsers(s streams, file string) error {
 	return nil
 }
 
-func addUser(s streams, file, name, address string) error {
-	if strings.TrimSpace(name) == "" {
+func addUser(s streams, file string, u conf.User) (err error) {
+	if strings.TrimSpace(u.Name) == "" {
 		return usagef("a user needs a name")
 	}
-	if address != "" {
-		if a, err := netip.ParseAddr(address); err != nil || !a.Is4() {
-			return usagef("%q is not an IPv4 address", address)
+	if u.Address != "" {
+		if a, err := netip.ParseAddr(u.Address); err != nil || !a.Is4() {
+			return usagef("%q is not an IPv4 address", u.Address)
 		}
 	}
-	password, err := askPassword(s, name)
-	if err != nil {
+	if u.Password, err = askPassword(s, u.Name); err != nil {
 		return err
 	}
 	return conf.EditUsers(file, func(users []conf.User) ([]conf.User, error) {
-		if slices.ContainsFunc(users, named(name)) {
-			return nil, fmt.Errorf("user %q is there already: adit user passwd changes the password", name)
+		if slices.ContainsFunc(users, named(u.Name)) {
+			return nil, fmt.Errorf("user %q is there already: adit user passwd changes the password", u.Name)
 		}
-		return append(users, conf.User{Name: name, Password: password, Address: address}), nil
+		return append(users, u), nil
 	})
 }
 

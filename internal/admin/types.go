@@ -11,7 +11,10 @@ type Session struct {
 	IPv6       []string  `json:"ipv6,omitempty"`
 	Remote     string    `json:"remote"` // endpoint outside
 	Client     string    `json:"client"`
-	HostName   string    `json:"host_name,omitempty"` // from the peer
+	HostName   string    `json:"host_name,omitempty"`   // from the peer
+	PSK        string    `json:"psk,omitempty"`         // name of the pre-shared key
+	Cert       string    `json:"certificate,omitempty"` // name in the certificate: from the peer
+	Group      string    `json:"group,omitempty"`       // that the key or the certificate is bound to
 	IKE        string    `json:"ike"`
 	ESP        string    `json:"esp"`
 	Method     string    `json:"auth_method"`
@@ -27,7 +30,7 @@ type Status struct {
 	Version     string            `json:"version"`
 	Since       time.Time         `json:"since"`
 	Sessions    []Session         `json:"sessions"`
-	Connections int               `json:"connections"` // authenticated by pre-shared key
+	Connections int               `json:"connections"` // authenticated by pre-shared key or certificate
 	Strangers   int               `json:"unauthenticated"`
 	HalfOpen    int               `json:"half_open"`
 	Leases      int               `json:"leases"` // addresses leased or reserved

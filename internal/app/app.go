@@ -202,7 +202,8 @@ func (a *instance) Status() admin.Status {
 		for _, s := range c.Sessions {
 			st.Sessions = append(st.Sessions, admin.Session{
 				Connection: c.Conn, ID: s.ID, User: s.User, Address: s.Address.String(), IPv6: texts6(s.IPv6), Remote: c.Remote.String(),
-				Client: c.Client.String(), HostName: c.HostName, IKE: c.IKE.String(), ESP: c.ESP.String(),
+				Client: c.Client.String(), HostName: c.HostName, PSK: c.PSK, Cert: field(c.Cert), Group: c.Group,
+				IKE: c.IKE.String(), ESP: c.ESP.String(),
 				Method: s.Method.String(), Since: s.Since,
 				InOctets: s.InOctets, OutOctets: s.OutOctets, InPackets: s.InPackets, OutPackets: s.OutPackets,
 			})

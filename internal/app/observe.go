@@ -131,14 +131,18 @@ func phaseFields(e vpn.PhaseOneUp) logrus.Fields {
 
 // firstRefused logs why a first message was not answered.
 func (o *events) firstRefused(e vpn.FirstMessageRefused) {
-	fields := logrus.Fields{"reason": field(e.Why.Error())}
+	fields := logrus.Fields{"reason": errorField(e.Why)} // which quotes numbers only
 	var no *ike.NoProposal
 	if errors.As(e.Why, &no) && len(no.Offered) == 0 && len(no.Auth) > 0 {
-		text := "IKE refused: the client is set to certificates, and the server has none: set the client to a pre-shared key, or set ipsec.certificate"
+		text := "IKE refused: the client is set to certificates, and the server has none of that kind: set the client to a pre-shared key, or set ipsec.certificate"
 		if slices.Contains(no.Auth, ike.AuthPSK) {
 			text = "IKE refused: the client is set to a pre-shared key, and the server has certificates only: set the client to certificates, or set ipsec.psk"
 		}
 		o.stranger(e.Who, fields, text)
+		return
+	}
+	if errors.Is(e.Why, ike.ErrNoProposal) {
+		o.stranger(e.Who, fields, "IKE refused: the client offers no suite that is accepted here; allow it AES with SHA and group 14 or better")
 		return
 	}
 	if errors.Is(e.Why, ike.ErrAggressive) {

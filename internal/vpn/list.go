@@ -17,6 +17,9 @@ type Status struct {
 	Since    time.Time
 	Client   ike.ClientKind
 	HostName string // from the peer
+	PSK      string // name of the pre-shared key that it proved, or
+	Cert     string // of its certificate, which is from the peer
+	Group    string // whose users that admits, "" for all
 	IKE      ike.Suite
 	ESP      ike.ESPSuite
 	Encap    bool
@@ -69,7 +72,7 @@ func (st *Status) holds(user string, g auth.Grant) bool {
 func (c *Conn) status() *Status {
 	st := &Status{
 		Conn: c.id, Remote: c.path.Remote, Local: c.path.Local, Since: c.born,
-		Client: c.peer.Kind, HostName: c.host, IKE: c.peer.Suite, Encap: c.peer.Encap,
+		Client: c.peer.Kind, HostName: c.host, PSK: c.peer.PSK, Cert: c.peer.Cert, Group: c.peer.Group, IKE: c.peer.Suite, Encap: c.peer.Encap,
 	}
 	if c.kids.sending != nil {
 		st.ESP = c.kids.sending.Suite
@@ -113,8 +116,8 @@ func (s *Server) all() []*Conn {
 	return all
 }
 
-// List returns the connections that have proved their pre-shared key, in no
-// order.
+// List returns the connections that have proved their pre-shared key or their
+// certificate, in no order.
 func (s *Server) List() []Status {
 	var list []Status
 	for _, c := range s.all() {
