@@ -78,6 +78,9 @@ func (l *Link) handleEcho(now time.Time, p packet) error {
 	if len(p.data) < 4 {
 		return ErrMalformed
 	}
+	if p.code == codeEchoReply {
+		l.checkProof(p.data[4:])
+	}
 	if p.code == codeEchoRequest {
 		if m := binary.BigEndian.Uint32(p.data); m != 0 && m == l.echoMagic() {
 			l.note(NoteLoop, ProtocolLCP, p.code)

@@ -101,6 +101,9 @@ type Note struct {
 	Text     string // the peer's words, for NoteIdentification: a log field
 }
 
+// Proved says that the peer answered what Prove asked.
+type Proved struct{}
+
 // Down is a link's last event.
 type Down struct {
 	Why Reason
@@ -118,6 +121,7 @@ func (Network6Up) event()    {}
 func (Network6Down) event()  {}
 func (AuthFailed) event()    {}
 func (Note) event()          {}
+func (Proved) event()        {}
 func (Down) event()          {}
 
 // Config is a link's policy. It is immutable and may be shared.

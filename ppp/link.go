@@ -48,6 +48,7 @@ type linkState struct {
 	ipcp   ipcpState
 	ipv6cp ipv6cpState
 	echo   echoState
+	proof  proofState
 }
 
 // Link is one PPP link. It belongs to one goroutine.
@@ -187,6 +188,7 @@ func (l *Link) HandleTimer(now time.Time) {
 	}
 	l.handleAuthTimer(now)
 	l.handleEchoTimer(now)
+	l.handleProofTimer(now)
 	for _, y := range l.ncps() {
 		l.handleNudge(now, y)
 	}
@@ -206,7 +208,7 @@ func (l *Link) Deadline() time.Time {
 	if l.s.why == 0 {
 		setup, network = l.setupDeadline(), l.s.network
 	}
-	return machine.Earliest(setup, network, l.authDeadline(), l.echoDeadline(),
+	return machine.Earliest(setup, network, l.authDeadline(), l.echoDeadline(), l.s.proof.timer,
 		l.s.lcp.automaton.timer, l.s.ipcp.automaton.timer, l.s.ipv6cp.automaton.timer,
 		l.s.lcp.automaton.nudge, l.s.ipcp.automaton.nudge, l.s.ipv6cp.automaton.nudge)
 }

@@ -40,6 +40,16 @@ func (c *Conn) shown(path ike.Path) bool {
 	return c.path.Remote.Addr() == path.Remote.Addr()
 }
 
+// arrived says that what was sent to the peer's new address came to the peer:
+// whoever has the keys may forge a source, but hears nothing there.
+func (c *Conn) arrived() {
+	if old := c.ident.Load(); old != nil {
+		own := *old
+		own.at = c.path.Remote.Addr()
+		c.ident.Store(&own)
+	}
+}
+
 // reached reports whether this connection's peer has shown that it is at a.
 func (c *Conn) reached(a netip.Addr) bool {
 	own := c.ident.Load()
@@ -110,7 +120,7 @@ func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, wai
 	}
 	c.peer = peer
 	c.stay(now)
-	c.move(path)
+	c.move(now, path)
 	c.logPhaseKey(p)
 	c.observe(PhaseOneUp{c.who(), peer, true})
 	waiting = append(waiting, c.early...)

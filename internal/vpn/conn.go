@@ -169,7 +169,7 @@ func (c *Conn) receive(now time.Time, n dataplane.Note) {
 		}
 		c.confirm(now, n.SPI)
 	case dataplane.NoteMoved:
-		c.move(ike.Path{Local: n.Local, Remote: n.Remote, Marker: c.path.Marker})
+		c.move(now, ike.Path{Local: n.Local, Remote: n.Remote, Marker: c.path.Marker})
 	case dataplane.NoteKilobytes:
 		c.renew(now, n.SPI)
 	case dataplane.NotePacket:
@@ -276,7 +276,7 @@ func (c *Conn) who() Who {
 func (c *Conn) observe(e Event) { c.srv.cfg.Observer.Observe(e) }
 
 // move follows the peer to another endpoint.
-func (c *Conn) move(to ike.Path) {
+func (c *Conn) move(now time.Time, to ike.Path) {
 	if to == c.path || !c.peer.Encap {
 		return
 	}
@@ -289,6 +289,11 @@ func (c *Conn) move(to ike.Path) {
 	}
 	if from != to.Remote {
 		c.observe(Moved{c.who(), from})
+	}
+	if from.Addr() != to.Remote.Addr() {
+		for _, s := range c.calls {
+			s.link.Prove(now)
+		}
 	}
 }
 

@@ -103,7 +103,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 		return c.authenticated(now, p, e)
 	case ike.Fresh:
 		if e.Path.Marker && !p.half {
-			c.move(e.Path)
+			c.move(now, e.Path)
 		}
 	case ike.ChildReceiving:
 		c.addChild(now, e.Child)

@@ -130,6 +130,8 @@ func (c *Conn) onPPP(now time.Time, s *session, event ppp.Event) {
 		c.network6Down(s)
 	case ppp.AuthFailed:
 		c.dialFailed(now, e.Message)
+	case ppp.Proved:
+		c.arrived()
 	case ppp.Note:
 		c.observe(Noted{c.who(), LayerPPP, e.Kind.String(), ppp.ProtocolName(e.Protocol)})
 	case ppp.Down:

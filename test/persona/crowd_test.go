@@ -106,3 +106,28 @@ func TestEveryClientReturnsAtOnceAfterItsPlugWasPulled(t *testing.T) {
 		w.WantNothingLeft(t)
 	})
 }
+
+// The provider gives the NAT another address in the middle of a session. The
+// client does not notice, and renews its keys of phase 1 from there.
+func TestEveryClientRenewsPhase1FromANewAddress(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		nat := w.Net.NAT("198.51.100.7")
+		c := online(t, p, account, nat.Host("192.168.1.10"))
+		nat.Move("198.51.100.8")
+		passes(t, w, c, 1)
+		for n := range uint32(2) {
+			if err := c.Rephase(); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Rekey(); err != nil {
+				t.Fatal(err)
+			}
+			passes(t, w, c, 10*n+11)
+		}
+		if n := len(w.Server.List()); n != 1 {
+			t.Errorf("it has %d connections, want one", n)
+		}
+		leaves(t, w, c)
+	})
+}

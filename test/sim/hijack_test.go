@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,5 +89,60 @@ func TestAForgedSourceInMessage5JoinsNoOthersConnection(t *testing.T) {
 			t.Errorf("phases 1 = %+v, want the last to join the first", up)
 		}
 		passes(t, w, l, d, 200)
+	})
+}
+
+// Who has keys of their own can forge the source of ESP, and so have a
+// connection follow them to a victim's address. There they hear nothing, and
+// the victim's phase 1 must not become theirs.
+func TestAForgedSourceOfESPAdoptsNobodysPhase1(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w := New(t, Options{})
+		victim, own := netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("198.51.100.66")
+		var socket udp.Conn
+		l := w.Laptop(w.Net.Host(victim.String()), func(c *client.Config) { socket = c.Workers[0][1].Conn })
+		var forging atomic.Bool
+		var forged atomic.Int64
+		evil := w.Laptop(w.Net.Host(own.String()), func(c *client.Config) {
+			for i := range c.Workers[0] {
+				f := &forger{Conn: c.Workers[0][i].Conn, own: own, victim: victim, as: socket}
+				if c.Workers[0][i].Kind == dataplane.SocketNATT {
+					f.forge = func(msg []byte) bool {
+						if !forging.Load() {
+							return false
+						}
+						forged.Add(1)
+						return true
+					}
+				}
+				c.Workers[0][i].Conn = f
+			}
+		})
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		e, err := evil.Dial(ctx, client.Target{Local: victim, Server: netip.MustParseAddr(ServerAddr), User: User, Password: Password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		forging.Store(true)
+		for n := range uint32(5) {
+			evil.Device.Inject(0, datagram(e.Network.Peer, internet, n))
+			time.Sleep(3 * time.Second)
+		}
+		forging.Store(false)
+		if moved := All[vpn.Moved](w.Events); forged.Load() == 0 || len(moved) == 0 || moved[len(moved)-1].Remote.Addr() != victim {
+			t.Fatalf("%d packets forged, moves %+v: the attack did not take place", forged.Load(), moved)
+		}
+		d, err := l.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if up := All[vpn.PhaseOneUp](w.Events); len(up) != 2 || up[1].Adopted || up[1].Conn == up[0].Conn {
+			t.Errorf("phases 1 = %+v: the victim's joined the forger's connection", up)
+		}
+		for b := w.Device.Poll(); b != nil; b = w.Device.Poll() { // the forger's
+		}
+		passes(t, w, l, d, 100)
 	})
 }
