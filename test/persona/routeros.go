@@ -180,7 +180,7 @@ func (c *Client) probes(every time.Duration) {
 		before := len(c.stats.Acks)
 		c.inform(p, wire.Payload{Type: wire.PayloadNotify, Body: body})
 		c.after(10*time.Second, func() {
-			if c.Lossless && c.online() && (len(c.stats.Acks) == before || c.stats.Acks[len(c.stats.Acks)-1] != seq) {
+			if c.Lossless && c.online() && !p.gone && (len(c.stats.Acks) == before || c.stats.Acks[len(c.stats.Acks)-1] != seq) {
 				c.refuse("R-U-THERE %d was not answered with its number (RFC 3706 section 5.4)", seq)
 			}
 		})

@@ -6,26 +6,34 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
+// LCP options of multilink: RFC 1990 section 5.1 and RFC 2125 section 2.4.
+const (
+	optMRRU     = 17
+	optEndpoint = 19
+	optLinkID   = 23
+)
+
 // RRASOptions are what nobody has seen on a wire of a demand-dial interface.
 type RRASOptions struct {
-	Address  netip.Addr // that it asks for; invalid: none of its own
-	Mutual   bool       // it asks the server to prove who it is
-	NoMulti  bool       // multilink is switched off
-	Length   bool       // data messages have a length
-	NoDNS    bool
-	IPv6Last bool
+	Address   netip.Addr // that it asks for; invalid: none of its own
+	Mutual    bool       // it asks the server to prove who it is
+	NoMulti   bool       // multilink is switched off
+	Kilobytes int        // 0: 250,000
+	Length    bool       // data messages have a length
+	NoDNS     bool
+	IPv6Last  bool
 }
 
 // RRAS is a Windows Server that dials on demand, as a router.
 func RRAS(o RRASOptions) Profile {
-	p := Windows10(WindowsOptions{Computer: "BRANCH-ROUTER", Length: o.Length})
+	p := Windows10(WindowsOptions{Computer: "BRANCH-ROUTER", Length: o.Length, Kilobytes: o.Kilobytes})
 	p.Name = "RRAS"
 	if !o.NoMulti {
 		guid := unhex("0102030405060708 090a0b0c0d0e0f10 00000000")
 		p.PPP.LCP = append(p.PPP.LCP,
-			wire.Option{Type: 17, Value: wire.U16(1614)},             // MRRU
-			wire.Option{Type: 19, Value: append([]byte{1}, guid...)}, // endpoint discriminator
-			wire.Option{Type: 23, Value: []byte{0, 1}})               // link discriminator
+			wire.Option{Type: optMRRU, Value: wire.U16(1614)},
+			wire.Option{Type: optEndpoint, Value: append([]byte{1}, guid...)}, // endpoint discriminator
+			wire.Option{Type: optLinkID, Value: []byte{0, 1}})                 // link discriminator
 	}
 	if o.Mutual {
 		p.PPP.LCP = append(p.PPP.LCP, wire.Option{Type: optAuth, Value: authMSCHAPv2})
@@ -35,6 +43,18 @@ func RRAS(o RRASOptions) Profile {
 	}
 	if o.NoDNS {
 		p.PPP.IPCP = p.PPP.IPCP[:1]
+	}
+	opened := p.PPP.Opened
+	p.PPP.Opened = func(c *Client) {
+		for _, x := range c.link.cps[wire.LCP].want {
+			switch x.Type {
+			case optMRRU:
+				c.refuse("the server agreed to multilink: its frames come in fragments from now on (RFC 1990 section 5.1.1)")
+			case optAuth:
+				c.refuse("the server agreed to prove who it is, and answers no challenge")
+			}
+		}
+		opened(c)
 	}
 	if o.IPv6Last {
 		p.PPP.NCPs = []uint16{wire.IPCP, wire.IPV6CP}
