@@ -173,6 +173,8 @@ func (s *SA) handle5Signed(p packet) error {
 	}
 	payloads, err := s.signed(k, st.hashR)
 	if err != nil {
+		st.Trials++
+		k.zero()
 		return err
 	}
 	msg, last, err := s.seal(k, next, s.header(ExchangeMain, 0), payloads...)

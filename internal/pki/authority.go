@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
@@ -38,6 +39,10 @@ type Peer struct {
 
 // maxCertificates bounds what one peer may show.
 const maxCertificates = 8
+
+// maxRSA bounds RSA keys, in bits: anybody may send a chain whose links cost
+// time to verify, before it turns out that nothing holds it.
+const maxRSA = 8192
 
 // LoadAuthority reads trusted CAs and revocation lists from files: CAs as PEM,
 // lists as PEM or DER. Strict refuses a certificate whose issuer has no current
@@ -104,6 +109,9 @@ func (a *Authority) Verify(now time.Time, certificates [][]byte) (Peer, error) {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
 			return Peer{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSA {
+			return Peer{}, fmt.Errorf("%w: an RSA key of %d bits", ErrMalformed, k.N.BitLen())
 		}
 		if leaf == nil && !c.IsCA {
 			leaf = c

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -227,4 +228,24 @@ func FuzzVerify(f *testing.F) {
 			t.Error("somebody else's certificate was trusted")
 		}
 	})
+}
+
+// Chains that cost much to verify are refused before anything is verified.
+func TestEnormousKeysAreRefusedUnseen(t *testing.T) {
+	ca, _ := newCA(t)
+	a := NewAuthority([]*x509.Certificate{ca.Cert}, false)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := new(big.Int).SetBit(big.NewInt(1), maxRSA, 1)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "big"}, IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &rsa.PublicKey{N: n, E: 65537}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := client(t, ca, "laptop")
+	if _, err := a.Verify(now, [][]byte{good.Cert.Raw, der}); !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "8193 bits") {
+		t.Errorf("an RSA key of %d bits: %v", n.BitLen(), err)
+	}
 }
