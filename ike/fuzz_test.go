@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 func FuzzAnswer(f *testing.F) {
@@ -15,6 +16,11 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(firstMessage([]isakmp.Transform{transform(1, 1, 7, 14, 256, 2, 2, 4, 14, 3, 1)}, vidRFC3947, vidApple, vidDPD))
 	f.Add(firstMessage([]isakmp.Transform{transform(1, 1, 1, 2, 1, 4, 1, 3, 1)}))
 	f.Add(aggressive1(f, "staff", DefaultSuites()[3:6]...))
+	for _, msg := range machinetest.Seeds(f, "ike") {
+		if h, err := Peek(msg); err == nil && h.FirstMessage() {
+			f.Add(msg)
+		}
+	}
 	env := answerEnv()
 	env.Policy.Aggressive = true
 	f.Fuzz(func(t *testing.T, msg []byte) {
@@ -178,6 +184,19 @@ func FuzzHandlePacket(f *testing.F) {
 			f.Add(stage, seal, uint8(ExchangeQuick), uint32(2), uint8(isakmp.First(quick)), isakmp.Append(nil, quick...))
 			f.Add(stage, seal, uint8(ExchangeInformational), uint32(3), uint8(isakmp.First(inform)), isakmp.Append(nil, inform...))
 		}
+	}
+	for _, msg := range machinetest.Seeds(f, "ike") {
+		h, body, err := isakmp.ParseHeader(msg)
+		if err != nil {
+			f.Fatal(err)
+		}
+		stage, next := uint8(stageWait3), h.Next
+		if h.Next == isakmp.PayloadHash { // its hash is the fuzz target's to make
+			stage = stageUp
+			n := int(body[2])<<8 | int(body[3])
+			next, body = isakmp.PayloadType(body[0]), body[n:]
+		}
+		f.Add(stage, stage == stageUp, uint8(h.Exchange), h.MessageID, uint8(next), body)
 	}
 	f.Fuzz(func(t *testing.T, stage uint8, seal bool, exchange uint8, id uint32, next uint8, data []byte) {
 		if len(data) > 4096 {

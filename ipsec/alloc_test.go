@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"runtime"
 	"testing"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 const benchPayload = 1412 // inner UDP, L2TP, PPP and 1394 bytes of IP
@@ -91,6 +93,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add(uint8(3), bytes.Repeat([]byte{1}, 100), uint16(0), byte(0))
 	f.Add(uint8(6), make([]byte, 64), uint16(9), byte(0x80))
 	f.Add(uint8(8), make([]byte, 48), uint16(20), byte(1))
+	for i, payload := range machinetest.Seeds(f, "esp") {
+		f.Add(uint8(i), payload, uint16(i), byte(i&1))
+	}
 	f.Fuzz(func(t *testing.T, which uint8, payload []byte, at uint16, flip byte) {
 		if len(payload) > 2000 {
 			return

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 // stages are the situations in which HandlePacket is tried.
@@ -69,6 +71,11 @@ func FuzzHandlePacket(f *testing.F) {
 		f.Add(byte(i), true, unhex(f, "c802 0028 0000 0000 0001 0000 8008 0000 0000 000a 8008 0000 000e 0009 800a 0000 000f 0000 0000 0000"))
 		f.Add(byte(i), false, unhex(f, "c802 000c 0001 0000 0000 0000"))
 	}
+	for i, b := range machinetest.Seeds(f, "l2tp") {
+		if IsControl(b) {
+			f.Add(byte(i), true, b)
+		}
+	}
 	f.Fuzz(func(t *testing.T, n byte, addressed bool, data []byte) {
 		w, l := stage(t, int(n)%len(stages))
 		now := w.now
@@ -120,6 +127,9 @@ func check(t *testing.T, l *Tunnel, events []Event) {
 func FuzzParseData(f *testing.F) {
 	f.Add(unhex(f, "4b02 0012 0001 0002 0003 0004 0002 aaaa ff03"))
 	f.Add(unhex(f, "0002 0001 0002 ff03"))
+	for _, b := range machinetest.Seeds(f, "l2tp") {
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := ParseData(b)
 		if err == nil && (h.Off < 6 || h.Off > h.End || h.End > len(b)) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 // stages are the situations in which HandlePacket is tried.
@@ -56,6 +58,11 @@ func FuzzHandlePacket(f *testing.F) {
 		f.Add(byte(i), []byte("\x10\x80\x57\x01\x01\x00\x0e\x01\x0a\x00\x00\x00\x00\x00\x00\x00\x01"))
 		f.Add(byte(i), []byte("\x17\xc2\x23\x02\x01\x00\x15\x10\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"))
 		f.Add(byte(i), []byte("\x06\xc0\x21\x05\x01\x00\x04"))
+	}
+	for i, frame := range machinetest.Seeds(f, "ppp") {
+		if len(frame) < 256 {
+			f.Add(byte(i), append([]byte{byte(len(frame))}, frame...))
+		}
 	}
 	f.Fuzz(func(t *testing.T, n byte, data []byte) {
 		w, end := stage(t, int(n)%len(stages))

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 // vector reads a file of hexadecimal digits with comments.
@@ -264,6 +266,9 @@ func FuzzMessage(f *testing.F) {
 	f.Add(AppendMessage(nil, Header{Version: Version1, Exchange: ExchangeQuick}, everything()...))
 	for _, p := range everything() {
 		f.Add(AppendMessage(nil, Header{Version: Version1}, p))
+	}
+	for _, msg := range machinetest.Seeds(f, "ike") {
+		f.Add(msg)
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		h, body, err := ParseHeader(msg)

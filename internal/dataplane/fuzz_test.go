@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 	"github.com/adit-vpn/adit/l2tp"
 )
 
@@ -26,6 +27,12 @@ func FuzzInner(f *testing.F) {
 	f.Add(data([]byte{0x21}))
 	f.Add(data(append([]byte{0xff, 0x03, 0, pppIPv4}, udp4(client, farAddr, 53, 10)...)))
 	f.Add(data(append([]byte{0, pppIPv4}, syn4(client, farAddr)...)))
+	for _, inner := range machinetest.Seeds(f, "esp") {
+		if h, err := l2tp.ParseData(inner[8:]); err == nil {
+			inner = data(inner[8+h.Off : 8+h.End]) // for a session that is there
+		}
+		f.Add(inner)
+	}
 	f.Fuzz(func(t *testing.T, inner []byte) {
 		if len(inner) > 4000 {
 			return
@@ -42,6 +49,9 @@ func FuzzOuter(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 1, 2, 3, 4}, uint16(0))
 	f.Add([]byte{0, 0x10, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5}, uint16(0))
 	f.Add(make([]byte, 100), uint16(3))
+	for _, b := range machinetest.Seeds(f, "udp") {
+		f.Add(b, uint16(0))
+	}
 	f.Fuzz(func(t *testing.T, b []byte, segment uint16) {
 		w := newWalks(t, testSuite, 1, 1)
 		w.in.packets[0].Data, w.in.packets[0].Segment = b, int(segment)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 	"github.com/adit-vpn/adit/internal/packet"
 )
 
@@ -236,6 +237,9 @@ func TestLongRoutesAreNotSaidTwiceToThoseWhoTakeLittle(t *testing.T) {
 func FuzzInform(f *testing.F) {
 	f.Add(apple(f))
 	f.Add(windows(f))
+	for _, b := range machinetest.Seeds(f, "ip") {
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := Inform(b, settings()); err == nil {
 			if _, _, m := parts(t, r); !bytes.Equal(m[236:243], unhex(t, "63825363 350105")) || len(r) > 1400 {

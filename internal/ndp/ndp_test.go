@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 	"github.com/adit-vpn/adit/internal/packet"
 )
 
@@ -145,6 +146,9 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(from(f, "fe80::2", "ff02::2", "8500 0000 00000000"))
 	f.Add(from(f, "::", "ff02::1:ff00:1", "8700 0000 00000000 fe800000000000000000000000000001"))
 	f.Add(from(f, "fe80::2", "fe80::1", "8000 0000 00010002 68656c6c6f"))
+	for _, b := range machinetest.Seeds(f, "ip") {
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if h, ok := packet.Parse(b); ok && !h.Is4() && h.Len >= 44 { // the checksum is no obstacle
 			b = append([]byte{}, b...)

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 // tcp4 and tcp6 build a SYN with the given options.
@@ -262,6 +264,9 @@ func FuzzPacket(f *testing.F) {
 	f.Add(tcp4(2, 4, 5, 180), 1300)
 	f.Add(tcp6(1, 2, 4, 5, 180), 1280)
 	f.Add([]byte{0x4f, 0, 0, 60}, 20)
+	for _, b := range machinetest.Seeds(f, "ip") {
+		f.Add(b, 1280)
+	}
 	f.Fuzz(func(t *testing.T, b []byte, mtu int) {
 		h, ok := Parse(b)
 		if !ok {

@@ -29,6 +29,10 @@ type Client struct {
 	// a lost packet would break. Set it before Dial.
 	Lossless bool
 
+	// Tap, if set, is shown every message that the client makes, before it is
+	// encrypted. Set it before Dial.
+	Tap func(Layer, []byte)
+
 	host *udptest.Host
 	own  netip.Addr
 	fail func(string)
@@ -234,6 +238,7 @@ func (c *Client) cancel(t *timer) {
 
 // send sends a datagram to the server.
 func (c *Client) send(port uint16, b []byte) {
+	c.tap(LayerUDP, b)
 	_, _ = c.socks[port].WriteBatch([]udp.Packet{{Data: b, Remote: netip.AddrPortFrom(c.Server, port)}})
 }
 

@@ -69,6 +69,7 @@ func (c *Client) inform(p *phase1, payload wire.Payload) {
 	m := &wire.Message{Initiator: p.ci, Responder: p.cr, Exchange: wire.Informational, Flags: wire.Encrypted, ID: id}
 	var plain []byte
 	m.First, plain = wire.Chain(wire.Payload{Type: wire.PayloadHash, Body: hash}, payload)
+	p.tapIKE(m, plain)
 	m.Body, _ = p.keys.Encrypt(p.iv(id), plain)
 	c.sendIKE(p, m.Marshal())
 }

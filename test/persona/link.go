@@ -38,7 +38,9 @@ func (c *Client) nextID(protocol uint16) byte {
 // sendPPP sends a frame.
 func (c *Client) sendPPP(protocol uint16, body []byte) []byte {
 	t := c.tun
-	d := wire.Data{Tunnel: t.remote, Session: t.distant, Length: c.L2TP.Length, Payload: wire.Frame(protocol, body)}
+	frame := wire.Frame(protocol, body)
+	c.tapFrame(protocol, frame, body)
+	d := wire.Data{Tunnel: t.remote, Session: t.distant, Length: c.L2TP.Length, Payload: frame}
 	return c.sendUDP(d.Marshal())
 }
 

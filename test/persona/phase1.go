@@ -13,6 +13,7 @@ import (
 // phase1 is one ISAKMP SA.
 type phase1 struct {
 	ci, cr [8]byte
+	tap    func(Layer, []byte)
 	natt   bool // messages go over port 4500, with a marker
 	keys   *wire.Keys
 	last   []byte // last block of phase 1, where the others' IVs come from
@@ -60,7 +61,7 @@ var natVendors = [][]byte{
 
 // mainMode does Main Mode with a pre-shared key (RFC 2409 section 5.4).
 func (c *Client) mainMode(rekey bool) *phase1 {
-	p := &phase1{natt: rekey && c.IKE.RekeyOnNATT, quick: map[uint32]*quick{}}
+	p := &phase1{tap: c.tap, natt: rekey && c.IKE.RekeyOnNATT, quick: map[uint32]*quick{}}
 	binary.BigEndian.PutUint64(p.ci[:], c.rand.Uint64())
 	c.phases = append([]*phase1{p}, c.phases...)
 
@@ -106,6 +107,7 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 func (p *phase1) clear(exchange byte, list ...wire.Payload) []byte {
 	m := &wire.Message{Initiator: p.ci, Responder: p.cr, Exchange: exchange}
 	m.First, m.Body = wire.Chain(list...)
+	p.tapIKE(m, m.Body)
 	return m.Marshal()
 }
 
@@ -292,6 +294,7 @@ func (c *Client) main5(p *phase1, gxi, gxr []byte) {
 	m := &wire.Message{Initiator: p.ci, Responder: p.cr, Exchange: wire.MainMode, Flags: wire.Encrypted}
 	var plain []byte
 	m.First, plain = wire.Chain(list...)
+	p.tapIKE(m, plain)
 	var iv []byte
 	m.Body, iv = p.keys.Encrypt(p.keys.FirstIV(gxi, gxr), plain)
 	m6 := c.exchange(p, "message 5", m.Marshal(), wire.PayloadID)

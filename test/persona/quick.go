@@ -97,6 +97,7 @@ func (p *phase1) sealQuick(q *quick, id uint32, hash []byte, list ...wire.Payloa
 	m := &wire.Message{Initiator: p.ci, Responder: p.cr, Exchange: wire.QuickMode, Flags: wire.Encrypted, ID: id}
 	var plain []byte
 	m.First, plain = wire.Chain(append([]wire.Payload{{Type: wire.PayloadHash, Body: hash}}, list...)...)
+	p.tapIKE(m, plain)
 	m.Body, q.iv = p.keys.Encrypt(q.iv, plain)
 	return m.Marshal()
 }
