@@ -43,6 +43,9 @@ func Check(c *conf.Config) []Finding {
 	if c.Network.Masquerade && c.Network.Mode == "tun" {
 		list = append(list, checkForwarding())
 	}
+	if c.Network.HasIPv6() {
+		list = append(list, checkForwarding6())
+	}
 	for _, w := range warnings(c) {
 		list = append(list, Finding{What: w, Warning: true})
 	}
@@ -137,6 +140,17 @@ func checkForwarding() Finding {
 		f.Warning = true
 	}
 	return f
+}
+
+func checkForwarding6() Finding {
+	on, err := hostnet.Forwarding6()
+	switch {
+	case err != nil:
+		return Finding{What: "IPv6 on this host, for network.pool6", Err: err}
+	case !on:
+		return Finding{What: "IPv6 forwarding is off: the server turns it on when it starts, and off again; in a container, set the sysctl net.ipv6.conf.all.forwarding=1", Warning: true}
+	}
+	return Finding{What: "IPv6 forwarding is on"}
 }
 
 // onlyPrivate reports whether no address of this host is a public one.

@@ -36,6 +36,12 @@ func Forwarding() (bool, error) {
 	return v == "1", err
 }
 
+// Forwarding6 reports whether the host forwards IPv6.
+func Forwarding6() (bool, error) {
+	v, err := readSysctl(forwarding6)
+	return v == "1", err
+}
+
 func readSysctl(name string) (string, error) {
 	b, err := os.ReadFile(filepath.Join(sysctlDir, name))
 	return strings.TrimSpace(string(b)), err
