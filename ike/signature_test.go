@@ -537,3 +537,20 @@ func TestMethodThatWasTakenAwayMeanwhile(t *testing.T) {
 		t.Errorf("dropped: %v", p.dropped)
 	}
 }
+
+// BenchmarkSignedHandshake is a Main Mode with certificates and a Quick Mode,
+// both ends.
+func BenchmarkSignedHandshake(b *testing.B) {
+	for _, m := range []AuthMethod{AuthRSA, AuthECDSA256} {
+		b.Run(m.String(), func(b *testing.B) {
+			identities := signedPair(b, m)
+			b.ReportAllocs()
+			for b.Loop() {
+				p := newPair(b)
+				p.client.env, p.server.env = identities.client.env, identities.server.env
+				p.establish()
+				p.quick(p.client, ChildRequest{})
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -126,5 +127,42 @@ func TestPhaseOneFailuresAreExplained(t *testing.T) {
 		if line := out.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, want) || !strings.Contains(line, "level=warning") {
 			t.Errorf("%T is logged as %q, want %q", e, line, want)
 		}
+	}
+}
+
+// A reload takes over what the files hold now, though no key has changed; what
+// is wrong with them changes nothing.
+func TestReloadReadsCertificatesAgain(t *testing.T) {
+	c, ca := certified(t)
+	first, err := loadCertificates(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &instance{
+		opts: Options{Load: func() (*conf.Config, error) { return c, nil }}, log: newLogger(io.Discard, c.Log),
+		server: vpn.New(vpn.Config{Policy: &vpn.Policy{}}),
+	}
+	a.config.Store(c)
+	a.certs.Store(&first)
+	if _, err := ca.Server([]string{"vpn.example.com"}, pki.ECDSA, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	good := c.IPsec.CA
+	c.IPsec.CA = []string{"/nonexistent/ca.pem"}
+	if _, err := a.Reload(); err == nil || !strings.Contains(err.Error(), "/nonexistent/ca.pem") {
+		t.Errorf("without the CA's file: %v", err)
+	}
+	if a.certs.Load() != &first {
+		t.Error("a reload that failed changed the certificate")
+	}
+	c.IPsec.CA = good
+	if _, err := a.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if now := a.certs.Load(); bytes.Equal(now.identity.Chain[0], first.identity.Chain[0]) {
+		t.Error("the new certificate was not taken over")
+	}
+	if p := a.policy(t.Context(), c); p.IKE.Identity != a.certs.Load().identity || p.IKE.Authority == nil {
+		t.Error("the policy has another certificate")
 	}
 }

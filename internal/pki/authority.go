@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -104,6 +105,7 @@ func (a *Authority) Verify(now time.Time, certificates [][]byte) (Peer, error) {
 		return Peer{}, fmt.Errorf("%w: the peer sent %d certificates", ErrMalformed, len(certificates))
 	}
 	var leaf *x509.Certificate
+	anchored := false
 	between := x509.NewCertPool()
 	for _, der := range certificates {
 		c, err := x509.ParseCertificate(der)
@@ -113,6 +115,7 @@ func (a *Authority) Verify(now time.Time, certificates [][]byte) (Peer, error) {
 		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSA {
 			return Peer{}, fmt.Errorf("%w: an RSA key of %d bits", ErrMalformed, k.N.BitLen())
 		}
+		anchored = anchored || a.issued(c)
 		if leaf == nil && !c.IsCA {
 			leaf = c
 			continue
@@ -121,6 +124,9 @@ func (a *Authority) Verify(now time.Time, certificates [][]byte) (Peer, error) {
 	}
 	if leaf == nil {
 		return Peer{}, fmt.Errorf("%w: the peer sent the certificates of CAs only", ErrMalformed)
+	}
+	if !anchored {
+		return Peer{}, fmt.Errorf("%s: %w (its issuer is %q)", Name(leaf), ErrUntrusted, leaf.Issuer)
 	}
 	// A critical extended key usage is one that x509 knows.
 	chains, err := leaf.Verify(x509.VerifyOptions{
@@ -136,6 +142,23 @@ func (a *Authority) Verify(now time.Time, certificates [][]byte) (Peer, error) {
 		return Peer{}, fmt.Errorf("%s: %w", Name(leaf), err)
 	}
 	return Peer{Leaf: leaf, Fingerprint: sha256.Sum256(leaf.Raw)}, nil
+}
+
+// issued reports whether one of the CAs made c, and c is no CA that is trusted
+// anyway. Whoever has nothing of the kind gets no search for chains, which can be
+// made to cost a hundred verifications.
+func (a *Authority) issued(c *x509.Certificate) bool {
+	for _, ca := range a.cas {
+		if bytes.Equal(c.Raw, ca.Raw) {
+			return false
+		}
+	}
+	for _, ca := range a.cas {
+		if bytes.Equal(c.RawIssuer, ca.RawSubject) && ca.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // anyValid reports whether one of the chains has nothing revoked in it.

@@ -61,6 +61,9 @@ func TestAClientOfTheCAIsTrustedAndAnothersIsNot(t *testing.T) {
 	if _, err := a.Verify(now, [][]byte{stranger.Cert.Raw, other.Cert.Raw}); !errors.Is(err, ErrUntrusted) {
 		t.Errorf("a certificate of another CA that came along: %v", err)
 	}
+	if _, err := a.Verify(now, [][]byte{stranger.Cert.Raw, ca.Cert.Raw}); !errors.Is(err, ErrUntrusted) || !strings.Contains(err.Error(), "a CA") {
+		t.Errorf("a certificate of another CA with ours beside it: %v", err)
+	}
 	if !bytes.Equal(a.Names()[0], ca.Cert.RawSubject) {
 		t.Error("Names is not the CA's subject")
 	}
