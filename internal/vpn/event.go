@@ -218,6 +218,7 @@ const (
 	EndUserTimeout                // the user's session or idle time was over
 	EndReplaced                   // the same user came in again
 	EndAuth                       // the user was refused
+	EndMethod                     // the peer takes no authentication method of ours
 	EndKeys                       // ESP keys ran out and could not be renewed
 	EndNoESP                      // it cannot have ESP in UDP, and there is no other
 	EndPanic
@@ -247,6 +248,8 @@ func (e End) String() string {
 		return "replaced by a new connection"
 	case EndAuth:
 		return "authentication failed"
+	case EndMethod:
+		return "the client allows no authentication method of auth.methods"
 	case EndKeys:
 		return "the ESP keys expired and the peer did not renew them"
 	case EndNoESP:

@@ -269,6 +269,9 @@ func causeOf(r ppp.Reason) auth.Cause {
 
 // endOf maps a link's end to what a connection without links ends of.
 func endOf(r ppp.Reason) End {
+	if r == ppp.ReasonAuthRefused {
+		return EndMethod
+	}
 	switch causeOf(r) {
 	case auth.AdminReset:
 		return EndAdmin

@@ -170,6 +170,8 @@ func (e End) link() ppp.Reason {
 		return ppp.ReasonSetupTimeout
 	case EndAuth:
 		return ppp.ReasonAuthFailed
+	case EndMethod:
+		return ppp.ReasonAuthRefused
 	case EndPanic:
 		return ppp.ReasonInternal
 	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndNoESP:
