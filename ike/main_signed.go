@@ -20,8 +20,8 @@ import (
 // and messages 1 and 2 as ever.
 
 const (
-	maxCerts    = 16      // certificates of one peer
-	maxRequests = 1 << 10 // bytes of our certificate requests
+	maxCerts    = 16  // certificates of one peer
+	maxRequests = 480 // bytes of our certificate requests: message 4 needs no fragments
 )
 
 // keepCerts collects the certificates of message 3, or 5, behind those that

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/client"
 )
 
@@ -45,43 +47,61 @@ func (l *ledger) note(d udptest.Datagram) bool {
 	return lost
 }
 
-// Whoever has not proved the pre-shared key gets no more bytes than they sent,
-// at any moment, whatever they send: the server is no amplifier.
+// Whoever has proved nothing gets no more bytes than they sent, at any moment,
+// whatever they send: the server is no amplifier.
 func TestUnauthenticatedPeersNeverGetMoreBytesThanTheySent(t *testing.T) {
-	in(t, func(t *testing.T) {
-		w := New(t, Options{})
-		l := &ledger{rand: rand.New(rand.NewPCG(1, 1)), in: map[netip.Addr]int{}, out: map[netip.Addr]int{}}
-		w.Net.SetPolicy(udptest.Policy{Delay: time.Millisecond, Drop: l.note})
-		bad, from := crowd(w, 20, "198.18.0.1", func(c *client.Config) { c.PSK = secret.String("another pre-shared key") })
-		var wg sync.WaitGroup
-		for _, a := range from {
-			wg.Go(func() {
-				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				defer cancel()
-				if _, err := bad.Dial(ctx, client.Target{Local: a, Server: netip.MustParseAddr(ServerAddr), User: User, Password: Password}); err == nil {
-					t.Error("a wrong pre-shared key was accepted")
-				}
+	ours, foreign := newOffice(), newOffice()
+	for name, change := range map[string]func(*client.Config){
+		"pre-shared key": func(c *client.Config) { c.PSK = secret.String("another pre-shared key") },
+		"Aggressive Mode": func(c *client.Config) {
+			as("staff", "another pre-shared key", true)(c)
+			c.Suites = append([]ike.Suite{{Cipher: ike.CipherAES, KeyBits: 128, Hash: ike.HashSHA256, Group: ike.GroupECP256}}, c.Suites...)
+		},
+		"certificate": func(c *client.Config) { c.Change = with(foreign, "laptop", ecKey()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in(t, func(t *testing.T) {
+				w := New(t, Options{Policy: func(p *vpn.Policy) {
+					p.IKE.Identity, p.IKE.Authority, p.IKE.Aggressive = ours.identity("server", ecKey()), ours, true
+				}})
+				neverAmplifies(t, w, change)
 			})
-		}
-		wg.Wait()
-		if len(l.heard) == 0 || len(l.out) == 0 {
-			t.Fatal("nothing was exchanged")
-		}
+		})
+	}
+}
 
-		// A spoofer repeats what it heard, cut and whole, from another address.
-		spoofer := w.Net.Host("198.18.9.9").Listen(500)
-		for _, b := range l.heard {
-			for n := 28; n <= len(b); n += max(1, len(b)/7) {
-				for _, cut := range [][]byte{b[:n], b} {
-					_, _ = spoofer.WriteBatch([]udp.Packet{{Data: cut, Remote: netip.MustParseAddrPort(ServerAddr + ":500")}})
-				}
+func neverAmplifies(t *testing.T, w *World, change func(*client.Config)) {
+	l := &ledger{rand: rand.New(rand.NewPCG(1, 1)), in: map[netip.Addr]int{}, out: map[netip.Addr]int{}}
+	w.Net.SetPolicy(udptest.Policy{Delay: time.Millisecond, Drop: l.note})
+	bad, from := crowd(w, 20, "198.18.0.1", change)
+	var wg sync.WaitGroup
+	for _, a := range from {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if _, err := bad.Dial(ctx, client.Target{Local: a, Server: netip.MustParseAddr(ServerAddr), User: User, Password: Password}); err == nil {
+				t.Error("who has nothing was accepted")
 			}
-			time.Sleep(10 * time.Millisecond)
+		})
+	}
+	wg.Wait()
+	if len(l.heard) == 0 || len(l.out) == 0 {
+		t.Fatal("nothing was exchanged")
+	}
+
+	// A spoofer repeats what it heard, cut and whole, from another address.
+	spoofer := w.Net.Host("198.18.9.9").Listen(500)
+	for _, b := range l.heard {
+		for n := 28; n <= len(b); n += max(1, len(b)/7) {
+			for _, cut := range [][]byte{b[:n], b} {
+				_, _ = spoofer.WriteBatch([]udp.Packet{{Data: cut, Remote: netip.MustParseAddrPort(ServerAddr + ":500")}})
+			}
 		}
-		time.Sleep(2 * time.Minute)
-		if l.worst > 0 {
-			t.Errorf("an address got %d bytes more than it had sent", l.worst)
-		}
-		w.WantNothingLeft(t)
-	})
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(2 * time.Minute)
+	if l.worst > 0 {
+		t.Errorf("an address got %d bytes more than it had sent", l.worst)
+	}
+	w.WantNothingLeft(t)
 }
