@@ -2,130 +2,20 @@ package ike
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"math/big"
-	"net"
-	"net/netip"
 	"slices"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
-
-// testCA is a root with one intermediate, and the Authority that trusts it.
-type testCA struct {
-	root, middle       *x509.Certificate
-	rootKey, middleKey crypto.Signer
-	group              string
-	err                error // of Verify
-}
-
-func (ca *testCA) Names() [][]byte { return [][]byte{ca.root.RawSubject} }
-
-func (ca *testCA) Verify(now time.Time, certs [][]byte) (PeerCert, error) {
-	if ca.err != nil {
-		return PeerCert{}, ca.err
-	}
-	roots, between := x509.NewCertPool(), x509.NewCertPool()
-	roots.AddCert(ca.root)
-	var leaf *x509.Certificate
-	for _, der := range certs {
-		c, err := x509.ParseCertificate(der)
-		if err != nil {
-			return PeerCert{}, err
-		}
-		if leaf == nil && !c.IsCA {
-			leaf = c
-		}
-		between.AddCert(c)
-	}
-	if leaf == nil {
-		return PeerCert{}, errors.New("no certificate of its own")
-	}
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		return PeerCert{}, err
-	}
-	p := PeerCert{
-		Name: leaf.Subject.CommonName, Group: ca.group, Subject: leaf.RawSubject, DNS: leaf.DNSNames, Emails: leaf.EmailAddresses,
-		PublicKey: leaf.PublicKey, Fingerprint: sha256.Sum256(leaf.Raw),
-	}
-	for _, ip := range leaf.IPAddresses {
-		a, _ := netip.AddrFromSlice(ip)
-		p.IPs = append(p.IPs, a.Unmap())
-	}
-	return p, nil
-}
-
-func newCA() *testCA {
-	ca := &testCA{rootKey: newKey(AuthECDSA256), middleKey: newKey(AuthECDSA256)}
-	ca.root = issue("root", ca.rootKey.Public(), nil, ca.rootKey)
-	ca.middle = issue("middle", ca.middleKey.Public(), ca.root, ca.rootKey)
-	return ca
-}
-
-// identity makes a certificate of the intermediate.
-func (ca *testCA) identity(name string, key crypto.Signer) *Identity {
-	c := issue(name, key.Public(), ca.middle, ca.middleKey)
-	return &Identity{Chain: [][]byte{c.Raw, ca.middle.Raw}, Subject: c.RawSubject, Key: key}
-}
-
-func issue(name string, public crypto.PublicKey, by *x509.Certificate, with crypto.Signer) *x509.Certificate {
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(int64(len(name))), Subject: pkix.Name{CommonName: name, Organization: []string{"Adit Test"}},
-		NotBefore: epoch.Add(-time.Hour), NotAfter: epoch.Add(24 * time.Hour), BasicConstraintsValid: true,
-		IsCA: name == "root" || name == "middle",
-	}
-	if !c.IsCA {
-		c.DNSNames, c.EmailAddresses, c.IPAddresses = []string{name + ".example"}, []string{name + "@example"}, []net.IP{{10, 0, 0, 2}}
-	}
-	if by == nil {
-		by = c
-	}
-	return must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, c, by, public, with))))
-}
-
-func newKey(m AuthMethod) crypto.Signer {
-	if m == AuthRSA {
-		return must(rsa.GenerateKey(rand.Reader, 2048))
-	}
-	return must(ecdsa.GenerateKey(m.curve(), rand.Reader))
-}
-
-var (
-	theCA  = sync.OnceValue(newCA)
-	rsaKey = [2]func() crypto.Signer{
-		sync.OnceValue(func() crypto.Signer { return newKey(AuthRSA) }), sync.OnceValue(func() crypto.Signer { return newKey(AuthRSA) }),
-	}
-)
-
-// signedPair is a client and a server with certificates.
-func signedPair(t testing.TB, m AuthMethod) *pair {
-	p := newPair(t)
-	for i, e := range []*end{p.client, p.server} {
-		key := rsaKey[i]
-		if m != AuthRSA {
-			key = func() crypto.Signer { return newKey(m) }
-		}
-		e.env.Policy.PSKs = nil
-		ca := *theCA()
-		e.env.Policy.Identity, e.env.Policy.Authority = ca.identity(e.name, key()), &ca
-	}
-	p.client.env.Policy.Suites = []Suite{{CipherAES, 128, HashSHA1, GroupECP256}, {CipherAES, 256, HashSHA1, GroupECP256}}
-	return p
-}
 
 func TestCertificates(t *testing.T) {
 	for _, m := range []AuthMethod{AuthRSA, AuthECDSA256, AuthECDSA384, AuthECDSA521} {
@@ -275,111 +165,6 @@ func TestECDSAVector(t *testing.T) {
 	}
 	if err := AuthECDSA384.verify(key, hash[:], sig); !errors.Is(err, ErrSignature) {
 		t.Errorf("as ECDSA-384: %v", err)
-	}
-}
-
-// What is wrong with a certificate is an error with a reason here, and a notify
-// under the new keys there. Nobody is closed by it.
-func TestRefusedCertificates(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		change func(p *pair)
-		want   error
-		notify isakmp.NotifyType
-	}{
-		{"the authority says no", func(p *pair) {
-			p.server.env.Policy.Authority.(*testCA).err = errors.New("it is revoked")
-		}, ErrCertificate, isakmp.NotifyInvalidCertificate},
-		{"another CA", func(p *pair) {
-			p.client.env.Policy.Identity = newCA().identity("client", newKey(AuthECDSA256))
-		}, ErrCertificate, isakmp.NotifyInvalidCertificate},
-		{"no certificate", func(p *pair) { p.client.env.Policy.Identity.Chain = nil }, ErrCertificate, isakmp.NotifyInvalidCertificate},
-		{"no intermediate", func(p *pair) {
-			p.client.env.Policy.Identity.Chain = p.client.env.Policy.Identity.Chain[:1]
-		}, ErrCertificate, isakmp.NotifyInvalidCertificate},
-		{"expired", func(p *pair) { p.now = p.now.Add(48 * time.Hour) }, ErrCertificate, isakmp.NotifyInvalidCertificate},
-		{"somebody else's name", func(p *pair) {
-			p.client.env.Policy.Identity.Subject = p.server.env.Policy.Identity.Subject
-		}, ErrIdentity, isakmp.NotifyInvalidIDInformation},
-		{"somebody else's key", func(p *pair) { p.client.env.Policy.Identity.Key = newKey(AuthECDSA256) }, ErrSignature, isakmp.NotifyInvalidSignature},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			p := signedPair(t, AuthECDSA256)
-			tt.change(p)
-			p.initiate()
-			if len(p.dropped) == 0 || !errors.Is(p.dropped[0], tt.want) {
-				t.Fatalf("dropped: %v, want %v", p.dropped, tt.want)
-			}
-			if notes := take[Note](p.client); len(notes) == 0 || notes[0].Type != uint16(tt.notify) {
-				t.Errorf("the client was told %+v, want %v", notes, tt.notify)
-			}
-			p.wait(20 * time.Second)
-			if p.server.sa.Established() || p.client.sa.Established() || len(take[Closed](p.server)) > 0 {
-				t.Error("it is established, or closed")
-			}
-			if last := p.dropped[len(p.dropped)-1]; !errors.Is(last, ErrTrials) {
-				t.Errorf("after %d messages: %v, want no more trials", len(p.dropped), last)
-			}
-		})
-	}
-	// The other way round: the client does not believe the server.
-	p := signedPair(t, AuthRSA)
-	p.server.env.Policy.Identity.Key = newKey(AuthRSA)
-	p.initiate()
-	if p.client.sa.Established() || len(p.dropped) == 0 || !errors.Is(p.dropped[0], ErrSignature) {
-		t.Errorf("the client believes a forged signature; dropped: %v", p.dropped)
-	}
-}
-
-// What is configured decides between pre-shared keys and certificates, and the
-// order of suites beyond that.
-func TestMethodsAreChosenByWhatIsConfigured(t *testing.T) {
-	both := func(e *end) {
-		e.env.Policy.PSKs = testPolicy().PSKs
-		ca := *theCA()
-		e.env.Policy.Identity, e.env.Policy.Authority = ca.identity(e.name, newKey(AuthECDSA256)), &ca
-	}
-	for _, tt := range []struct {
-		name           string
-		client, server func(*end)
-		want           AuthMethod
-	}{
-		{"both can both", both, both, AuthECDSA256},
-		{"the server has keys", both, func(*end) {}, AuthPSK},
-		{"the client has keys", func(*end) {}, both, AuthPSK},
-		{"the server has another key", both, func(e *end) {
-			both(e)
-			e.env.Policy.Identity.Key = newKey(AuthECDSA384)
-		}, AuthPSK},
-	} {
-		p := newPair(t)
-		tt.client(p.client)
-		tt.server(p.server)
-		p.establish().works()
-		if got := p.server.sa.Peer().Auth; got != tt.want {
-			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
-		}
-	}
-	for _, keys := range []bool{true, false} {
-		p := newPair(t)
-		e, want := p.server, AuthECDSA256
-		if keys {
-			e, want = p.client, AuthPSK
-			both(p.server)
-			p.server.env.Policy.PSKs = nil
-		} else {
-			both(p.client)
-			p.client.env.Policy.PSKs = nil
-		}
-		_ = e
-		p.initiate()
-		var no *NoProposal
-		if len(p.dropped) != 1 || !errors.As(p.dropped[0], &no) || !slices.Equal(no.Auth, []AuthMethod{want}) || len(no.Offered) != 0 {
-			t.Errorf("the client has keys: %v; dropped %v", keys, p.dropped)
-		}
-		if n := one[Note](t, p.client); n.Type != uint16(isakmp.NotifyNoProposalChosen) {
-			t.Errorf("the client was told %+v", n)
-		}
 	}
 }
 
