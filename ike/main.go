@@ -57,6 +57,11 @@ func (s *SA) repeat(p packet, r *reply) error {
 	if data == nil {
 		return ErrReplay
 	}
+	if s.st.Step == stepWait5 {
+		// Message 4 was lost, and some peers repeat a message only every 10
+		// seconds: they have as long again. The answers are counted.
+		s.st.Ends = p.now.Add(halfOpenTime)
+	}
 	s.note(NoteRepeat, uint16(p.h.Exchange))
 	s.send(p.path, data)
 	return nil

@@ -41,6 +41,7 @@ func (h *halfOpen) mayRefuse(now time.Time) bool {
 type embryo struct {
 	ike.Embryo
 	live   bool
+	heard  time.Time // when message 1 last came
 	source netip.Prefix
 }
 
@@ -50,7 +51,8 @@ type firstKey struct {
 	remote    netip.AddrPort
 }
 
-// embryoLife bounds how long after message 1 message 3 may come.
+// embryoLife bounds how long after message 1 message 3 may come. Clients whose
+// answer was lost repeat message 1, some every 10 seconds.
 const embryoLife = 30 * time.Second
 
 func newHalfOpen(size, perSource int) *halfOpen {
@@ -85,7 +87,7 @@ func (h *halfOpen) add(e ike.Embryo) {
 		h.next = (h.next + 1) % len(h.ring)
 	}
 	h.remove(at)
-	h.ring[at] = embryo{Embryo: e, live: true, source: source}
+	h.ring[at] = embryo{Embryo: e, live: true, heard: e.Began, source: source}
 	h.cookies[e.Cookies] = at
 	h.first[firstKey{e.Cookies.Initiator, e.Path.Remote}] = at
 	h.sources[source] = append(h.sources[source], at)
@@ -95,10 +97,13 @@ func (h *halfOpen) add(e ike.Embryo) {
 // the answer again if the message is the very same.
 func (h *halfOpen) repeated(initiator [8]byte, path ike.Path, msg []byte, now time.Time) (reply []byte, ok bool) {
 	at, ok := h.first[firstKey{initiator, path.Remote}]
-	if !ok || h.ring[at].Path != path || now.Sub(h.ring[at].Began) > embryoLife {
+	if !ok || h.ring[at].Path != path || now.Sub(h.ring[at].heard) > embryoLife {
 		return nil, false
 	}
-	return h.ring[at].Again(msg), true
+	if reply = h.ring[at].Again(msg); reply != nil {
+		h.ring[at].heard = now
+	}
+	return reply, true
 }
 
 // take removes and returns the embryo of a third message from the same source.
@@ -108,7 +113,7 @@ func (h *halfOpen) take(c ike.Cookies, path ike.Path, now time.Time) (ike.Embryo
 		return ike.Embryo{}, false
 	}
 	e := h.ring[at].Embryo
-	if e.Path.Remote.Addr() != path.Remote.Addr() || now.Sub(h.ring[at].Began) > embryoLife {
+	if e.Path.Remote.Addr() != path.Remote.Addr() || now.Sub(h.ring[at].heard) > embryoLife {
 		return ike.Embryo{}, false
 	}
 	h.ring[at].Embryo = ike.Embryo{Cookies: e.Cookies, Path: e.Path} // its keys are the taker's
@@ -145,7 +150,7 @@ func (h *halfOpen) live() int { return len(h.cookies) }
 // expire forgets what no third message can claim any more.
 func (h *halfOpen) expire(now time.Time) {
 	for at := range h.ring {
-		if h.ring[at].live && now.Sub(h.ring[at].Began) > embryoLife {
+		if h.ring[at].live && now.Sub(h.ring[at].heard) > embryoLife {
 			h.remove(at)
 		}
 	}

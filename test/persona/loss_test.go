@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -150,4 +151,40 @@ func overABadNetwork(t *testing.T, p Profile, seed uint64) bool {
 		t.Errorf("it does not leave: %v", err)
 	}
 	return true
+}
+
+// Some clients repeat a message of phase 1 only every 10 seconds. Each numbers
+// what is lost, of its own datagrams and of the server's, from 1.
+func TestWhoRepeatsSlowlyHasTheTimeToConnect(t *testing.T) {
+	for name, lost := range map[string]struct{ own, servers []int }{
+		"message 2 is lost twice, and message 3": {own: []int{4}, servers: []int{1, 2}},
+		"message 4 is lost twice, and message 5": {own: []int{5}, servers: []int{2, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := sim.New(t, sim.Options{})
+				var mu sync.Mutex
+				own, servers := 0, 0
+				w.Net.SetPolicy(udptest.Policy{Delay: 300 * time.Millisecond, Drop: func(d udptest.Datagram) bool {
+					mu.Lock()
+					defer mu.Unlock()
+					if d.Src.Addr() == account.Server {
+						servers++
+						return slices.Contains(lost.servers, servers)
+					}
+					own++
+					return slices.Contains(lost.own, own)
+				}})
+				p := Windows10(WindowsOptions{Retry: seconds(10, 10, 10, 10, 10)})
+				c := start(t, p, account, w.Net.Host("198.51.100.7"))
+				began := time.Now()
+				if err := c.Dial(); err != nil {
+					t.Fatalf("it does not connect: %v", err)
+				}
+				if took := time.Since(began); took < 30*time.Second {
+					t.Errorf("connecting took %v: less was lost than meant", took)
+				}
+			})
+		})
+	}
 }

@@ -140,7 +140,7 @@ func kl2tpd(host string) L2TPProfile {
 		},
 		ICCN:   []wire.AVP{wire.M(24, wire.U32(0)...), wire.M(19, wire.U32(3)...)},
 		Tunnel: anyID, Session: anyID,
-		Window: 4, Retry: seconds(1, 2, 4), Ack: 100 * time.Millisecond,
+		Window: 4, Retry: seconds(1, 2, 4, 8), Ack: 100 * time.Millisecond,
 	}
 }
 

@@ -96,7 +96,7 @@ type L2TPProfile struct {
 	Session func(*Client) uint16
 
 	Window int             // what the client announces, or RFC 2661's default of 4
-	Retry  []time.Duration // waits before each repetition
+	Retry  []time.Duration // waits after each copy; then the client gives up
 	Length bool            // data messages have a length
 	Ack    time.Duration   // how long an acknowledgement waits for company
 

@@ -57,11 +57,13 @@ func (c *Client) transmit(m *control) {
 	m.Nr = c.tun.nr
 	m.copies = append(m.copies, c.sendUDP(m.Marshal()))
 	c.tun.acknowledges()
-	n := len(m.copies) - 1
-	if n >= len(c.L2TP.Retry) {
-		panic(&GaveUp{m.what, m.copies, c.isControl(func(r *wire.Control) bool { return int16(r.Nr-m.Ns) > 0 })})
-	}
-	m.repeat = c.after(c.L2TP.Retry[n], func() { c.transmit(m) })
+	n := len(m.copies)
+	m.repeat = c.after(c.L2TP.Retry[n-1], func() {
+		if n == len(c.L2TP.Retry) {
+			panic(&GaveUp{m.what, m.copies, c.isControl(func(r *wire.Control) bool { return int16(r.Nr-m.Ns) > 0 })})
+		}
+		c.transmit(m)
+	})
 }
 
 func (t *tunnel) acknowledges() { t.told = t.nr }
