@@ -93,22 +93,41 @@ func (c *Conn) receiveFrame(now time.Time, local uint16, frame []byte) {
 	}
 }
 
-// pumpPPP drains the events of every link.
+// pumpPPP drains the events of every link. The Configure-Ack that opens the
+// network at the peer leaves only when it is open here: a client's first packet
+// follows at once.
 func (c *Conn) pumpPPP(now time.Time) (any bool) {
+	var held ppp.Event
 	for i := 0; i < len(c.calls) && !c.ended; {
 		s := c.calls[i]
 		e, ok := s.link.NextEvent()
+		if held != nil && !opensNetwork(e) {
+			c.onPPP(now, s, held)
+			held = nil
+		}
 		if !ok {
 			i++
 			continue
 		}
 		any = true
+		if _, sends := e.(ppp.Send); sends {
+			held = e
+			continue
+		}
 		c.onPPP(now, s, e)
 		if i < len(c.calls) && c.calls[i] != s {
 			i = 0 // the list changed
 		}
 	}
 	return any && !c.ended
+}
+
+func opensNetwork(e ppp.Event) bool {
+	switch e.(type) {
+	case ppp.NetworkUp, ppp.Network6Up:
+		return true
+	}
+	return false
 }
 
 func (c *Conn) onPPP(now time.Time, s *session, event ppp.Event) {

@@ -51,7 +51,9 @@ type Client struct {
 	tun       *tunnel
 	link      *link
 	informing *inform
-	end       error // why there is no connection any more
+	router    netip.Addr   // that advertised itself
+	prefix    netip.Prefix // that it advertised
+	end       error        // why there is no connection any more
 	leaving   bool
 	renewing  bool
 	stats     Stats
@@ -189,7 +191,7 @@ func (c *Client) turn(deadline time.Time, orders <-chan order) bool {
 		c.receive(d)
 	case b := <-c.outbox:
 		if c.tun != nil && c.tun.callUp {
-			c.sendPPP(wire.IPv4, b)
+			c.sendPPP(map[byte]uint16{4: wire.IPv4, 6: wire.IPv6}[b[0]>>4], b)
 		}
 	case o := <-orders:
 		o.done <- c.guard(o.f)

@@ -33,6 +33,7 @@ func (c *Client) ncp(protocol uint16) {
 			c.link.peerV6 = bytes.Clone(list[0].Value)
 			return wire.ConfAck, nil
 		}
+		s.open = func() { c.solicit(3) }
 	case wire.ACSCP:
 		c.newCP(protocol, "ACSCP", c.PPP.ACSCP).judge = acknowledge
 	case wire.MPLSCP: // RFC 3032 section 4.3

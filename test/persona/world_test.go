@@ -80,7 +80,7 @@ func online(t *testing.T, p Profile, a Account, h *udptest.Host) *Client {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("connecting took %v on a network without delay", took)
 	}
-	time.Sleep(time.Millisecond) // the time of a packet back
+	time.Sleep(time.Millisecond) // nothing else happens in the very same instant
 	addr, dns := c.Address()
 	if !netip.MustParsePrefix("10.83.0.0/16").Contains(addr) {
 		t.Errorf("its address is %v", addr)
