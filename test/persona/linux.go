@@ -81,7 +81,7 @@ func charon() IKEProfile {
 			4 * time.Second, 7200 * time.Millisecond, 12960 * time.Millisecond,
 			23328 * time.Millisecond, 41990 * time.Millisecond, 75583 * time.Millisecond,
 		},
-		DPD: true, RekeyOnNATT: true, Keepalive: 20 * time.Second,
+		DPD: true, RekeyOnNATT: true, AlwaysPads: true, Keepalive: 20 * time.Second,
 	}
 }
 

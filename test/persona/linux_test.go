@@ -2,9 +2,13 @@ package persona
 
 import (
 	"bytes"
+	"net/netip"
+	"slices"
 	"testing"
 
+	"github.com/adit-vpn/adit/internal/udp/udptest"
 	"github.com/adit-vpn/adit/test/persona/wire"
+	"github.com/adit-vpn/adit/test/sim"
 )
 
 // desktops are the clients of Linux and ChromeOS.
@@ -15,7 +19,7 @@ var desktops = []func() Profile{
 	func() Profile { return NetworkManager(NetworkManagerOptions{Libreswan: true, KL2TPD: true}) },
 	func() Profile { return NetworkManager(NetworkManagerOptions{Userspace: true}) },
 	func() Profile { return NetworkManager(NetworkManagerOptions{Ephemeral: true}) },
-	func() Profile { return NetworkManager(NetworkManagerOptions{IPv6: true}) },
+	func() Profile { return NetworkManager(NetworkManagerOptions{NoIPv6: true}) },
 	func() Profile { return ChromeOS(ChromeOSOptions{Echo: true, DefaultsFirst: true}) },
 	func() Profile {
 		return named("ChromeOS, length bit", ChromeOS(ChromeOSOptions{Length: true}))
@@ -40,5 +44,29 @@ func TestXL2TPDsFirstMessageIsTheOneThatIsSeen(t *testing.T) {
 		8008 0000 000a 0008`)
 	if got := m.Marshal(); !bytes.Equal(got, want) {
 		t.Errorf("it is\n%x, want\n%x", got, want)
+	}
+}
+
+// Real daemons with these settings send messages of these lengths: test/real
+// compares them, too.
+func TestLinuxMessagesHaveTheLengthsThatAreSeen(t *testing.T) {
+	for _, test := range []struct {
+		p    Profile
+		want []int
+	}{
+		{NetworkManager(NetworkManagerOptions{}), []int{532, 396, 92, 268, 76}},
+		{NetworkManager(NetworkManagerOptions{Libreswan: true}), []int{416, 396, 76, 524, 76}},
+	} {
+		t.Run(test.p.Name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := sim.New(t, sim.Options{})
+				x := &tap{from: netip.MustParseAddr("198.51.100.7")}
+				w.Net.SetPolicy(udptest.Policy{Drop: x.drop})
+				online(t, test.p, account, w.Net.Host("198.51.100.7"))
+				if got := x.isakmp(); !slices.Equal(got, test.want) {
+					t.Errorf("its ISAKMP messages have %d bytes, want %d", got, test.want)
+				}
+			})
+		})
 	}
 }

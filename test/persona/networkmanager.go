@@ -12,7 +12,7 @@ type NetworkManagerOptions struct {
 	KL2TPD    bool // instead of xl2tpd
 	Userspace bool // the kernel has no L2TP
 	Ephemeral bool // another program has port 1701
-	IPv6      bool
+	NoIPv6    bool // pppd of old, which asks for IPv6 only if it is told to
 }
 
 // desktop are the transforms of phase 1 that the plugin configures for
@@ -41,7 +41,7 @@ func NetworkManager(o NetworkManagerOptions) Profile {
 			Nonce: 32, Port: 1701, NATOA: true, Window: 32, KeepOld: 9 * time.Minute, Life: time.Hour, InnerChecksum: true,
 		},
 		L2TP: xl2tpd(xl2tpdOptions{host: "persona", window: 8, speed: 100000000}),
-		PPP:  pppd(pppdOptions{mru: 1400, kernel: !o.Userspace, ipv6: o.IPv6, start: 100 * time.Millisecond}),
+		PPP:  pppd(pppdOptions{mru: 1400, kernel: !o.Userspace, ipv6: !o.NoIPv6, start: 100 * time.Millisecond}),
 		After: func(c *Client) {
 			if !o.KL2TPD {
 				c.hellos(time.Minute)
@@ -64,8 +64,8 @@ func NetworkManager(o NetworkManagerOptions) Profile {
 		p.Name += ", port 1701 in use"
 		p.ESP.Port, p.ESP.AnyProtocol = 0, true
 	}
-	if o.IPv6 {
-		p.Name += ", IPv6"
+	if o.NoIPv6 {
+		p.Name += ", no IPv6"
 	}
 	return p
 }

@@ -94,6 +94,7 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 	if err != nil {
 		c.refuse("%v", err)
 	}
+	p.keys.AlwaysPad = c.IKE.AlwaysPads
 	c.main5(p, dh.Public, gxr)
 	c.aged(c.IKE.Life, func() {
 		if p == c.current() {

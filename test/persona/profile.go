@@ -49,6 +49,9 @@ type IKEProfile struct {
 	// RekeyOnNATT: a new phase 1 begins on port 4500.
 	RekeyOnNATT bool
 
+	// AlwaysPads: what fills its last block gets another one.
+	AlwaysPads bool
+
 	Keepalive time.Duration
 	Life      time.Duration // a new phase 1 is begun before it is over
 }

@@ -64,6 +64,9 @@ type Keys struct {
 	Suite
 	Root, D, A []byte // SKEYID, SKEYID_d, SKEYID_a
 	block      cipher.Block
+
+	// AlwaysPad: what fills its last block gets another one.
+	AlwaysPad bool
 }
 
 // DeriveKeys derives them from SKEYID.
@@ -103,6 +106,9 @@ func (k *Keys) FirstIV(gxi, gxr []byte) []byte {
 func (k *Keys) Encrypt(iv, plain []byte) (b, next []byte) {
 	n := k.BlockSize()
 	b = append([]byte(nil), plain...)
+	if k.AlwaysPad {
+		b = append(b, 0)
+	}
 	for len(b)%n != 0 {
 		b = append(b, 0)
 	}
