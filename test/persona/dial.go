@@ -11,7 +11,12 @@ import (
 // if something had no answer, an *Ended if the server ended it.
 func (c *Client) Dial() error {
 	return c.do(func() {
-		p := c.mainMode(false)
+		var p *phase1
+		if c.IKE.GroupName != "" {
+			p = c.aggressiveMode()
+		} else {
+			p = c.mainMode(false)
+		}
 		c.quickMode(p)
 		c.call()
 		c.dialPPP()

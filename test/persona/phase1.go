@@ -258,6 +258,12 @@ func (c *Client) main4(p *phase1, m incoming, local, remote []byte) (gxr, nr []b
 	if n := len(nonce[0]); n < 8 || n > 256 {
 		c.refuse("a nonce has 8 to 256 bytes (RFC 2409 section 5), not %d", n)
 	}
+	c.translated(p, natd, local, remote)
+	return ke[0], nonce[0]
+}
+
+// translated decides on NAT traversal by the server's NAT-D payloads.
+func (c *Client) translated(p *phase1, natd [][]byte, local, remote []byte) {
 	if len(natd) < 2 {
 		c.refuse("message 4 must have two NAT-D payloads, and has %d", len(natd))
 	}
@@ -276,7 +282,6 @@ func (c *Client) main4(p *phase1, m incoming, local, remote []byte) (gxr, nr []b
 		c.refuse("NAT-D says that there is no NAT, and the network carries no raw ESP")
 	}
 	p.natt = true
-	return ke[0], nonce[0]
 }
 
 // identity is the body of the identification payload of phase 1.

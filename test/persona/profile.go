@@ -31,6 +31,7 @@ type IKEProfile struct {
 	IDProtocol     byte   // of the identification payload
 	IDPort         uint16 // likewise
 	InitialContact ContactForm
+	GroupName      string // not empty: Aggressive Mode
 
 	// Retry are the waits before each repetition of a message; after the last
 	// the client gives up.
