@@ -20,6 +20,7 @@ type phase1 struct {
 	nextID uint32
 	gone   bool
 
+	sent  []byte     // the last message, which is sent in fragments when it is repeated
 	queue []incoming // messages of exchanges that wait for them
 	quick map[uint32]*quick
 	seen  []byte // the last message of phase 1
@@ -121,11 +122,41 @@ func (p *phase1) port() uint16 {
 
 // sendIKE sends a message, and returns the datagram.
 func (c *Client) sendIKE(p *phase1, b []byte) []byte {
+	whole := b
 	if p.natt {
 		b = append(make([]byte, 4), b...)
 	}
+	if c.IKE.Fragment > 0 && len(whole) > c.IKE.Fragment && p.cr != [8]byte{} && bytes.Equal(whole, p.sent) {
+		c.fragment(p, whole)
+		return b
+	}
+	p.sent = whole
 	c.send(p.port(), b)
 	return b
+}
+
+// fragment sends a message in pieces, each behind a copy of its header.
+func (c *Client) fragment(p *phase1, whole []byte) {
+	m, err := wire.ParseMessage(whole)
+	if err != nil {
+		panic(err)
+	}
+	for n, rest := byte(1), whole; len(rest) > 0; n++ {
+		piece := rest[:min(len(rest), c.IKE.Fragment)]
+		rest = rest[len(piece):]
+		last := byte(0)
+		if len(rest) == 0 {
+			last = 1
+		}
+		f := *m
+		f.Flags = 0
+		f.First, f.Body = wire.Chain(wire.Payload{Type: wire.PayloadFragment, Body: append([]byte{0, 1, n, last}, piece...)})
+		b := f.Marshal()
+		if p.natt {
+			b = append(make([]byte, 4), b...)
+		}
+		c.send(p.port(), b)
+	}
 }
 
 // exchange sends a message of phase 1 until the server answers it, with one

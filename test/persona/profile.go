@@ -37,6 +37,10 @@ type IKEProfile struct {
 	// the client gives up.
 	Retry []time.Duration
 
+	// Fragment is the length of the pieces in which a message is repeated that
+	// had no answer; 0: it is repeated whole.
+	Fragment int
+
 	SequentialIDs bool // Quick Mode message ids 1, 2, 3…
 	DPD           bool // it offers RFC 3706
 

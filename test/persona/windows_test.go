@@ -5,8 +5,10 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/adit-vpn/adit/internal/udp/udptest"
 	"github.com/adit-vpn/adit/test/sim"
@@ -67,4 +69,33 @@ func TestWindowsMessagesHaveTheLengthsThatAreSeen(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Windows repeats in fragments what had no answer, for somewhere a router may
+// drop large datagrams: here all of more than 420 bytes, such as message 1 of
+// Quick Mode.
+func TestWindowsConnectsInFragmentsWhereLargeDatagramsAreLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := sim.New(t, sim.Options{})
+		var lost atomic.Int64
+		w.Net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool {
+			if len(d.Data) <= 420 {
+				return false
+			}
+			lost.Add(1)
+			return true
+		}})
+		p := Windows10(WindowsOptions{})
+		p.IKE.Fragment = 300
+		c := start(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+		if err := c.Dial(); err != nil {
+			t.Fatalf("it does not connect: %v", err)
+		}
+		if lost.Load() != 1 {
+			t.Errorf("%d large datagrams were lost, want the first message of Quick Mode", lost.Load())
+		}
+		time.Sleep(time.Second)
+		passes(t, w, c, 1)
+		leaves(t, w, c)
+	})
 }
