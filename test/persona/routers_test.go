@@ -58,67 +58,6 @@ func TestRouterOSIsAnsweredWhenItAsksWhetherTheServerIsThere(t *testing.T) {
 	})
 }
 
-// ranges are what nobody has seen on a wire, one deviation at a time.
-var ranges = map[string]func() Profile{
-	"RouterOS asks for name servers":               func() Profile { return RouterOS(RouterOSOptions{DNS: true}) },
-	"RouterOS without IPv6":                        func() Profile { return RouterOS(RouterOSOptions{NoIPv6: true}) },
-	"RouterOS asks for MPPE of no size":            func() Profile { return RouterOS(RouterOSOptions{MPPE: 0x01000000}) },
-	"RouterOS asks for MPPC":                       func() Profile { return RouterOS(RouterOSOptions{MPPE: 0x01000041}) },
-	"RouterOS asks for MPPC and BSD-Compress":      func() Profile { return RouterOS(RouterOSOptions{MPPE: 1, BSD: true}) },
-	"RouterOS with few attributes in SCCRQ":        func() Profile { return RouterOS(RouterOSOptions{Sparse: true}) },
-	"RouterOS from another port than 1701":         func() Profile { return RouterOS(RouterOSOptions{Ephemeral: true}) },
-	"RouterOS from any port":                       func() Profile { return RouterOS(RouterOSOptions{Ephemeral: true, AnyPort: true}) },
-	"RouterOS from any port, which is 1701":        func() Profile { return RouterOS(RouterOSOptions{AnyPort: true}) },
-	"RouterOS from any port without NAT-OA":        func() Profile { return RouterOS(RouterOSOptions{Seven: true, AnyPort: true, NoNATOA: true}) },
-	"RouterOS without NAT-OA":                      func() Profile { return RouterOS(RouterOSOptions{NoNATOA: true}) },
-	"RouterOS with the group first":                func() Profile { return RouterOS(RouterOSOptions{GroupFirst: true}) },
-	"RouterOS with lengths":                        func() Profile { return RouterOS(RouterOSOptions{Length: true}) },
-	"RouterOS asks for short headers":              func() Profile { return RouterOS(RouterOSOptions{PFC: true}) },
-	"RouterOS ends without a word of PPP":          func() Profile { return RouterOS(RouterOSOptions{NoGoodbye: true}) },
-	"RouterOS 7":                                   func() Profile { return RouterOS(RouterOSOptions{Seven: true}) },
-	"RRAS without multilink":                       func() Profile { return RRAS(RRASOptions{NoMulti: true}) },
-	"RRAS wants the server to prove who it is":     func() Profile { return RRAS(RRASOptions{Mutual: true}) },
-	"RRAS asks for an address":                     func() Profile { return RRAS(RRASOptions{Address: netip.MustParseAddr("192.168.77.1")}) },
-	"RRAS asks for an address in use":              func() Profile { return RRAS(RRASOptions{Address: netip.MustParseAddr("10.83.0.1")}) },
-	"RRAS without name servers":                    func() Profile { return RRAS(RRASOptions{NoDNS: true}) },
-	"RRAS begins IPv6 last":                        func() Profile { return RRAS(RRASOptions{IPv6Last: true}) },
-	"xl2tpd of old":                                oldXL2TPD,
-	"strongSwan with lifetimes of a day":           func() Profile { return lasting(NetworkManager(NetworkManagerOptions{}), 86400) },
-	"ChromeOS with strongSwan's list in CBC first": func() Profile { return ChromeOS(ChromeOSOptions{}) },
-}
-
-// oldXL2TPD sends the receive speed with the M bit.
-func oldXL2TPD() Profile {
-	p := NetworkManager(NetworkManagerOptions{})
-	p.L2TP = xl2tpd(xl2tpdOptions{host: "persona", window: 8, speed: 100000000, mandatoryRx: true})
-	return p
-}
-
-// lasting has lifetimes that take a long attribute.
-func lasting(p Profile, seconds uint32) Profile {
-	p.IKE.SA = charonSA(seconds, desktop...)
-	p.ESP.SA = charonESP(seconds, espSuite{espAES, 256, espSHA1})
-	return p
-}
-
-func TestWhatNobodyHasSeenWorksEitherWay(t *testing.T) {
-	for name, make := range ranges {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				w := sim.New(t, sim.Options{})
-				p := make()
-				c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
-				passes(t, w, c, 1)
-				if err := c.Rekey(); err != nil {
-					t.Error(err)
-				}
-				passes(t, w, c, 11)
-				leaves(t, w, c)
-			})
-		})
-	}
-}
-
 // RRAS renews its keys by kilobytes as every Windows does. On the others an
 // administrator can set a limit of bytes.
 func TestDesktopsAndRoutersRenewTheirKeysByKilobytesWithoutLoss(t *testing.T) {
