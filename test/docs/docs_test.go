@@ -67,6 +67,29 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// A test that a document names as proof is there.
+func TestProofsExist(t *testing.T) {
+	there := map[string]bool{}
+	for _, pattern := range []string{"test/*/*_test.go", "*/*_test.go", "*/*/*_test.go"} {
+		for _, file := range parse(t, pattern) {
+			for _, d := range file.Decls {
+				if f, ok := d.(*ast.FuncDecl); ok {
+					there[f.Name.Name] = true
+				}
+			}
+		}
+	}
+	named := regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(read(t, "docs/clients.md"), -1)
+	if len(named) < 20 {
+		t.Errorf("%d tests are named as proof", len(named))
+	}
+	for _, m := range named {
+		if !there[m[1]] {
+			t.Errorf("there is no %s", m[1])
+		}
+	}
+}
+
 // Every line that the server logs is explained.
 func TestEveryLogLineIsInTroubleshooting(t *testing.T) {
 	text := read(t, "docs/troubleshooting.md")
