@@ -81,6 +81,7 @@ func (c *Conn) join(now time.Time, other *Conn) {
 	for more := true; more; {
 		select {
 		case n := <-c.inbox:
+			c.taken(n)
 			waiting = append(waiting, n)
 		default:
 			more = false

@@ -17,6 +17,7 @@ type Conn struct {
 	id     uint64
 	srv    *Server
 	inbox  chan dataplane.Note    // packets and notes; drops when full
+	queued atomic.Int64           // bytes of the notes there
 	orders chan func(time.Time)   // verdicts, disconnect; never lost
 	done   chan struct{}          // closed when the goroutine has ended
 	gone   chan struct{}          // closed when it is evicted as a stranger
@@ -68,6 +69,10 @@ type phase1 struct {
 
 const (
 	inboxSize = 32
+	// inboxBytes bounds what waits there: packets of 1500 bytes by their number
+	// alone, and few of IKE's largest messages. Anybody can have connections made
+	// that wait for processor time.
+	inboxBytes = 3 * maxIKEMessage
 	// grid is what distant deadlines are rounded up to, so that ten thousand
 	// idle connections wake together.
 	grid = 100 * time.Millisecond
@@ -75,16 +80,24 @@ const (
 
 // Deliver implements dataplane.Inbox. It copies the note's data.
 func (c *Conn) Deliver(n dataplane.Note) bool {
-	if len(n.Data) > 0 {
+	if size := int64(len(n.Data)); size > 0 {
+		if c.queued.Add(size) > inboxBytes {
+			c.queued.Add(-size)
+			return false
+		}
 		n.Data = append([]byte(nil), n.Data...)
 	}
 	select {
 	case c.inbox <- n:
 		return true
 	default:
+		c.queued.Add(-int64(len(n.Data)))
 		return false
 	}
 }
+
+// taken says that a note has left the inbox.
+func (c *Conn) taken(n dataplane.Note) { c.queued.Add(-int64(len(n.Data))) }
 
 // do has f run on the connection's goroutine, unless that has ended.
 func (c *Conn) do(f func(time.Time)) {
@@ -109,6 +122,7 @@ func (c *Conn) loop() {
 		c.arm(now)
 		select {
 		case n := <-c.inbox:
+			c.taken(n)
 			c.receive(time.Now(), n)
 		case f := <-c.orders:
 			f(time.Now())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
 )
 
 func stranger(s *Server, from string) *Conn {
@@ -80,5 +81,37 @@ func TestAnEvictedStrangerLeavesTheGate(t *testing.T) {
 	stranger(s, "198.51.100.2:4500")
 	if <-entered {
 		t.Error("an evicted stranger got a token")
+	}
+}
+
+// What strangers may have waiting is bounded in bytes, too: they can be as many
+// as limits.half_open, all before the gate, with messages of 16 KB each.
+func TestTheInboxIsBoundedInBytes(t *testing.T) {
+	s := New(Config{Policy: &Policy{HalfOpen: 1, HalfOpenPerSource: 1}})
+	c := stranger(s, "198.51.100.1:4500")
+	large := dataplane.Note{Kind: dataplane.NoteIKE, Data: make([]byte, maxIKEMessage)}
+	held := 0
+	for range inboxSize {
+		if c.Deliver(large) {
+			held += len(large.Data)
+		}
+	}
+	if held == 0 || held > inboxBytes {
+		t.Errorf("%d bytes wait, want at most %d", held, inboxBytes)
+	}
+	if small := (dataplane.Note{Kind: dataplane.NoteFirstUse, SPI: 1}); !c.Deliver(small) {
+		t.Error("a note without data was lost")
+	}
+	// What is taken out makes room; small ones are lost only by their number.
+	for len(c.inbox) > 0 {
+		c.taken(<-c.inbox)
+	}
+	for i := range inboxSize {
+		if !c.Deliver(dataplane.Note{Kind: dataplane.NoteControl, Data: make([]byte, 1500)}) {
+			t.Fatalf("packet %d was lost", i)
+		}
+	}
+	if c.Deliver(dataplane.Note{Kind: dataplane.NoteControl, Data: make([]byte, 100)}) || c.queued.Load() != inboxSize*1500 {
+		t.Errorf("beyond %d notes: %d bytes are counted", inboxSize, c.queued.Load())
 	}
 }
