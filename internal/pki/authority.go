@@ -8,6 +8,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -28,7 +29,7 @@ var (
 type Authority struct {
 	cas    []*x509.Certificate
 	roots  *x509.CertPool
-	lists  []*x509.RevocationList
+	lists  []revocations
 	strict bool
 }
 
@@ -69,11 +70,12 @@ func LoadAuthority(caFiles, crlFiles []string, strict bool) (*Authority, error) 
 			return nil, err
 		}
 		for _, l := range list {
-			if issuerOf(l, cas) == nil {
+			ca := issuerOf(l, cas)
+			if ca == nil {
 				return nil, fmt.Errorf("%s: the revocation list of %q is signed by no CA that is trusted here", file, l.Issuer)
 			}
+			a.lists = append(a.lists, revocationsOf(l, ca))
 		}
-		a.lists = append(a.lists, list...)
 	}
 	return a, nil
 }
@@ -104,9 +106,7 @@ func (a *Authority) Verify(now time.Time, certificates [][]byte) (Peer, error) {
 	if len(certificates) == 0 || len(certificates) > maxCertificates {
 		return Peer{}, fmt.Errorf("%w: the peer sent %d certificates", ErrMalformed, len(certificates))
 	}
-	var leaf *x509.Certificate
-	anchored := false
-	between := x509.NewCertPool()
+	var all []*x509.Certificate
 	for _, der := range certificates {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
@@ -115,18 +115,21 @@ func (a *Authority) Verify(now time.Time, certificates [][]byte) (Peer, error) {
 		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSA {
 			return Peer{}, fmt.Errorf("%w: an RSA key of %d bits", ErrMalformed, k.N.BitLen())
 		}
-		anchored = anchored || a.issued(c)
-		if leaf == nil && !c.IsCA {
-			leaf = c
-			continue
-		}
-		between.AddCert(c)
+		all = append(all, c)
 	}
-	if leaf == nil {
+	own := slices.IndexFunc(all, func(c *x509.Certificate) bool { return !c.IsCA })
+	if own < 0 {
 		return Peer{}, fmt.Errorf("%w: the peer sent the certificates of CAs only", ErrMalformed)
 	}
-	if !anchored {
+	leaf, between := all[own], x509.NewCertPool()
+	vouched := a.vouched(all)
+	if !slices.Contains(vouched, leaf) {
 		return Peer{}, fmt.Errorf("%s: %w (its issuer is %q)", Name(leaf), ErrUntrusted, leaf.Issuer)
+	}
+	for _, c := range vouched {
+		if c.IsCA {
+			between.AddCert(c)
+		}
 	}
 	// A critical extended key usage is one that x509 knows.
 	chains, err := leaf.Verify(x509.VerifyOptions{
@@ -138,37 +141,60 @@ func (a *Authority) Verify(now time.Time, certificates [][]byte) (Peer, error) {
 	if err := fit(leaf); err != nil {
 		return Peer{}, fmt.Errorf("%s: %w", Name(leaf), err)
 	}
-	if err := a.anyValid(now, chains); err != nil {
+	if err := a.anyGood(now, chains); err != nil {
 		return Peer{}, fmt.Errorf("%s: %w", Name(leaf), err)
 	}
 	return Peer{Leaf: leaf, Fingerprint: sha256.Sum256(leaf.Raw)}, nil
 }
 
-// issued reports whether one of the CAs made c, and c is no CA that is trusted
-// anyway. Whoever has nothing of the kind gets no search for chains, which can be
-// made to cost a hundred verifications.
-func (a *Authority) issued(c *x509.Certificate) bool {
-	for _, ca := range a.cas {
-		if bytes.Equal(c.Raw, ca.Raw) {
-			return false
-		}
+// vouched returns those of a peer's certificates that one of the CAs has signed,
+// or a CA that is signed so itself. Chains are searched for among these alone:
+// among others, which anybody can make, the search can cost a hundred
+// verifications. Here every key that verifies is that of a CA that is trusted.
+func (a *Authority) vouched(certs []*x509.Certificate) (list []*x509.Certificate) {
+	left := slices.Clone(certs)
+	for issuers := a.cas; len(issuers) > 0; {
+		var next []*x509.Certificate
+		left = slices.DeleteFunc(left, func(c *x509.Certificate) bool {
+			signed := slices.ContainsFunc(issuers, func(ca *x509.Certificate) bool {
+				return bytes.Equal(c.RawIssuer, ca.RawSubject) && c.CheckSignatureFrom(ca) == nil
+			})
+			if signed {
+				list = append(list, c)
+				if c.IsCA {
+					next = append(next, c)
+				}
+			}
+			return signed
+		})
+		issuers = next
 	}
-	for _, ca := range a.cas {
-		if bytes.Equal(c.RawIssuer, ca.RawSubject) && ca.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil {
-			return true
-		}
-	}
-	return false
+	return list
 }
 
-// anyValid reports whether one of the chains has nothing revoked in it.
-func (a *Authority) anyValid(now time.Time, chains [][]*x509.Certificate) (err error) {
+// anyGood reports whether in one of the chains nothing is revoked, and every CA
+// may issue such certificates.
+func (a *Authority) anyGood(now time.Time, chains [][]*x509.Certificate) (err error) {
 	for _, chain := range chains {
-		if err = a.revoked(now, chain); err == nil {
+		if err = a.revoked(now, chain); err != nil {
+			continue
+		}
+		if err = meant(chain); err == nil {
 			return nil
 		}
 	}
 	return err
+}
+
+// meant checks what the CAs between the leaf and the trust anchor may issue: by
+// common practice an extended key usage of theirs bounds those below.
+func meant(chain []*x509.Certificate) error {
+	for i := 1; i < len(chain)-1; i++ {
+		if !usable(chain[i]) {
+			return fmt.Errorf("%w: its CA %s is not meant for client authentication or IPsec", ErrUsage, Name(chain[i]))
+		}
+	}
+	return nil
 }
 
 // reason says which of our reasons an error of crypto/x509 is.
@@ -209,23 +235,29 @@ func fit(c *x509.Certificate) error {
 	if c.KeyUsage != 0 && c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageContentCommitment) == 0 {
 		return fmt.Errorf("%w: its key usage has no digital signature", ErrUsage)
 	}
-	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
-		return nil
+	if !usable(c) {
+		return fmt.Errorf("%w: its extended key usage has neither client authentication nor IPsec", ErrUsage)
 	}
-	for _, u := range c.ExtKeyUsage {
+	return nil
+}
+
+// usable reports whether an extended key usage, where there is one, is that of
+// clients.
+func usable(c *x509.Certificate) bool {
+	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.ExtKeyUsage, func(u x509.ExtKeyUsage) bool {
 		switch u {
 		case x509.ExtKeyUsageAny, x509.ExtKeyUsageClientAuth,
 			x509.ExtKeyUsageIPSECEndSystem, x509.ExtKeyUsageIPSECTunnel, x509.ExtKeyUsageIPSECUser:
-			return nil
+			return true
 		default:
+			return false
 		}
-	}
-	for _, oid := range c.UnknownExtKeyUsage {
-		if oid.Equal(oidIKEIntermediate) || oid.Equal(oidIPsecIKE) {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: its extended key usage has neither client authentication nor IPsec", ErrUsage)
+	}) || slices.ContainsFunc(c.UnknownExtKeyUsage, func(oid asn1.ObjectIdentifier) bool {
+		return oid.Equal(oidIKEIntermediate) || oid.Equal(oidIPsecIKE)
+	})
 }
 
 // Name is how a certificate is called in logs: its common name, else its first

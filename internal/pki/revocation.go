@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"fmt"
+	"math/big"
 	"os"
 	"time"
 )
@@ -51,22 +52,44 @@ func issuerOf(l *x509.RevocationList, cas []*x509.Certificate) *x509.Certificate
 	return nil
 }
 
+// revocations is a list that was verified when it was read: whoever shows the
+// certificate of another, which is no secret, has it looked up.
+type revocations struct {
+	by      *x509.Certificate
+	until   time.Time
+	serials map[string]time.Time // when each was revoked
+}
+
+func revocationsOf(l *x509.RevocationList, by *x509.Certificate) revocations {
+	r := revocations{by, l.NextUpdate, make(map[string]time.Time, len(l.RevokedCertificateEntries))}
+	for _, entry := range l.RevokedCertificateEntries {
+		r.serials[serial(entry.SerialNumber)] = entry.RevocationTime
+	}
+	return r
+}
+
+func serial(n *big.Int) string { return n.Text(16) }
+
+// of reports whether the list is of a CA: the same name and key.
+func (r *revocations) of(ca *x509.Certificate) bool {
+	return bytes.Equal(r.by.RawSubject, ca.RawSubject) && bytes.Equal(r.by.RawSubjectPublicKeyInfo, ca.RawSubjectPublicKeyInfo)
+}
+
 // revoked checks every certificate of a chain but its trust anchor against the
 // lists of its issuer (RFC 5280, section 6.3).
 func (a *Authority) revoked(now time.Time, chain []*x509.Certificate) error {
 	for i, c := range chain[:len(chain)-1] {
 		issuer := chain[i+1]
 		current := false
-		for _, l := range a.lists {
-			if !bytes.Equal(l.RawIssuer, c.RawIssuer) || l.CheckSignatureFrom(issuer) != nil {
+		for j := range a.lists {
+			l := &a.lists[j]
+			if !l.of(issuer) {
 				continue
 			}
-			for _, entry := range l.RevokedCertificateEntries {
-				if entry.SerialNumber.Cmp(c.SerialNumber) == 0 {
-					return fmt.Errorf("%w: %s, on %s", ErrRevoked, Name(c), entry.RevocationTime.UTC().Format(time.DateOnly))
-				}
+			if at, ok := l.serials[serial(c.SerialNumber)]; ok {
+				return fmt.Errorf("%w: %s, on %s", ErrRevoked, Name(c), at.UTC().Format(time.DateOnly))
 			}
-			current = current || now.Before(l.NextUpdate)
+			current = current || now.Before(l.until)
 		}
 		if a.strict && !current {
 			return fmt.Errorf("%w: issuer %s", ErrRevocation, Name(issuer))
