@@ -12,7 +12,7 @@ type span struct{ First, Last uint32 }
 // that lasts a day and asks every ten seconds whether we are there. Beyond it
 // the two nearest spans become one, so that a replay is never taken for new,
 // while an exchange with an id between them is lost. That is not rare for long:
-// of random ids, one in twenty after a third more than fits.
+// of random ids, one in thirty after a third more than fits.
 const maxSpans = 8192
 
 // has reports whether id is in the set.
