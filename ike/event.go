@@ -100,6 +100,7 @@ type Peer struct {
 	PSK         string   // name of the PSK that verified, from PSK.Name; "" with a certificate
 	Cert        string   // name of the certificate, from PeerCert.Name; "" with a PSK
 	Fingerprint [32]byte // of the certificate
+	Chain       [][]byte // all certificates that it sent, as DER; nil with a PSK
 	Group       string   // user group that the PSK or the certificate is bound to, "" for any
 	ID          []byte   // body of its identification payload (RFC 2407, section 4.6.2)
 	Kind        ClientKind

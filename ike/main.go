@@ -158,6 +158,7 @@ func (s *SA) openMain(p packet, k keys, iv []byte, want func(secret.Bytes, []byt
 type proof struct {
 	psk, cert, group string
 	fingerprint      [32]byte
+	chain            [][]byte
 }
 
 func (p PSK) proof() proof { return proof{psk: p.Name, group: p.Group} }
@@ -168,7 +169,7 @@ func (s *SA) establish(p packet, k keys, who proof, c contents, last []byte) {
 	st.Step = stepUp
 	st.Keys = k
 	st.IV = last
-	st.Peer.PSK, st.Peer.Cert, st.Peer.Group, st.Peer.Fingerprint = who.psk, who.cert, who.group, who.fingerprint
+	st.Peer.PSK, st.Peer.Cert, st.Peer.Group, st.Peer.Fingerprint, st.Peer.Chain = who.psk, who.cert, who.group, who.fingerprint, who.chain
 	st.Peer.ID = bytes.Clone(c.ids[0])
 	st.Ends = p.now.Add(st.Peer.Lifetime + lifetimeGrace)
 	s.events.Push(Authenticated{p.path, st.Peer})

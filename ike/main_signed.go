@@ -144,7 +144,7 @@ func (s *SA) judge(p packet, c contents, k keys, want func(secret.Bytes, []byte)
 	if err := st.Peer.Auth.verify(cert.PublicKey, want(k.SKEYID, c.ids[0]), c.signature); err != nil {
 		return proof{}, fmt.Errorf("%w (certificate of %.96s)", err, cert.Name)
 	}
-	return proof{cert: cert.Name, group: cert.Group, fingerprint: cert.Fingerprint}, nil
+	return proof{cert: cert.Name, group: cert.Group, fingerprint: cert.Fingerprint, chain: list}, nil
 }
 
 // handle5Signed answers HDR*, IDii, CERT, SIG_I.

@@ -204,7 +204,7 @@ func (c *certCommand) revoke(name string) error {
 	for _, cert := range gone {
 		fmt.Fprintf(c.out, "Revoked %s, serial %x.\n", pki.Name(cert), cert.SerialNumber)
 	}
-	fmt.Fprintf(c.out, "Next: adit reload, so that the server reads %s; adit disconnect ends a session that is up.\n", filepath.Join(c.dir, pki.CRLFile))
+	fmt.Fprintf(c.out, "Next: adit reload, so that the server reads %s and ends the sessions that are up with it.\n", filepath.Join(c.dir, pki.CRLFile))
 	return nil
 }
 

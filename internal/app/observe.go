@@ -206,7 +206,7 @@ func (o *events) sessionDown(e vpn.SessionDown) {
 func (o *events) connDown(e vpn.ConnDown) {
 	l := o.at(e.Who).WithField("reason", e.Why.String())
 	switch e.Why {
-	case vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndNoESP:
+	case vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndCertificate, vpn.EndNoESP:
 		l.Warn("connection closed")
 	default:
 		l.Debug("connection closed")

@@ -38,6 +38,7 @@ func (a *instance) Reload() (admin.Reloaded, error) {
 		a.promise(c)
 	}
 	a.server.SetPolicy(a.policy(context.Background(), c))
+	a.server.Recheck()
 	a.log.WithFields(logrus.Fields{"applied": report.Live, "for_new_connections": report.New, "wait_for_restart": report.Restart}).Info("reloaded")
 	return report, nil
 }

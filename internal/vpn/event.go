@@ -220,6 +220,7 @@ const (
 	EndAuth                       // the user was refused
 	EndMethod                     // the peer takes no authentication method of ours
 	EndKeys                       // ESP keys ran out and could not be renewed
+	EndCertificate                // its certificate is accepted no more
 	EndNoESP                      // it cannot have ESP in UDP, and there is no other
 	EndPanic
 )
@@ -252,6 +253,8 @@ func (e End) String() string {
 		return "the client allows no authentication method of auth.methods"
 	case EndKeys:
 		return "the ESP keys expired and the peer did not renew them"
+	case EndCertificate:
+		return "the client's certificate is accepted no more"
 	case EndNoESP:
 		return "the peer does not know NAT traversal, and ESP without UDP is received only with ipsec.nat_traversal = \"auto\""
 	case EndPanic:

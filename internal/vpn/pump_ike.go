@@ -158,6 +158,11 @@ func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joi
 	}
 	c.identity(e.Peer, e.Path)
 	c.path, c.peer = e.Path, e.Peer
+	if c.srv.policy.Load() != c.policy && c.dialer == nil {
+		// Its policy was exchanged while it shook hands: what was revoked thereby
+		// has been looked for already.
+		defer c.recheck(now)
+	}
 	c.setup = now.Add(c.policy.SetupTimeout)
 	c.srv.known(c)
 	c.changed = true

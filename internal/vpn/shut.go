@@ -156,7 +156,7 @@ func (c *Conn) deleteSAs(now time.Time) {
 // link is what a PPP link's end is called when its connection ends so.
 func (e End) link() ppp.Reason {
 	switch e {
-	case EndAdmin:
+	case EndAdmin, EndCertificate:
 		return ppp.ReasonAdmin
 	case EndServerStop:
 		return ppp.ReasonServerStop
