@@ -164,11 +164,7 @@ func (a *instance) announce(c *conf.Config) {
 
 // warnings are those of the configuration and of what it names.
 func (a *instance) warnings(c *conf.Config) []string {
-	list := warnings(c)
-	if w := a.certs.Load().warning(time.Now()); w != "" {
-		list = append(list, w)
-	}
-	return list
+	return append(warnings(c), a.certs.Load().warnings(time.Now(), c.Server.Public)...)
 }
 
 // warnings are what is worth a thought as long as it is so.

@@ -1,8 +1,11 @@
 package app
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -16,7 +19,8 @@ import (
 type certificates struct {
 	identity  *ike.Identity
 	authority ike.Authority
-	expires   time.Time // our own
+	leaf      *x509.Certificate   // our own
+	files     map[string][32]byte // digests of what the keys of [ipsec] name
 }
 
 // loadCertificates reads the files that a configuration names.
@@ -27,11 +31,11 @@ func loadCertificates(c *conf.Config) (certificates, error) {
 	}
 	own, err := pki.LoadIdentity(p.Certificate, p.PrivateKey)
 	if err != nil {
-		return certificates{}, err
+		return certificates{}, fmt.Errorf("ipsec.certificate and private_key: %w", err)
 	}
 	authority, err := pki.LoadAuthority(p.CA, p.CRL, p.CRLStrict)
 	if err != nil {
-		return certificates{}, err
+		return certificates{}, fmt.Errorf("ipsec.ca and crl: %w", err)
 	}
 	id := &ike.Identity{Subject: own.Chain[0].RawSubject, Key: own.Key}
 	for i, cert := range own.Chain {
@@ -44,21 +48,63 @@ func loadCertificates(c *conf.Config) (certificates, error) {
 	for i, g := range c.Groups {
 		names[i] = g.Name
 	}
-	return certificates{id, &clients{authority, names}, own.Chain[0].NotAfter}, nil
+	return certificates{id, &clients{authority, names}, own.Chain[0], digests(p)}, nil
 }
 
 // soon is when an expiry is worth a warning.
 const soon = 30 * 24 * time.Hour
 
-// warning is what an administrator should know of our own certificate, or "".
-func (c certificates) warning(now time.Time) string {
-	switch {
-	case c.identity == nil || now.Add(soon).Before(c.expires):
-		return ""
-	case now.After(c.expires):
-		return "the server's certificate (ipsec.certificate) has expired: clients refuse it; issue another and reload"
+// warnings are what an administrator should know of our own certificate, for
+// clients that dial public.
+func (c certificates) warnings(now time.Time, public string) []string {
+	if c.leaf == nil {
+		return nil
 	}
-	return "the server's certificate (ipsec.certificate) expires within 30 days: issue another and reload"
+	var list []string
+	switch {
+	case now.Before(c.leaf.NotBefore):
+		list = append(list, "the server's certificate (ipsec.certificate) is not valid before "+c.leaf.NotBefore.UTC().Format(time.DateTime)+" UTC: clients refuse it; is the clock right?")
+	case now.After(c.leaf.NotAfter):
+		list = append(list, "the server's certificate (ipsec.certificate) has expired: clients refuse it; issue another and reload")
+	case !now.Add(soon).Before(c.leaf.NotAfter):
+		list = append(list, "the server's certificate (ipsec.certificate) expires within 30 days: issue another and reload")
+	}
+	if public != "" && public != c.leaf.Subject.CommonName && c.leaf.VerifyHostname(public) != nil {
+		list = append(list, "the server's certificate (ipsec.certificate) does not have the name of server.public: clients that compare it with what they dialled refuse it")
+	}
+	return list
+}
+
+// digests tell whether a file has another content than before. One that cannot
+// be read has none: it was read a moment ago.
+func digests(p *conf.IPsec) map[string][32]byte {
+	sums := map[string][32]byte{}
+	for key, files := range map[string][]string{
+		"ipsec.certificate": {p.Certificate}, "ipsec.private_key": {p.PrivateKey}, "ipsec.ca": p.CA, "ipsec.crl": p.CRL,
+	} {
+		h := sha256.New()
+		for _, file := range files {
+			if b, err := os.ReadFile(file); err == nil {
+				sum := sha256.Sum256(b)
+				clear(b) // it may be the key
+				h.Write(sum[:])
+			}
+		}
+		sums[key] = [32]byte(h.Sum(nil))
+	}
+	return sums
+}
+
+// renewed are the keys whose files have another content than in old.
+func (c certificates) renewed(old certificates) []string {
+	var keys []string
+	for key, sum := range c.files {
+		if before, ok := old.files[key]; ok && before != sum {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // clients judges clients' certificates. The organizational unit that is the

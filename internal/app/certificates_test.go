@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -91,16 +92,31 @@ func TestAnOrganizationalUnitIsAGroup(t *testing.T) {
 
 func TestExpiringCertificateIsAWarning(t *testing.T) {
 	now := time.Now()
+	const day = 24 * time.Hour
 	for _, tt := range []struct {
-		left time.Duration
-		want string
-	}{{31 * 24 * time.Hour, ""}, {29 * 24 * time.Hour, "expires within 30 days"}, {-time.Hour, "has expired"}} {
-		got := certificates{identity: &ike.Identity{}, expires: now.Add(tt.left)}.warning(now)
+		age, left time.Duration
+		public    string
+		want      string
+	}{
+		{day, 31 * day, "", ""},
+		{day, 29 * day, "", "expires within 30 days"},
+		{day, -time.Hour, "", "has expired"},
+		{-time.Hour, 90 * day, "", "is not valid before"},
+		{day, 90 * day, "vpn.example.com", ""},
+		{day, 90 * day, "192.0.2.1", ""},
+		{day, 90 * day, "Office", ""},
+		{day, 90 * day, "other.example.com", "does not have the name of server.public"},
+	} {
+		leaf := &x509.Certificate{
+			NotBefore: now.Add(-tt.age), NotAfter: now.Add(tt.left), Subject: pkix.Name{CommonName: "Office"},
+			DNSNames: []string{"vpn.example.com"}, IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)},
+		}
+		got := strings.Join(certificates{leaf: leaf}.warnings(now, tt.public), "; ")
 		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
-			t.Errorf("%v before: %q", tt.left, got)
+			t.Errorf("%v before, dialled as %q: %q", tt.left, tt.public, got)
 		}
 	}
-	if w := (certificates{}).warning(now); w != "" {
+	if w := (certificates{}).warnings(now, "vpn.example.com"); w != nil {
 		t.Errorf("without a certificate: %q", w)
 	}
 }
@@ -138,8 +154,9 @@ func TestReloadReadsCertificatesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var log bytes.Buffer
 	a := &instance{
-		opts: Options{Load: func() (*conf.Config, error) { return c, nil }}, log: newLogger(io.Discard, c.Log),
+		opts: Options{Load: func() (*conf.Config, error) { return c, nil }}, log: newLogger(&log, c.Log),
 		server: vpn.New(vpn.Config{Policy: &vpn.Policy{}}),
 	}
 	a.config.Store(c)
@@ -152,12 +169,22 @@ func TestReloadReadsCertificatesAgain(t *testing.T) {
 	if _, err := a.Reload(); err == nil || !strings.Contains(err.Error(), "/nonexistent/ca.pem") {
 		t.Errorf("without the CA's file: %v", err)
 	}
+	if !strings.Contains(log.String(), "the old one stays in force") {
+		t.Errorf("the log does not say that the reload failed: %q", log.String())
+	}
 	if a.certs.Load() != &first {
 		t.Error("a reload that failed changed the certificate")
 	}
 	c.IPsec.CA = good
-	if _, err := a.Reload(); err != nil {
+	r, err := a.Reload()
+	if err != nil {
 		t.Fatal(err)
+	}
+	if got := strings.Join(r.New, ", "); got != "ipsec.certificate (the file), ipsec.private_key (the file)" {
+		t.Errorf("what is told of files with new contents: %q", got)
+	}
+	if r, err = a.Reload(); err != nil || len(r.New) != 0 {
+		t.Errorf("a reload of the same files says that they changed: %q, %v", r.New, err)
 	}
 	if now := a.certs.Load(); bytes.Equal(now.identity.Chain[0], first.identity.Chain[0]) {
 		t.Error("the new certificate was not taken over")

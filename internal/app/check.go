@@ -28,7 +28,7 @@ type Finding struct {
 // Check looks whether this host can run the configuration. It changes nothing.
 func Check(c *conf.Config) []Finding {
 	list := []Finding{
-		{What: "configuration is valid"},
+		{What: named(c.File) + " is valid"},
 		{What: "capability NET_ADMIN", Err: checkNetAdmin()},
 		{What: "device /dev/net/tun", Err: checkTUN()},
 		{What: "state directory " + c.Server.StateDir, Err: checkStateDir(c.Server.StateDir)},
@@ -53,6 +53,14 @@ func Check(c *conf.Config) []Finding {
 		list = append(list, Finding{What: "this host has private addresses only: if clients reach it through NAT, set server.public to what they dial", Warning: true})
 	}
 	return list
+}
+
+// named is the configuration by its file, if it has one.
+func named(file string) string {
+	if file == "" {
+		return "configuration, of the environment alone,"
+	}
+	return "configuration " + file
 }
 
 func checkNetAdmin() error {
@@ -94,7 +102,7 @@ func checkStateDir(dir string) error {
 func checkCertificates(c *conf.Config) []Finding {
 	certs, err := loadCertificates(c)
 	list := []Finding{{What: "certificates, their key, CAs and revocation lists", Err: err}}
-	if w := certs.warning(time.Now()); err == nil && w != "" {
+	for _, w := range certs.warnings(time.Now(), c.Server.Public) {
 		list = append(list, Finding{What: w, Warning: true})
 	}
 	return list

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"syscall"
 	"time"
 
@@ -15,10 +16,19 @@ import (
 )
 
 // Reload implements admin.Controlled: it reads the configuration again. One
-// that is wrong changes nothing.
+// that is wrong changes nothing, and is logged: who asked may not be who reads
+// the log.
 func (a *instance) Reload() (admin.Reloaded, error) {
 	a.reload.Lock()
 	defer a.reload.Unlock()
+	report, err := a.readAgain()
+	if err != nil {
+		a.log.WithField("error", err.Error()).Error("the new configuration is wrong: the old one stays in force")
+	}
+	return report, err
+}
+
+func (a *instance) readAgain() (admin.Reloaded, error) {
 	c, err := a.opts.Load()
 	if err != nil {
 		return admin.Reloaded{}, err
@@ -27,8 +37,13 @@ func (a *instance) Reload() (admin.Reloaded, error) {
 	if err != nil {
 		return admin.Reloaded{}, err
 	}
-	a.certs.Store(&certs)
 	report := compare(a.config.Load(), c)
+	for _, key := range certs.renewed(*a.certs.Load()) {
+		if !slices.Contains(report.New, key) {
+			report.New = append(report.New, key+" (the file)")
+		}
+	}
+	a.certs.Store(&certs)
 	a.config.Store(c)
 	if level, err := logrus.ParseLevel(c.Log.Level); err == nil {
 		a.log.SetLevel(level)
@@ -93,9 +108,7 @@ func (a *instance) watchSignals(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-hup:
-				if _, err := a.Reload(); err != nil {
-					a.log.WithField("error", err.Error()).Error("the new configuration is wrong: the old one stays in force")
-				}
+				_, _ = a.Reload() // it has logged what is wrong
 			}
 		}
 	})
