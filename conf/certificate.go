@@ -43,6 +43,9 @@ func validateCertificates(d *decoder, c *Config) {
 	if len(p.CA) == 0 {
 		d.fail("ipsec.ca", "missing: name the CAs that clients' certificates come from, as in [\"ca.pem\"]; adit cert makes one")
 	}
+	if p.CRLStrict && len(p.CRL) == 0 {
+		d.fail("ipsec.crl_strict", "refuses every certificate as long as ipsec.crl names no revocation list")
+	}
 	for key, list := range map[string][]string{"ca": p.CA, "crl": p.CRL} {
 		for i, name := range list {
 			if name == "" {

@@ -33,6 +33,7 @@ func TestWhatIsMissingBesideACertificateIsNamed(t *testing.T) {
 		"certificate = \"a\"\nprivate_key = \"b\"":                                    "ipsec.ca: missing",
 		"psk = \"" + goodPSK + "\"\nca = [\"c\"]\n":                                   "ipsec.ca: does nothing without ipsec.certificate",
 		"psk = \"" + goodPSK + "\"\ncrl_strict = true\n":                              "ipsec.crl_strict: does nothing without ipsec.certificate",
+		"certificate = \"a\"\nprivate_key = \"b\"\nca = [\"c\"]\ncrl_strict = true\n": "ipsec.crl_strict: refuses every certificate",
 		"certificate = \"a\"\nprivate_key = \"b\"\nca = [\"\"]":                       "ipsec.ca[0]: is empty",
 		"certificate = \"a\"\nprivate_key = \"b\"\nca = [\"c\"]\naggressive = true\n": "ipsec.aggressive: needs a pre-shared key",
 	} {

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -258,6 +259,32 @@ func TestPoolsMustNotOverlap(t *testing.T) {
 		_, err := load(t, "[network]\n"+tc.text, "ADIT_IPSEC_PSK="+goodPSK, "ADIT_USERS=a:b")
 		if got := err != nil && strings.Contains(err.Error(), "overlaps"); got != tc.overlap || !tc.overlap && err != nil {
 			t.Errorf("%s: %v", tc.text, err)
+		}
+	}
+}
+
+// What the environment sets is not in the file: an error that named a line
+// there would send people to the wrong place.
+func TestErrorsInTheEnvironmentNameTheVariable(t *testing.T) {
+	_, err := load(t, "[ipsec]\npsk = \""+goodPSK+"\"\n", "ADIT_USERS=a:b",
+		"ADIT_IPSEC_VENDOR_IDS=nat-t,foo", "ADIT_IPSEC_NAT_TRAVERSAL=Auto", "ADIT_SERVER_PUBLIC=https://vpn.example.com")
+	for _, want := range []string{
+		`ADIT_IPSEC_VENDOR_IDS: "foo" is not one of`, `ADIT_IPSEC_NAT_TRAVERSAL: "Auto" is not one of`, `ADIT_SERVER_PUBLIC: "https://vpn.example.com" is not a name`,
+	} {
+		if err == nil || !strings.Contains("\n"+err.Error(), "\n"+want) {
+			t.Errorf("got\n%v\nwant a line that begins with %s", err, want)
+		}
+	}
+}
+
+func TestServerPublicIsWhatClientsDial(t *testing.T) {
+	for public, good := range map[string]bool{
+		"": true, "vpn.example.com": true, "vpn": true, "192.0.2.1": true, "2001:db8::1": true, "vpn.müller.example": true,
+		"vpn.example.com:500": false, "https://vpn.example.com": false, "vpn example": false, "[2001:db8::1]": false, "user@vpn": false,
+	} {
+		_, err := load(t, fmt.Sprintf("[server]\npublic = %q\n[ipsec]\npsk = %q\n", public, goodPSK), "ADIT_USERS=a:b")
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "adit.toml:2: server.public") {
+			t.Errorf("%q: %v", public, err)
 		}
 	}
 }

@@ -16,6 +16,7 @@ type decoder struct {
 	file   string
 	lines  map[string]int
 	errors Errors
+	env    map[string]string // the variables that set keys, by key
 
 	// Where users come from: the first inFile from the file, those up to
 	// inEnvironment from the environment, the rest from usersFile.
@@ -24,6 +25,11 @@ type decoder struct {
 }
 
 func (d *decoder) fail(key, format string, args ...any) {
+	whole, _, _ := strings.Cut(key, "[")
+	if name, ok := d.env[whole]; ok {
+		d.errors = append(d.errors, &Error{Key: name, Text: fmt.Sprintf(format, args...)})
+		return
+	}
 	d.errors = append(d.errors, &Error{File: d.file, Line: d.line(key), Key: key, Text: fmt.Sprintf(format, args...)})
 }
 

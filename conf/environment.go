@@ -22,12 +22,14 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 		}
 	}
 	e := &decoder{} // no file, no lines
+	from := map[string]string{}
 	known := map[string]bool{"ADIT_USERS": true, "ADIT_USERS_FILE": true}
 	walkScalars(reflect.ValueOf(c).Elem(), "", func(key string, v reflect.Value) {
 		name := "ADIT_" + strings.ToUpper(strings.NewReplacer(".", "_").Replace(key))
 		known[name] = true
 		if text, ok := env[name]; ok {
 			setText(e, v, name, text)
+			from[key] = name
 		}
 	})
 	for name := range env {
@@ -42,6 +44,7 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 	applyLegacy(e, c, env)
 	sort.SliceStable(e.errors, func(i, j int) bool { return e.errors[i].Key < e.errors[j].Key })
 	d.errors = append(d.errors, e.errors...)
+	d.env = from
 }
 
 // walkScalars calls f for every key that one value can set.

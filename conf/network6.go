@@ -84,7 +84,11 @@ func validateUser6(c *Config, u *User, fail func(field, format string, args ...a
 		return
 	}
 	if !c.Network.HasIPv6() {
-		fail("address6", "the user has IPv6, and network.pool6 is not set")
+		for _, own := range []struct{ field, text string }{{"address6", u.Address6}, {"prefix6", u.Prefix6}, {"delegated6", u.Delegated6}} {
+			if own.text != "" {
+				fail(own.field, "does nothing without network.pool6, which gives clients IPv6")
+			}
+		}
 		return
 	}
 	if a, err := netip.ParseAddr(u.Address6); u.Address6 != "" && (err != nil || !a.Is6() || !a.IsGlobalUnicast()) {

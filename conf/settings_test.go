@@ -119,7 +119,7 @@ func TestIPv6ThatCannotBe(t *testing.T) {
 		"pool6 = [\"2001:db8::/48\"]\ndelegate6 = \"2001:db8::/40\"":             `network.delegate6: 2001:db8::/40 overlaps 2001:db8::/48`,
 		"pool6 = [\"2001:db8::/48\"]\ndelegate6 = \"2001:db8:f000::/60\"":        `network.delegate6_bits: 56 is not between 61 and 64`,
 		"pool6 = [\"2001:db8::/48\"]\nmode = \"tap\"\nlan = \"10.83.0.0/16\"":    `network.pool6: IPv6 needs mode = "tun"`,
-		"[[user]]\nname = \"bob\"\npassword = \"x\"\naddress6 = \"2001:db8::1\"": `user[1].address6: the user has IPv6, and network.pool6 is not set`,
+		"[[user]]\nname = \"bob\"\npassword = \"x\"\naddress6 = \"2001:db8::1\"": `user[1].address6: does nothing without network.pool6`,
 		"pool6 = [\"2001:db8::/48\"]\n[[user]]\nname = \"bob\"\npassword = \"x\"\nprefix6 = \"2001:db8::/48\"": `user[1].prefix6: "2001:db8::/48" is no /64`,
 		"pool6 = [\"2001:db8::/48\"]\n[[user]]\nname = \"bob\"\npassword = \"x\"\naddress6 = \"2001:db8::7\"":  `user[1].address6: "2001:db8::7" is in a /64 that network.pool6, 2001:db8::/48, may give to somebody else: set prefix6`,
 		"pool6 = [\"2001:db8::/64\"]\n[[user]]\nname = \"bob\"\npassword = \"x\"\nprefix6 = \"2001:db8::/64\"": `user[1].prefix6: "2001:db8::/64" holds addresses of network.pool6`,

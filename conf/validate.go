@@ -86,12 +86,28 @@ func validateServer(d *decoder, c *Config) {
 			d.fail(fmt.Sprintf("server.listen[%d]", i), "%q is not an IP address", s)
 		}
 	}
+	if !isHost(c.Server.Public) {
+		d.fail("server.public", `%q is not a name such as "vpn.example.com" or an IP address, without a port`, c.Server.Public)
+	}
 	if c.Server.DeadPeer < time.Minute || c.Server.DeadPeer > time.Hour {
 		d.fail("server.dead_peer_timeout", "must be from 1m to 1h: L2TP alone repeats its question for 47 seconds")
 	}
 	if c.Server.StateDir == "" {
 		d.fail("server.state_dir", "must name a directory")
 	}
+}
+
+// isHost reports whether s is empty, an address, or a name that clients can dial.
+func isHost(s string) bool {
+	if _, err := netip.ParseAddr(s); s == "" || err == nil {
+		return true
+	}
+	for _, r := range s {
+		if r <= ' ' || r == 0x7f || strings.ContainsRune(`/:@"'<>[](),;?#%`, r) {
+			return false
+		}
+	}
+	return len(s) <= 253
 }
 
 func validateIPsec(d *decoder, c *Config) {
@@ -147,7 +163,7 @@ func validatePSKs(d *decoder, c *Config) {
 	}
 	for i, psk := range list {
 		if why := weakPSK(psk.key); why != "" && !c.IPsec.AllowWeakPSK {
-			d.fail(psk.where, "%s: whoever answers a client's handshake in the server's place can find it; use a random one, or set allow_weak_psk = true", why)
+			d.fail(psk.where, "%s: whoever answers a client's handshake in the server's place can find it; use a random one, or set ipsec.allow_weak_psk = true", why)
 		}
 		for _, other := range list[:i] {
 			if other.where != psk.where && other.key.Equal(psk.key) {
