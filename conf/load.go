@@ -52,6 +52,29 @@ func parse(file, text string, environ []string) (*Config, error) {
 	return c, nil
 }
 
+// Peek reads what stands in file and in the environment, as far as it can be
+// understood: no file that they name, and nothing is validated. For commands
+// that maintain what a server reads, also while its configuration is wrong. An
+// empty file name means the environment alone.
+func Peek(file string, environ []string) (*Config, error) {
+	var tree map[string]any
+	if file != "" {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the configuration: %w", err)
+		}
+		if _, err := toml.Decode(string(b), &tree); err != nil {
+			return nil, Errors{syntaxError(file, string(b), err)}
+		}
+	}
+	c := Default()
+	c.File = file
+	d := &decoder{file: file}
+	d.table(reflect.ValueOf(c).Elem(), "", tree)
+	applyEnvironment(d, c, environ)
+	return c, nil
+}
+
 // readSecretFiles replaces every …_file by what the file holds.
 func readSecretFiles(d *decoder, c *Config) {
 	readPSKFile(d, "ipsec.psk_file", c.IPsec.PSKFile, &c.IPsec.PSK)

@@ -8,7 +8,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/pki"
 	"github.com/adit-vpn/adit/internal/secret"
 )
@@ -42,7 +41,7 @@ type certCommand struct {
 func runCert(_ context.Context, s streams, args []string) error {
 	f := newFlags(s, "cert", "ca|server|client|revoke|list", certAbout)
 	c := certCommand{streams: s, now: time.Now()}
-	state := f.String("state", conf.Default().Server.StateDir, "state directory (server.state_dir)")
+	where := stateFlags(f, os.Environ())
 	f.StringVar(&c.name, "name", "adit VPN CA", "with ca: its name")
 	ecdsa := f.Bool("ecdsa", false, "with server and client: an ECDSA key; Windows, macOS and iOS take only RSA for L2TP")
 	f.StringVar(&c.vpn, "server", "", "with client: the name or address that the client dials, for its profile; without it, the first of the server's certificate")
@@ -69,7 +68,11 @@ func runCert(_ context.Context, s streams, args []string) error {
 	if done {
 		return err
 	}
-	c.dir = filepath.Join(*state, "pki")
+	state, _, err := where()
+	if err != nil {
+		return err
+	}
+	c.dir = filepath.Join(state, "pki")
 	if *ecdsa {
 		c.key = pki.ECDSA
 	}

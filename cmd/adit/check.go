@@ -3,17 +3,22 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
+	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/app"
 )
 
 func runCheck(_ context.Context, s streams, args []string) error {
 	f := newFlags(s, "check", "[-c FILE]", "Checks the configuration, then whether this host can run it. Nothing is changed.")
-	file := fileFlag(f)
+	file := fileFlag(f, found)
 	if done, err := parseOnlyFlags(f, args); done {
 		return err
 	}
-	c, err := loadConfig(*file, defaultConfig)
+	if *file == "" {
+		*file = findConfig("")
+	}
+	c, err := conf.Load(*file, os.Environ())
 	if err != nil {
 		return err
 	}

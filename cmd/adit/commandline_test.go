@@ -3,8 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/adit-vpn/adit/internal/admin"
 )
 
 // typed runs a command line, with what is typed on standard input.
@@ -22,7 +27,7 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 	}{
 		{"frobnicate", `unknown command "frobnicate": adit help lists them`},
 		{"status extra", `status takes no arguments, but got "extra"`},
-		{"check adit.toml", `check takes no arguments, but got "adit.toml"`},
+		{"check adit.toml", `check takes no arguments, but got "adit.toml": is it a file, as in -c adit.toml?`},
 		{"reload now", `reload takes no arguments`},
 		{"serve adit.toml", `adit serve -h shows its flags`},
 		{"version -x", `flag provided but not defined: -x`},
@@ -60,20 +65,81 @@ func TestUsersOfTheFileAreMaintained(t *testing.T) {
 		out, err string
 	}{
 		{"list", "", exitOK, "", "no users in "},
-		{"add alice", "p\n", exitOK, "", ""},
+		{"add alice", "p\n", exitOK, "Added alice to " + state + "/users.toml. Next: adit reload", ""},
 		{"add alice", "p\n", exitRuntime, "", "is there already"},
-		{"add -address 10.83.0.10 -group staff bob", "p\n", exitOK, "", ""},
+		{"add -address 10.83.0.10 -group staff bob", "p\n", exitOK, "Added bob", ""},
 		{"list", "", exitOK, "alice\t\nbob\t10.83.0.10\tstaff\n", ""},
 		{"passwd carol", "p\n", exitRuntime, "", `no user "carol" in ` + state},
 		{"passwd bob", "\n", exitRuntime, "", "nothing was changed"},
-		{"del alice", "", exitOK, "", ""},
+		{"del alice", "", exitOK, "adit disconnect alice", ""},
 		{"list", "", exitOK, "bob\t10.83.0.10\tstaff\n", ""},
 		{"passwd bob -group x", "p\n", exitUsage, "", "-group goes with user add only"},
 	} {
 		args := append([]string{"user"}, strings.Fields(step.args)...)
 		code, out, err := typed(step.in, append(args, "-state", state)...)
-		if code != step.code || out != step.out || !strings.Contains(err, step.err) || step.err == "" && err != "" {
+		if code != step.code || !strings.Contains(out, step.out) || step.out == "" && out != "" || !strings.Contains(err, step.err) || step.err == "" && err != "" {
 			t.Errorf("adit user %s: exit code %d, %q, %q", step.args, code, out, err)
+		}
+	}
+}
+
+// The server does not read a users.toml that contradicts its configuration.
+func TestUsersThatTheConfigurationContradictsAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	state, file := filepath.Join(dir, "state"), filepath.Join(dir, "adit.toml")
+	text := fmt.Sprintf(`
+server.state_dir = %q
+mtu = "wrong, which is none of adit user's business"
+[[group]]
+name = "staff"
+[[user]]
+name = "vpn"
+password = "p"
+`, state)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"add vpn", exitRuntime, `user "vpn" is in ` + file},
+		{"passwd vpn", exitRuntime, `user "vpn" is in ` + file + " or the environment: change it there"},
+		{"add -group stuff alice", exitRuntime, `no [[group]] "stuff" in ` + file + `: there are "staff"`},
+		{"add -group staff alice", exitOK, "Added alice to " + state + "/users.toml"},
+		{"list", exitOK, "alice\t\tstaff\nvpn\t\t\tin " + file},
+	} {
+		args := append([]string{"user"}, strings.Fields(step.args)...)
+		code, out, err := typed("p\n", append(args, "-c", file)...)
+		if code != step.code || !strings.Contains(out+err, step.want) {
+			t.Errorf("adit user %s: exit code %d, %q, %q", step.args, code, out, err)
+		}
+	}
+}
+
+// A configuration that adit up wrote elsewhere is found by the directory.
+func TestUsersBesideAConfigurationOfUp(t *testing.T) {
+	state := t.TempDir()
+	if made, err := firstConfig(state+"/adit.toml", state, "", "vpn"); err != nil || !made {
+		t.Fatal(made, err)
+	}
+	if code, out, err := typed("p\n", "user", "add", "-state", state, "vpn"); code != exitRuntime || !strings.Contains(err, `user "vpn" is in `+state+"/adit.toml") {
+		t.Errorf("exit code %d, %q, %q", code, out, err)
+	}
+}
+
+func TestStatusShowsIPv6(t *testing.T) {
+	var out bytes.Buffer
+	if err := printStatus(&out, admin.Status{Sessions: []admin.Session{
+		{User: "alice", Address: "10.83.0.2", IPv6: []string{"2001:db8:1:1::/64", "2001:db8:f000::/56"}},
+	}}, false); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{"USER ADDRESS IPV6 FROM", "alice 10.83.0.2 2001:db8:1:1::/64,2001:db8:f000::/56 ", " 1 session;"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
 		}
 	}
 }

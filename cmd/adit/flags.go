@@ -43,7 +43,11 @@ func parseOnlyFlags(f *flag.FlagSet, args []string) (done bool, err error) {
 		return true, err
 	}
 	if f.NArg() > 0 {
-		return true, usagef("%s takes no arguments, but got %q: adit %s -h shows its flags", f.Name(), f.Arg(0), f.Name())
+		hint := ""
+		if f.Lookup("c") != nil {
+			hint = "is it a file, as in -c " + f.Arg(0) + "? "
+		}
+		return true, usagef("%s takes no arguments, but got %q: %sadit %s -h shows its flags", f.Name(), f.Arg(0), hint, f.Name())
 	}
 	return false, nil
 }
@@ -53,7 +57,33 @@ func socketFlag(f *flag.FlagSet) *string {
 	return f.String("socket", conf.Default().Admin.Socket, "the server's control socket (admin.socket)")
 }
 
-// fileFlag adds -c.
-func fileFlag(f *flag.FlagSet) *string {
-	return f.String("c", "", "configuration file; without it, "+defaultConfig+" if it exists; the environment (ADIT_…) overrides it")
+// fileFlag adds -c; fallback says what is read without it.
+func fileFlag(f *flag.FlagSet, fallback string) *string {
+	return f.String("c", "", "configuration file; without it, "+fallback+"; the environment (ADIT_…) overrides it")
+}
+
+// found is what findConfig finds, in words.
+var found = defaultConfig + ", or else the " + upConfig + " that adit up wrote into " + conf.Default().Server.StateDir
+
+// stateFlags add -state, and -c, of commands that maintain files in the state
+// directory. The returned function, for after parsing, gives the directory and
+// the configuration, as far as there is one.
+func stateFlags(f *flag.FlagSet, environ []string) func() (dir string, c *conf.Config, err error) {
+	state := f.String("state", "", "state directory; without it, server.state_dir of the configuration, by default "+conf.Default().Server.StateDir)
+	file := fileFlag(f, found)
+	return func() (string, *conf.Config, error) {
+		if *file == "" {
+			*file = findConfig(*state)
+		}
+		c, err := conf.Peek(*file, environ)
+		switch {
+		case err != nil && *state != "" && !given(f, "c"):
+			return *state, &conf.Config{}, nil // the directory is known, and that is enough
+		case err != nil:
+			return "", nil, err
+		case *state != "":
+			return *state, c, nil
+		}
+		return c.Server.StateDir, c, nil
+	}
 }

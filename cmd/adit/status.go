@@ -52,17 +52,29 @@ func printStatus(w io.Writer, st admin.Status, asJSON bool) error {
 		fmt.Fprintf(w, "warning: %s\n", warning)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "USER\tADDRESS\tFROM\tCLIENT\tIKE\tESP\tAUTH\tUP\tIN\tOUT")
+	fmt.Fprintln(t, "USER\tADDRESS\tIPV6\tFROM\tCLIENT\tIKE\tESP\tAUTH\tUP\tIN\tOUT")
 	for _, x := range st.Sessions {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(x.User), x.Address, x.Remote, clientName(x),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(x.User), x.Address, ipv6(x), x.Remote, clientName(x),
 			x.IKE, x.ESP, x.Method, time.Since(x.Since).Truncate(time.Second), size(x.InOctets), size(x.OutOctets))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%d sessions; %d unauthenticated, %d half open; up since %s\n",
-		len(st.Sessions), st.Strangers, st.HalfOpen, st.Since.Format(time.DateTime))
+	plural := "s"
+	if len(st.Sessions) == 1 {
+		plural = ""
+	}
+	_, err := fmt.Fprintf(w, "%d session%s; %d unauthenticated, %d half open; up since %s\n",
+		len(st.Sessions), plural, st.Strangers, st.HalfOpen, st.Since.Format(time.DateTime))
 	return err
+}
+
+// ipv6 is what a session was given of IPv6.
+func ipv6(x admin.Session) string {
+	if len(x.IPv6) == 0 {
+		return "-"
+	}
+	return strings.Join(x.IPv6, ",")
 }
 
 // clientName is the client's kind and what it calls itself.

@@ -26,7 +26,7 @@ func runUp(ctx context.Context, s streams, args []string) error {
 	if done, err := parseOnlyFlags(f, args); done {
 		return err
 	}
-	file := filepath.Join(*state, "adit.toml")
+	file := filepath.Join(*state, upConfig)
 	made, err := firstConfig(file, *state, *public, *user)
 	if err != nil {
 		return err

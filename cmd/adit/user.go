@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -19,12 +20,13 @@ import (
 )
 
 const userAbout = `Maintains the local users in users.toml of the state directory. A running
-server takes the change over with adit reload. Passwords are read from the
+server takes the change over with adit reload. Users of the configuration are
+listed, and changed there. Passwords are read from the
 terminal, or from standard input if it is none; they are never arguments.`
 
 func runUser(_ context.Context, s streams, args []string) error {
 	f := newFlags(s, "user", "add|del|passwd NAME, or list", userAbout)
-	state := f.String("state", conf.Default().Server.StateDir, "state directory (server.state_dir)")
+	where := stateFlags(f, os.Environ())
 	address := f.String("address", "", "with add: a static address")
 	group := f.String("group", "", "with add: the name of the user's [[group]]")
 	if len(args) == 0 {
@@ -43,29 +45,56 @@ func runUser(_ context.Context, s streams, args []string) error {
 	if done {
 		return err
 	}
-	file := filepath.Join(*state, conf.UsersFile)
-	if verb == "list" {
-		if len(names) > 0 {
-			return usagef("user list takes no name")
-		}
-		return listUsers(s, file)
+	if verb == "list" && len(names) > 0 {
+		return usagef("user list takes no name")
 	}
 	for flag, value := range map[string]string{"address": *address, "group": *group} {
 		if value != "" && verb != "add" {
 			return usagef("-%s goes with user add only", flag)
 		}
 	}
-	if len(names) != 1 {
+	if verb != "list" && len(names) != 1 {
 		return usagef("user %s takes one name", verb)
 	}
-	name := names[0]
-	switch verb {
-	case "add":
-		return addUser(s, file, conf.User{Name: name, Address: *address, Group: *group})
-	case "passwd":
-		return changePassword(s, file, name)
+	state, c, err := where()
+	if err != nil {
+		return err
 	}
-	return deleteUser(file, name)
+	u := userCommand{streams: s, file: filepath.Join(state, conf.UsersFile), conf: c}
+	what := ""
+	switch verb {
+	case "list":
+		return u.list()
+	case "add":
+		what, err = "Added %s to", u.add(conf.User{Name: names[0], Address: *address, Group: *group})
+	case "passwd":
+		what, err = "Changed the password of %s in", u.changePassword(names[0])
+	case "del":
+		what, err = "Deleted %s from", u.delete(names[0])
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, what+" %s. Next: adit reload, if the server runs.\n", printable(names[0]), u.file)
+	if verb == "del" {
+		fmt.Fprintf(s.out, "Sessions go on: adit disconnect %s ends them.\n", printable(names[0]))
+	}
+	return nil
+}
+
+// userCommand is what the verbs of adit user have in common.
+type userCommand struct {
+	streams
+	file string       // users.toml
+	conf *conf.Config // its users stand elsewhere than in file
+}
+
+// place is where the configuration's users stand.
+func (u *userCommand) place() string {
+	if u.conf.File == "" {
+		return "the environment"
+	}
+	return u.conf.File + " or the environment"
 }
 
 // mixed parses flags that stand before or behind the arguments.
@@ -81,71 +110,114 @@ func mixed(f *flag.FlagSet, args []string) (rest []string, done bool, err error)
 	}
 }
 
-func listUsers(s streams, file string) error {
-	users, err := conf.ReadUsers(file)
+func (u *userCommand) list() error {
+	users, err := conf.ReadUsers(u.file)
 	if err != nil {
 		return err
 	}
-	for _, u := range users {
-		line := printable(u.Name) + "\t" + u.Address
-		if u.Group != "" {
-			line += "\t" + printable(u.Group)
+	for _, x := range users {
+		line := printable(x.Name) + "\t" + x.Address
+		if x.Group != "" {
+			line += "\t" + printable(x.Group)
 		}
-		fmt.Fprintln(s.out, line)
+		fmt.Fprintln(u.out, line)
 	}
-	if len(users) == 0 {
-		fmt.Fprintf(s.err, "no users in %s; those of the configuration are not listed here\n", file)
+	for _, x := range u.conf.Users {
+		fmt.Fprintf(u.out, "%s\t%s\t%s\tin %s\n", printable(x.Name), x.Address, printable(x.Group), u.place())
+	}
+	if len(users)+len(u.conf.Users) == 0 {
+		fmt.Fprintf(u.err, "no users in %s\n", u.file)
 	}
 	return nil
 }
 
-func addUser(s streams, file string, u conf.User) (err error) {
-	if strings.TrimSpace(u.Name) == "" {
+func (u *userCommand) add(x conf.User) (err error) {
+	if strings.TrimSpace(x.Name) == "" {
 		return usagef("a user needs a name")
 	}
-	if u.Address != "" {
-		if a, err := netip.ParseAddr(u.Address); err != nil || !a.Is4() {
-			return usagef("%q is not an IPv4 address", u.Address)
+	if x.Address != "" {
+		if a, err := netip.ParseAddr(x.Address); err != nil || !a.Is4() {
+			return usagef("%q is not an IPv4 address", x.Address)
 		}
 	}
-	if u.Password, err = askPassword(s, u.Name); err != nil {
+	if slices.ContainsFunc(u.conf.Users, named(x.Name)) {
+		return fmt.Errorf("user %q is in %s already", x.Name, u.place())
+	}
+	if err := u.checkGroup(x.Group); err != nil {
 		return err
 	}
-	return conf.EditUsers(file, func(users []conf.User) ([]conf.User, error) {
-		if slices.ContainsFunc(users, named(u.Name)) {
-			return nil, fmt.Errorf("user %q is there already: adit user passwd changes the password", u.Name)
+	if x.Password, err = askPassword(u.streams, x.Name); err != nil {
+		return err
+	}
+	return conf.EditUsers(u.file, func(users []conf.User) ([]conf.User, error) {
+		if slices.ContainsFunc(users, named(x.Name)) {
+			return nil, fmt.Errorf("user %q is there already: adit user passwd changes the password", x.Name)
 		}
-		return append(users, u), nil
+		return append(users, x), nil
 	})
 }
 
-func changePassword(s streams, file, name string) error {
-	password, err := askPassword(s, name)
+// checkGroup fails for a group that the configuration, if there is one, does
+// not have: the server would not read users.toml with it.
+func (u *userCommand) checkGroup(name string) error {
+	if name == "" || u.conf.File == "" {
+		return nil
+	}
+	names := make([]string, len(u.conf.Groups))
+	for i, g := range u.conf.Groups {
+		names[i] = strconv.Quote(g.Name)
+	}
+	switch {
+	case slices.Contains(names, strconv.Quote(name)):
+		return nil
+	case len(names) == 0:
+		return fmt.Errorf("there is no [[group]] %q in %s: there is none at all", name, u.conf.File)
+	}
+	return fmt.Errorf("there is no [[group]] %q in %s: there are %s", name, u.conf.File, strings.Join(names, ", "))
+}
+
+func (u *userCommand) changePassword(name string) error {
+	if err := u.check(name); err != nil {
+		return err
+	}
+	password, err := askPassword(u.streams, name)
 	if err != nil {
 		return err
 	}
-	return conf.EditUsers(file, func(users []conf.User) ([]conf.User, error) {
+	return conf.EditUsers(u.file, func(users []conf.User) ([]conf.User, error) {
 		i := slices.IndexFunc(users, named(name))
 		if i < 0 {
-			return nil, noUser(name, file)
+			return nil, u.missing(name)
 		}
 		users[i].Password, users[i].NTHash, users[i].PasswordFile = password, secret.Bytes{}, ""
 		return users, nil
 	})
 }
 
-func deleteUser(file, name string) error {
-	return conf.EditUsers(file, func(users []conf.User) ([]conf.User, error) {
+// check fails if there is no such user, before a password is asked for.
+func (u *userCommand) check(name string) error {
+	users, err := conf.ReadUsers(u.file)
+	if err == nil && !slices.ContainsFunc(users, named(name)) {
+		err = u.missing(name)
+	}
+	return err
+}
+
+func (u *userCommand) delete(name string) error {
+	return conf.EditUsers(u.file, func(users []conf.User) ([]conf.User, error) {
 		i := slices.IndexFunc(users, named(name))
 		if i < 0 {
-			return nil, noUser(name, file)
+			return nil, u.missing(name)
 		}
 		return slices.Delete(users, i, i+1), nil
 	})
 }
 
-func noUser(name, file string) error {
-	return fmt.Errorf("there is no user %q in %s; a user of the configuration is changed there", name, file)
+func (u *userCommand) missing(name string) error {
+	if slices.ContainsFunc(u.conf.Users, named(name)) {
+		return fmt.Errorf("user %q is in %s: change it there, then adit reload", name, u.place())
+	}
+	return fmt.Errorf("there is no user %q in %s: adit user list lists them", name, u.file)
 }
 
 func named(name string) func(conf.User) bool {
