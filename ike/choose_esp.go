@@ -106,7 +106,7 @@ type espChoice struct {
 }
 
 // chooseESP picks the transform that wish wants most.
-func chooseESP(wish espWish, sa isakmp.SA) (best espChoice, offered []ESPSuite, ok bool) {
+func chooseESP(wish espWish, sa isakmp.SA) (best espChoice, ok bool) {
 	rank := -1
 	for _, p := range sa.Proposals {
 		// RFC 4303, section 2.1: SPIs of 1 to 255 are reserved, 0 is local.
@@ -119,9 +119,6 @@ func chooseESP(wish espWish, sa isakmp.SA) (best espChoice, offered []ESPSuite, 
 			if !known {
 				continue
 			}
-			if len(offered) < 32 {
-				offered = append(offered, o.suite)
-			}
 			r := wish.rank(o)
 			if spi > 255 && r >= 0 && (rank < 0 || r < rank) {
 				rank = r
@@ -130,7 +127,7 @@ func chooseESP(wish espWish, sa isakmp.SA) (best espChoice, offered []ESPSuite, 
 			}
 		}
 	}
-	return best, offered, rank >= 0
+	return best, rank >= 0
 }
 
 // rank is the lower the more an offer is wanted, negative if it is not.

@@ -2,6 +2,7 @@ package ike
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func TestPhase2TransformsThatWeCannotUse(t *testing.T) {
 	}{"no encapsulation mode", noMode, ""})
 	for _, tt := range tests {
 		sa := isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(2, 5, 1), tt.t)}}
-		c, _, ok := chooseESP(espWish{policy: DefaultESP()}, sa)
+		c, ok := chooseESP(espWish{policy: DefaultESP()}, sa)
 		if got := c.offer.suite.String(); ok != (tt.want != "") || ok && got != tt.want {
 			t.Errorf("%s: %v, %v", tt.name, ok, got)
 		}
@@ -81,7 +82,7 @@ func TestPhase2TransformsThatWeCannotUse(t *testing.T) {
 			t.Errorf("%s: the transform is not echoed", tt.name)
 		}
 	}
-	c, _, _ := chooseESP(espWish{policy: DefaultESP()}, isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, long)}})
+	c, _ := chooseESP(espWish{policy: DefaultESP()}, isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, long)}})
 	if c.offer.lifetime != time.Hour || c.offer.kilobytes != 250000 {
 		t.Errorf("lifetimes in the long form are %v and %d kB", c.offer.lifetime, c.offer.kilobytes)
 	}
@@ -133,9 +134,35 @@ func TestPhase2Choice(t *testing.T) {
 	}
 	for _, tt := range tests {
 		tt.wish.policy = DefaultESP()
-		c, _, ok := chooseESP(tt.wish, isakmp.SA{Proposals: tt.list})
+		c, ok := chooseESP(tt.wish, isakmp.SA{Proposals: tt.list})
 		if ok != (tt.from != 0) || ok && (c.offer.suite.String() != tt.want || c.proposal.Number != tt.from || c.spi != 0xc0ffee00+uint32(tt.from)) {
 			t.Errorf("%s: %v from proposal %d, %v", tt.name, c.offer.suite, c.proposal.Number, ok)
 		}
+	}
+}
+
+// An administrator reads what a client offered that was refused, also what has
+// no name here.
+func TestARefusedOfferIsNamed(t *testing.T) {
+	tunnel := espTransform(12, 6, 256, 5, 2)
+	for i, a := range tunnel.Attributes {
+		if a.Type == attrESPEncap {
+			tunnel.Attributes[i] = isakmp.ShortAttribute(attrESPEncap, 1)
+		}
+	}
+	sa := isakmp.SA{Proposals: []isakmp.Proposal{
+		espProposal(1, espTransform(3, 5, 1), espTransform(12, 6, 128, 5, 9), espTransform(7, 6, 448), espTransform(12, 6, 256, 5, 2, 3, 22), tunnel, espTransform(12, 5, 2, 11, 1)),
+		{Number: 2, Protocol: isakmp.ProtocolAH, SPI: []byte{1, 2, 3, 4}, Transforms: []isakmp.Transform{{Number: 1, ID: 3}}},
+	}}
+	want := []string{
+		"3DES/MD5-96", "AES-CBC-128/authentication 9", "cipher 7-448", "AES-CBC-256/SHA1-96/Group(22)",
+		"AES-CBC-256/SHA1-96 (not transport but mode 1)", "AES-CBC/SHA1-96 (extended sequence numbers)", "protocol 2, transform 3",
+	}
+	if got := describeOffer(sa); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	sa.Proposals[0].Transforms = slices.Repeat(sa.Proposals[0].Transforms, 10)
+	if n := len(describeOffer(sa)); n != maxNamed {
+		t.Errorf("%d of 60 transforms are named", n)
 	}
 }

@@ -55,7 +55,7 @@ type ChildFailed struct {
 	Why       Failure
 	Notify    uint16 // the notify type that was sent or received, 0 if none
 
-	Offered []ESPSuite // what the peer proposed, after FailureNoProposal; at most 32
+	Offered []string // what the peer proposed, after FailureNoProposal; at most 32 names
 }
 
 // ChildDeleted says that the peer deleted its inbound SA of this SPI, which is

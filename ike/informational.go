@@ -9,21 +9,22 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// inform sends one Informational message (RFC 2409, section 5.7). It is not
-// answered and not sent again.
-func (s *SA) inform(payload isakmp.Payload) {
+// inform sends one Informational message (RFC 2409, section 5.7), and returns
+// it. It is not answered and not sent again.
+func (s *SA) inform(payload isakmp.Payload) []byte {
 	if s.st.Step != stepUp {
-		return
+		return nil
 	}
 	id, err := s.newMessageID()
 	if err != nil {
-		return
+		return nil
 	}
 	msg, _, err := s.sealHashed(s.st.Peer.Suite.iv2(s.st.IV, id), s.header(ExchangeInformational, id), nil, payload)
 	if err != nil {
-		return
+		return nil
 	}
 	s.send(s.st.Path, msg)
+	return msg
 }
 
 // handleInformational takes HDR*, HASH(1), N/D. Nothing is done that its hash

@@ -104,7 +104,10 @@ func (s *SA) handleQuick(p packet) error {
 		return ErrMalformed
 	}
 	q := s.findQuick(p.h.MessageID)
+	refused := s.refused(p)
 	switch {
+	case refused != nil:
+		return s.repeat(p, refused)
 	case q == nil && s.st.Used.has(p.h.MessageID):
 		return ErrReplay
 	case q == nil:
@@ -179,13 +182,35 @@ func (s *SA) Confirm(inSPI uint32) {
 	}
 }
 
-// failQuick reports a Quick Mode that we refuse, and tells the peer.
-func (s *SA) failQuick(f ChildFailed, notify isakmp.NotifyType) {
+// failQuick reports a Quick Mode that we refuse, and tells the peer, again if
+// it asks again: nobody acknowledges a notify, and a client that hears none
+// takes the server for dead.
+func (s *SA) failQuick(p packet, f ChildFailed, notify isakmp.NotifyType) {
 	f.Notify = uint16(notify)
 	s.events.Push(f)
-	if notify != 0 {
-		s.inform(isakmp.Notify{Protocol: isakmp.ProtocolESP, Message: notify})
+	if notify == 0 {
+		return
 	}
+	msg := s.inform(isakmp.Notify{Protocol: isakmp.ProtocolESP, Message: notify})
+	if msg == nil {
+		return
+	}
+	list := s.st.Refusals
+	if len(list) == maxQuick {
+		list = slices.Delete(list, 0, 1)
+	}
+	s.st.Refusals = append(list, newReply(p.raw, msg))
+}
+
+// refused is the answer to a message 1 that was refused before, nil for every
+// other message.
+func (s *SA) refused(p packet) *reply {
+	for i := range s.st.Refusals {
+		if r := &s.st.Refusals[i]; r.is(p.raw) {
+			return r
+		}
+	}
+	return nil
 }
 
 // ports are the inner UDP ports of both ends, from IDci and IDcr.

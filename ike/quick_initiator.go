@@ -141,7 +141,7 @@ func (s *SA) handleQuick2(p packet, q *quick) error {
 	child, why, notify := s.acceptQuick(q, c)
 	if why != 0 {
 		s.drop(q)
-		s.failQuick(ChildFailed{InSPI: q.InSPI, Initiator: true, Why: why}, notify)
+		s.failQuick(p, ChildFailed{InSPI: q.InSPI, Initiator: true, Why: why}, notify)
 		return nil
 	}
 	msg, _, err := s.seal(s.st.Keys, iv, s.header(ExchangeQuick, q.ID), isakmp.Hash(s.hash3(q)))
@@ -172,7 +172,7 @@ func (s *SA) acceptQuick(q *quick, c contents) (child Child, why Failure, notify
 	if err != nil {
 		return child, FailureMalformed, isakmp.NotifyPayloadMalformed
 	}
-	choice, _, ok := chooseESP(espWish{policy: q.Offer.Suites, public: q.Offer.Group.publicLen(), udp: q.Offer.UDP}, sa)
+	choice, ok := chooseESP(espWish{policy: q.Offer.Suites, public: q.Offer.Group.publicLen(), udp: q.Offer.UDP}, sa)
 	if !ok || len(sa.Proposals) != 1 || len(sa.Proposals[0].Transforms) != 1 ||
 		choice.offer.suite.Group != q.Offer.Group || choice.offer.udp != q.Offer.UDP {
 		return child, FailureNoProposal, isakmp.NotifyNoProposalChosen

@@ -36,25 +36,25 @@ func (s *SA) handleQuick1(p packet) error {
 	st.Used.add(id)
 	s.fresh(p.path)
 	if c.sa == nil || c.nonce == nil || len(c.ids) == 1 || len(c.ids) > 2 {
-		s.failQuick(ChildFailed{Why: FailureMalformed}, isakmp.NotifyPayloadMalformed)
+		s.failQuick(p, ChildFailed{Why: FailureMalformed}, isakmp.NotifyPayloadMalformed)
 		return nil
 	}
 	sa, err := isakmp.ParseSA(c.sa)
 	if err != nil {
-		s.failQuick(ChildFailed{Why: FailureMalformed}, isakmp.NotifyPayloadMalformed)
+		s.failQuick(p, ChildFailed{Why: FailureMalformed}, isakmp.NotifyPayloadMalformed)
 		return nil
 	}
 	idi, idr, err := s.quickIDs(c.ids)
 	if err != nil {
-		s.failQuick(ChildFailed{Why: FailureID}, isakmp.NotifyInvalidIDInformation)
+		s.failQuick(p, ChildFailed{Why: FailureID}, isakmp.NotifyInvalidIDInformation)
 		return nil
 	}
-	choice, offered, ok := chooseESP(espWish{
+	choice, ok := chooseESP(espWish{
 		policy: s.env.Policy.ESP, public: len(c.ke), udp: st.Peer.Encap,
 		shunSHA256: s.looksLikeAndroid(idi, c),
 	}, sa)
 	if !ok {
-		s.failQuick(ChildFailed{Why: FailureNoProposal, Offered: offered}, isakmp.NotifyNoProposalChosen)
+		s.failQuick(p, ChildFailed{Why: FailureNoProposal, Offered: describeOffer(sa)}, isakmp.NotifyNoProposalChosen)
 		return nil
 	}
 	return s.answerQuick(p, c, iv, choice, idi, idr)
@@ -115,12 +115,12 @@ func (s *SA) answerQuick(p packet, c contents, iv []byte, choice espChoice, idi,
 		}
 		q.DH.Private.Zero()
 		if err != nil {
-			s.failQuick(ChildFailed{Why: FailureKeyExchange}, isakmp.NotifyInvalidKeyInformation)
+			s.failQuick(p, ChildFailed{Why: FailureKeyExchange}, isakmp.NotifyInvalidKeyInformation)
 			return nil
 		}
 	}
 	if q.InSPI = s.env.NewSPI(); q.InSPI == 0 {
-		s.failQuick(ChildFailed{Why: FailureNoSPI}, 0)
+		s.failQuick(p, ChildFailed{Why: FailureNoSPI}, 0)
 		return ErrNoSPI
 	}
 	q.OutSPI = choice.spi

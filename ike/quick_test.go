@@ -377,3 +377,51 @@ func TestDuplicatesAreAnsweredABoundedNumberOfTimes(t *testing.T) {
 		t.Errorf("%d notes", len(notes))
 	}
 }
+
+// Nobody acknowledges the notify that refuses a Quick Mode. A client that heard
+// none asks again, and is told again, a bounded number of times; what happened
+// is reported once.
+func TestARefusalOfQuickModeThatWasLostIsSaidAgain(t *testing.T) {
+	p := newPair(t)
+	p.establish()
+	p.server.env.Policy.ESP = nil
+	var first []datagram
+	p.tamper = func(d datagram) []datagram {
+		if d.fromClient {
+			first = append(first, d)
+			return []datagram{d}
+		}
+		return nil // the refusal is lost
+	}
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	answers := 0
+	p.tamper = func(d datagram) []datagram {
+		if answers++; answers == 1 {
+			return []datagram{d}
+		}
+		return nil
+	}
+	for range 50 {
+		p.deliver(first[0])
+		p.run()
+	}
+	if answers != maxRepeats {
+		t.Errorf("50 repetitions were answered %d times, want %d", answers, maxRepeats)
+	}
+	if f := one[ChildFailed](t, p.client); f.Why != FailureRefused || f.Notify != uint16(isakmp.NotifyNoProposalChosen) {
+		t.Errorf("the client: %+v", f)
+	}
+	one[ChildFailed](t, p.server)
+
+	// Of many refusals the last ones are known.
+	p.tamper = nil
+	for id := range uint32(3 * maxQuick) {
+		p.request(1000+id, isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(3, 5, 1))}}, isakmp.Nonce(make([]byte, 16)))
+	}
+	if n := len(p.server.sa.st.Refusals); n != maxQuick {
+		t.Errorf("%d refusals are kept", n)
+	}
+}

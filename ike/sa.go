@@ -83,6 +83,8 @@ type state struct {
 	LastID uint32 // the last one of ours
 	Quick  []*quick
 	Probe  probe
+
+	Refusals []reply // to the last messages 1 of Quick Mode that were refused; at most maxQuick
 }
 
 // Cookies names the SA. The responder's is zero until message 2 came.

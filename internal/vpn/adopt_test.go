@@ -3,6 +3,7 @@ package vpn
 import (
 	"crypto/rand"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -50,5 +51,45 @@ func TestMessageBeforeItsPhaseOneIsAdoptedIsKept(t *testing.T) {
 	c.adopt(now, p, ike.Peer{}, path, nil)
 	if seen.n != maxEarly || len(c.early) != 0 {
 		t.Errorf("%d messages reached the phase 1 and %d are kept, want %d and none", seen.n, len(c.early), maxEarly)
+	}
+}
+
+// However a message and the hand-over of its phase 1 fall together, it reaches
+// the one connection or the other.
+func TestNoMessageIsLostWhileAPhaseOneIsHandedOver(t *testing.T) {
+	s := New(Config{Policy: &Policy{HalfOpen: 10, HalfOpenPerSource: 10}})
+	path := ike.Path{Local: netip.MustParseAddrPort("192.0.2.9:4500"), Remote: netip.MustParseAddrPort("192.0.2.1:4500")}
+	before, after := s.newConn(time.Time{}, path), s.newConn(time.Time{}, path)
+	cookies := ike.Cookies{Initiator: [8]byte{1}, Responder: [8]byte{2}}
+	msg := make([]byte, 60)
+	msg[0], msg[8], msg[16], msg[17], msg[18], msg[27] = 1, 2, 8, 0x10, byte(ike.ExchangeInformational), 60
+	drain := func(c *Conn) (n int) {
+		for {
+			select {
+			case <-c.inbox:
+				n++
+			default:
+				return n
+			}
+		}
+	}
+	// A hand-over in the very moment between finding a connection and reaching
+	// it is rare: both sides begin together, often.
+	for i := range 20000 {
+		s.claim(cookies, before)
+		arrived := make(chan struct{})
+		go func() {
+			defer close(arrived)
+			s.IKE(path.Local, path.Remote, true, msg)
+		}()
+		if i%2 == 0 {
+			runtime.Gosched()
+		}
+		s.claim(cookies, after)
+		n := drain(before)
+		<-arrived
+		if n += drain(after); n != 1 {
+			t.Fatalf("hand-over %d: the message came %d times", i, n)
+		}
 	}
 }

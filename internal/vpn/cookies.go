@@ -1,6 +1,9 @@
 package vpn
 
-import "github.com/adit-vpn/adit/ike"
+import (
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+)
 
 // claim routes messages with these cookies to c.
 func (s *Server) claim(cookies ike.Cookies, c *Conn) {
@@ -9,16 +12,31 @@ func (s *Server) claim(cookies ike.Cookies, c *Conn) {
 	s.cookies[cookies] = c
 }
 
-// claimant is the connection that messages with these cookies are routed to.
-func (s *Server) claimant(cookies ike.Cookies) *Conn {
+// pass delivers a message to the connection that these cookies are routed to,
+// and reports whether there is one. The lock is held meanwhile: who claims
+// cookies of another connection finds in its inbox every message that went
+// there before, and none comes later.
+func (s *Server) pass(cookies ike.Cookies, n dataplane.Note) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cookies[cookies]
+	c := s.cookies[cookies]
+	if c == nil {
+		// The answer to a first message of ours carries a cookie that we have
+		// not seen.
+		c = s.cookies[ike.Cookies{Initiator: cookies.Initiator}]
+	}
+	if c == nil {
+		return false
+	}
+	c.Deliver(n)
+	return true
 }
 
 // claimed reports whether messages with these cookies are routed to c.
 func (s *Server) claimed(cookies ike.Cookies, c *Conn) bool {
-	return s.claimant(cookies) == c
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cookies[cookies] == c
 }
 
 // unclaim undoes claim, unless another connection has them now.

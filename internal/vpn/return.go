@@ -118,7 +118,7 @@ func (c *Conn) prove(now time.Time, answered func()) {
 
 // settle is the end of a doubt.
 func (c *Conn) settle(now time.Time) {
-	gone := c.slot == nil || !c.slot.LastIn().After(c.doubt.since)
+	gone := c.slot == nil || c.slot.LastIn().Before(c.doubt.since)
 	replies := c.doubt.replies
 	c.doubt = doubt{}
 	if gone {

@@ -166,23 +166,12 @@ func (s *Server) IKE(local, remote netip.AddrPort, marker bool, msg []byte) {
 	if err != nil {
 		return
 	}
-	s.mu.Lock()
-	c := s.cookies[h.Cookies]
-	if c == nil {
-		// The answer to a first message of ours carries a cookie that we have
-		// not seen.
-		c = s.cookies[ike.Cookies{Initiator: h.Cookies.Initiator}]
-	}
-	s.mu.Unlock()
-	path := ike.Path{Local: local, Remote: remote, Marker: marker}
-	if c == nil && h.Cookies.Responder != ([8]byte{}) {
-		if h.Cookies.Responder != s.cookie(path, h.Cookies.Initiator) {
-			return // silence to unknown cookies: not even a place in the queue
-		}
-	}
-	if c != nil {
-		c.Deliver(dataplane.Note{Kind: dataplane.NoteIKE, Marker: marker, Local: local, Remote: remote, Data: msg})
+	if s.pass(h.Cookies, dataplane.Note{Kind: dataplane.NoteIKE, Marker: marker, Local: local, Remote: remote, Data: msg}) {
 		return
+	}
+	path := ike.Path{Local: local, Remote: remote, Marker: marker}
+	if h.Cookies.Responder != ([8]byte{}) && h.Cookies.Responder != s.cookie(path, h.Cookies.Initiator) {
+		return // silence to unknown cookies: not even a place in the queue
 	}
 	select {
 	case s.first <- firstMessage{path, append([]byte(nil), msg...)}:
@@ -247,9 +236,7 @@ func (s *Server) meet(ctx context.Context, now time.Time, half *halfOpen, slow *
 		// A connection took the embryo while this waited here, with the first
 		// fragment of a message that this is the second of; else silence to
 		// unknown cookies.
-		if c := s.claimant(h.Cookies); c != nil {
-			c.Deliver(note)
-		}
+		s.pass(h.Cookies, note)
 		return
 	}
 	c := s.newConn(now, m.path)

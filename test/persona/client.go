@@ -57,6 +57,7 @@ type Client struct {
 	leaving   bool
 	renewing  bool
 	stats     Stats
+	probe     uint32 // number of the last R-U-THERE
 	beat      *timer // of keepalives
 	lcpHeard  []byte // codes of LCP packets that nobody answers
 

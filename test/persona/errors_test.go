@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/adit-vpn/adit/internal/udp/udptest"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/persona/wire"
 	"github.com/adit-vpn/adit/test/sim"
@@ -84,7 +85,29 @@ func TestEveryClientIsToldThatItsCiphersOfESPAreRefused(t *testing.T) {
 		if !slices.Equal(s.Notifies, []uint16{wire.NoProposalChosen}) {
 			t.Errorf("it ended with %v, and heard %v, want NO-PROPOSAL-CHOSEN", err, s.Notifies)
 		}
-		tells(t, w, "Why:no acceptable proposal Notify:14")
+		tells(t, w, "Why:no acceptable proposal Notify:14 Offered:[3DES/MD5-96]")
+	})
+}
+
+// The refusal is lost once, and the client asks again: it is told all the same.
+func TestEveryClientIsToldAgainThatItsCiphersOfESPAreRefused(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		lost := false
+		w.Net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool {
+			const exchange = 4 + 18 // behind the marker
+			refusal := d.Src.Addr() == account.Server && len(d.Data) > exchange && d.Data[exchange] == wire.Informational
+			lost, refusal = lost || refusal, refusal && !lost
+			return refusal
+		}})
+		p.ESP.SA = kameESP(3600, []espCipher{{3, 0}}, []uint16{espMD5})
+		s, err := fails(t, w, p, account)
+		if !slices.Equal(s.Notifies, []uint16{wire.NoProposalChosen}) || !lost {
+			t.Errorf("it ended with %v, and heard %v, want NO-PROPOSAL-CHOSEN", err, s.Notifies)
+		}
+		if n := len(sim.All[vpn.ChildFailed](w.Events)); n != 1 {
+			t.Errorf("%d lines say so, want one", n)
+		}
 	})
 }
 

@@ -171,18 +171,24 @@ func leaveRouterOS(c *Client, o RouterOSOptions) {
 // probes asks for the server's life as RFC 3706 says, and expects an answer
 // within ten seconds.
 func (c *Client) probes(every time.Duration) {
-	seq := c.rand.Uint32() >> 1
-	c.repeat(every, func() {
-		p := c.current()
-		seq++
-		body := append([]byte{0, 0, 0, 1, 1, 16}, wire.U16(wire.RUThere)...)
-		body = append(append(append(body, p.ci[:]...), p.cr[:]...), wire.U32(seq)...)
-		before := len(c.stats.Acks)
-		c.inform(p, wire.Payload{Type: wire.PayloadNotify, Body: body})
-		c.after(10*time.Second, func() {
-			if c.Lossless && c.online() && !p.gone && (len(c.stats.Acks) == before || c.stats.Acks[len(c.stats.Acks)-1] != seq) {
-				c.refuse("R-U-THERE %d was not answered with its number (RFC 3706 section 5.4)", seq)
-			}
-		})
+	c.probe = c.rand.Uint32() >> 1
+	c.repeat(every, c.askLife)
+}
+
+// Ask asks at once whether the server is there.
+func (c *Client) Ask() { _ = c.do(c.askLife) }
+
+func (c *Client) askLife() {
+	p := c.current()
+	c.probe++
+	seq := c.probe
+	body := append([]byte{0, 0, 0, 1, 1, 16}, wire.U16(wire.RUThere)...)
+	body = append(append(append(body, p.ci[:]...), p.cr[:]...), wire.U32(seq)...)
+	before := len(c.stats.Acks)
+	c.inform(p, wire.Payload{Type: wire.PayloadNotify, Body: body})
+	c.after(10*time.Second, func() {
+		if c.Lossless && c.online() && !p.gone && (len(c.stats.Acks) == before || c.stats.Acks[len(c.stats.Acks)-1] != seq) {
+			c.refuse("R-U-THERE %d was not answered with its number (RFC 3706 section 5.4)", seq)
+		}
 	})
 }

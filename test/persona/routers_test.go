@@ -58,6 +58,28 @@ func TestRouterOSIsAnsweredWhenItAsksWhetherTheServerIsThere(t *testing.T) {
 	})
 }
 
+// Or at the very moment at which phase 1 is renewed: under the old one, which
+// it then deletes, or under the new one.
+func TestRouterOSIsAnsweredWhenItAsksWhilePhaseOneIsRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := sim.New(t, sim.Options{})
+		c := online(t, RouterOS(RouterOSOptions{}), account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+		for range 100 {
+			before := len(c.Stats().Acks)
+			if err := c.Rephase(); err != nil {
+				t.Fatal(err)
+			}
+			c.Ask()
+			time.Sleep(time.Second)
+			if n := len(c.Stats().Acks); n != before+1 {
+				t.Fatalf("it heard %d answers, want one", n-before)
+			}
+		}
+		passes(t, w, c, 1)
+		leaves(t, w, c)
+	})
+}
+
 // RRAS renews its keys by kilobytes as every Windows does. On the others an
 // administrator can set a limit of bytes.
 func TestDesktopsAndRoutersRenewTheirKeysByKilobytesWithoutLoss(t *testing.T) {

@@ -47,17 +47,18 @@ func TestAReturningClientTakesItsOldSessionsPlace(t *testing.T) {
 }
 
 // Two machines of one user that look alike, behind NATs behind one NAT: both
-// stay, idle as they are.
+// stay, idle as they are: that the old one answers in the very instant of the
+// question counts.
 func TestALookalikeThatLivesIsLeftAlone(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := New(t, Options{})
 		nat := w.Net.NAT("198.51.100.7")
-		one := w.Laptop(nat.Host("192.168.1.10"), nil)
+		one := w.Laptop(nat.NAT("192.168.1.10").Host("10.0.0.2"), nil)
 		a, err := one.Connect(ServerAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		two := w.Laptop(nat.Host("192.168.1.11"), nil)
+		two := w.Laptop(nat.NAT("192.168.1.11").Host("10.0.0.2"), nil)
 		b, err := two.Connect(ServerAddr)
 		if err != nil {
 			t.Fatal(err)
@@ -76,12 +77,12 @@ func TestTheLimitHoldsAgainstALookalike(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := New(t, Options{Policy: func(p *vpn.Policy) { p.SessionsPerUser = 1 }})
 		nat := w.Net.NAT("198.51.100.7")
-		one := w.Laptop(nat.Host("192.168.1.10"), nil)
+		one := w.Laptop(nat.NAT("192.168.1.10").Host("10.0.0.2"), nil)
 		d, err := one.Connect(ServerAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		two := w.Laptop(nat.Host("192.168.1.11"), nil)
+		two := w.Laptop(nat.NAT("192.168.1.11").Host("10.0.0.2"), nil)
 		if _, err := two.Connect(ServerAddr); err == nil {
 			t.Error("a second session was admitted")
 		}
