@@ -66,7 +66,8 @@ func TestNoMessageIsLostWhileAPhaseOneIsHandedOver(t *testing.T) {
 	drain := func(c *Conn) (n int) {
 		for {
 			select {
-			case <-c.inbox:
+			case note := <-c.inbox:
+				c.taken(note)
 				n++
 			default:
 				return n
