@@ -102,3 +102,10 @@ func peerText(b []byte) string {
 		return r
 	}, strings.TrimRight(string(b), "\x00"))
 }
+
+// TunnelID is the tunnel that a control message is for, by our id; 0 before the
+// peer knows it. ok is false if the message is malformed.
+func TunnelID(b []byte) (id uint16, ok bool) {
+	h, _, err := parseHeader(b)
+	return h.tunnel, err == nil
+}

@@ -122,6 +122,10 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 	}
 	l.s.setup = time.Time{}
 	l.emit(Authenticated{Method: a.method, User: a.user})
+	if l.s.alone {
+		l.finish(0)
+		return
+	}
 	l.startNetwork(now, answer.Network, answer.Network6)
 }
 

@@ -32,6 +32,7 @@ const networkTimeout = 60 * time.Second
 // linkState is a link's whole state: plain data.
 type linkState struct {
 	phase      phase
+	alone      bool   // it only challenges: see Rechallenge
 	why        Reason // why we are ending, once we are
 	heard      bool   // a control packet came, ever
 	terminated bool   // a Terminate-Request came
@@ -90,6 +91,10 @@ func (l *Link) Close(now time.Time, why Reason) {
 		return
 	case phaseEstablish, phaseAuthenticate, phaseNetwork:
 	}
+	if l.s.alone {
+		l.finish(why)
+		return
+	}
 	l.fail(why)
 	l.fire(now, lcp{l}, evClose, stimulus{})
 }
@@ -125,6 +130,9 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 	}
 	if len(info) > maxFrame {
 		return ErrTooLong
+	}
+	if l.s.alone && protocol != l.authProtocol() {
+		return ErrUnexpected
 	}
 	if protocol == ProtocolLCP {
 		p, err := parsePacket(info)

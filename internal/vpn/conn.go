@@ -43,6 +43,8 @@ type Conn struct {
 	calls      []*session
 	peerTunnel uint16
 	stale      []*l2tp.Tunnel // replaced, still acknowledging
+	claim      *claim         // that another connection's tunnel is this client's; nil: none
+	claims     int            // how many there were
 
 	setup   time.Time // a user must be authenticated by then; zero: one is
 	linger  time.Time // without a tunnel or ESP SAs, the end
@@ -158,6 +160,7 @@ func (c *Conn) pump(now time.Time) bool {
 		more = c.pumpIKE(now)
 		more = c.pumpL2TP(now) || more
 		more = c.pumpPPP(now) || more
+		more = c.pumpClaim(now) || more
 		more = c.pumpShut(now) || more
 	}
 	if !c.ended && c.mayEnd() {
@@ -212,6 +215,9 @@ func (c *Conn) expire(now time.Time) {
 	for _, s := range c.calls {
 		s.expire(now)
 	}
+	if c.claim != nil {
+		c.claim.session.link.HandleTimer(now)
+	}
 	c.expireChildren(now)
 	c.keepalive(now)
 	switch {
@@ -264,6 +270,9 @@ func (c *Conn) arm(now time.Time) {
 	}
 	for _, s := range c.calls {
 		next = machine.Earliest(next, s.deadline())
+	}
+	if c.claim != nil {
+		next = machine.Earliest(next, c.claim.session.link.Deadline())
 	}
 	if next.IsZero() {
 		c.timer.Stop()

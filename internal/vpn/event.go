@@ -222,6 +222,7 @@ const (
 	EndKeys                       // ESP keys ran out and could not be renewed
 	EndCertificate                // its certificate is accepted no more
 	EndNoESP                      // it cannot have ESP in UDP, and there is no other
+	EndMoved                      // its client goes on under keys of another connection
 	EndPanic
 )
 
@@ -257,6 +258,8 @@ func (e End) String() string {
 		return "the client's certificate is accepted no more"
 	case EndNoESP:
 		return "the peer does not know NAT traversal, and ESP without UDP is received only with ipsec.nat_traversal = \"auto\""
+	case EndMoved:
+		return "its client came back from another address and goes on there"
 	case EndPanic:
 		return "an error in the server"
 	}

@@ -27,8 +27,9 @@ type attempt struct {
 	waited bool // for an old session to make room
 }
 
-// authenticate asks the backend for a verdict, on a goroutine of its own.
-func (c *Conn) authenticate(now time.Time, s *session, e ppp.AuthRequest) {
+// authenticate asks the backend for a verdict, on a goroutine of its own, and
+// has verdict run on the connection's.
+func (c *Conn) authenticate(now time.Time, s *session, e ppp.AuthRequest, verdict func(time.Time, *session, *attempt, auth.Response, error)) {
 	if s.asked != nil {
 		s.asked.cancel()
 	}
@@ -55,7 +56,7 @@ func (c *Conn) authenticate(now time.Time, s *session, e ppp.AuthRequest) {
 		defer cancel()
 		answer, err := c.ask(ctx, r)
 		r.Password.Zero()
-		c.do(func(at time.Time) { c.verdict(at, s, a, answer, err) })
+		c.do(func(at time.Time) { verdict(at, s, a, answer, err) })
 	})
 }
 

@@ -26,6 +26,7 @@ type Status struct {
 	Sessions []Info
 
 	data []carried
+	held held // what another connection may claim
 }
 
 // carried counts for one session of a Status.
@@ -83,6 +84,7 @@ func (c *Conn) status() *Status {
 			st.data = append(st.data, carried{s.data, s.before})
 		}
 	}
+	st.held = c.held()
 	return st
 }
 

@@ -23,12 +23,15 @@ func (c *Conn) receiveControl(now time.Time, msg []byte) {
 			return
 		}
 		c.replaceTunnel(now)
+		c.dropClaim()
 		c.under = c.newest()
 		c.tunnel = l2tp.NewLNS(l2tp.Env{Config: c.policy.L2TP, Rand: c.srv.cfg.Rand}, now)
 		c.stay(now)
 		c.changed = true
 	case c.tunnel == nil:
-		c.observe(PacketRefused{c.who(), LayerL2TP, errNoTunnel})
+		if !c.claimTunnel(now, msg) {
+			c.observe(PacketRefused{c.who(), LayerL2TP, errNoTunnel})
+		}
 		return
 	}
 	if err := c.handleControl(now, msg); err != nil {

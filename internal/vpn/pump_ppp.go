@@ -82,6 +82,9 @@ func (c *Conn) call(local uint16) *session {
 // receiveFrame hands a PPP frame to its link.
 func (c *Conn) receiveFrame(now time.Time, local uint16, frame []byte) {
 	s := c.call(local)
+	if s == nil && c.claim != nil && c.claim.session.l2tp.Local == local {
+		s = c.claim.session
+	}
 	if s == nil {
 		return
 	}
@@ -135,7 +138,7 @@ func (c *Conn) onPPP(now time.Time, s *session, event ppp.Event) {
 	case ppp.Send:
 		c.sendFrame(now, s, e.Frame)
 	case ppp.AuthRequest:
-		c.authenticate(now, s, e)
+		c.authenticate(now, s, e, c.verdict)
 	case ppp.NetworkUp:
 		c.networkUp(now, s, e)
 	case ppp.NetworkDown:

@@ -108,6 +108,7 @@ func (c *Conn) finish(now time.Time, why End) {
 		c.retire(c.kids.pairs[0], ChildClosed)
 	}
 	c.tunnel, c.stale = nil, nil
+	c.dropClaim()
 	if c.slot != nil {
 		c.slot.Free(now)
 		c.slot = nil
@@ -174,7 +175,7 @@ func (e End) link() ppp.Reason {
 		return ppp.ReasonAuthRefused
 	case EndPanic:
 		return ppp.ReasonInternal
-	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndNoESP:
+	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndNoESP, EndMoved:
 		return ppp.ReasonLowerLayer
 	}
 	return ppp.ReasonLowerLayer

@@ -44,6 +44,10 @@ func (c *Conn) view() *dataplane.View {
 	for _, s := range c.calls {
 		v.Sessions = append(v.Sessions, s.data)
 	}
+	if c.claim != nil {
+		v.Tunnel, v.PeerTunnel = c.claim.held.tunnel, c.claim.held.peerTunnel
+		v.Sessions = append(v.Sessions, c.claim.session.data)
+	}
 	return v
 }
 

@@ -1,9 +1,13 @@
 package persona
 
 import (
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/udp/udptest"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/sim"
@@ -130,4 +134,108 @@ func TestEveryClientRenewsPhase1FromANewAddress(t *testing.T) {
 		}
 		leaves(t, w, c)
 	})
+}
+
+// A MacBook changes from one network to another, with a private address behind
+// each: its session goes on.
+func TestAppleGoesOnFromAnotherNetwork(t *testing.T) {
+	for _, p := range []Profile{Apple(AppleOptions{}), named("Apple, split tunnel", Apple(AppleOptions{Split: true})), named("iOS 12", Apple(AppleOptions{OldESP: true}))} {
+		t.Run(p.Name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) { changesNetworks(t, p) })
+		})
+	}
+}
+
+func changesNetworks(t *testing.T, p Profile) {
+	books := &accounts{}
+	w := sim.New(t, sim.Options{Accountant: books})
+	h := w.Net.Host("198.51.100.7")
+	c := online(t, p, account, h)
+	passes(t, w, c, 1)
+	before, _ := c.Address()
+	for i, addr := range []string{"203.0.113.9", "198.51.100.7"} {
+		h.SetAddr(addr)
+		if err := c.Reassert(); err != nil {
+			t.Fatalf("from %s: %v", addr, err)
+		}
+		passes(t, w, c, uint32(10*i+11))
+	}
+	if after, _ := c.Address(); after != before {
+		t.Errorf("its address is %v and was %v", after, before)
+	}
+	if err := c.Rekey(); err != nil {
+		t.Error(err)
+	}
+	passes(t, w, c, 51)
+	if n := len(w.Server.List()); n != 1 {
+		t.Errorf("it has %d connections, want one", n)
+	}
+	if n := len(sim.All[vpn.SessionUp](w.Events)); n != 1 || len(sim.All[vpn.SessionDown](w.Events)) != 0 {
+		t.Errorf("%d sessions came up, want one that stays", n)
+	}
+	if n := len(sim.All[vpn.AuthDone](w.Events)); n != 3 {
+		t.Errorf("its user was authenticated %d times, want at first and after each move", n)
+	}
+	leaves(t, w, c)
+	if got := books.statuses(); !slices.Equal(got, []auth.Status{auth.Start, auth.Stop}) {
+		t.Errorf("accounting: %v", got)
+	}
+}
+
+// Who has the pre-shared key and another's tunnel id, and is another user, gets
+// nothing, and the other goes on.
+func TestAnotherUsersTunnelCannotBeClaimed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := sim.New(t, sim.Options{Backend: auth.NewLocal([]auth.User{
+			{Name: sim.User, Password: secret.String(sim.Password)}, {Name: "mallory", Password: secret.String("mischief")},
+		})})
+		alice := online(t, Apple(AppleOptions{}), account, w.Net.Host("198.51.100.7"))
+		theirs := account
+		theirs.User, theirs.Password = "mallory", "mischief"
+		h := w.Net.Host("203.0.113.66")
+		mallory := online(t, Apple(AppleOptions{}), theirs, h)
+		mallory.Lossless = false // the server ends its connection
+
+		// What the challenge comes in tells an attacker all other numbers.
+		_ = mallory.do(func() {
+			t := *alice.tun
+			mallory.tun.remote, mallory.tun.local, mallory.tun.session, mallory.tun.distant = t.remote, t.local, t.session, t.distant
+		})
+		h.SetAddr("203.0.113.67")
+		if err := mallory.Reassert(); err == nil {
+			t.Error("another's tunnel was handed over")
+		}
+		time.Sleep(10 * time.Second)
+		passes(t, w, alice, 1)
+		refused := 0
+		for _, e := range sim.All[vpn.AuthDone](w.Events) {
+			if e.Verdict == auth.NotAllowed {
+				refused++
+			}
+		}
+		if refused != 1 {
+			t.Errorf("%d claims were refused, want one", refused)
+		}
+	})
+}
+
+// accounts keeps accounting records.
+type accounts struct {
+	mu      sync.Mutex
+	records []auth.Record
+}
+
+func (l *accounts) Account(r auth.Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, r)
+}
+
+func (l *accounts) statuses() (list []auth.Status) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.records {
+		list = append(list, r.Status)
+	}
+	return list
 }

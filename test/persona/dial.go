@@ -74,6 +74,23 @@ func (c *Client) rephase() {
 	c.removePhase1(old)
 }
 
+// Reassert does what Apple's clients do when their host has another address:
+// they negotiate IPsec anew from there, for the tunnel that they have, and say
+// HELLO on it. What they negotiated before is forgotten.
+func (c *Client) Reassert() error {
+	return c.do(func() {
+		c.own = c.host.Addr()
+		p := c.mainMode(false)
+		c.phases = c.phases[:1]
+		c.quickMode(p)
+		c.children = c.children[:1]
+		c.order(0, "HELLO", wire.Hello)
+		if !c.wait(30*time.Second, func() bool { return len(c.tun.sending) == 0 }) {
+			c.over("HELLO was not acknowledged")
+		}
+	})
+}
+
 // exclusive says whether a renewal may begin. While another one runs it is put
 // off: phase 1 is not replaced in the middle of a Quick Mode.
 func (c *Client) exclusive(renew func()) bool {
