@@ -13,6 +13,9 @@ import (
 	"github.com/adit-vpn/adit/auth"
 )
 
+// maxDNS6 is how many name servers of IPv6 a client is told, at most.
+const maxDNS6 = 2
+
 // grant6 reads what of IPv6 an Access-Accept grants (RFC 3162, RFC 4818, RFC
 // 6911). Of attributes that may come several times, a link has room for one.
 func grant6(reply *radius.Packet, g *auth.Grant) error {
@@ -23,7 +26,7 @@ func grant6(reply *radius.Packet, g *auth.Grant) error {
 		g.IPv6.Interface = [8]byte(id)
 	}
 	if servers, err := rfc6911.DNSServerIPv6Address_Gets(reply); err == nil {
-		for _, ip := range servers {
+		for _, ip := range servers[:min(len(servers), maxDNS6)] {
 			if a, ok := address6(ip); ok {
 				g.DNS = append(g.DNS, a)
 			}

@@ -146,6 +146,9 @@ func (c *Conn) grant(s *session, g auth.Grant) error {
 	if detail := c.judgeGroup(g.Group); detail != "" {
 		return errors.New(detail)
 	}
+	if a := g.Address; a.IsValid() && !isClients(a) {
+		return fmt.Errorf("%v of the user is no address that a client can have", a)
+	}
 	if detail := c.policy.judgeRoutes(g.Routes); detail != "" {
 		return errors.New(detail)
 	}
@@ -167,6 +170,12 @@ func (c *Conn) grant(s *session, g auth.Grant) error {
 		return err
 	}
 	return nil
+}
+
+// isClients reports whether a client can have an IPv4 address, wherever it is
+// from.
+func isClients(a netip.Addr) bool {
+	return a.Is4() && a.IsGlobalUnicast() && a.As4()[0] != 0 && a.As4()[0] < 240
 }
 
 // judgeGroup says, for the administrator, why a user of a group, "" for none,
@@ -271,10 +280,15 @@ func (c *Conn) sessionUp(now time.Time, s *session) {
 func (c *Conn) sessionMTU(s *session, peer uint16) int {
 	mtu := min(c.policy.MTU, int(peer))
 	if s.grant.MTU > 0 {
-		mtu = min(mtu, s.grant.MTU)
+		mtu = min(mtu, max(s.grant.MTU, minMTU4))
 	}
 	return mtu
 }
+
+// minMTU4 is the least that a server may grant: every packet of ours would
+// become a crowd of fragments, or be lost (RFC 791, section 3.1: "all hosts must
+// be prepared to accept datagrams of up to 576 octets").
+const minMTU4 = 576
 
 // halt stops the user's traffic. It is idempotent.
 func (c *Conn) halt(s *session) {

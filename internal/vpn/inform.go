@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/internal/dhcp"
+	"github.com/adit-vpn/adit/internal/packet"
 )
 
 // settings are what the session's client is told: its user's, else its group's,
@@ -23,14 +25,33 @@ func judgeSettings(s auth.Settings) string {
 	if n := dhcp.RoutesLen(s.Split); n > dhcp.MaxRoutes {
 		return fmt.Sprintf("the %d networks for split tunnelling of the user take %d bytes of the %d that a DHCP option has: name larger ones", len(s.Split), n, dhcp.MaxRoutes)
 	}
-	if len(s.Domain) > maxDomain {
-		return fmt.Sprintf("the domain of the user is longer than %d characters", maxDomain)
+	if six := len(s.Split) - count4(s.Split); six > maxRoutes6 {
+		return fmt.Sprintf("the %d IPv6 networks for split tunnelling of the user are more than the %d that a Router Advertisement has room for: name larger ones", six, maxRoutes6)
+	}
+	if s.Domain != "" && (packet.Labels(s.Domain) == nil || strings.ContainsFunc(s.Domain, notOfNames)) {
+		return "the domain of the user is no name that a client could use: write one such as corp.example.com"
 	}
 	return ""
 }
 
-// maxDomain bounds a domain that comes from a server.
-const maxDomain = 253
+// maxRoutes6 of 24 bytes leave a Router Advertisement room for the rest below
+// the least MTU.
+const maxRoutes6 = 32
+
+func count4(list []netip.Prefix) (n int) {
+	for _, p := range list {
+		if p.Addr().Is4() {
+			n++
+		}
+	}
+	return n
+}
+
+// notOfNames reports whether a domain cannot have r: clients write it into
+// files and registries.
+func notOfNames(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+}
 
 // receivePacket answers an IP packet of a session that is for the server.
 func (c *Conn) receivePacket(now time.Time, local uint16, b []byte) {
