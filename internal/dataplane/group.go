@@ -30,8 +30,8 @@ func floods(h *packet.IP, b []byte) bool {
 	if h.Src.IsUnspecified() || h.Src.IsLinkLocalUnicast() || h.Dst.IsInterfaceLocalMulticast() {
 		return false
 	}
-	if h.Protocol == packet.ICMPv6 && h.Dst.IsLinkLocalMulticast() {
-		return false
+	if !h.Is4() && h.Protocol != packet.UDP && (h.Protocol != packet.ICMPv6 || h.Dst.IsLinkLocalMulticast()) {
+		return false // also what hides behind another header, or in fragments
 	}
 	if h.Protocol != packet.UDP || h.Offset != 0 || h.Len < h.HeaderLen+udpHeaderLen {
 		return true
