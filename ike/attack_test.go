@@ -8,7 +8,9 @@ import (
 	"crypto/sha1"
 	"encoding/binary"
 	"errors"
+	"io"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -332,5 +334,53 @@ func TestFragmentsDoNotAmplify(t *testing.T) {
 	}
 	if answers == 0 || answers > 1+maxRepeats {
 		t.Errorf("%d answers, want one and at most %d repetitions", answers, maxRepeats)
+	}
+}
+
+// sizes is randomness that knows how much of it was read at a time.
+type sizes struct {
+	io.Reader
+	list []int
+}
+
+func (s *sizes) Read(b []byte) (int, error) {
+	s.list = append(s.list, len(b))
+	return s.Reader.Read(b)
+}
+
+// A message 3 that is not answered costs no exponentiation: it can be repeated
+// as long as the exchange is half open.
+func TestARefusedMessage3CostsNoExponentiation(t *testing.T) {
+	for name, list := range map[string][]isakmp.Payload{
+		"a nonce that makes the answer larger": {isakmp.Nonce(make([]byte, 8))},
+		"NAT-D of no length":                   {isakmp.Nonce(make([]byte, 8)), isakmp.NATD{}, isakmp.NATD{}},
+	} {
+		env := answerEnv()
+		r := &sizes{Reader: env.Rand}
+		env.Rand = r
+		e, _, err := Answer(env, serverPath, firstMessage([]isakmp.Transform{transform(1, 1, 7, 2, 2, 4, 14, 3, 1)}, vidRFC3947), epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sa := Respond(env, e, epoch)
+		h := isakmp.Header{
+			InitiatorCookie: e.Cookies.Initiator, ResponderCookie: e.Cookies.Responder,
+			Version: isakmp.Version1, Exchange: ExchangeMain,
+		}
+		ke := isakmp.KE(must(newDHKey(seeded(9), GroupMODP2048)).Public)
+		r.list = nil
+		msg := isakmp.AppendMessage(nil, h, append([]isakmp.Payload{ke}, list...)...)
+		if err := sa.HandlePacket(epoch, serverPath, msg); !errors.Is(err, ErrBudget) {
+			t.Errorf("%s: %v", name, err)
+		}
+		exponent := GroupMODP2048.modp().exponent
+		if slices.Contains(r.list, exponent) {
+			t.Errorf("%s: an exponent was drawn (%v)", name, r.list)
+		}
+		natd := isakmp.NATD{Hash: make([]byte, 20)}
+		good := isakmp.AppendMessage(nil, h, ke, isakmp.Nonce(make([]byte, 16)), natd, natd)
+		if err := sa.HandlePacket(epoch, serverPath, good); err != nil || !slices.Contains(r.list, exponent) {
+			t.Errorf("%s: afterwards %v, drawn %v", name, err, r.list)
+		}
 	}
 }

@@ -43,10 +43,6 @@ func (s *SA) handle3(p packet) error {
 	if err != nil {
 		return err
 	}
-	dh, err := newDHKey(s.env.Rand, st.Peer.Suite.Group)
-	if err != nil {
-		return err
-	}
 	// As long as the peer's, so that the answer is not larger than what was
 	// received.
 	nr, err := s.random(min(max(len(ni), 16), 32))
@@ -55,28 +51,10 @@ func (s *SA) handle3(p packet) error {
 	}
 	peer := st.Peer
 	s.judgeNAT(p.path, c.natd)
-	payloads := []isakmp.Payload{isakmp.KE(dh.Public), isakmp.Nonce(nr)}
-	natd, err := s.ownNATD(p.path, c.natd)
+	dh, msg, err := s.write4(p.path, c, nr)
 	if err != nil {
-		st.Peer = peer
+		st.Peer, st.Certs = peer, nil
 		return err
-	}
-	var msg []byte
-	for _, requests := range s.requests() {
-		list := slices.Concat(payloads, requests, natd)
-		if msg = isakmp.AppendMessage(nil, s.header(ExchangeMain, 0), list...); st.Out+len(msg) <= st.In {
-			break
-		}
-	}
-	if st.Out+len(msg) > st.In {
-		st.Peer = peer
-		return ErrBudget
-	}
-	if st.Peer.Auth.signs() {
-		if err := st.keepCerts(c); err != nil {
-			st.Peer, st.Certs = peer, nil
-			return err
-		}
 	}
 	st.PeerPublic, st.NonceI, st.NonceR, st.DH = public, ni, nr, dh
 	if st.Peer.NATT != NATTNone {
@@ -86,6 +64,36 @@ func (s *SA) handle3(p packet) error {
 	st.Reply = newReply(p.raw, msg)
 	s.send(p.path, msg)
 	return nil
+}
+
+// write4 makes message 4, and our half of the Diffie-Hellman exchange last: a
+// message 3 that is not answered is cheap, for it can come again and again.
+func (s *SA) write4(path Path, c contents, nr []byte) (dh dhKey, msg []byte, err error) {
+	st := &s.st
+	natd, err := s.ownNATD(path, c.natd)
+	if err != nil {
+		return dh, nil, err
+	}
+	write := func(public []byte, requests []isakmp.Payload) []byte {
+		list := slices.Concat([]isakmp.Payload{isakmp.KE(public), isakmp.Nonce(nr)}, requests, natd)
+		return isakmp.AppendMessage(nil, s.header(ExchangeMain, 0), list...)
+	}
+	group := st.Peer.Suite.Group
+	blank := make([]byte, group.publicLen())
+	all := s.requests()
+	i := slices.IndexFunc(all, func(requests []isakmp.Payload) bool { return st.Out+len(write(blank, requests)) <= st.In })
+	if i < 0 {
+		return dh, nil, ErrBudget
+	}
+	if st.Peer.Auth.signs() {
+		if err := st.keepCerts(c); err != nil {
+			return dh, nil, err
+		}
+	}
+	if dh, err = newDHKey(s.env.Rand, group); err != nil {
+		return dh, nil, err
+	}
+	return dh, write(dh.Public, all[i]), nil
 }
 
 // maxMessage5 bounds what is decrypted under every PSK, in bytes.
