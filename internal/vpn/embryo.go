@@ -126,8 +126,13 @@ func (h *halfOpen) remove(at int) {
 	if !e.live {
 		return
 	}
-	delete(h.cookies, e.Cookies)
-	delete(h.first, firstKey{e.Cookies.Initiator, e.Path.Remote})
+	// A later message with the same cookies, from another port, has its own.
+	if h.cookies[e.Cookies] == at {
+		delete(h.cookies, e.Cookies)
+	}
+	if first := (firstKey{e.Cookies.Initiator, e.Path.Remote}); h.first[first] == at {
+		delete(h.first, first)
+	}
 	mine := h.sources[e.source]
 	for i, other := range mine {
 		if other == at {
