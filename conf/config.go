@@ -45,9 +45,9 @@ type IPsec struct {
 	VendorIDs    []string       `toml:"vendor_ids" reload:"new" doc:"vendor IDs to answer where the client offered them: nat-t, dpd, fragmentation, ms, initial-contact"`
 	Certificate  string         `toml:"certificate" reload:"new" doc:"PEM file with the server's certificate, then its intermediates; with it clients may use certificates"`
 	PrivateKey   string         `toml:"private_key" reload:"new" doc:"PEM file with the certificate's key, readable by its owner alone"`
-	CA           []string       `toml:"ca" reload:"new" doc:"PEM files with the CAs whose certificates clients may show"`
-	CRL          []string       `toml:"crl" reload:"new" doc:"files with the CAs' revocation lists"`
-	CRLStrict    bool           `toml:"crl_strict" reload:"new" doc:"refuse certificates whose CA has no current revocation list here"`
+	CA           []string       `toml:"ca" reload:"live" doc:"PEM files with the CAs whose certificates clients may show"`
+	CRL          []string       `toml:"crl" reload:"live" doc:"files with the CAs' revocation lists"`
+	CRLStrict    bool           `toml:"crl_strict" reload:"live" doc:"refuse certificates whose CA has no current revocation list here"`
 	KeyLog       string         `toml:"key_log" reload:"restart" doc:"directory for session keys that decrypt a capture; for debugging only"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -33,6 +34,7 @@ type certCommand struct {
 	key   pki.KeyType
 	vpn   string // the server's name, for profiles
 	user  string
+	group string
 	split bool
 	dest  string
 	now   time.Time
@@ -46,6 +48,7 @@ func runCert(_ context.Context, s streams, args []string) error {
 	ecdsa := f.Bool("ecdsa", false, "with server and client: an ECDSA key; Windows, macOS and iOS take only RSA for L2TP")
 	f.StringVar(&c.vpn, "server", "", "with client: the name or address that the client dials, for its profile; without it, the first of the server's certificate")
 	f.StringVar(&c.user, "user", "", "with client: the user's name, for the profile")
+	f.StringVar(&c.group, "group", "", "with client: the name of a [[group]]: the certificate admits its users alone")
 	f.BoolVar(&c.split, "split", false, "with client: the profile sends only routed networks through the VPN")
 	f.StringVar(&c.dest, "o", ".", "with client: directory to write to")
 	if len(args) == 0 {
@@ -68,8 +71,11 @@ func runCert(_ context.Context, s streams, args []string) error {
 	if done {
 		return err
 	}
-	state, _, err := where()
+	state, config, err := where()
 	if err != nil {
+		return err
+	}
+	if err := checkGroup(config, c.group); err != nil {
 		return err
 	}
 	c.dir = filepath.Join(state, "pki")
@@ -119,7 +125,7 @@ func (c *certCommand) server(names []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, `The server's certificate for %s is valid until %s. In the configuration:
+	fmt.Fprintf(c.out, `The server's certificate for %s is valid until %s; before that, run this again, and adit reload. In the configuration:
 
 [ipsec]
 certificate = %q
@@ -128,7 +134,7 @@ ca = [%q]
 crl = [%q]
 
 Next: adit cert client NAME for each client, and adit reload.
-`, pki.Name(i.Cert), i.Cert.NotAfter.Format(time.DateOnly),
+`, strings.Join(names, ", "), i.Cert.NotAfter.Format(time.DateOnly),
 		filepath.Join(c.dir, pki.ServerFile), filepath.Join(c.dir, pki.ServerKeyFile),
 		filepath.Join(c.dir, pki.CAFile), filepath.Join(c.dir, pki.CRLFile))
 	return nil
@@ -150,7 +156,11 @@ func (c *certCommand) client(name string) error {
 			return fmt.Errorf("%s is there already: nothing was issued", filepath.Join(c.dest, file))
 		}
 	}
-	i, err := ca.Client(name, c.key, c.now)
+	var units []string
+	if c.group != "" {
+		units = []string{c.group}
+	}
+	i, err := ca.Client(name, c.key, c.now, units...)
 	if err != nil {
 		return err
 	}
@@ -188,6 +198,10 @@ macOS, iOS        %s.mobileconfig
 Android, Linux    %s.p12
 Password of both  %s
 `, pki.Name(i.Cert), i.Cert.NotAfter.Format(time.DateOnly), base, filepath.Base(base), base, base, password)
+	if own, err := pki.LoadCertificates(filepath.Join(c.dir, pki.ServerFile)); err == nil && own[0].PublicKeyAlgorithm != i.Cert.PublicKeyAlgorithm {
+		fmt.Fprintf(c.out, "\nThe server's certificate is %v and this one %v: both have to be the same. adit cert server -ecdsa makes the server's ECDSA.\n",
+			own[0].PublicKeyAlgorithm, i.Cert.PublicKeyAlgorithm)
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,9 +24,12 @@ func TestCertificatesFromTheCAToAClientsBundleAndBack(t *testing.T) {
 		{"ca", exitRuntime, "", "is not replaced"},
 		{"client laptop -o " + dest, exitRuntime, "", "adit cert server NAME comes first"},
 		{"server", exitUsage, "", "names and addresses that clients dial"},
+		{"server vpn.example.com 192.0.2.1", exitOK, "for vpn.example.com, 192.0.2.1 is valid until", ""},
 		{"server vpn.example.com 192.0.2.1", exitOK, `certificate = "` + state + `/pki/server.pem"`, ""},
 		{"client laptop -user alice -o " + dest, exitOK, filepath.Join(dest, "laptop.mobileconfig"), ""},
 		{"client laptop -o " + dest, exitRuntime, "", "nothing was issued"},
+		{"client phone -ecdsa -group staff -o " + dest, exitOK, "The server's certificate is RSA and this one ECDSA", ""},
+		{"list", exitOK, `"phone"`, ""},
 		{"client ../laptop -o " + dest, exitRuntime, "", "cannot be the name of a client"},
 		{"list", exitOK, `"laptop"`, ""},
 		{"revoke nobody", exitRuntime, "", "adit cert list shows all"},
@@ -39,21 +43,44 @@ func TestCertificatesFromTheCAToAClientsBundleAndBack(t *testing.T) {
 			t.Errorf("adit cert %s: exit code %d, %q, %q", step.args, code, out, err)
 		}
 	}
-	password, err := os.ReadFile(filepath.Join(dest, "laptop.password"))
-	if err != nil {
-		t.Fatal(err)
+	cert := decoded(t, filepath.Join(dest, "phone"))
+	if got := cert.Subject.OrganizationalUnit; len(got) != 1 || got[0] != "staff" {
+		t.Errorf("a certificate of the group staff has the units %q", got)
 	}
-	bundle, err := os.ReadFile(filepath.Join(dest, "laptop.p12"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, cert, _, err := pkcs12.DecodeChain(bundle, strings.TrimSpace(string(password)))
-	if err != nil || cert.Subject.CommonName != "laptop" {
-		t.Errorf("the bundle does not open with the password that was written: %v", err)
+	if cert = decoded(t, filepath.Join(dest, "laptop")); cert.Subject.CommonName != "laptop" || cert.Subject.OrganizationalUnit != nil {
+		t.Errorf("the certificate is of %v", cert.Subject)
 	}
 	for _, file := range []string{"laptop.password", "laptop.p12"} {
 		if info, err := os.Stat(filepath.Join(dest, file)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", file, info.Mode(), err)
 		}
 	}
+}
+
+func TestACertificateOfNoGroupIsNotIssued(t *testing.T) {
+	state := t.TempDir()
+	if made, err := firstConfig(state+"/adit.toml", state, "", "vpn"); err != nil || !made {
+		t.Fatal(made, err)
+	}
+	if code, _, err := typed("", "cert", "client", "laptop", "-group", "staff", "-state", state); code != exitRuntime || !strings.Contains(err, `no [[group]] "staff"`) {
+		t.Errorf("exit code %d, %q", code, err)
+	}
+}
+
+// decoded opens a bundle with the password beside it.
+func decoded(t *testing.T, base string) *x509.Certificate {
+	t.Helper()
+	password, err := os.ReadFile(base + ".password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := os.ReadFile(base + ".p12")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, cert, _, err := pkcs12.DecodeChain(bundle, strings.TrimSpace(string(password)))
+	if err != nil {
+		t.Fatalf("the bundle does not open with the password that was written: %v", err)
+	}
+	return cert
 }

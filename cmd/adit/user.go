@@ -143,7 +143,7 @@ func (u *userCommand) add(x conf.User) (err error) {
 	if slices.ContainsFunc(u.conf.Users, named(x.Name)) {
 		return fmt.Errorf("user %q is in %s already", x.Name, u.place())
 	}
-	if err := u.checkGroup(x.Group); err != nil {
+	if err := checkGroup(u.conf, x.Group); err != nil {
 		return err
 	}
 	if x.Password, err = askPassword(u.streams, x.Name); err != nil {
@@ -158,22 +158,23 @@ func (u *userCommand) add(x conf.User) (err error) {
 }
 
 // checkGroup fails for a group that the configuration, if there is one, does
-// not have: the server would not read users.toml with it.
-func (u *userCommand) checkGroup(name string) error {
-	if name == "" || u.conf.File == "" {
+// not have: the server would refuse users.toml with it, and ignore it in a
+// certificate.
+func checkGroup(c *conf.Config, name string) error {
+	if name == "" || c.File == "" {
 		return nil
 	}
-	names := make([]string, len(u.conf.Groups))
-	for i, g := range u.conf.Groups {
+	names := make([]string, len(c.Groups))
+	for i, g := range c.Groups {
 		names[i] = strconv.Quote(g.Name)
 	}
 	switch {
 	case slices.Contains(names, strconv.Quote(name)):
 		return nil
 	case len(names) == 0:
-		return fmt.Errorf("there is no [[group]] %q in %s: there is none at all", name, u.conf.File)
+		return fmt.Errorf("there is no [[group]] %q in %s: there is none at all", name, c.File)
 	}
-	return fmt.Errorf("there is no [[group]] %q in %s: there are %s", name, u.conf.File, strings.Join(names, ", "))
+	return fmt.Errorf("there is no [[group]] %q in %s: there are %s", name, c.File, strings.Join(names, ", "))
 }
 
 func (u *userCommand) changePassword(name string) error {

@@ -164,6 +164,12 @@ func TestReloadReadsCertificatesAgain(t *testing.T) {
 	if _, err := ca.Server([]string{"vpn.example.com"}, pki.ECDSA, time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := ca.Client("lost", pki.ECDSA, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ca.Revoke("lost", time.Now()); err != nil {
+		t.Fatal(err)
+	}
 	good := c.IPsec.CA
 	c.IPsec.CA = []string{"/nonexistent/ca.pem"}
 	if _, err := a.Reload(); err == nil || !strings.Contains(err.Error(), "/nonexistent/ca.pem") {
@@ -180,10 +186,10 @@ func TestReloadReadsCertificatesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(r.New, ", "); got != "ipsec.certificate (the file), ipsec.private_key (the file)" {
-		t.Errorf("what is told of files with new contents: %q", got)
+	if got := strings.Join(r.New, ", "); got != "ipsec.certificate (the file), ipsec.private_key (the file)" || len(r.Live) != 1 || r.Live[0] != "ipsec.crl (the file)" {
+		t.Errorf("what is told of files with new contents: %q, %q", got, r.Live)
 	}
-	if r, err = a.Reload(); err != nil || len(r.New) != 0 {
+	if r, err = a.Reload(); err != nil || len(r.New)+len(r.Live) != 0 {
 		t.Errorf("a reload of the same files says that they changed: %q, %v", r.New, err)
 	}
 	if now := a.certs.Load(); bytes.Equal(now.identity.Chain[0], first.identity.Chain[0]) {

@@ -39,7 +39,11 @@ func (a *instance) readAgain() (admin.Reloaded, error) {
 	}
 	report := compare(a.config.Load(), c)
 	for _, key := range certs.renewed(*a.certs.Load()) {
-		if !slices.Contains(report.New, key) {
+		switch {
+		case slices.Contains(report.New, key) || slices.Contains(report.Live, key): // said already
+		case key == "ipsec.ca" || key == "ipsec.crl":
+			report.Live = append(report.Live, key+" (the file)")
+		default:
 			report.New = append(report.New, key+" (the file)")
 		}
 	}

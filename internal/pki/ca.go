@@ -148,14 +148,14 @@ func (ca *CA) Server(names []string, t KeyType, now time.Time) (*Issued, error) 
 	return i, writeCertificates(filepath.Join(ca.dir, ServerFile), i.Cert, ca.Cert)
 }
 
-// Client issues a certificate for one client. The key is nowhere but in the
-// result.
-func (ca *CA) Client(name string, t KeyType, now time.Time) (*Issued, error) {
+// Client issues a certificate for one client, with organizational units if
+// there are any. The key is nowhere but in the result.
+func (ca *CA) Client(name string, t KeyType, now time.Time, units ...string) (*Issued, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	return ca.issue(&x509.Certificate{
-		Subject:            pkix.Name{CommonName: name},
+		Subject:            pkix.Name{CommonName: name, OrganizationalUnit: units},
 		ExtKeyUsage:        []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		UnknownExtKeyUsage: ikeUsages(),
 		DNSNames:           dnsNames(name),
