@@ -233,8 +233,8 @@ func TestAUserThatIsThereTwiceIsNamedWithBothPlaces(t *testing.T) {
 	}
 	_, err := Load("", []string{"ADIT_SERVER_STATE_DIR=" + dir, "ADIT_IPSEC_PSK=" + goodPSK, "ADIT_USERS=carol:p,alice:p"})
 	for _, want := range []string{
-		users + `: user[0].name: "alice" is there twice: in the environment, too`,
-		users + `: user[1].address: "fe80::1" is not an IPv4 address`,
+		users + `:4: user[0].name: "alice" is there twice: in the environment, too`,
+		users + `:10: user[1].address: "fe80::1" is not an IPv4 address`,
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)

@@ -22,6 +22,7 @@ type decoder struct {
 	// inEnvironment from the environment, the rest from usersFile.
 	inFile, inEnvironment int
 	usersFile             string
+	usersLines            map[string]int
 }
 
 func (d *decoder) fail(key, format string, args ...any) {
@@ -42,6 +43,7 @@ func (d *decoder) failUser(i int, field, format string, args ...any) {
 	e := &Error{Key: fmt.Sprintf("environment: user[%d].%s", i-d.inFile, field), Text: fmt.Sprintf(format, args...)}
 	if i >= d.inEnvironment {
 		e.File, e.Key = d.usersFile, fmt.Sprintf("user[%d].%s", i-d.inEnvironment, field)
+		e.Line = lineOf(d.usersLines, e.Key)
 	}
 	d.errors = append(d.errors, e)
 }
@@ -57,10 +59,13 @@ func (d *decoder) userPlace(i int) string {
 	return d.file
 }
 
-// line finds the key's line, or that of the nearest table around it.
-func (d *decoder) line(key string) int {
+// line finds the line of a key of the file.
+func (d *decoder) line(key string) int { return lineOf(d.lines, key) }
+
+// lineOf finds the key's line, or that of the nearest table around it.
+func lineOf(lines map[string]int, key string) int {
 	for key != "" {
-		if n, ok := d.lines[key]; ok {
+		if n, ok := lines[key]; ok {
 			return n
 		}
 		i := strings.LastIndexAny(key, ".[")

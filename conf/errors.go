@@ -28,7 +28,7 @@ func (e *Error) Error() string {
 	return where + e.Key + ": " + e.Text
 }
 
-// Errors are all that is wrong, in the order of the file.
+// Errors are all that is wrong, in the order of the files.
 type Errors []*Error
 
 func (es Errors) Error() string {
@@ -40,6 +40,11 @@ func (es Errors) Error() string {
 }
 
 func (es Errors) sorted() Errors {
-	sort.SliceStable(es, func(i, j int) bool { return es[i].Line < es[j].Line })
+	sort.SliceStable(es, func(i, j int) bool {
+		if es[i].File != es[j].File {
+			return es[i].File < es[j].File
+		}
+		return es[i].Line < es[j].Line
+	})
 	return es
 }

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"errors"
+	"reflect"
 	"regexp"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 
 var (
 	quoted      = regexp.MustCompile(`"[^"]*"|'[^']*'`)
+	punctuation = regexp.MustCompile(`^'[].=,{}[]'$`)
 	secretWords = regexp.MustCompile(`(?i)psk|password|secret|hash`)
 )
 
@@ -27,9 +29,31 @@ func syntaxError(file, text string, err error) *Error {
 	// A list of secrets may have its key some lines before.
 	for i := max(0, e.Line-16); i < min(e.Line, len(lines)); i++ {
 		if secretWords.MatchString(lines[i]) {
-			e.Text = quoted.ReplaceAllString(e.Text, "…")
+			e.Text = quoted.ReplaceAllStringFunc(e.Text, func(s string) string {
+				if punctuation.MatchString(s) || isKey(reflect.TypeFor[Config](), s[1:len(s)-1]) {
+					return s
+				}
+				return "…"
+			})
 			break
 		}
 	}
+	if strings.HasPrefix(syntax.Message, "expected value") {
+		e.Text += ": strings stand in quotation marks"
+	}
 	return e
+}
+
+// isKey reports whether s is the name of a key or table of ours, as in
+// "ipsec.psk": such a name is no secret.
+func isKey(t reflect.Type, s string) bool {
+	name, rest, more := strings.Cut(s, ".")
+	for field := range t.Fields() {
+		if field.Tag.Get("toml") != name || name == "-" {
+			continue
+		}
+		inner := field.Type
+		return !more || inner.Kind() == reflect.Struct && isKey(inner, rest)
+	}
+	return false
 }

@@ -37,3 +37,18 @@ func TestLimitsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// What is no secret shows: the key that is there twice, what was expected.
+func TestErrorsOfSyntaxSayWhatIsWrong(t *testing.T) {
+	for text, want := range map[string]string{
+		"[ipsec]\npsk = \"hunter2\"\npsk = \"hunter3\"\n": "adit.toml:3: Key 'ipsec.psk' has already been defined",
+		"[ipsec\npsk = \"hunter2\"\n":                     "adit.toml:2: expected '.' or ']' to end table name",
+		"[ipsec]\npsk = hunter2\n":                        "strings stand in quotation marks",
+		"[server]\nstate_dir = /var/lib/adit\n":           "adit.toml:2: expected value but found '/' instead: strings stand in quotation marks",
+	} {
+		_, err := parse("adit.toml", text, nil)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}

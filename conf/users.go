@@ -22,7 +22,8 @@ const UsersFile = "users.toml"
 func readUsers(d *decoder, c *Config) {
 	name := filepath.Join(c.Server.StateDir, UsersFile)
 	d.usersFile = name
-	users, err := ReadUsers(name)
+	users, lines, err := readUsersFile(name)
+	d.usersLines = lines
 	var wrong Errors
 	switch {
 	case errors.As(err, &wrong):
@@ -35,16 +36,22 @@ func readUsers(d *decoder, c *Config) {
 
 // ReadUsers reads a users file; one that does not exist has no users.
 func ReadUsers(name string) ([]User, error) {
+	users, _, err := readUsersFile(name)
+	return users, err
+}
+
+// readUsersFile is ReadUsers, with the lines of the keys.
+func readUsersFile(name string) ([]User, map[string]int, error) {
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var tree map[string]any
 	if _, err := toml.Decode(string(b), &tree); err != nil {
-		return nil, Errors{syntaxError(name, string(b), err)}
+		return nil, nil, Errors{syntaxError(name, string(b), err)}
 	}
 	var list struct {
 		Users []User `toml:"user"`
@@ -52,9 +59,9 @@ func ReadUsers(name string) ([]User, error) {
 	d := &decoder{file: name, lines: keyLines(string(b))}
 	d.table(reflect.ValueOf(&list).Elem(), "", tree)
 	if len(d.errors) > 0 {
-		return nil, d.errors.sorted()
+		return nil, nil, d.errors.sorted()
 	}
-	return list.Users, nil
+	return list.Users, d.lines, nil
 }
 
 // EditUsers lets edit change the users of a users file, under a lock, and
