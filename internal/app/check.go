@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -48,6 +49,9 @@ func Check(c *conf.Config) []Finding {
 	}
 	for _, w := range warnings(c) {
 		list = append(list, Finding{What: w, Warning: true})
+	}
+	if _, err := resolve(context.Background(), c.Server.Public); err != nil {
+		list = append(list, Finding{What: "server.public: " + err.Error() + ": clients that dial the name do not get here", Warning: true})
 	}
 	if c.Server.Public == "" && onlyPrivate() {
 		list = append(list, Finding{What: "this host has private addresses only: if clients reach it through NAT, set server.public to what they dial", Warning: true})
@@ -159,6 +163,19 @@ func checkForwarding6() Finding {
 		return Finding{What: "IPv6 forwarding is off: the server turns it on when it starts, and off again; in a container, set the sysctl net.ipv6.conf.all.forwarding=1", Warning: true}
 	}
 	return Finding{What: "IPv6 forwarding is on"}
+}
+
+// resolve finds the addresses of server.public, which may be one, or nothing.
+func resolve(ctx context.Context, public string) ([]netip.Addr, error) {
+	if public == "" {
+		return nil, nil
+	}
+	if addr, err := netip.ParseAddr(public); err == nil {
+		return []netip.Addr{addr}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", public)
 }
 
 // onlyPrivate reports whether no address of this host is a public one.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
@@ -149,15 +148,7 @@ func methods(c *conf.Config) []ppp.Method {
 // public resolves server.public. A name that does not resolve is only a
 // warning: it is tried again.
 func (a *instance) public(ctx context.Context, c *conf.Config) []netip.Addr {
-	if c.Server.Public == "" {
-		return nil
-	}
-	if addr, err := netip.ParseAddr(c.Server.Public); err == nil {
-		return []netip.Addr{addr}
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip", c.Server.Public)
+	list, err := resolve(ctx, c.Server.Public)
 	if err != nil {
 		a.log.WithFields(logrus.Fields{"public": c.Server.Public, "error": err}).
 			Warn("server.public does not resolve; clients that check the server's identity may refuse it")
