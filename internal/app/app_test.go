@@ -128,9 +128,7 @@ func TestVendorIDsOfTheConfiguration(t *testing.T) {
 // A name that does not resolve is worth a warning before anybody dials it.
 func TestCheckResolvesServerPublic(t *testing.T) {
 	warned := func(public string) bool {
-		c := conf.Default()
-		c.Server.Public, c.Server.StateDir = public, t.TempDir()
-		return slices.ContainsFunc(Check(c), func(f Finding) bool { return f.Warning && strings.HasPrefix(f.What, "server.public: ") })
+		return slices.ContainsFunc(checkPublic(public), func(f Finding) bool { return f.Warning && strings.HasPrefix(f.What, "server.public: ") })
 	}
 	for public, want := range map[string]bool{"": false, "192.0.2.1": false, "localhost": false, "vpn..example.com": true} {
 		if warned(public) != want {

@@ -50,13 +50,17 @@ func Check(c *conf.Config) []Finding {
 	for _, w := range warnings(c) {
 		list = append(list, Finding{What: w, Warning: true})
 	}
-	if _, err := resolve(context.Background(), c.Server.Public); err != nil {
-		list = append(list, Finding{What: "server.public: " + err.Error() + ": clients that dial the name do not get here", Warning: true})
+	return append(list, checkPublic(c.Server.Public)...)
+}
+
+func checkPublic(public string) []Finding {
+	if _, err := resolve(context.Background(), public); err != nil {
+		return []Finding{{What: "server.public: " + err.Error() + ": clients that dial the name do not get here", Warning: true}}
 	}
-	if c.Server.Public == "" && onlyPrivate() {
-		list = append(list, Finding{What: "this host has private addresses only: if clients reach it through NAT, set server.public to what they dial", Warning: true})
+	if public == "" && onlyPrivate() {
+		return []Finding{{What: "this host has private addresses only: if clients reach it through NAT, set server.public to what they dial", Warning: true}}
 	}
-	return list
+	return nil
 }
 
 // named is the configuration by its file, if it has one.
