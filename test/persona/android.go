@@ -12,6 +12,8 @@ type AndroidOptions struct {
 	Old     bool // 4.3 to 7.0: no SHA2-384 and SHA2-512
 	Deletes bool // SAs are deleted on leaving
 	MRU     uint16
+
+	Certificate bool // instead of a pre-shared key
 }
 
 // Android is the built-in client of Android 11 and older.
@@ -36,7 +38,7 @@ func Android(o AndroidOptions) Profile {
 	if o.Old {
 		hashes, name = []uint16{espSHA256, espSHA1, espMD5}, "Android 6"
 	}
-	return Profile{
+	p := Profile{
 		Name: name,
 		IKE: IKEProfile{
 			SA:      phase1SA(list...),
@@ -76,6 +78,11 @@ func Android(o AndroidOptions) Profile {
 			c.children = nil
 		},
 	}
+	if o.Certificate {
+		// Whatever name it is of: its configuration says verify_identifier off.
+		p.sign(Signing{AnyName: true}, fragmentKAME, true)
+	}
+	return p
 }
 
 // anyID chooses an identifier that is not 0.

@@ -16,6 +16,8 @@ type AppleOptions struct {
 	Host   string
 
 	NoChecksum bool // the inner UDP checksum is zero
+
+	Certificate bool // instead of a pre-shared key
 }
 
 // phase1Attributes encodes a phase 1 transform in the order of the KAME
@@ -145,6 +147,9 @@ func Apple(o AppleOptions) Profile {
 		},
 		PPP:   applePPP(o),
 		Leave: leaveApple,
+	}
+	if o.Certificate {
+		p.sign(Signing{CommonName: true}, fragmentKAME, true)
 	}
 	if o.Split {
 		p.After = func(c *Client) { c.inform1(appleInform(c), 3*time.Second, 5) }

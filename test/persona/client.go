@@ -57,9 +57,10 @@ type Client struct {
 	leaving   bool
 	renewing  bool
 	stats     Stats
-	probe     uint32 // number of the last R-U-THERE
-	beat      *timer // of keepalives
-	lcpHeard  []byte // codes of LCP packets that nobody answers
+	pieces    map[string][][]byte // of the last message that left in fragments, by its datagram
+	probe     uint32              // number of the last R-U-THERE
+	beat      *timer              // of keepalives
+	lcpHeard  []byte              // codes of LCP packets that nobody answers
 
 	mu  sync.Mutex
 	in  [][]byte // IP packets from the server

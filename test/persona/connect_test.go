@@ -9,15 +9,15 @@ import (
 )
 
 // behindNAT makes a world whose server is behind a NAT, and who to dial.
-func serverBehindNAT(t *testing.T) (*sim.World, Account) {
+func serverBehindNAT(t *testing.T, p Profile) (*sim.World, Account) {
 	n := udptest.New(1)
 	nat := n.NAT("192.0.2.99")
 	host := nat.Host("172.18.0.2")
 	nat.Forward(portIKE, "172.18.0.2:500")
 	nat.Forward(portNATT, "172.18.0.2:4500")
-	a := account
+	a := accountOf(p)
 	a.Server = netip.MustParseAddr("192.0.2.99")
-	return sim.New(t, sim.Options{Net: n, Host: host}), a
+	return sim.New(t, sim.Options{Net: n, Host: host, Policy: policyOf(p)}), a
 }
 
 func TestEveryClientConnectsAndLeaves(t *testing.T) {
@@ -41,7 +41,7 @@ func TestEveryClientConnectsFromBehindANAT(t *testing.T) {
 
 func TestEveryClientConnectsToAServerBehindANAT(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
-		w, a := serverBehindNAT(t)
+		w, a := serverBehindNAT(t, p)
 		c := online(t, p, a, w.Net.Host("198.51.100.7"))
 		passes(t, w, c, 1)
 		leaves(t, w, c)
@@ -50,7 +50,7 @@ func TestEveryClientConnectsToAServerBehindANAT(t *testing.T) {
 
 func TestEveryClientConnectsThroughNATsAtBothEnds(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
-		w, a := serverBehindNAT(t)
+		w, a := serverBehindNAT(t, p)
 		c := online(t, p, a, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
 		passes(t, w, c, 1)
 		leaves(t, w, c)

@@ -69,7 +69,7 @@ func (s *cp) stop() {
 func (s *cp) transmit() {
 	c := s.c
 	if len(s.copies) > c.PPP.Tries {
-		panic(&GaveUp{s.name + " Configure-Request", s.copies, c.isPPP(func(p uint16, x wire.CP) bool {
+		panic(&GaveUp{What: s.name + " Configure-Request", Copies: s.copies, Answers: c.isPPP(func(p uint16, x wire.CP) bool {
 			return p == s.protocol && x.Code >= wire.ConfAck && x.Code <= wire.ConfRej && x.ID == s.id ||
 				p == wire.LCP && x.Code == wire.ProtRej && len(x.Body) > 1 && bytes.Equal(x.Body[:2], wire.U16(s.protocol))
 		})})

@@ -3,6 +3,7 @@ package persona
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
@@ -20,6 +21,10 @@ func (c *Client) receiveIKE(b []byte, marker bool) {
 	}
 	if p.natt != marker && m.Flags&wire.Encrypted != 0 {
 		c.refuse("phase 1 moved to port 4500 (RFC 3947 section 4), and a message of it came to port 500")
+	}
+	if m.First == wire.PayloadFragment {
+		c.assemble(p, m, marker)
+		return
 	}
 	switch m.Exchange {
 	case wire.MainMode, wire.Aggressive:
@@ -52,6 +57,41 @@ func (c *Client) receiveIKE(b []byte, marker bool) {
 	}
 }
 
+// assemble takes a piece of a message, and the message with the last.
+func (c *Client) assemble(p *phase1, m *wire.Message, marker bool) {
+	list, err := wire.Payloads(m.First, m.Body)
+	switch {
+	case err != nil || len(list) != 1 || len(list[0].Body) < 4:
+		c.refuse("a fragment is malformed: %v", err)
+	case m.Flags&wire.Encrypted != 0:
+		c.refuse("a fragment is itself not encrypted, and has the flag")
+	case !slices.ContainsFunc(c.IKE.Vendors, func(v []byte) bool { return bytes.HasPrefix(v, vidFragments) }):
+		c.refuse("a fragment came, and it does not offer to take any")
+	}
+	f := list[0].Body
+	id, n, last := binary.BigEndian.Uint16(f), f[2], f[3]&1 != 0
+	if p.parts == nil {
+		p.parts = map[uint16]map[byte][]byte{}
+	}
+	if p.parts[id] == nil {
+		p.parts[id] = map[byte][]byte{}
+	}
+	parts := p.parts[id]
+	parts[n] = bytes.Clone(f[4:])
+	if last {
+		parts[0] = []byte{n}
+	}
+	if parts[0] == nil || len(parts) != int(parts[0][0])+1 {
+		return
+	}
+	var whole []byte
+	for i := byte(1); i <= parts[0][0]; i++ {
+		whole = append(whole, parts[i]...)
+	}
+	delete(p.parts, id)
+	c.receiveIKE(whole, marker)
+}
+
 func (c *Client) find(m *wire.Message) *phase1 {
 	for _, p := range c.phases {
 		if p.ci == m.Initiator && !p.gone {
@@ -77,7 +117,11 @@ func (c *Client) inform(p *phase1, payload wire.Payload) {
 // iv is the first initialisation vector of a phase 2 exchange (RFC 2409
 // appendix B).
 func (p *phase1) iv(id uint32) []byte {
-	return p.keys.Sum(p.last, wire.U32(id))[:p.keys.BlockSize()]
+	last := p.last
+	if last == nil {
+		last = p.five // message 5 was refused
+	}
+	return p.keys.Sum(last, wire.U32(id))[:p.keys.BlockSize()]
 }
 
 // informed handles an Informational message.
@@ -86,8 +130,8 @@ func (c *Client) informed(p *phase1, m *wire.Message) {
 		c.informedInClear(p, m)
 		return
 	}
-	if p.last == nil {
-		c.logf("< an encrypted notify before phase 1 is up")
+	if p.last == nil && p.five == nil {
+		c.logf("< an encrypted notify before message 5")
 		return
 	}
 	plain, _, err := p.keys.Decrypt(p.iv(m.ID), m.Body)
@@ -138,7 +182,7 @@ func (c *Client) notified(p *phase1, b []byte) {
 	c.logf("< notify %d", n)
 	c.stats.Notifies = append(c.stats.Notifies, n)
 	if n < 16384 && len(c.children) == 0 {
-		c.over("the server refused Quick Mode with notify %d", n)
+		c.over("the server refused %s with notify %d", map[bool]string{true: "message 5", false: "Quick Mode"}[p.last == nil], n)
 	}
 	switch n {
 	case wire.RUThere:

@@ -7,11 +7,13 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/test/persona/wire"
 	"github.com/adit-vpn/adit/test/sim"
 )
 
@@ -51,17 +53,37 @@ func (l *ledger) blame(err error) error {
 	for _, b := range g.Copies {
 		copies[string(b)] = true
 	}
-	heard := len(g.Copies) == 0 // what the server has to begin needs no request
+	arrivals := map[string]bool{} // datagrams of the client's
+	heard := len(g.Copies) == 0   // what the server has to begin needs no request
 	answers, arrived := 0, 0
+	pieces := map[string][2]int{} // of answers in fragments: sent and arrived
 	for _, e := range l.all {
 		switch {
 		case !e.fromServer:
-			heard = heard || copies[e.data] && !e.lost
+			arrivals[e.data] = arrivals[e.data] || !e.lost
+			heard = heard || copies[e.data] && !e.lost || slices.ContainsFunc(g.Pieces, func(list [][]byte) bool {
+				return !slices.ContainsFunc(list, func(b []byte) bool { return !arrivals[string(b)] })
+			})
 		case heard && g.Answers([]byte(e.data)):
+			if id, ok := fragment(e.data); ok {
+				n := pieces[id]
+				n[0]++
+				if !e.lost {
+					n[1]++
+				}
+				pieces[id] = n
+				continue
+			}
 			answers++
 			if !e.lost {
 				arrived++
 			}
+		}
+	}
+	for _, n := range pieces {
+		answers++
+		if n[0] == n[1] {
+			arrived++
 		}
 	}
 	switch {
@@ -71,6 +93,16 @@ func (l *ledger) blame(err error) error {
 		return fmt.Errorf("%w: the server received it and never answered", err)
 	}
 	return fmt.Errorf("%w: %d of %d answers arrived", err, arrived, answers)
+}
+
+// fragment is what the fragments of one message have in common.
+func fragment(datagram string) (id string, ok bool) {
+	b := []byte(strings.TrimPrefix(datagram, "\x00\x00\x00\x00"))
+	m, err := wire.ParseMessage(b)
+	if err != nil || m.First != wire.PayloadFragment || len(m.Body) < 6 {
+		return "", false
+	}
+	return string(m.Body[4:6]), true
 }
 
 // runs is how often a client connects over a bad network.
@@ -88,7 +120,7 @@ func runs() int {
 // overtake each other. A client fails only if the network lost every copy of a
 // request, or every answer.
 func TestEveryClientConnectsOverABadNetwork(t *testing.T) {
-	for _, make := range everyone {
+	for _, make := range slices.Concat(everyone, signers) {
 		name := make().Name
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +144,8 @@ func TestEveryClientConnectsOverABadNetwork(t *testing.T) {
 
 // overABadNetwork plays one run and reports whether the client connected.
 func overABadNetwork(t *testing.T, p Profile, seed uint64) bool {
-	w := sim.New(t, sim.Options{Seed: seed})
+	account := accountOf(p)
+	w := sim.New(t, sim.Options{Seed: seed, Policy: policyOf(p)})
 	l := &ledger{rand: rand.New(rand.NewPCG(seed, 2)), loss: 0.1, server: account.Server}
 	bad := udptest.Policy{Duplicate: 0.05, Delay: 250 * time.Millisecond, Jitter: 100 * time.Millisecond, Drop: l.drop}
 	w.Net.SetPolicy(bad)

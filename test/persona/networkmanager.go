@@ -12,7 +12,9 @@ type NetworkManagerOptions struct {
 	KL2TPD    bool // instead of xl2tpd
 	Userspace bool // the kernel has no L2TP
 	Ephemeral bool // another program has port 1701
-	NoIPv6    bool // pppd of old, which asks for IPv6 only if it is told to
+	// Certificate: of the machine, instead of a pre-shared key.
+	Certificate bool
+	NoIPv6      bool // pppd of old, which asks for IPv6 only if it is told to
 }
 
 // desktop are the transforms of phase 1 that the plugin configures for
@@ -53,6 +55,9 @@ func NetworkManager(o NetworkManagerOptions) Profile {
 	if o.Libreswan {
 		p.Name, p.IKE, p.ESP = "NetworkManager, libreswan", plutoIKE(), plutoESP()
 	}
+	if o.Certificate {
+		p.certificate(o.Libreswan)
+	}
 	if o.KL2TPD {
 		p.Name += ", kl2tpd"
 		p.L2TP, p.Leave = kl2tpd("persona"), leaveKL2TPD
@@ -68,6 +73,16 @@ func NetworkManager(o NetworkManagerOptions) Profile {
 		p.Name += ", no IPv6"
 	}
 	return p
+}
+
+// certificate is how both daemons use one. The plugin takes any identity of the
+// server's that its certificate speaks of (rightid=%any).
+func (p *Profile) certificate(libreswan bool) {
+	if libreswan {
+		p.sign(Signing{AnyName: true, RequestFirst: true}, fragmentKAME, false)
+		return
+	}
+	p.sign(Signing{AnyName: true}, fragmentCharon, true)
 }
 
 // plutoIKE is phase 1 of libreswan as the plugin configures it. Proposals and

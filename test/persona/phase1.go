@@ -20,8 +20,11 @@ type phase1 struct {
 	nextID uint32
 	gone   bool
 
-	sent  []byte     // the last message, which is sent in fragments when it is repeated
-	queue []incoming // messages of exchanges that wait for them
+	cuts  bool                       // the server takes fragments
+	parts map[uint16]map[byte][]byte // of messages that come in fragments, by id
+	five  []byte                     // last block of message 5, until phase 1 is up
+	sent  []byte                     // the last message, which is sent in fragments when it is repeated
+	queue []incoming                 // messages of exchanges that wait for them
 	quick map[uint32]*quick
 	seen  []byte // the last message of phase 1
 	final []byte // what answers a repeated last message
@@ -81,9 +84,12 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 	natd := func(a netip.AddrPort) []byte {
 		return suite.Sum(p.ci[:], p.cr[:], a.Addr().AsSlice(), wire.U16(a.Port()))
 	}
-	m4 := c.exchange(p, "message 3", p.clear(wire.MainMode,
-		wire.Payload{Type: wire.PayloadKE, Body: dh.Public}, wire.Payload{Type: wire.PayloadNonce, Body: ni},
-		wire.Payload{Type: wire.PayloadNATD, Body: natd(remote)}, wire.Payload{Type: wire.PayloadNATD, Body: natd(local)}), wire.PayloadKE)
+	third := []wire.Payload{{Type: wire.PayloadKE, Body: dh.Public}, {Type: wire.PayloadNonce, Body: ni}}
+	if s := c.IKE.Signs; s != nil && s.RequestIn3 {
+		third = append(third, c.request())
+	}
+	third = append(third, wire.Payload{Type: wire.PayloadNATD, Body: natd(remote)}, wire.Payload{Type: wire.PayloadNATD, Body: natd(local)})
+	m4 := c.exchange(p, "message 3", p.clear(wire.MainMode, third...), wire.PayloadKE)
 	gxr, nr := c.main4(p, m4, natd(local), natd(remote))
 
 	shared, err := dh.Shared(gxr)
@@ -91,6 +97,9 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 		c.refuse("message 4: %v", err)
 	}
 	skeyid := suite.PRF([]byte(c.PSK), ni, nr)
+	if c.IKE.Signs != nil {
+		skeyid = suite.PRF(append(bytes.Clone(ni), nr...), shared)
+	}
 	p.keys, err = wire.DeriveKeys(suite, skeyid, shared, p.ci[:], p.cr[:])
 	if err != nil {
 		c.refuse("%v", err)
@@ -126,8 +135,8 @@ func (c *Client) sendIKE(p *phase1, b []byte) []byte {
 	if p.natt {
 		b = append(make([]byte, 4), b...)
 	}
-	if c.IKE.Fragment > 0 && len(whole) > c.IKE.Fragment && p.cr != [8]byte{} && bytes.Equal(whole, p.sent) {
-		c.fragment(p, whole)
+	if c.IKE.Fragment > 0 && len(whole) > c.IKE.Fragment && p.cuts && (c.IKE.FragmentAtOnce || bytes.Equal(whole, p.sent)) {
+		c.fragment(p, b, whole)
 		return b
 	}
 	p.sent = whole
@@ -135,8 +144,10 @@ func (c *Client) sendIKE(p *phase1, b []byte) []byte {
 	return b
 }
 
-// fragment sends a message in pieces, each behind a copy of its header.
-func (c *Client) fragment(p *phase1, whole []byte) {
+// fragment sends a message, whose datagram would be d, in pieces, each behind a
+// copy of its header.
+func (c *Client) fragment(p *phase1, d, whole []byte) {
+	var pieces [][]byte
 	m, err := wire.ParseMessage(whole)
 	if err != nil {
 		panic(err)
@@ -155,8 +166,10 @@ func (c *Client) fragment(p *phase1, whole []byte) {
 		if p.natt {
 			b = append(make([]byte, 4), b...)
 		}
+		pieces = append(pieces, b)
 		c.send(p.port(), b)
 	}
+	c.pieces = map[string][][]byte{string(d): pieces}
 }
 
 // exchange sends a message of phase 1 until the server answers it, with one
@@ -178,7 +191,7 @@ func (p *phase1) answers(exchange byte, id uint32, first byte) func([]byte) bool
 			b = b[4:]
 		}
 		m, err := wire.ParseMessage(b)
-		return err == nil && m.Initiator == p.ci && m.Exchange == exchange && m.ID == id && m.First == first
+		return err == nil && m.Initiator == p.ci && m.Exchange == exchange && m.ID == id && (m.First == first || m.First == wire.PayloadFragment)
 	}
 }
 
@@ -220,6 +233,7 @@ func (c *Client) main2(p *phase1, m incoming) wire.Suite {
 		c.refuse("message 2 must have one SA payload and vendor IDs, nothing else")
 	}
 	c.vendors(all[wire.PayloadVendor])
+	p.cuts = slices.ContainsFunc(all[wire.PayloadVendor], func(v []byte) bool { return bytes.HasPrefix(v, vidFragments) })
 	t := c.chosen("message 2", c.IKE.SA, all[wire.PayloadSA][0]).Transforms[0]
 	suite, err := wire.ParseSuite(t.Attributes)
 	if err != nil {
@@ -317,14 +331,15 @@ func (c *Client) translated(p *phase1, natd [][]byte, local, remote []byte) {
 
 // identity is the body of the identification payload of phase 1.
 func (c *Client) identity() []byte {
+	if c.IKE.Signs != nil {
+		return append([]byte{9, 0, 0, 0}, c.Certificate.RawSubject...)
+	}
 	return append([]byte{1, c.IKE.IDProtocol, byte(c.IKE.IDPort >> 8), byte(c.IKE.IDPort)}, c.own.AsSlice()...)
 }
 
 // main5 authenticates both sides.
 func (c *Client) main5(p *phase1, gxi, gxr []byte) {
-	id := c.identity()
-	hash := p.keys.PRF(p.keys.Root, gxi, gxr, p.ci[:], p.cr[:], c.IKE.SA, id)
-	list := []wire.Payload{{Type: wire.PayloadID, Body: id}, {Type: wire.PayloadHash, Body: hash}}
+	list := c.prove(p, gxi, gxr)
 	if c.IKE.InitialContact == ContactInMain5 && len(c.children) == 0 {
 		list = append(list, p.contact())
 	}
@@ -334,6 +349,7 @@ func (c *Client) main5(p *phase1, gxi, gxr []byte) {
 	p.tapIKE(m, plain)
 	var iv []byte
 	m.Body, iv = p.keys.Encrypt(p.keys.FirstIV(gxi, gxr), plain)
+	p.five = iv
 	m6 := c.exchange(p, "message 5", m.Marshal(), wire.PayloadID)
 	if m6.Flags&wire.Encrypted == 0 {
 		c.refuse("message 6 must be encrypted")
@@ -342,15 +358,9 @@ func (c *Client) main5(p *phase1, gxi, gxr []byte) {
 	if err != nil {
 		c.refuse("message 6: %v", err)
 	}
-	all := c.payloads("message 6", m6.First, plain, wire.PayloadID, wire.PayloadHash, wire.PayloadVendor, wire.PayloadNotify)
-	if len(all[wire.PayloadID]) != 1 || len(all[wire.PayloadHash]) != 1 {
-		c.refuse("message 6 must have one ID and one HASH payload")
-	}
-	idr := all[wire.PayloadID][0]
-	want := p.keys.PRF(p.keys.Root, gxr, gxi, p.cr[:], p.ci[:], c.IKE.SA, idr)
-	if !bytes.Equal(want, all[wire.PayloadHash][0]) {
-		c.refuse("HASH_R is wrong: the server does not know the pre-shared key, or hashes otherwise (RFC 2409 section 5)")
-	}
+	all := c.payloads("message 6", m6.First, plain,
+		wire.PayloadID, wire.PayloadHash, wire.PayloadCert, wire.PayloadSig, wire.PayloadVendor, wire.PayloadNotify)
+	idr := c.proved(p, all, gxi, gxr)
 	if len(idr) >= 8 && idr[0] == 1 && bytes.Equal(idr[4:8], make([]byte, 4)) {
 		c.refuse("the server's identity is 0.0.0.0")
 	}

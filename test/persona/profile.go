@@ -1,6 +1,8 @@
 package persona
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -38,8 +40,12 @@ type IKEProfile struct {
 	Retry []time.Duration
 
 	// Fragment is the length of the pieces in which a message is repeated that
-	// had no answer; 0: it is repeated whole.
-	Fragment int
+	// had no answer; 0: it is repeated whole. FragmentAtOnce: it is sent so from
+	// the start, if the server takes fragments.
+	Fragment       int
+	FragmentAtOnce bool
+
+	Signs *Signing // nil: it uses a pre-shared key
 
 	SequentialIDs bool // Quick Mode message ids 1, 2, 3…
 	DPD           bool // it offers RFC 3706
@@ -150,4 +156,11 @@ type Account struct {
 	Server         netip.Addr // as dialled
 	PSK            string
 	User, Password string
+
+	// For clients with certificates: the client's own, its key, whom it trusts,
+	// and the name that was dialled, "" if that was the address.
+	Certificate *x509.Certificate
+	Key         *rsa.PrivateKey
+	CA          *x509.Certificate
+	Dialled     string
 }

@@ -2,6 +2,7 @@ package persona
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
@@ -22,12 +23,14 @@ type RRASOptions struct {
 	Length    bool       // data messages have a length
 	NoDNS     bool
 	IPv6Last  bool
+
+	Certificate bool // of the machine, instead of a pre-shared key
 }
 
 // RRAS is a Windows Server that dials on demand, as a router.
 func RRAS(o RRASOptions) Profile {
-	p := Windows10(WindowsOptions{Computer: "BRANCH-ROUTER", Length: o.Length, Kilobytes: o.Kilobytes})
-	p.Name = "RRAS"
+	p := Windows10(WindowsOptions{Computer: "BRANCH-ROUTER", Length: o.Length, Kilobytes: o.Kilobytes, Certificate: o.Certificate})
+	p.Name = strings.Replace(p.Name, "Windows 10", "RRAS", 1)
 	if !o.NoMulti {
 		guid := unhex("0102030405060708 090a0b0c0d0e0f10 00000000")
 		p.PPP.LCP = append(p.PPP.LCP,

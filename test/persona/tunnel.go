@@ -60,7 +60,7 @@ func (c *Client) transmit(m *control) {
 	n := len(m.copies)
 	m.repeat = c.after(c.L2TP.Retry[n-1], func() {
 		if n == len(c.L2TP.Retry) {
-			panic(&GaveUp{m.what, m.copies, c.isControl(func(r *wire.Control) bool { return int16(r.Nr-m.Ns) > 0 })})
+			panic(&GaveUp{What: m.what, Copies: m.copies, Answers: c.isControl(func(r *wire.Control) bool { return int16(r.Nr-m.Ns) > 0 })})
 		}
 		c.transmit(m)
 	})
@@ -229,7 +229,7 @@ func (c *Client) silence() {
 func (c *Client) drained(within time.Duration) {
 	if !c.wait(within, func() bool { return len(c.tun.sending) == 0 }) {
 		m := c.tun.sending[0]
-		panic(&GaveUp{m.what, m.copies, c.isControl(func(r *wire.Control) bool { return int16(r.Nr-m.Ns) > 0 })})
+		panic(&GaveUp{What: m.what, Copies: m.copies, Answers: c.isControl(func(r *wire.Control) bool { return int16(r.Nr-m.Ns) > 0 })})
 	}
 }
 

@@ -21,6 +21,9 @@ type GaveUp struct {
 	// a datagram of the server's is an answer to it.
 	Copies  [][]byte
 	Answers func(datagram []byte) bool
+
+	// Pieces are the fragments of copies that left in fragments instead.
+	Pieces [][][]byte
 }
 
 func (g *GaveUp) Error() string {
@@ -76,7 +79,11 @@ func (c *Client) ask(what string, retry []time.Duration, answers func([]byte) bo
 	g := &GaveUp{What: what, Answers: answers}
 	c.logf("> %s", what)
 	for _, wait := range retry {
-		g.Copies = append(g.Copies, send())
+		copied := send()
+		g.Copies = append(g.Copies, copied)
+		if list := c.pieces[string(copied)]; list != nil {
+			g.Pieces = append(g.Pieces, list)
+		}
 		if c.wait(wait, answered) {
 			return
 		}

@@ -47,6 +47,10 @@ type WindowsOptions struct {
 	Length   bool // data messages have a length
 	Inform   bool // DHCPINFORM is sent
 
+	// Certificate: the machine's is used. It may come in a PKCS #7 envelope, and
+	// the request for the server's in message 3 or 5.
+	Certificate, PKCS7, RequestIn3 bool
+
 	Kilobytes int // of ESP keys, 0: 250,000 as Windows has it
 }
 
@@ -125,6 +129,9 @@ func windows(name string, firmware uint16, o WindowsOptions) Profile {
 		},
 		PPP:   windowsPPP(o),
 		Leave: leaveWindows,
+	}
+	if o.Certificate {
+		p.sign(Signing{Usage: true, PKCS7: o.PKCS7, RequestIn3: o.RequestIn3}, fragmentWindows, false)
 	}
 	if o.Inform {
 		p.After = func(c *Client) { c.inform1(windowsInform(c), 4*time.Second, 2) }
