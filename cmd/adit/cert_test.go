@@ -2,9 +2,11 @@ package main
 
 import (
 	"crypto/x509"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"software.sslmate.com/src/go-pkcs12"
@@ -83,4 +85,60 @@ func decoded(t *testing.T, base string) *x509.Certificate {
 		t.Fatalf("the bundle does not open with the password that was written: %v", err)
 	}
 	return cert
+}
+
+// Whatever the umask is: nobody else on the host reads a key, a bundle or a
+// password, or puts a certificate among the CA's, and no file that is there is
+// written through.
+func TestNobodyElseReadsWhatCertWrites(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	state, dest := t.TempDir(), t.TempDir()
+	run := func(args ...string) (int, string) {
+		code, _, err := typed("", append(append([]string{"cert"}, args...), "-state", state)...)
+		return code, err
+	}
+	for _, args := range [][]string{{"ca"}, {"server", "vpn.example.com"}, {"client", "laptop", "-o", dest}, {"revoke", "laptop"}} {
+		if code, err := run(args...); code != exitOK {
+			t.Fatalf("adit cert %v: %d, %s", args, code, err)
+		}
+	}
+	files := 0
+	for _, dir := range []string{filepath.Join(state, "pki"), dest} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			open := fs.FileMode(0o077)
+			if ext := filepath.Ext(path); ext == ".pem" {
+				open = 0o022 // certificates and lists are no secrets
+			}
+			if path != dest && info.Mode().Perm()&open != 0 {
+				t.Errorf("%s has the mode %v", path, info.Mode())
+			}
+			files++
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files < 10 {
+		t.Errorf("%d files and directories: the test looked at the wrong ones", files)
+	}
+	// Somebody has put a link where the bundle is to be.
+	target := filepath.Join(t.TempDir(), "target")
+	if err := os.Symlink(target, filepath.Join(dest, "tablet.p12")); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := run("client", "tablet", "-o", dest); code == exitOK {
+		t.Error("a bundle was written through a link")
+	}
+	if _, err := os.Lstat(target); err == nil {
+		t.Error("the link's target was made")
+	}
 }
