@@ -120,7 +120,7 @@ type RadiusServer struct {
 type Limits struct {
 	Connections       int `toml:"connections" reload:"restart" doc:"peers at once"`
 	HalfOpen          int `toml:"half_open" reload:"restart" doc:"unauthenticated exchanges at once; the oldest yield"`
-	HalfOpenPerSource int `toml:"half_open_per_source" reload:"restart" doc:"of them, and of peers before message 5, from one IPv4 address or IPv6 /64; more than the clients behind one NAT that shake hands at once"`
+	HalfOpenPerSource int `toml:"half_open_per_source" reload:"restart" doc:"of them, of peers before message 5, and a quarter of those without a user yet, from one IPv4 address or IPv6 /64; more than the clients behind one NAT that shake hands at once"`
 	SessionsPerUser   int `toml:"sessions_per_user" reload:"new" doc:"sessions of one user at once; 0: no limit"`
 }
 

@@ -208,6 +208,8 @@ func (o *events) connDown(e vpn.ConnDown) {
 	switch e.Why {
 	case vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndCertificate, vpn.EndNoESP:
 		l.Warn("connection closed")
+	case vpn.EndCrowded:
+		o.stranger(e.Who, logrus.Fields{"reason": e.Why.String()}, "connection closed")
 	default:
 		l.Debug("connection closed")
 	}

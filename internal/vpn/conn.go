@@ -24,6 +24,7 @@ type Conn struct {
 	source netip.Prefix           // that it came from first; constant
 	info   atomic.Pointer[Status] // for List
 	ident  atomic.Pointer[identity]
+	guest  bool // counted as one; the server's lock guards it
 
 	policy *Policy
 	dialer *dialer // as client; nil as server

@@ -221,6 +221,7 @@ const (
 	EndMethod                     // the peer takes no authentication method of ours
 	EndKeys                       // ESP keys ran out and could not be renewed
 	EndCertificate                // its certificate is accepted no more
+	EndCrowded                    // too many of its source have brought no user
 	EndNoESP                      // it cannot have ESP in UDP, and there is no other
 	EndMoved                      // its client goes on under keys of another connection
 	EndPanic
@@ -256,6 +257,8 @@ func (e End) String() string {
 		return "the ESP keys expired and the peer did not renew them"
 	case EndCertificate:
 		return "the client's certificate is accepted no more"
+	case EndCrowded:
+		return "too many peers from its address have proved a key and brought no user (limits.half_open_per_source)"
 	case EndNoESP:
 		return "the peer does not know NAT traversal, and ESP without UDP is received only with ipsec.nat_traversal = \"auto\""
 	case EndMoved:

@@ -259,6 +259,7 @@ func (c *Conn) sessionUp(now time.Time, s *session) {
 	}
 	s.up, s.since, s.before = true, now, s.data.Counters()
 	c.user = s.grant.User
+	c.srv.arrive(c)
 	c.setup = time.Time{}
 	if s.grant.SessionTimeout > 0 {
 		s.end = now.Add(s.grant.SessionTimeout)

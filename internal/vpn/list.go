@@ -134,6 +134,7 @@ func (s *Server) List() []Status {
 type Counts struct {
 	HalfOpen    int // embryos
 	Strangers   int // connections without an authenticated phase 1
+	Guests      int // sources of peers that have proved a key, and no user
 	Connections int
 	Cookies     int
 	Users       int // users with a session
@@ -143,5 +144,5 @@ type Counts struct {
 func (s *Server) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Counts{int(s.halves.Load()), len(s.strangers.list), len(s.conns), len(s.cookies), len(s.users)}
+	return Counts{int(s.halves.Load()), len(s.strangers.list), len(s.guests), len(s.conns), len(s.cookies), len(s.users)}
 }

@@ -148,6 +148,10 @@ func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joi
 		return nil
 	}
 	if c.slot == nil {
+		if c.dialer == nil && !c.srv.admit(c) {
+			c.finish(now, EndCrowded)
+			return nil
+		}
 		slot, err := c.srv.plane.NewSlot(c)
 		if err != nil {
 			c.observe(PacketRefused{c.who(), LayerIKE, err})

@@ -55,7 +55,8 @@ type Server struct {
 	conns     map[uint64]*Conn
 	endpoints map[netip.AddrPort]*Conn // authenticated, by the peer's endpoint
 	strangers strangers
-	users     map[string]int // sessions a user
+	guests    map[netip.Prefix]int // peers without a user, by source
+	users     map[string]int       // sessions a user
 	stopping  bool
 
 	seen addresses
@@ -93,6 +94,7 @@ func New(cfg Config) *Server {
 		conns:     map[uint64]*Conn{},
 		endpoints: map[netip.AddrPort]*Conn{},
 		strangers: strangers{sources: map[netip.Prefix]int{}},
+		guests:    map[netip.Prefix]int{},
 		users:     map[string]int{},
 	}
 	for _, key := range [][]byte{s.cookieKey[:], s.decoy[:]} {
@@ -356,6 +358,7 @@ func (s *Server) forget(c *Conn) {
 		delete(s.endpoints, c.path.Remote)
 	}
 	s.strangers.remove(c)
+	s.settled(c)
 }
 
 // enter counts a session of user, if the limit admits it.

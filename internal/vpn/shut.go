@@ -175,7 +175,7 @@ func (e End) link() ppp.Reason {
 		return ppp.ReasonAuthRefused
 	case EndPanic:
 		return ppp.ReasonInternal
-	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndNoESP, EndMoved:
+	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndCrowded, EndNoESP, EndMoved:
 		return ppp.ReasonLowerLayer
 	}
 	return ppp.ReasonLowerLayer

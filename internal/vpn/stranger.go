@@ -53,3 +53,40 @@ func (s *strangers) remove(c *Conn) {
 		return
 	}
 }
+
+// guestsPerStranger is how many peers of one source may have proved the key and
+// not yet brought a user, for each that may be before that: some wait for a
+// second factor.
+const guestsPerStranger = 4
+
+// admit counts a guest, a peer that has proved the key and has no user yet, if
+// its source has room for one more. Each takes a place in the data path, which
+// rests after it: whoever found the key could otherwise take all of them.
+func (s *Server) admit(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.guests[c.source] >= guestsPerStranger*max(1, c.policy.HalfOpenPerSource) {
+		return false
+	}
+	s.guests[c.source]++
+	c.guest = true
+	return true
+}
+
+// settled says that a guest has a user, or is gone. The caller holds the lock.
+func (s *Server) settled(c *Conn) {
+	if !c.guest {
+		return
+	}
+	c.guest = false
+	if s.guests[c.source]--; s.guests[c.source] <= 0 {
+		delete(s.guests, c.source)
+	}
+}
+
+// arrive says that a guest has a user.
+func (s *Server) arrive(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settled(c)
+}
