@@ -36,7 +36,7 @@ type held struct {
 	method             ppp.Method
 }
 
-// maxClaims bounds how often one connection may claim.
+// maxClaims bounds how often one connection may name a tunnel that is not its own.
 const maxClaims = 3
 
 var errNotTheirs = errors.New("another user answered than the one whose tunnel was claimed")
@@ -77,11 +77,14 @@ func (c *Conn) claimTunnel(now time.Time, msg []byte) bool {
 		}
 		return true
 	}
-	from, h := c.holder(id)
-	if from == nil || c.claims == maxClaims {
+	if c.claims == maxClaims {
 		return false
 	}
-	c.claims++
+	c.claims++ // found or not: the search goes through all connections
+	from, h := c.holder(id)
+	if from == nil {
+		return false
+	}
 	cfg := *c.policy.PPP
 	c.claim = &claim{from: from, held: h, waiting: msg, session: &session{
 		conn: c, l2tp: h.call, id: h.id,
@@ -205,6 +208,7 @@ func (c *Conn) inherit(now time.Time, k *claim) {
 	from.tunnel, from.calls = nil, nil
 	c.under = c.newest()
 	c.setup, c.linger = time.Time{}, time.Time{}
+	c.srv.arrive(c)
 	for _, s := range c.calls {
 		s.conn = c
 		c.user = s.grant.User
