@@ -170,6 +170,9 @@ func changesNetworks(t *testing.T, p Profile) {
 	if n := len(w.Server.List()); n != 1 {
 		t.Errorf("it has %d connections, want one", n)
 	}
+	if n := w.Server.Counts(); n.Guests != 0 {
+		t.Errorf("%d sources are counted as peers without a user", n.Guests)
+	}
 	if n := len(sim.All[vpn.SessionUp](w.Events)); n != 1 || len(sim.All[vpn.SessionDown](w.Events)) != 0 {
 		t.Errorf("%d sessions came up, want one that stays", n)
 	}
