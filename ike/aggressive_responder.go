@@ -15,7 +15,9 @@ import (
 // comes after every check that needs none.
 func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byte, now time.Time) (e Embryo, reply []byte, err error) {
 	if !env.Policy.Aggressive {
-		return Embryo{}, nil, ErrAggressive
+		// RFC 2408, section 5.2: a notify with INVALID-EXCHANGE-TYPE "MAY be
+		// sent". Who reads it need not wait.
+		return Embryo{}, refuse(h, isakmp.NotifyInvalidExchangeType, len(msg)), ErrAggressive
 	}
 	if c.ke == nil || c.nonce == nil || len(c.ids) != 1 {
 		return Embryo{}, nil, fmt.Errorf("%w: Aggressive Mode without key exchange, nonce or identification", ErrMalformed)

@@ -157,6 +157,27 @@ func TestAggressiveModeIsOffByDefault(t *testing.T) {
 	}
 }
 
+// Where it is off the client is told so at once, in fewer bytes than it sent.
+func TestAggressiveModeIsRefusedWithANotify(t *testing.T) {
+	msg := firstMessage([]isakmp.Transform{transform(1, 1, 7, 14, 256, 2, 2, 4, 14, 3, 1)})
+	msg[18] = byte(ExchangeAggressive)
+	_, reply, err := Answer(answerEnv(), serverPath, msg, epoch)
+	if !errors.Is(err, ErrAggressive) || len(reply) == 0 || len(reply) > len(msg) {
+		t.Fatalf("%d bytes, %v", len(reply), err)
+	}
+	h, body, err := isakmp.ParseHeader(reply)
+	if err != nil || h.Exchange != ExchangeInformational {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	raws, _, err := isakmp.Chain(h.Next, body)
+	if err != nil || len(raws) != 1 {
+		t.Fatalf("%d payloads, %v", len(raws), err)
+	}
+	if n, err := isakmp.ParseNotify(raws[0].Body); err != nil || n.Message != isakmp.NotifyInvalidExchangeType {
+		t.Errorf("notify %v, %v", n.Message, err)
+	}
+}
+
 // Message 2 is never larger than message 1: what is not needed is left out, and
 // then there is silence.
 func TestAggressiveAnswerIsNoLargerThanTheQuestion(t *testing.T) {

@@ -281,7 +281,6 @@ func TestFirstMessagesThatAreDropped(t *testing.T) {
 		{"empty", serverPath, nil, ErrMalformed},
 		{"cut short", serverPath, good[:400], ErrMalformed},
 		{"IKEv2", serverPath, change(17, 0x20), ErrVersion},
-		{"Aggressive Mode", serverPath, change(18, 4), ErrAggressive},
 		{"Quick Mode", serverPath, change(18, 32), ErrUnexpected},
 		{"encrypted", serverPath, change(19, 1), ErrUnexpected},
 		{"with a responder's cookie", serverPath, change(8, 1), ErrUnexpected},

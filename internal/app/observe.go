@@ -68,6 +68,12 @@ type events struct {
 	calm  calm    // of what strangers cause
 }
 
+// Lines returns an observer that writes the log lines of a server's events, as
+// JSON, at the default level: for tests of what an administrator reads.
+func Lines(w io.Writer) vpn.Observer {
+	return &events{log: newLogger(w, conf.Log{Level: "info", Format: "json"}), meter: newMeter()}
+}
+
 // Observe implements vpn.Observer.
 func (o *events) Observe(e vpn.Event) {
 	o.meter.count(e)
@@ -80,7 +86,7 @@ func (o *events) Observe(e vpn.Event) {
 		o.at(e.Who).WithFields(phaseFields(e)).Info("IKE up")
 	case vpn.PhaseOneDown:
 		fields := logrus.Fields{"reason": e.Why.String()}
-		if e.Authenticated {
+		if e.Authenticated || e.Told {
 			o.at(e.Who).WithFields(fields).Debug("IKE down")
 		} else {
 			o.stranger(e.Who, fields, "IKE failed before the pre-shared key was proved; the client shows that the server does not respond")
@@ -157,6 +163,7 @@ func (o *events) firstRefused(e vpn.FirstMessageRefused) {
 func (o *events) refused(e vpn.PacketRefused) {
 	fields := logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())}
 	switch {
+	case e.Again: // it has its line
 	case errors.Is(e.Why, ike.ErrCertificate), errors.Is(e.Why, ike.ErrIdentity), errors.Is(e.Why, ike.ErrSignature):
 		fields["reason"] = errorField(e.Why)
 		o.stranger(e.Who, fields, "the client's certificate is refused; the client shows that the security layer failed (Windows: error 789)")
@@ -205,8 +212,10 @@ func (o *events) sessionDown(e vpn.SessionDown) {
 
 func (o *events) connDown(e vpn.ConnDown) {
 	l := o.at(e.Who).WithField("reason", e.Why.String())
-	switch e.Why {
-	case vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndCertificate, vpn.EndNoESP:
+	switch {
+	case e.Why == vpn.EndSetup && e.Told: // it has its line
+		l.Debug("connection closed")
+	case slices.Contains([]vpn.End{vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndNoESP}, e.Why):
 		l.Warn("connection closed")
 	case vpn.EndCrowded:
 		o.stranger(e.Who, logrus.Fields{"reason": e.Why.String()}, "connection closed")

@@ -45,12 +45,12 @@ func (c *Conn) addChild(now time.Time, child ike.Child) {
 	suite := espSuite(child.Suite)
 	in, err := ipsec.NewInbound(child.InSPI, suite, ipsec.Keys(child.In), c.policy.ReplayWindow)
 	if err != nil {
-		c.observe(PacketRefused{c.who(), LayerESP, err})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerESP, Why: err})
 		return
 	}
 	out, err := ipsec.NewOutbound(child.OutSPI, suite, ipsec.Keys(child.Out))
 	if err != nil {
-		c.observe(PacketRefused{c.who(), LayerESP, err})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerESP, Why: err})
 		return
 	}
 	p := &pair{Child: child, in: in, out: out}
@@ -124,6 +124,7 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 			c.send(p)
 		}
 		c.observe(ChildUp{c.who(), p.Child})
+		c.told = false
 		c.dialChildUp(now, p)
 		return
 	}
@@ -259,7 +260,7 @@ func (c *Conn) renewPair(now time.Time, p *pair) {
 		return // a successor is there, or nobody to ask
 	}
 	if err := sa.Negotiate(now, successor(p.Child)); err != nil {
-		c.observe(PacketRefused{c.who(), LayerIKE, err})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err})
 	}
 }
 

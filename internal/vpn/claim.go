@@ -214,7 +214,7 @@ func (c *Conn) inherit(now time.Time, k *claim) {
 		c.user = s.grant.User
 		for _, p := range s.prefixes {
 			if err := c.srv.plane.Route(p, c.slot, s.data); err != nil {
-				c.observe(PacketRefused{c.who(), LayerPPP, err})
+				c.observe(PacketRefused{Who: c.who(), Layer: LayerPPP, Why: err})
 			}
 		}
 	}
@@ -222,6 +222,6 @@ func (c *Conn) inherit(now time.Time, k *claim) {
 	c.publish()
 	c.observe(Moved{c.who(), from.path.Remote})
 	if err := c.handleControl(now, k.waiting); err != nil {
-		c.observe(PacketRefused{c.who(), LayerL2TP, err})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: err})
 	}
 }

@@ -56,6 +56,7 @@ type Conn struct {
 	heard   time.Time // when the peer's last packet came that the machines know of
 	sent    time.Time // when something last left, for the NAT keepalive
 	changed bool      // the data path's view is out of date
+	told    bool      // it was reported why the last Quick Mode was refused
 	stopped bool      // StopCCN was said
 	ended   bool
 	why     End
@@ -67,6 +68,7 @@ type phase1 struct {
 	owner   *Conn // who allocates SPIs for it; changes with adoption
 	cookies ike.Cookies
 	half    bool // not authenticated yet
+	told    bool // it was reported why the peer's proof was refused
 	dead    bool
 }
 

@@ -110,7 +110,7 @@ func (d *Dialled) Own(p netip.Prefix) {
 	c.do(func(time.Time) {
 		for _, s := range c.calls {
 			if err := c.srv.plane.Route(p, c.slot, s.data); err != nil {
-				c.observe(PacketRefused{c.who(), LayerPPP, err})
+				c.observe(PacketRefused{Who: c.who(), Layer: LayerPPP, Why: err})
 				continue
 			}
 			s.prefixes = append(s.prefixes, p)
@@ -144,7 +144,7 @@ func (d *Dialled) Rekey(child ike.ChildRequest) {
 	c.do(func(now time.Time) {
 		if p := c.newest(); p != nil {
 			if err := p.Negotiate(now, child); err != nil {
-				c.observe(PacketRefused{c.who(), LayerIKE, err})
+				c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err})
 			}
 		}
 	})

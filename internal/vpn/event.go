@@ -51,6 +51,7 @@ type (
 		Who
 		Why           ike.Reason
 		Authenticated bool
+		Told          bool // a PacketRefused said why the peer could not prove who it is
 	}
 	// ChildUp says that a pair of ESP SAs carries traffic.
 	ChildUp struct {
@@ -112,6 +113,7 @@ type (
 		Who
 		Layer Layer
 		Why   error
+		Again bool // the peer repeats a proof that was refused before
 	}
 	// Noted is something that a machine noticed and that changed nothing.
 	Noted struct {
@@ -125,6 +127,7 @@ type (
 		Who
 		Why      End
 		Lifetime time.Duration
+		Told     bool // a ChildFailed said why the client could not go on
 	}
 	// Panicked says that a connection's goroutine recovered from a panic.
 	Panicked struct {

@@ -242,7 +242,7 @@ func (c *Conn) route(s *session, mtu int) {
 	}
 	for _, p := range want {
 		if err := c.srv.plane.Route(p, c.slot, s.data); err != nil {
-			c.observe(PacketRefused{c.who(), LayerPPP, err})
+			c.observe(PacketRefused{Who: c.who(), Layer: LayerPPP, Why: err})
 			continue // whose it is may send from there, and only they
 		}
 		have = append(have, p)

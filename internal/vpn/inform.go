@@ -76,7 +76,7 @@ func (c *Conn) receivePacket(now time.Time, local uint16, b []byte) {
 	case err == nil:
 		c.sendIP(now, s, answer)
 	case !errors.Is(err, dhcp.ErrIgnored):
-		c.observe(PacketRefused{c.who(), LayerPPP, err})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerPPP, Why: err})
 	}
 }
 

@@ -1,6 +1,7 @@
 package vpn
 
 import (
+	"errors"
 	"time"
 
 	"github.com/adit-vpn/adit/ike"
@@ -42,12 +43,23 @@ func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) bool {
 			continue
 		}
 		if err := c.handleIKE(now, p, h.Exchange, path, msg); err != nil {
-			c.observe(PacketRefused{c.who(), LayerIKE, err})
+			c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err, Again: p.judged(err)})
 		}
 		c.rename(p)
 		return true
 	}
 	return false
+}
+
+// judged notes that a peer's proof of who it is was refused, and reports whether
+// that happened before.
+func (p *phase1) judged(err error) (again bool) {
+	for _, why := range []error{ike.ErrUndecryptable, ike.ErrCertificate, ike.ErrIdentity, ike.ErrSignature} {
+		if errors.Is(err, why) {
+			again, p.told = p.told, true
+		}
+	}
+	return again
 }
 
 func (c *Conn) handleIKE(now time.Time, p *phase1, exchange ike.Exchange, path ike.Path, msg []byte) error {
@@ -111,6 +123,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 		c.confirm(now, e.InSPI)
 	case ike.ChildFailed:
 		c.observe(ChildFailed{c.who(), e})
+		c.told = true
 		c.dropChild(e.InSPI)
 		c.dialFailed(now, e.Why.String())
 	case ike.ChildDeleted:
@@ -126,7 +139,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 		if e.Why == ike.ReasonDead {
 			c.unanswered(now)
 		}
-		c.observe(PhaseOneDown{c.who(), e.Why, !p.half})
+		c.observe(PhaseOneDown{Who: c.who(), Why: e.Why, Authenticated: !p.half, Told: p.told})
 	}
 	return nil
 }
@@ -154,7 +167,7 @@ func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joi
 		}
 		slot, err := c.srv.plane.NewSlot(c)
 		if err != nil {
-			c.observe(PacketRefused{c.who(), LayerIKE, err})
+			c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err})
 			c.finish(now, EndEvicted)
 			return nil
 		}

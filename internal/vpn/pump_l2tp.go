@@ -30,12 +30,12 @@ func (c *Conn) receiveControl(now time.Time, msg []byte) {
 		c.changed = true
 	case c.tunnel == nil:
 		if !c.claimTunnel(now, msg) {
-			c.observe(PacketRefused{c.who(), LayerL2TP, errNoTunnel})
+			c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: errNoTunnel})
 		}
 		return
 	}
 	if err := c.handleControl(now, msg); err != nil {
-		c.observe(PacketRefused{c.who(), LayerL2TP, err})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: err})
 	}
 }
 

@@ -92,7 +92,7 @@ func (c *Conn) receiveFrame(now time.Time, local uint16, frame []byte) {
 		c.tunnel.HandleData(now)
 	}
 	if err := s.link.HandlePacket(now, frame); err != nil {
-		c.observe(PacketRefused{c.who(), LayerPPP, err})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerPPP, Why: err})
 	}
 }
 

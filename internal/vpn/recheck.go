@@ -32,7 +32,7 @@ func (c *Conn) recheck(now time.Time) {
 	err := c.judgeAgain(now)
 	leave()
 	if err != nil {
-		c.observe(PacketRefused{c.who(), LayerIKE, fmt.Errorf("%w: %w", ike.ErrCertificate, err)})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: fmt.Errorf("%w: %w", ike.ErrCertificate, err)})
 		c.shut(now, EndCertificate)
 	}
 }

@@ -120,7 +120,7 @@ func (c *Conn) finish(now time.Time, why End) {
 	}
 	c.doubt = doubt{}
 	c.dialEnded(why)
-	c.observe(ConnDown{c.who(), why, now.Sub(c.born)})
+	c.observe(ConnDown{Who: c.who(), Why: why, Lifetime: now.Sub(c.born), Told: c.told})
 }
 
 // deleteSAs tells the peer that our SAs are gone, ESP first.

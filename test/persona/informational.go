@@ -103,7 +103,7 @@ func (c *Client) find(m *wire.Message) *phase1 {
 
 // inform sends an authenticated Informational message (RFC 2409 section 5.7).
 func (c *Client) inform(p *phase1, payload wire.Payload) {
-	id := c.rand.Uint32() | 1
+	id := c.messageID(p)
 	_, chain := wire.Chain(payload)
 	hash := p.keys.PRF(p.keys.A, wire.U32(id), chain)
 	m := &wire.Message{Initiator: p.ci, Responder: p.cr, Exchange: wire.Informational, Flags: wire.Encrypted, ID: id}
@@ -112,6 +112,24 @@ func (c *Client) inform(p *phase1, payload wire.Payload) {
 	p.tapIKE(m, plain)
 	m.Body, _ = p.keys.Encrypt(p.iv(id), plain)
 	c.sendIKE(p, m.Marshal())
+}
+
+// messageID chooses a message id that no exchange under p has had: what comes
+// with one of those is taken for a replay.
+func (c *Client) messageID(p *phase1) uint32 {
+	id := c.rand.Uint32() | 1
+	for p.used[id] {
+		id = c.rand.Uint32() | 1
+	}
+	p.use(id)
+	return id
+}
+
+func (p *phase1) use(id uint32) {
+	if p.used == nil {
+		p.used = map[uint32]bool{}
+	}
+	p.used[id] = true
 }
 
 // iv is the first initialisation vector of a phase 2 exchange (RFC 2409
@@ -126,6 +144,7 @@ func (p *phase1) iv(id uint32) []byte {
 
 // informed handles an Informational message.
 func (c *Client) informed(p *phase1, m *wire.Message) {
+	p.use(m.ID)
 	if m.Flags&wire.Encrypted == 0 {
 		c.informedInClear(p, m)
 		return

@@ -18,6 +18,7 @@ type phase1 struct {
 	keys   *wire.Keys
 	last   []byte // last block of phase 1, where the others' IVs come from
 	nextID uint32
+	used   map[uint32]bool // message ids, of both ends
 	gone   bool
 
 	cuts  bool                       // the server takes fragments

@@ -24,7 +24,7 @@ func (c *Client) quickMode(p *phase1) {
 	p.nextID++
 	id := p.nextID
 	if !c.IKE.SequentialIDs {
-		id = c.rand.Uint32() | 1
+		id = c.messageID(p)
 	}
 	q := &quick{iv: p.iv(id)}
 	p.quick[id] = q

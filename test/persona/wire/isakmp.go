@@ -35,10 +35,12 @@ const (
 
 // Notify types of RFC 2408 section 3.14.1, RFC 2407 and RFC 3706.
 const (
-	NoProposalChosen = 14
-	InitialContact   = 24578
-	RUThere          = 36136
-	RUThereAck       = 36137
+	InvalidExchange    = 7
+	NoProposalChosen   = 14
+	InvalidCertificate = 20
+	InitialContact     = 24578
+	RUThere            = 36136
+	RUThereAck         = 36137
 )
 
 // HeaderLen is the length of an ISAKMP header.
