@@ -212,10 +212,12 @@ func (o *events) sessionDown(e vpn.SessionDown) {
 
 func (o *events) connDown(e vpn.ConnDown) {
 	l := o.at(e.Who).WithField("reason", e.Why.String())
-	switch {
-	case e.Why == vpn.EndSetup && e.Told: // it has its line
-		l.Debug("connection closed")
-	case slices.Contains([]vpn.End{vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndNoESP}, e.Why):
+	if e.Why == vpn.EndSetup && e.Told {
+		l.Debug("connection closed") // it has its line
+		return
+	}
+	switch e.Why {
+	case vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndCertificate, vpn.EndNoESP:
 		l.Warn("connection closed")
 	case vpn.EndCrowded:
 		o.stranger(e.Who, logrus.Fields{"reason": e.Why.String()}, "connection closed")
