@@ -125,6 +125,7 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 		}
 		c.observe(ChildUp{c.who(), p.Child})
 		c.told = false
+		c.carry(now)
 		c.dialChildUp(now, p)
 		return
 	}
@@ -288,4 +289,14 @@ func espSuite(s ike.ESPSuite) ipsec.Suite {
 		suite.Auth = ipsec.HMACSHA512_256
 	}
 	return suite
+}
+
+// carry notes that ESP carries traffic. With the first pair the time to log in
+// begins: a client that repeats slowly what the network loses may have needed
+// nearly a minute for IKE.
+func (c *Conn) carry(now time.Time) {
+	if !c.carried && !c.setup.IsZero() {
+		c.setup = now.Add(c.policy.SetupTimeout)
+	}
+	c.carried = true
 }

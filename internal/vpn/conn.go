@@ -56,6 +56,7 @@ type Conn struct {
 	heard   time.Time // when the peer's last packet came that the machines know of
 	sent    time.Time // when something last left, for the NAT keepalive
 	changed bool      // the data path's view is out of date
+	carried bool      // a pair of ESP SAs has carried traffic
 	told    bool      // it was reported why the last Quick Mode was refused
 	stopped bool      // StopCCN was said
 	ended   bool

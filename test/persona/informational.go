@@ -158,6 +158,10 @@ func (c *Client) informed(p *phase1, m *wire.Message) {
 		c.refuse("an Informational message: %v", err)
 	}
 	list, err := wire.Payloads(m.First, plain)
+	if p.last == nil && (err != nil || len(list) == 0 || list[0].Type != wire.PayloadHash) {
+		c.logf("< a message that only one who has message 6 can read")
+		return
+	}
 	if err != nil || len(list) < 2 || list[0].Type != wire.PayloadHash {
 		c.refuse("an Informational message must have a HASH payload, first, and another (RFC 2409 section 5.7)")
 	}
