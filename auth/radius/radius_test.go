@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -257,12 +258,13 @@ func cisco(text string) radius.Attribute {
 }
 
 func TestCiscoAVPairsSayWhatIsToldToTheClient(t *testing.T) {
-	pairs := []string{
+	var pairs atomic.Pointer[[]string]
+	pairs.Store(&[]string{
 		"ipsec:route-set=prefix 192.168.7.0/24", "shell:priv-lvl=15", "ipsec:route-set=prefix 10.1.2.3/8", "ipsec:default-domain=corp.example",
-	}
+	})
 	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
 		return signed(p, radius.CodeAccessAccept, func(r *radius.Packet) {
-			for _, text := range pairs {
+			for _, text := range *pairs.Load() {
 				r.Add(rfc2865.VendorSpecific_Type, cisco(text))
 			}
 			r.Add(rfc2865.VendorSpecific_Type, radius.Attribute{0, 0, 0, 9, 1, 200, 'x'}) // longer than it is
@@ -274,7 +276,7 @@ func TestCiscoAVPairsSayWhatIsToldToTheClient(t *testing.T) {
 	if err != nil || len(g.Split) != 2 || g.Split[0].String() != "192.168.7.0/24" || g.Split[1].String() != "10.0.0.0/8" || g.Domain != "corp.example" {
 		t.Errorf("grant = %+v, %v", g, err)
 	}
-	pairs = []string{"ipsec:route-set=prefix nowhere"}
+	pairs.Store(&[]string{"ipsec:route-set=prefix nowhere"})
 	if _, err := c.Authenticate(context.Background(), papRequest()); err == nil || !strings.Contains(err.Error(), "write it as ipsec:route-set=prefix 192.0.2.0/24") {
 		t.Errorf("got %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,16 +94,15 @@ func TestEveryClientIsToldThatItsCiphersOfESPAreRefused(t *testing.T) {
 func TestEveryClientIsToldAgainThatItsCiphersOfESPAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
-		lost := false
+		var lost atomic.Bool
 		w.Net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool {
 			const exchange = 4 + 18 // behind the marker
 			refusal := d.Src.Addr() == account.Server && len(d.Data) > exchange && d.Data[exchange] == wire.Informational
-			lost, refusal = lost || refusal, refusal && !lost
-			return refusal
+			return refusal && lost.CompareAndSwap(false, true)
 		}})
 		p.ESP.SA = kameESP(3600, []espCipher{{3, 0}}, []uint16{espMD5})
 		s, err := fails(t, w, p, account)
-		if !slices.Equal(s.Notifies, []uint16{wire.NoProposalChosen}) || !lost {
+		if !slices.Equal(s.Notifies, []uint16{wire.NoProposalChosen}) || !lost.Load() {
 			t.Errorf("it ended with %v, and heard %v, want NO-PROPOSAL-CHOSEN", err, s.Notifies)
 		}
 		if n := len(sim.All[vpn.ChildFailed](w.Events)); n != 1 {
