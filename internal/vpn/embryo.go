@@ -154,6 +154,9 @@ func (h *halfOpen) live() int { return len(h.cookies) }
 
 // expire forgets what no third message can claim any more.
 func (h *halfOpen) expire(now time.Time) {
+	if h.live() == 0 {
+		return
+	}
 	for at := range h.ring {
 		if h.ring[at].live && now.Sub(h.ring[at].heard) > embryoLife {
 			h.remove(at)

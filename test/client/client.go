@@ -125,7 +125,7 @@ func policy(cfg Config) *vpn.Policy {
 		},
 		PPP:          &ppp.Config{},
 		ReplayWindow: 64, MTU: 1400,
-		Connections: 1 << 20, HalfOpen: 1 << 20, HalfOpenPerSource: 1 << 20,
+		Connections: 1 << 20, HalfOpen: 1 << 14, HalfOpenPerSource: 1 << 14,
 		SetupTimeout: 2 * time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second,
 	}
 	if cfg.Change != nil {
