@@ -56,11 +56,12 @@ func (c *Conn) reached(a netip.Addr) bool {
 	return own != nil && own.at == a
 }
 
-// same reports whether two peers showed the same pre-shared key, or the same
-// certificate, and the same identification.
-func (i *identity) same(o *identity) bool {
-	return i.psk == o.psk && i.cert == o.cert && bytes.Equal(i.id, o.id)
-}
+// proves reports whether two peers showed the same pre-shared key, or the same
+// certificate.
+func (i *identity) proves(o *identity) bool { return i.psk == o.psk && i.cert == o.cert }
+
+// same reports whether they showed the same identification, too.
+func (i *identity) same(o *identity) bool { return i.proves(o) && bytes.Equal(i.id, o.id) }
 
 // matches reports whether a new phase 1 from this connection's endpoint is the
 // same peer's: what it showed is the same, and this connection did not only

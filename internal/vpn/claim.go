@@ -85,11 +85,10 @@ func (c *Conn) claimTunnel(now time.Time, msg []byte) bool {
 	if from == nil {
 		return false
 	}
-	cfg := *c.policy.PPP
 	c.claim = &claim{from: from, held: h, waiting: msg, session: &session{
 		conn: c, l2tp: h.call, id: h.id,
 		data: dataplane.NewSession(h.call.Local, h.call.Remote, h.call.Sequencing),
-		link: ppp.Rechallenge(ppp.Env{Config: &cfg, Rand: c.srv.cfg.Rand}, h.method, now),
+		link: ppp.Rechallenge(ppp.Env{Config: c.policy.PPP, Rand: c.srv.cfg.Rand}, h.method, now),
 	}}
 	c.changed = true
 	return true
@@ -102,7 +101,7 @@ func (c *Conn) holder(tunnel uint16) (*Conn, held) {
 	for _, other := range c.srv.all() {
 		st, id := other.info.Load(), other.ident.Load()
 		if other != c && st != nil && id != nil && own != nil && st.held.tunnel == tunnel &&
-			st.Client == c.peer.Kind && id.psk == own.psk && id.cert == own.cert {
+			st.Client == c.peer.Kind && id.proves(own) {
 			return other, st.held
 		}
 	}
@@ -154,7 +153,7 @@ func (c *Conn) judgeClaim(now time.Time, s *session, a *attempt, r auth.Response
 		return
 	}
 	s.asked = nil
-	event := AuthDone{Who: c.who(), Method: a.method, Name: a.name, Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: now.Sub(a.asked)}
+	event := c.authDone(now, a, r, err)
 	user := r.Grant.User
 	if user == "" {
 		user = a.name

@@ -93,7 +93,7 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 	}
 	s.asked = nil
 	answer := ppp.AuthAnswer{Message: r.Message, Error: r.Code, Success: r.Success}
-	event := AuthDone{Who: c.who(), Method: a.method, Name: a.name, Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: now.Sub(a.asked)}
+	event := c.authDone(now, a, r, err)
 	switch {
 	case err != nil:
 		answer.Message = "The authentication server does not answer"
@@ -122,6 +122,11 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 	}
 	c.observe(event)
 	s.link.HandleAuth(now, a.ticket, answer)
+}
+
+// authDone is the event of an attempt that has its answer.
+func (c *Conn) authDone(now time.Time, a *attempt, r auth.Response, err error) AuthDone {
+	return AuthDone{Who: c.who(), Method: a.method, Name: a.name, Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: now.Sub(a.asked)}
 }
 
 // restart ends the accounting of a link's session whose user authenticated

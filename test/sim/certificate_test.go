@@ -12,7 +12,6 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"math/big"
-	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -131,15 +130,8 @@ func TestCertificatesOverAPathWithoutLargePackets(t *testing.T) {
 				}
 				passes(t, w, l, d, 1)
 				for i, port := range []uint16{client.NATTPort, client.IKEPort} {
-					d.RephaseOn(ike.Path{
-						Local:  netip.AddrPortFrom(l.Host.Addr(), port),
-						Remote: netip.AddrPortFrom(netip.MustParseAddr(ServerAddr), port),
-						Marker: port == client.NATTPort,
-					})
-					time.Sleep(5 * time.Second)
-					up := All[vpn.PhaseOneUp](w.Events)
-					if len(up) != i+2 || !up[i+1].Adopted || up[i+1].Peer.Cert != "laptop" {
-						t.Fatalf("on port %d: phases 1 are %+v, want the last to join the first", port, up)
+					if _, last := rephases(t, w, l, d, i+2, port); last.Peer.Cert != "laptop" {
+						t.Fatalf("on port %d: phase 1 is %+v, want the laptop's certificate", port, last)
 					}
 					passes(t, w, l, d, uint32(10+i))
 				}

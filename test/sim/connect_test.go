@@ -106,16 +106,25 @@ func TestTwoClientsBehindOneNATWithEqualPorts(t *testing.T) {
 	})
 }
 
+// natAddr is where a server behind a NAT is dialled.
+const natAddr = "192.0.2.99"
+
+// serverBehindNAT is a network with a NAT that leads to a server's host.
+func serverBehindNAT() (*udptest.Net, *udptest.Host) {
+	n := udptest.New(1)
+	nat := n.NAT(natAddr)
+	host := nat.Host("172.18.0.2")
+	nat.Forward(client.IKEPort, "172.18.0.2:500")
+	nat.Forward(client.NATTPort, "172.18.0.2:4500")
+	return n, host
+}
+
 func TestServerBehindNAT(t *testing.T) {
 	in(t, func(t *testing.T) {
-		n := udptest.New(1)
-		nat := n.NAT("192.0.2.99")
-		host := nat.Host("172.18.0.2")
-		nat.Forward(client.IKEPort, "172.18.0.2:500")
-		nat.Forward(client.NATTPort, "172.18.0.2:4500")
+		n, host := serverBehindNAT()
 		w := New(t, Options{Net: n, Host: host})
 		l := w.Laptop(n.Host("198.51.100.7"), nil)
-		d, err := l.Connect("192.0.2.99")
+		d, err := l.Connect(natAddr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -152,6 +152,23 @@ func TestANewPhase1OnEitherPortJoinsItsConnection(t *testing.T) {
 	}
 }
 
+// rephases renews a client's phase 1 on a port, and fails the test unless it is
+// the nth and joins a connection. It returns the first and the last.
+func rephases(t *testing.T, w *World, l *Laptop, d *vpn.Dialled, n int, port uint16) (first, last vpn.PhaseOneUp) {
+	t.Helper()
+	d.RephaseOn(ike.Path{
+		Local:  netip.AddrPortFrom(l.Host.Addr(), port),
+		Remote: netip.AddrPortFrom(netip.MustParseAddr(ServerAddr), port),
+		Marker: port == client.NATTPort,
+	})
+	time.Sleep(5 * time.Second)
+	up := All[vpn.PhaseOneUp](w.Events)
+	if len(up) != n || !up[n-1].Adopted {
+		t.Fatalf("on port %d: phases 1 are %+v, want the last to join the first", port, up)
+	}
+	return up[0], up[n-1]
+}
+
 func renews(t *testing.T, setup func(*vpn.Policy) func(*client.Config)) {
 	var change func(*client.Config)
 	w := groups(t, func(p *vpn.Policy) { change = setup(p) })
@@ -162,15 +179,8 @@ func renews(t *testing.T, setup func(*vpn.Policy) func(*client.Config)) {
 	}
 	passes(t, w, l, d, 1)
 	for i, port := range []uint16{client.NATTPort, client.IKEPort} {
-		d.RephaseOn(ike.Path{
-			Local:  netip.AddrPortFrom(l.Host.Addr(), port),
-			Remote: netip.AddrPortFrom(netip.MustParseAddr(ServerAddr), port),
-			Marker: port == client.NATTPort,
-		})
-		time.Sleep(5 * time.Second)
-		up := All[vpn.PhaseOneUp](w.Events)
-		if len(up) != i+2 || !up[i+1].Adopted || up[i+1].Conn != up[0].Conn {
-			t.Fatalf("on port %d: phases 1 are %+v, want the last to join the first", port, up)
+		if first, last := rephases(t, w, l, d, i+2, port); last.Conn != first.Conn {
+			t.Fatalf("on port %d: phase 1 is %+v, want that it joins %+v", port, last, first)
 		}
 		passes(t, w, l, d, uint32(10+i))
 		d.Rekey(ike.ChildRequest{LocalPort: 1701})

@@ -78,15 +78,11 @@ func TestBehindNATESPGoesInUDPThoughNotAlways(t *testing.T) {
 
 func TestAServerBehindNATAlwaysEncapsulates(t *testing.T) {
 	in(t, func(t *testing.T) {
-		n := udptest.New(1)
-		nat := n.NAT("192.0.2.99")
-		host := nat.Host("172.18.0.2")
-		nat.Forward(client.IKEPort, "172.18.0.2:500")
-		nat.Forward(client.NATTPort, "172.18.0.2:4500")
+		n, host := serverBehindNAT()
 		w := New(t, auto(Options{Net: n, Host: host}))
 		h := n.Host("198.51.100.7")
 		l := w.Laptop(h, bare(h))
-		d, err := l.Connect("192.0.2.99")
+		d, err := l.Connect(natAddr)
 		if err != nil {
 			t.Fatal(err)
 		}
