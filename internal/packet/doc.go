@@ -1,7 +1,8 @@
 // Package packet reads and changes IP packets in place: headers, checksums, the
-// TCP maximum segment size, packets that are too big, and IPv4 fragments.
+// TCP maximum segment size, packets that are too big, IPv4 fragments, and
+// super-packets that stand for several.
 //
 // Its functions are pure, allocate nothing and never panic on what they are
-// given. They trust no length field. Extension headers of IPv6 are not
-// followed: such a packet is one of that protocol number.
+// given. They trust no length field. Parse does not follow extension headers of
+// IPv6: such a packet is one of that protocol number.
 package packet
