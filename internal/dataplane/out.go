@@ -35,7 +35,8 @@ type transmitter struct {
 	sealer *ipsec.Sealer
 	now    int64 // of this batch, Unix nanoseconds
 
-	packets []netdev.Packet // what was read
+	room    netdev.Room
+	packets []netdev.Packet // what was read to it
 	spare   []byte          // buffers for fragments and copies
 	targets []target        // of copies, by their place in items
 	items   []item          // what is to be sent
@@ -70,20 +71,15 @@ func newTransmitter(p *Plane, worker int, q netdev.Queue, t *tally) *transmitter
 		trains:  trains{slab: make([]byte, sealBatch*slotLen)},
 		locked:  make([]*ipsec.Outbound, 0, sealBatch),
 	}
-	buffers := make([]byte, readBatch*slotLen)
-	for i := range x.packets {
-		x.packets[i].Buf = buffers[i*slotLen : (i+1)*slotLen : (i+1)*slotLen]
-	}
+	x.room = netdev.Room{Head: headLen, Tail: tailLen}
+	x.room.Buf = make([]byte, readBatch*slotLen+x.room.Len())
 	return x
 }
 
 // run reads until the queue is closed, and returns why it ended.
 func (x *transmitter) run() error {
 	for {
-		for i := range x.packets {
-			x.packets[i].Off = headLen
-		}
-		n, err := x.queue.ReadBatch(x.packets)
+		n, err := x.queue.ReadBatch(x.room, x.packets)
 		if err != nil {
 			return err
 		}

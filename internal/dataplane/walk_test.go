@@ -34,7 +34,7 @@ func (s *sinkConn) WriteBatch(p []udp.Packet) (int, error) {
 
 type sinkDevice struct{ sink }
 
-func (s *sinkDevice) ReadBatch([]netdev.Packet) (int, error) { select {} }
+func (s *sinkDevice) ReadBatch(netdev.Room, []netdev.Packet) (int, error) { select {} }
 
 func (s *sinkDevice) WriteBatch(p []netdev.Packet) (int, error) {
 	for i := range p {
@@ -135,8 +135,8 @@ func (w *walks) receive() {
 // send carries a batch from the device.
 func (w *walks) send() {
 	for i, ip := range w.ips {
-		p := &w.out.packets[i]
-		p.Off, p.End = headLen, headLen+copy(p.Buf[headLen:], ip)
+		buf := w.out.room.Buf[i*slotLen : (i+1)*slotLen]
+		w.out.packets[i] = netdev.Packet{Buf: buf, Off: headLen, End: headLen + copy(buf[headLen:], ip)}
 	}
 	w.out.handle(w.batch)
 }

@@ -15,12 +15,37 @@ type Packet struct {
 	CsumStart, CsumOffset int // from Off
 }
 
+// Room is where packets are read to, one behind another: each gets Head bytes
+// in front of it and Tail bytes behind it that are the caller's. Head is at
+// least HeadRoom.
+type Room struct {
+	Buf        []byte
+	Head, Tail int
+}
+
+// MaxPacket is the length in bytes of the longest packet or super-packet.
+const MaxPacket = 65535
+
+// Len is how much a packet may take of Buf.
+func (r Room) Len() int { return r.Head + MaxPacket + r.Tail }
+
+// take cuts the room for one packet off, as much as its length turned out to
+// need. The packet, of n bytes, begins at Head.
+func (r *Room) take(n int) Packet {
+	end := r.Head + n + r.Tail
+	p := Packet{Buf: r.Buf[:end:end], Off: r.Head, End: r.Head + n}
+	r.Buf = r.Buf[end:]
+	return p
+}
+
 // Queue is one queue of a device. One goroutine reads at a time, any number
 // write. Close of the device unblocks them.
 type Queue interface {
-	// ReadBatch blocks for at least one packet. The caller provides Buf and
-	// Off, the head room to leave; End is set.
-	ReadBatch(packets []Packet) (int, error)
+	// ReadBatch blocks for at least one packet, and returns how many were read.
+	// It stops when no more are there, packets is full, or less than room.Len()
+	// is left. Each packet's Buf is its part of room.Buf, Off is room.Head. It
+	// returns io.ErrShortBuffer if room has no place for one.
+	ReadBatch(room Room, packets []Packet) (int, error)
 
 	// WriteBatch writes packets in order and never blocks: what the device does
 	// not take is dropped. It returns how many were written. What lies in front

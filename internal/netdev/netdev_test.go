@@ -3,6 +3,7 @@ package netdev
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -70,12 +71,15 @@ func buffers(n int) []Packet {
 	return p
 }
 
+// testRoom has place for some packets.
+func testRoom() Room { return Room{Buf: make([]byte, 1<<17), Head: 64, Tail: 32} }
+
 // nextUDP reads from a queue until a UDP packet comes.
 func nextUDP(t *testing.T, q Queue) []byte {
 	t.Helper()
 	for {
-		packets := buffers(1)
-		if n, err := q.ReadBatch(packets); n != 1 || err != nil {
+		packets := make([]Packet, 1)
+		if n, err := q.ReadBatch(testRoom(), packets); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
 		b := packets[0].Buf[packets[0].Off:packets[0].End]
@@ -136,7 +140,7 @@ func TestEveryQueueCarries(t *testing.T) {
 	for i, q := range d.Queues() {
 		go func() {
 			for {
-				n, err := q.ReadBatch(buffers(8))
+				n, err := q.ReadBatch(testRoom(), make([]Packet, 8))
 				if err != nil {
 					return
 				}
@@ -172,7 +176,7 @@ func TestCloseUnblocks(t *testing.T) {
 	for _, q := range d.Queues() {
 		go func() {
 			for {
-				if _, err := q.ReadBatch(buffers(1)); err != nil {
+				if _, err := q.ReadBatch(testRoom(), make([]Packet, 1)); err != nil {
 					done <- err
 					return
 				}
@@ -192,6 +196,48 @@ func TestCloseUnblocks(t *testing.T) {
 	}
 	if _, err := netlink.LinkByName(d.Name()); err == nil {
 		t.Error("the device is still there")
+	}
+}
+
+// Packets lie one behind another, each with its head room and its tail, until
+// one as long as can be might not fit.
+func TestReadsIntoTheRoom(t *testing.T) {
+	d := openTest(t, 1, "10.99.5.1/24")
+	q := d.Queues()[0]
+	conn, err := net.Dial("udp4", "10.99.5.2:7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, v := range []struct{ places, spare, most int }{{8, 1000, 8}, {2, 1000, 2}, {8, 0, 1}, {8, 150, 2}} {
+		room := Room{Head: 100, Tail: 30}
+		room.Buf = make([]byte, room.Len()+v.spare)
+		for range 8 {
+			if _, err := conn.Write(make([]byte, 10)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for left := 8; left > 0; {
+			packets := make([]Packet, v.places)
+			n, err := q.ReadBatch(room, packets)
+			if err != nil || n > v.most {
+				t.Fatalf("%d packets, %v; at most %d fit", n, err, v.most)
+			}
+			next := 0
+			for _, p := range packets[:n] {
+				if p.Off != 100 || len(p.Buf) != p.End+30 || cap(p.Buf) != len(p.Buf) || &p.Buf[0] != &room.Buf[next] {
+					t.Fatalf("%d bytes at %d of %d, not %d bytes behind the last", p.End-p.Off, p.Off, len(p.Buf), next)
+				}
+				next += len(p.Buf)
+				if h, ok := packet.Parse(p.Buf[p.Off:p.End]); ok && h.Protocol == packet.UDP {
+					left--
+				}
+			}
+		}
+	}
+	room := Room{Buf: make([]byte, 100+MaxPacket+29), Head: 100, Tail: 30}
+	if _, err := q.ReadBatch(room, make([]Packet, 1)); !errors.Is(err, io.ErrShortBuffer) {
+		t.Errorf("read into a room that is too small: %v", err)
 	}
 }
 
@@ -216,12 +262,12 @@ func TestNoAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	packets, payload := buffers(4), make([]byte, 100)
+	room, packets, payload := testRoom(), make([]Packet, 4), make([]byte, 100)
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := conn.Write(payload); err != nil {
 			t.Fatal(err)
 		}
-		n, err := q.ReadBatch(packets)
+		n, err := q.ReadBatch(room, packets)
 		if err != nil {
 			t.Fatal(err)
 		}

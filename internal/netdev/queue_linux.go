@@ -3,6 +3,7 @@ package netdev
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -23,6 +24,7 @@ type queue struct {
 // fileReader is what ReadBatch works with. The poller is given one function for
 // the life of the file, which finds its arguments here.
 type fileReader struct {
+	room    Room
 	packets []Packet
 	got     int
 	err     error
@@ -54,9 +56,12 @@ func newQueue(f *os.File, vnet int) (*queue, error) {
 }
 
 // ReadBatch implements Queue.
-func (q *queue) ReadBatch(packets []Packet) (int, error) {
+func (q *queue) ReadBatch(room Room, packets []Packet) (int, error) {
+	if len(room.Buf) < room.Len() {
+		return 0, io.ErrShortBuffer
+	}
 	r := &q.reader
-	r.packets, r.got, r.err = packets, 0, nil
+	r.room, r.packets, r.got, r.err = room, packets, 0, nil
 	if err := q.raw.Read(r.read); errors.Is(err, os.ErrDeadlineExceeded) {
 		return 0, os.ErrDeadlineExceeded
 	} else if err != nil {
@@ -68,9 +73,10 @@ func (q *queue) ReadBatch(packets []Packet) (int, error) {
 // readAll reads until there is no more, and reports whether there was any.
 func (q *queue) readAll(fd uintptr) bool {
 	r := &q.reader
-	for r.got < len(r.packets) {
-		p := &r.packets[r.got]
-		n, err := unix.Read(int(fd), p.Buf[p.Off-q.vnet:])
+	for r.got < len(r.packets) && len(r.room.Buf) >= r.room.Len() {
+		at := r.room.Head - q.vnet
+		b := r.room.Buf[at : r.room.Head+MaxPacket]
+		n, err := unix.Read(int(fd), b)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -80,14 +86,15 @@ func (q *queue) readAll(fd uintptr) bool {
 			r.err = err
 			return true
 		}
-		p.End = p.Off - q.vnet + n
-		p.Segment, p.HeaderLen, p.CsumStart, p.CsumOffset = 0, 0, 0, 0
-		if q.vnet > 0 && n >= q.vnet {
-			p.getVnet(p.Buf[p.Off-q.vnet:])
+		if n <= q.vnet {
+			continue
 		}
-		if p.End > p.Off {
-			r.got++
+		p := r.room.take(n - q.vnet)
+		if q.vnet > 0 {
+			p.getVnet(b)
 		}
+		r.packets[r.got] = p
+		r.got++
 	}
 	return true
 }

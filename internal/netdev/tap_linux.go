@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -144,16 +145,18 @@ type tapQueue struct {
 }
 
 // ReadBatch implements Queue.
-func (q *tapQueue) ReadBatch(packets []Packet) (int, error) {
+func (q *tapQueue) ReadBatch(room Room, packets []Packet) (int, error) {
+	if len(room.Buf) < room.Len() {
+		return 0, io.ErrShortBuffer
+	}
 	for {
-		if n := q.looped(packets); n > 0 {
+		if n := q.looped(room, packets); n > 0 {
 			return n, nil
 		}
-		for i := range packets {
-			packets[i].Off -= etherLen
-		}
-		n, err := q.queue.ReadBatch(packets)
-		for i := range packets {
+		frames := room
+		frames.Head -= etherLen
+		n, err := q.queue.ReadBatch(frames, packets)
+		for i := range packets[:n] {
 			packets[i].Off += etherLen
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -172,12 +175,14 @@ func (q *tapQueue) ReadBatch(packets []Packet) (int, error) {
 }
 
 // looped takes what one client sent to another.
-func (q *tapQueue) looped(packets []Packet) int {
+func (q *tapQueue) looped(room Room, packets []Packet) int {
 	for i := range packets {
-		p := &packets[i]
+		if len(room.Buf) < room.Len() {
+			return i
+		}
 		select {
 		case b := <-q.loop:
-			*p = Packet{Buf: p.Buf, Off: p.Off, End: p.Off + copy(p.Buf[p.Off:], b)}
+			packets[i] = room.take(copy(room.Buf[room.Head:room.Head+MaxPacket], b))
 		default:
 			return i
 		}

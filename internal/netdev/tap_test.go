@@ -115,7 +115,7 @@ func TestTAPAsksForNeighbours(t *testing.T) {
 	}
 	go func() { // ARP is handled by whoever reads
 		for {
-			if _, err := d.Queues()[0].ReadBatch(buffers(4)); err != nil {
+			if _, err := d.Queues()[0].ReadBatch(testRoom(), make([]Packet, 4)); err != nil {
 				return
 			}
 		}
@@ -161,7 +161,7 @@ func TestTAPCloseUnblocks(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		for {
-			if _, err := d.Queues()[0].ReadBatch(buffers(1)); err != nil {
+			if _, err := d.Queues()[0].ReadBatch(testRoom(), make([]Packet, 1)); err != nil {
 				done <- err
 				return
 			}
@@ -199,10 +199,9 @@ func TestTAPHandsOverWhatIsForEverybodyIfItShall(t *testing.T) {
 	d.Claim(client)
 	read := func() string {
 		t.Helper()
-		packets := []Packet{{Buf: make([]byte, 2048), Off: 64}}
+		packets := make([]Packet, 1)
 		for {
-			packets[0].Off = 64
-			n, err := q.ReadBatch(packets)
+			n, err := q.ReadBatch(testRoom(), packets)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ package netdevtest
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"sync"
 
@@ -28,7 +29,7 @@ type Device struct {
 type queue struct {
 	device *Device
 	ready  *sync.Cond
-	in     [][]byte
+	in     []netdev.Packet
 }
 
 // New returns a device.
@@ -43,12 +44,19 @@ func New(name string, mtu, queues int) *Device {
 
 // Inject makes packets come from a queue. It copies them.
 func (d *Device) Inject(queue int, packets ...[]byte) {
+	for _, b := range packets {
+		d.InjectSuper(queue, netdev.Packet{Buf: b, End: len(b)})
+	}
+}
+
+// InjectSuper makes a packet come from a queue as one of a device with offloads
+// comes: a super-packet, or one with a partial checksum. It copies it.
+func (d *Device) InjectSuper(queue int, p netdev.Packet) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	q := d.queues[queue]
-	for _, p := range packets {
-		q.in = append(q.in, bytes.Clone(p))
-	}
+	p.Buf, p.Off, p.End = bytes.Clone(p.Buf[p.Off:p.End]), 0, p.End-p.Off
+	q.in = append(q.in, p)
 	q.ready.Signal()
 }
 
@@ -107,20 +115,28 @@ func (d *Device) Close() error {
 }
 
 // ReadBatch implements netdev.Queue.
-func (q *queue) ReadBatch(packets []netdev.Packet) (int, error) {
+func (q *queue) ReadBatch(room netdev.Room, packets []netdev.Packet) (int, error) {
 	d := q.device
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(room.Buf) < room.Len() {
+		return 0, io.ErrShortBuffer
+	}
 	for len(q.in) == 0 {
 		if d.done {
 			return 0, net.ErrClosed
 		}
 		q.ready.Wait()
 	}
-	n := min(len(packets), len(q.in))
-	for i, b := range q.in[:n] {
-		p := &packets[i]
-		*p = netdev.Packet{Buf: p.Buf, Off: p.Off, End: p.Off + copy(p.Buf[p.Off:], b)}
+	n := 0
+	for n < min(len(packets), len(q.in)) && len(room.Buf) >= room.Len() {
+		p := q.in[n]
+		end := room.Head + copy(room.Buf[room.Head:], p.Buf[p.Off:p.End])
+		p.Buf, p.Off, p.End = room.Buf[:end+room.Tail:end+room.Tail], room.Head, end
+		clear(p.Buf[p.Off-netdev.HeadRoom : p.Off]) // as a real device may
+		room.Buf = room.Buf[end+room.Tail:]
+		packets[n] = p
+		n++
 	}
 	q.in = q.in[n:]
 	return n, nil
