@@ -275,10 +275,9 @@ func sealInner(t *testing.T, out *Outbound, plain []byte) []byte {
 	binary.BigEndian.PutUint32(p.Buf[p.Off:], out.spi)
 	binary.BigEndian.PutUint32(p.Buf[p.Off+4:], uint32(out.seq))
 	s := NewSealer(rand.Reader)
-	s.encrypt(&p)
-	if out.suite.Auth != AuthNone {
-		s.authenticate(&p)
-	}
+	batch := []Out{p}
+	s.encrypt(batch)
+	s.authenticate(batch)
 	return p.Buf[p.Off:p.End]
 }
 

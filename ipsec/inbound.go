@@ -1,7 +1,6 @@
 package ipsec
 
 import (
-	"crypto/cipher"
 	"sync"
 	"sync/atomic"
 )
@@ -17,14 +16,10 @@ type Inbound struct {
 	spi   uint32
 	suite Suite
 
-	block cipher.Block
-	aead  cipher.AEAD
-	salt  [saltLen]byte
-	mac   macKey
-
 	mu     sync.Mutex
 	dead   bool
 	users  int           // packets between admission and commitment, which read the keys
+	keys   expanded      // zeroed under mu when there are no users
 	form   atomic.Uint32 // an icvForm; changes under mu only
 	window window
 }
@@ -45,17 +40,11 @@ func NewInbound(spi uint32, s Suite, k Keys, window int) (*Inbound, error) {
 	if err := s.check(k); err != nil {
 		return nil, err
 	}
-	in := &Inbound{spi: spi, suite: s, window: newWindow(window)}
-	var err error
-	if s.Cipher == AESGCM16 {
-		in.aead, in.salt, err = newGCM(k.Enc.Reveal())
-		return in, err
-	}
-	if in.block, err = newBlock(s, k.Enc.Reveal()); err != nil {
+	keys, err := expand(s, k)
+	if err != nil {
 		return nil, err
 	}
-	in.mac, err = newMACKey(s.Auth, k.Auth.Reveal())
-	return in, err
+	return &Inbound{spi: spi, suite: s, keys: keys, window: newWindow(window)}, nil
 }
 
 // SPI is our SPI, which the peer's packets carry.
@@ -79,12 +68,9 @@ func (in *Inbound) Retire() {
 }
 
 func (in *Inbound) zero() {
-	if !in.dead || in.users > 0 {
-		return
+	if in.dead && in.users == 0 {
+		in.keys.zero()
 	}
-	in.mac.zero()
-	clear(in.salt[:])
-	in.block, in.aead = nil, nil // crypto/aes cannot zero its schedules
 }
 
 // icvLen returns the length of the ICV in an ESP packet of n bytes, or false

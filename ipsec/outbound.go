@@ -1,8 +1,6 @@
 package ipsec
 
 import (
-	"crypto/cipher"
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
@@ -19,12 +17,9 @@ type Outbound struct {
 
 	mu        sync.Mutex
 	dead      bool
-	truncated atomic.Bool  // changes under mu only
-	seq       uint64       // the last one used
-	cbc       cbcEncrypter // holds the IV between two calls: used under mu only
-	aead      cipher.AEAD
-	salt      [saltLen]byte
-	mac       macKey
+	truncated atomic.Bool // changes under mu only
+	seq       uint64      // the last one used
+	keys      expanded    // zeroed under mu
 }
 
 // NewOutbound returns an SA that sends to spi. It keeps no reference to k. An
@@ -33,23 +28,11 @@ func NewOutbound(spi uint32, s Suite, k Keys) (*Outbound, error) {
 	if err := s.check(k); err != nil {
 		return nil, err
 	}
-	o := &Outbound{spi: spi, suite: s}
-	var err error
-	if s.Cipher == AESGCM16 {
-		o.aead, o.salt, err = newGCM(k.Enc.Reveal())
-		return o, err
-	}
-	block, err := newBlock(s, k.Enc.Reveal())
+	keys, err := expand(s, k)
 	if err != nil {
 		return nil, err
 	}
-	mode, ok := cipher.NewCBCEncrypter(block, make([]byte, block.BlockSize())).(cbcEncrypter)
-	if !ok {
-		return nil, fmt.Errorf("%w: no CBC mode for %v", ErrSuite, s)
-	}
-	o.cbc = mode
-	o.mac, err = newMACKey(s.Auth, k.Auth.Reveal())
-	return o, err
+	return &Outbound{spi: spi, suite: s, keys: keys}, nil
 }
 
 // SPI is the peer's SPI.
@@ -85,9 +68,7 @@ func (o *Outbound) Retire() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.dead = true
-	o.mac.zero()
-	clear(o.salt[:])
-	o.cbc, o.aead = nil, nil // crypto/aes cannot zero its schedules
+	o.keys.zero()
 }
 
 func (o *Outbound) icvLen() int {

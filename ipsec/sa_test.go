@@ -11,12 +11,18 @@ import (
 	"testing"
 
 	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/ipsec/internal/lanes"
 )
 
 func TestRetiredSAs(t *testing.T) {
 	eachSuite(t, func(t *testing.T, s Suite) {
 		out, in := newPair(t, s, 0)
 		packet := seal(t, out, make([]byte, 40))
+		kept := []expanded{out.keys, in.keys}
+		var before [][]byte
+		for _, k := range kept {
+			before = append(before, traces(k)...)
+		}
 		in.Retire()
 		in.Retire()
 		if _, p := open(in, packet); p.Drop != DropRetired {
@@ -30,12 +36,36 @@ func TestRetiredSAs(t *testing.T) {
 		if batch[0].Drop != DropRetired {
 			t.Errorf("sealed by a retired SA: %v", batch[0].Drop)
 		}
-		for _, key := range [][]byte{out.mac.inner, out.mac.outer, out.salt[:], in.mac.inner, in.mac.outer, in.salt[:]} {
-			if !bytes.Equal(key, make([]byte, len(key))) {
-				t.Error("key material is left")
+		if out.keys != (expanded{}) || in.keys != (expanded{}) {
+			t.Error("key material is left")
+		}
+		for _, k := range kept {
+			for _, trace := range traces(k) {
+				if bytes.Equal(trace, before[0]) {
+					t.Error("a zeroed key still works")
+				}
+				before = before[1:]
 			}
 		}
 	})
+}
+
+// traces is what keys make of a block of zeros, those that this package can
+// zero.
+func traces(k expanded) [][]byte {
+	var all [][]byte
+	engine := lanes.New(lanes.Best())
+	if k.aes != nil {
+		b := make([]byte, 2*lanes.BlockSize)
+		engine.EncryptCBC([]lanes.CBC{{Key: k.aes, Data: b}})
+		all = append(all, b)
+	}
+	if k.mac != nil {
+		b := make([]byte, 12)
+		engine.Sum([]lanes.MAC{{Key: k.mac, Data: make([]byte, 64), Sum: b}})
+		all = append(all, b)
+	}
+	return all
 }
 
 // Retire while two workers open: under the race detector this proves that the
@@ -61,8 +91,8 @@ func TestRetireWhileOpening(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if in.users != 0 || in.block != nil || in.aead != nil {
-			t.Errorf("%d users, keys kept: %v", in.users, in.block != nil || in.aead != nil)
+		if in.users != 0 || in.keys != (expanded{}) {
+			t.Errorf("%d users, keys kept: %v", in.users, in.keys != (expanded{}))
 		}
 	})
 }

@@ -3,6 +3,8 @@ package ipsec
 import (
 	"encoding/binary"
 	"io"
+
+	"github.com/adit-vpn/adit/ipsec/internal/lanes"
 )
 
 const (
@@ -13,15 +15,21 @@ const (
 // Sealer seals batches of packets for one worker. It is not safe for
 // concurrent use.
 type Sealer struct {
-	rand  io.Reader
-	ivs   []byte
-	nonce [12]byte
-	hasher
+	rand   io.Reader
+	engine *lanes.Engine
+	ivs    []byte
+	nonce  [12]byte
+	cbc    []lanes.CBC
+	macs   []lanes.MAC
 }
 
 // NewSealer returns a Sealer that reads its IVs from rand, once a batch. rand
 // must be unpredictable (RFC 3602, section 3).
-func NewSealer(rand io.Reader) *Sealer { return &Sealer{rand: rand} }
+func NewSealer(rand io.Reader) *Sealer { return newSealer(rand, lanes.Best()) }
+
+func newSealer(rand io.Reader, t lanes.Tier) *Sealer {
+	return &Sealer{rand: rand, engine: lanes.New(t)}
+}
 
 // Seal seals every packet of the batch in place. The caller holds the lock of
 // every SA in it until the packets are written. Elements whose Drop is not
@@ -36,16 +44,8 @@ func (s *Sealer) Seal(batch []Out) {
 		i += n
 	}
 	s.drawIVs(batch)
-	for i := range batch {
-		if p := &batch[i]; p.Drop == DropNone {
-			s.encrypt(p)
-		}
-	}
-	for i := range batch {
-		if p := &batch[i]; p.Drop == DropNone && p.SA.suite.Auth != AuthNone {
-			s.authenticate(p)
-		}
-	}
+	s.encrypt(batch)
+	s.authenticate(batch)
 }
 
 // number gives each packet of a run its header, padding and trailer, and moves
@@ -104,7 +104,7 @@ func (o *Outbound) frame(p *Out) {
 func (s *Sealer) drawIVs(batch []Out) {
 	need := 0
 	for i := range batch {
-		if p := &batch[i]; p.Drop == DropNone && p.SA.cbc != nil {
+		if p := &batch[i]; p.Drop == DropNone && p.SA.keys.aead == nil {
 			need += p.SA.suite.ivLen()
 		}
 	}
@@ -118,7 +118,7 @@ func (s *Sealer) drawIVs(batch []Out) {
 	_, err := io.ReadFull(s.rand, ivs)
 	for i := range batch {
 		p := &batch[i]
-		if p.Drop != DropNone || p.SA.cbc == nil {
+		if p.Drop != DropNone || p.SA.keys.aead != nil {
 			continue
 		}
 		if err != nil {
@@ -129,21 +129,42 @@ func (s *Sealer) drawIVs(batch []Out) {
 	}
 }
 
-func (s *Sealer) encrypt(p *Out) {
-	sa := p.SA
-	iv := p.Buf[p.Off+headerLen : p.Off+sa.suite.HeadRoom()]
-	body := p.Buf[p.Off+sa.suite.HeadRoom() : p.End-sa.icvLen()]
-	if sa.aead == nil {
-		sa.cbc.SetIV(iv)
-		sa.cbc.CryptBlocks(body, body)
-		return
+// encrypt encrypts the batch: AES-CBC in lanes, all packets at once.
+func (s *Sealer) encrypt(batch []Out) {
+	s.cbc = s.cbc[:0]
+	for i := range batch {
+		p := &batch[i]
+		if p.Drop != DropNone {
+			continue
+		}
+		k, sealed := &p.SA.keys, p.Buf[p.Off+headerLen:p.End-p.SA.icvLen()]
+		switch {
+		case k.aes != nil:
+			s.cbc = append(s.cbc, lanes.CBC{Key: k.aes, Data: sealed})
+		case k.des != nil:
+			encryptDES(k.des, sealed)
+		default:
+			body := sealed[p.SA.suite.ivLen():]
+			copy(s.nonce[:], k.salt[:])
+			copy(s.nonce[saltLen:], sealed)
+			k.aead.Seal(body[:0], s.nonce[:], body, p.Buf[p.Off:p.Off+headerLen])
+		}
 	}
-	copy(s.nonce[:], sa.salt[:])
-	copy(s.nonce[saltLen:], iv)
-	sa.aead.Seal(body[:0], s.nonce[:], body, p.Buf[p.Off:p.Off+headerLen])
+	s.engine.EncryptCBC(s.cbc)
+	clear(s.cbc) // keep no packet and no key alive
 }
 
-func (s *Sealer) authenticate(p *Out) {
-	at := p.End - p.SA.icvLen()
-	copy(p.Buf[at:p.End], s.sum(&p.SA.mac, p.Buf[p.Off:at]))
+// authenticate puts the ICVs behind the packets, all hashes at once.
+func (s *Sealer) authenticate(batch []Out) {
+	s.macs = s.macs[:0]
+	for i := range batch {
+		p := &batch[i]
+		if p.Drop != DropNone || p.SA.keys.mac == nil {
+			continue
+		}
+		at := p.End - p.SA.icvLen()
+		s.macs = append(s.macs, lanes.MAC{Key: p.SA.keys.mac, Data: p.Buf[p.Off:at], Sum: p.Buf[at:p.End]})
+	}
+	s.engine.Sum(s.macs)
+	clear(s.macs)
 }

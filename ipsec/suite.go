@@ -14,6 +14,7 @@ const (
 	trailerLen = 2 // pad length and next header
 	saltLen    = 4 // RFC 4106, section 4
 	gcmICVLen  = 16
+	maxICVLen  = 32 // HMAC-SHA2-512-256
 
 	// truncatedICVLen is the ICV of draft-ietf-ipsec-ciph-sha-256, which
 	// predates RFC 4868.

@@ -1,0 +1,37 @@
+// Package lanes computes AES-CBC and HMAC for many packets at a time.
+//
+// CBC encryption and the hashes are chains: each step waits for the one before,
+// and a core that works on one packet is idle most of the time. An Engine takes
+// the packets of a whole batch and works on several chains at once, each in a
+// lane of its own, whatever their keys, key sizes and lengths are. CBC
+// decryption has no chain, and there the blocks of one packet fill the lanes.
+//
+// # Tiers
+//
+// A Tier is a set of kernels: AVX512 has VAES and AVX-512, 16 lanes wide; AESNI
+// has AES-NI and the SHA extensions; Generic has no assembly of its own and
+// runs wherever Go does. Best chooses once, by what the CPU can do, and the
+// environment variable ADIT_CPU can choose less. All tiers compute the same.
+//
+// The assembly is generated: see the module in gen, which is no part of the
+// server. The build tag purego leaves it out.
+//
+// # What it is not
+//
+// It knows nothing of ESP: what is in a packet, where its IV comes from and
+// when a key ends is the caller's. AES-GCM and 3DES are not here.
+//
+// # Concurrency and ownership
+//
+// An Engine is one worker's scratch space and is not safe for concurrent use.
+// Keys are immutable and shared by workers, until Zero, which nothing else may
+// overlap. Buffers and jobs are borrowed for the call.
+//
+// # Constant time
+//
+// No kernel has a branch or an address that depends on a key or on data; tables
+// are indexed by positions only. Where the CPU has no AES instructions, Generic
+// is as constant in time as crypto/aes is there.
+package lanes
+
+//go:generate go run -C gen . ..

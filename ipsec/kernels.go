@@ -1,0 +1,15 @@
+package ipsec
+
+import "github.com/adit-vpn/adit/ipsec/internal/lanes"
+
+// Kernels names the set of kernels that Sealers and Openers use on this CPU:
+// avx512, aesni or generic. An error says that the environment variable ADIT_CPU
+// asks for one that there is not.
+func Kernels() (string, error) {
+	t, err := lanes.Chosen()
+	return t.String(), err
+}
+
+// NoCrypto says that this build protects nothing: it has the build tag
+// nocrypto, and is good for measuring only.
+const NoCrypto = lanes.NoCrypto
