@@ -6,21 +6,6 @@ import (
 	"net/netip"
 )
 
-// Sum adds b, padded to an even length, to a ones' complement sum (RFC 1071).
-// Every part but the last must have an even length.
-func Sum(sum uint64, b []byte) uint64 {
-	var carry uint64
-	for len(b) >= 8 {
-		sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(b), carry)
-		b = b[8:]
-	}
-	var last [8]byte
-	copy(last[:], b)
-	sum, carry = bits.Add64(sum, binary.BigEndian.Uint64(last[:]), carry)
-	sum, carry = bits.Add64(sum, 0, carry)
-	return sum + carry
-}
-
 // Fold returns the checksum of a sum.
 func Fold(sum uint64) uint16 {
 	sum = sum>>32 + sum&0xffffffff

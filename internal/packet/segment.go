@@ -181,12 +181,6 @@ func nonzero(sum uint16) uint16 {
 	return sum
 }
 
-// copySum copies len(dst) bytes of src, and returns their sum.
-func copySum(dst, src []byte) uint64 {
-	copy(dst, src[:len(dst)])
-	return Sum(0, dst)
-}
-
 // transport finds the TCP or UDP header of a packet: its protocol, where it
 // begins and where the packet ends. It fails for fragments, and for what is
 // not whole.
