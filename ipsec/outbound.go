@@ -71,6 +71,12 @@ func (o *Outbound) Retire() {
 	o.keys.zero()
 }
 
+// Overhead is how many bytes ESP adds now to a payload of that many bytes. The
+// caller holds the lock.
+func (o *Outbound) Overhead(payload int) int {
+	return o.suite.Overhead(payload) - o.suite.icvLen() + o.icvLen()
+}
+
 func (o *Outbound) icvLen() int {
 	if o.truncated.Load() {
 		return truncatedICVLen

@@ -168,7 +168,8 @@ func (s *Slot) send(n int, fill func([]byte, *View)) error {
 	b := scratch.room(head + udpHeaderLen + n + suite.TailRoom())
 	inner := b[head : head+udpHeaderLen+n]
 	fill(inner[udpHeaderLen:], v.View)
-	v.putUDP(inner, s.peerPort(v.View))
+	v.putUDP(inner, s.peerPort(v.View), len(inner))
+	v.sumUDP(inner)
 
 	out := scratch.out[:]
 	out[0] = ipsec.Out{SA: v.Out, Buf: b, Off: head, End: head + len(inner)}

@@ -49,8 +49,8 @@ func (r *receiver) group(buf []byte, o *origin, s *Session, off int, h *packet.I
 	if !s.groups.allow(r.now, groupEvery, groupBurst) {
 		return DropRate, false
 	}
-	s.in.add(h.Len, r.now)
-	r.tally.in.add(h.Len, r.now)
+	s.in.add(1, h.Len, r.now)
+	r.tally.in.add(1, h.Len, r.now)
 	r.out = append(r.out, netdev.Packet{Buf: buf, Off: off, End: off + h.Len})
 	if !r.plane.cfg.ClientToClient {
 		return 0, true
@@ -82,8 +82,8 @@ func (p *Plane) Flood(from *Session, b []byte) {
 			return
 		}
 		if slot.SendFrame(s, frame) == nil {
-			s.out.add(h.Len, now)
-			p.control.out.add(h.Len, now)
+			s.out.add(1, h.Len, now)
+			p.control.out.add(1, h.Len, now)
 		}
 	})
 }
@@ -107,10 +107,15 @@ func (p *Plane) everybody(f func(*Slot, *live, *Session, *network)) {
 	}
 }
 
-// flood queues a copy of a packet from the device for every session.
-func (x *transmitter) flood(b []byte, h *packet.IP) (Drop, bool) {
+// flood queues a packet from the device for every session. Each gets a copy of
+// its own when it is sent.
+func (x *transmitter) flood(b []byte, segment int, h *packet.IP) (Drop, bool) {
 	if !floods(h, b) {
 		return DropNoRoute, false
+	}
+	length, copies := x.cut(b, segment)
+	if length == 0 {
+		return DropIP, false
 	}
 	if !x.plane.copies.allow(x.now, copyEvery, copyBurst) {
 		return DropRate, false
@@ -120,31 +125,22 @@ func (x *transmitter) flood(b []byte, h *packet.IP) (Drop, bool) {
 		if slot == nil {
 			continue
 		}
-		if view := slot.view.Load(); view != nil && view.Out != nil {
-			x.copyTo(slot, view, b, h)
+		view := slot.view.Load()
+		if view == nil || view.Out == nil {
+			continue
+		}
+		for _, s := range view.Sessions {
+			net := s.network.Load()
+			if net == nil || !net.has(h.Is4()) || net.allows(h.Src) { // its own come back to nobody
+				continue
+			}
+			x.plane.copies.charge(time.Duration(copies) * copyEvery)
+			if length > view.mtuOf(s, net) {
+				x.tally.drop(DropTooBig, copies)
+				continue
+			}
+			x.push(item{slot: slot, session: s, b: b, segment: segment})
 		}
 	}
 	return 0, true
-}
-
-// copyTo queues a packet to everybody for the sessions of one connection, each
-// time in the spare buffer of its place in the queue.
-func (x *transmitter) copyTo(slot *Slot, view *live, b []byte, h *packet.IP) {
-	for _, s := range view.Sessions {
-		net := s.network.Load()
-		if net == nil || !net.has(h.Is4()) || net.allows(h.Src) { // its own come back to nobody
-			continue
-		}
-		x.plane.copies.charge(copyEvery)
-		i := len(x.items)
-		t := &x.targets[i]
-		t.slot, t.session = slot, s
-		if h.Len > view.mtuOf(s, net) {
-			x.tally.drop(DropTooBig, 1)
-			continue
-		}
-		buf := x.spare[i*slotLen : (i+1)*slotLen : (i+1)*slotLen]
-		copy(buf[headLen:], b[:h.Len])
-		x.push(item{target: t, buf: buf, off: headLen, end: headLen + h.Len, ip: h.Len})
-	}
 }

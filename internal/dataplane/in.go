@@ -306,8 +306,8 @@ func (r *receiver) ip(p *ipsec.In, o *origin, s *Session, off, end int) (Drop, b
 		return DropClient, false
 	}
 	packet.ClampMSS(b, &h, o.view.mtuOf(s, net), false)
-	s.in.add(h.Len, r.now)
-	r.tally.in.add(h.Len, r.now)
+	s.in.add(1, h.Len, r.now)
+	r.tally.in.add(1, h.Len, r.now)
 	r.out = append(r.out, netdev.Packet{Buf: p.Buf, Off: off, End: off + h.Len})
 	return 0, true
 }

@@ -1,27 +1,21 @@
 package dataplane
 
 import (
-	"cmp"
 	"crypto/rand"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/packet"
 	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/ipsec"
-	"github.com/adit-vpn/adit/l2tp"
 )
 
 const (
-	sealBatch = 64
-
-	// Of a buffer for one IP packet: the room in front and behind, and a size
-	// that no session's MTU exceeds.
-	headLen = 24 + udpHeaderLen + l2tp.SequencedDataHeaderLen + pppHeaderLen + netdev.HeadRoom
-	tailLen = 64
-	slotLen = headLen + 2048 + tailLen
+	// What is read at once: two super-packets, or so many packets. More would
+	// fall out of the processor's cache before it is sent.
+	roomLen   = 2*netdev.MaxPacket + 4096
+	roomPlace = 128
 
 	tooBigEvery, tooBigBurst = 10 * time.Millisecond, 50
 )
@@ -32,47 +26,55 @@ type transmitter struct {
 	worker int
 	queue  netdev.Queue
 	tally  *tally
-	sealer *ipsec.Sealer
 	now    int64 // of this batch, Unix nanoseconds
 
 	room    netdev.Room
 	packets []netdev.Packet // what was read to it
-	spare   []byte          // buffers for fragments and copies
-	targets []target        // of copies, by their place in items
-	items   []item          // what is to be sent
-	outs    []ipsec.Out     // of items, those with a path
-	sealed  []item          // the items of outs
-	sends   []udp.Packet
-	trains  trains
-	locked  []*ipsec.Outbound
+	items   []item          // what is to be sent of that
 	answer  [1]netdev.Packet
+
+	way      way
+	template template
+	cutter   packet.Cutter
+	segment  []byte // one that is too long, until it lies in the slab as fragments
+	order    []uint64
+	slab     []byte // where packets become datagrams, one behind another
+	used     int    // of slab
+	outs     []ipsec.Out
+	lengths  []int // of the IP packets in outs
+	runs     []run // of outs, in order and without gaps
+	sealer   *ipsec.Sealer
+	trains   trains
+	sends    []udp.Packet
+	locked   []*ipsec.Outbound
 }
 
-// item is one IP packet on its way to a session: buf[off:end].
+// item is an IP packet, or a super-packet, on its way to a session.
 type item struct {
-	*target
-	view     *live
-	buf      []byte
-	off, end int
-	ip       int // length of the IP packet
+	slot    *Slot
+	session *Session
+	b       []byte
+	segment int // of a super-packet: payload bytes of each of its packets
+	mtu     int // of fragments; 0: it goes whole
 }
 
 func newTransmitter(p *Plane, worker int, q netdev.Queue, t *tally) *transmitter {
 	x := &transmitter{
 		plane: p, worker: worker, queue: q, tally: t,
-		sealer:  ipsec.NewSealer(rand.Reader),
-		packets: make([]netdev.Packet, readBatch),
-		spare:   make([]byte, sealBatch*slotLen),
-		targets: make([]target, sealBatch),
-		items:   make([]item, 0, sealBatch),
+		room:    netdev.Room{Buf: make([]byte, roomLen), Head: netdev.HeadRoom},
+		packets: make([]netdev.Packet, roomPlace),
+		items:   make([]item, 0, roomPlace),
+		order:   make([]uint64, 0, roomPlace),
+		segment: make([]byte, netdev.MaxPacket),
+		slab:    make([]byte, sealBatch*placeLen),
 		outs:    make([]ipsec.Out, 0, sealBatch),
-		sealed:  make([]item, 0, sealBatch),
+		lengths: make([]int, 0, sealBatch),
+		runs:    make([]run, 0, sealBatch),
+		sealer:  ipsec.NewSealer(rand.Reader),
 		sends:   make([]udp.Packet, 0, sealBatch),
-		trains:  trains{slab: make([]byte, sealBatch*slotLen)},
-		locked:  make([]*ipsec.Outbound, 0, sealBatch),
+		locked:  make([]*ipsec.Outbound, 0, roomPlace),
 	}
-	x.room = netdev.Room{Head: headLen, Tail: tailLen}
-	x.room.Buf = make([]byte, readBatch*slotLen+x.room.Len())
+	x.answer[0].Buf = make([]byte, netdev.HeadRoom+packet.MaxTooBig)
 	return x
 }
 
@@ -106,19 +108,24 @@ func (x *transmitter) rescue(n int) {
 	}
 }
 
-// route queues a packet for its session, or says why not.
+// route queues a packet, or a super-packet, for its session, or says why not.
 func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 	b := p.Buf[p.Off:p.End]
 	h, ok := packet.Parse(b)
 	if !ok {
 		return DropIP, false
 	}
+	b = b[:h.Len]
+	partial := p.CsumStart > 0 && p.Segment == 0
 	end := h.Dst
 	if x.plane.cfg.BySource {
 		end = h.Src
 	}
 	if x.plane.cfg.Multicast && x.plane.isGroup(h.Dst) {
-		return x.flood(b[:h.Len], &h)
+		if partial && !packet.CompleteChecksum(b, p.CsumStart, p.CsumOffset) {
+			return DropIP, false
+		}
+		return x.flood(b, p.Segment, &h)
 	}
 	t := x.plane.routes.lookup(end)
 	if t == nil {
@@ -129,41 +136,44 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 		return DropNoPath, false
 	}
 	mtu := view.mtuOf(t.session, net)
-	packet.ClampMSS(b, &h, mtu, false)
+	packet.ClampMSS(b, &h, mtu, partial)
+	if partial && !packet.CompleteChecksum(b, p.CsumStart, p.CsumOffset) {
+		return DropIP, false
+	}
+	it := item{slot: t.slot, session: t.session, b: b, segment: p.Segment}
+	length, n := x.cut(b, p.Segment)
 	switch {
-	case h.Len <= mtu:
-		x.push(item{target: t, buf: p.Buf, off: p.Off, end: p.Off + h.Len, ip: h.Len})
-		return 0, true
+	case length == 0:
+		return DropIP, false
+	case length <= mtu:
 	case h.DF:
 		x.tooBig(t, b, &h, mtu)
-		return DropTooBig, false
+		x.tally.drop(DropTooBig, n)
+		return 0, true
 	default:
-		return DropTooBig, x.fragment(t, b, &h, mtu)
+		it.mtu = mtu
 	}
+	x.push(it)
+	return 0, true
 }
 
-// push queues one packet. What it replaces is sent first.
+// cut returns how long a packet is, or the longest that a super-packet is cut
+// into, and how many they are; 0 if it cannot be cut.
+func (x *transmitter) cut(b []byte, segment int) (length, n int) {
+	if segment == 0 {
+		return len(b), 1
+	}
+	if !x.cutter.Reset(b, segment) {
+		return 0, 0
+	}
+	return x.cutter.Len(), x.cutter.Segments()
+}
+
+// push queues one packet. What there is no more place for is sent.
 func (x *transmitter) push(i item) {
 	x.items = append(x.items, i)
-	if len(x.items) == sealBatch {
+	if len(x.items) == cap(x.items) {
 		x.flush()
-	}
-}
-
-// fragment queues a packet as fragments, in spare buffers: the one of its place
-// in the queue is free whenever the place is.
-func (x *transmitter) fragment(t *target, b []byte, h *packet.IP, mtu int) bool {
-	for at := 0; ; {
-		i := len(x.items) * slotLen
-		buf := x.spare[i : i+slotLen : i+slotLen]
-		n, next := packet.Fragment(buf[headLen:slotLen-tailLen], b, h, mtu, at)
-		if n == 0 {
-			return false
-		}
-		x.push(item{target: t, buf: buf, off: headLen, end: headLen + n, ip: n})
-		if at = next; at == 0 {
-			return true
-		}
 	}
 }
 
@@ -172,13 +182,12 @@ func (x *transmitter) tooBig(t *target, b []byte, h *packet.IP, mtu int) {
 	if !t.slot.tooBig.allow(x.now, tooBigEvery, tooBigBurst) {
 		return
 	}
-	i := len(x.items) * slotLen
-	buf := x.spare[i : i+slotLen : i+slotLen]
-	n := packet.TooBig(buf[headLen:], b, h, mtu, x.plane.serverAddr(h.Dst))
+	buf := x.answer[0].Buf
+	n := packet.TooBig(buf[netdev.HeadRoom:], b, h, mtu, x.plane.serverAddr(h.Dst))
 	if n == 0 {
 		return
 	}
-	x.answer[0] = netdev.Packet{Buf: buf, Off: headLen, End: headLen + n}
+	x.answer[0] = netdev.Packet{Buf: buf, Off: netdev.HeadRoom, End: netdev.HeadRoom + n}
 	sent, _ := x.queue.WriteBatch(x.answer[:])
 	x.tally.drop(DropWriteDevice, 1-sent)
 }
@@ -199,115 +208,4 @@ func (p *Plane) serverAddr(client netip.Addr) netip.Addr {
 		}
 	}
 	return other
-}
-
-// flush seals what is queued and sends it. The lock of every SA in it is held
-// from before its first sequence number is taken until the write returned:
-// otherwise another worker's packets could overtake on the way to the wire, and
-// clients' replay windows are small.
-func (x *transmitter) flush() {
-	if len(x.items) == 0 {
-		return
-	}
-	defer x.unlock()
-	slices.SortStableFunc(x.items, func(a, b item) int { return cmp.Compare(a.slot.index, b.slot.index) })
-	var view *live
-	for i := range x.items {
-		it := &x.items[i]
-		if i == 0 || it.slot != x.items[i-1].slot {
-			// In the order of slots, so that no two workers wait for each other.
-			if view = it.slot.lock(); view != nil {
-				x.locked = append(x.locked, view.Out)
-			}
-		}
-		if view == nil {
-			x.tally.drop(DropNoPath, 1)
-			continue
-		}
-		it.view = view
-		it.encapsulate()
-		x.outs = append(x.outs, ipsec.Out{SA: view.Out, Buf: it.buf, Off: it.off, End: it.end})
-		x.sealed = append(x.sealed, *it)
-	}
-	x.sealer.Seal(x.outs)
-	x.send()
-}
-
-func (x *transmitter) unlock() {
-	for _, sa := range x.locked {
-		sa.Unlock()
-	}
-	clear(x.items)
-	clear(x.sealed)
-	x.items, x.outs, x.sealed = x.items[:0], x.outs[:0], x.sealed[:0]
-	x.sends, x.locked = x.sends[:0], x.locked[:0]
-}
-
-// encapsulate puts PPP, L2TP and inner UDP in front of an IP packet.
-func (it *item) encapsulate() {
-	s, n := it.session, it.end-it.off+pppHeaderLen
-	protocol := byte(pppIPv4)
-	if it.buf[it.off]>>4 == 6 {
-		protocol = pppIPv6
-	}
-	it.off -= pppHeaderLen
-	copy(it.buf[it.off:], []byte{0xff, 0x03, 0, protocol})
-
-	if s.Sequencing {
-		it.off -= l2tp.SequencedDataHeaderLen
-		l2tp.AppendDataHeader(it.buf[it.off:it.off], it.view.PeerTunnel, s.Remote, n, &l2tp.Sequence{Ns: uint16(s.ns.Add(1) - 1)})
-	} else {
-		it.off -= l2tp.DataHeaderLen
-		l2tp.AppendDataHeader(it.buf[it.off:it.off], it.view.PeerTunnel, s.Remote, n, nil)
-	}
-	it.off -= udpHeaderLen
-	it.view.putUDP(it.buf[it.off:it.end], it.slot.peerPort(it.view.View))
-}
-
-// send writes what was sealed, a system call for each run of packets that
-// leave through one socket.
-func (x *transmitter) send() {
-	var last *Socket
-	for i := range x.outs {
-		p, it := &x.outs[i], &x.sealed[i]
-		if p.Drop != ipsec.DropNone {
-			x.tally.drop(DropESP(p.Drop), 1)
-			continue
-		}
-		socket := x.plane.socket(x.worker, it.view.Local, it.view.kind())
-		if socket == nil {
-			x.tally.drop(DropNoPath, 1)
-			continue
-		}
-		if socket != last {
-			x.write(last)
-			last = socket
-		}
-		it.session.out.add(it.ip, x.now)
-		x.tally.out.add(it.ip, x.now)
-		x.note(it)
-		x.sends = x.trains.push(x.sends, it.view, p.Buf[p.Off:p.End])
-	}
-	x.write(last)
-}
-
-// note tells a connection once that its outbound SA wants a successor.
-func (x *transmitter) note(it *item) {
-	sa := it.view.Out
-	if !sa.LimitNoted.Open() || !sa.Exhausted() || len(it.view.In) == 0 {
-		return
-	}
-	if it.slot.inbox.Deliver(Note{Kind: NoteKilobytes, SPI: it.view.In[0].SPI()}) {
-		sa.LimitNoted.Close()
-	}
-}
-
-func (x *transmitter) write(s *Socket) {
-	if s == nil || len(x.sends) == 0 {
-		return
-	}
-	n, _ := s.Conn.WriteBatch(x.sends) // a closed socket ends its own worker
-	x.tally.drop(DropWriteUDP, len(x.sends)-n)
-	x.sends = x.sends[:0]
-	x.trains.reset()
 }

@@ -285,11 +285,12 @@ func startRig(t *testing.T, workers int) *rig {
 	return r
 }
 
-// Two workers and the control side seal for one SA at the same time: the
-// sequence numbers reach the wire in order. Replay windows of clients are only
-// 32 packets wide.
+// Several workers, with packets and super-packets, and the control side seal for
+// one SA at the same time: the sequence numbers reach the wire in order. Replay
+// windows of clients are only 32 packets wide.
 func TestWireOrderIsSequenceOrder(t *testing.T) {
-	r := startRig(t, 2)
+	const workers = 3
+	r := startRig(t, workers)
 	var mu sync.Mutex
 	var wire []uint32
 	r.net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool {
@@ -298,11 +299,16 @@ func TestWireOrderIsSequenceOrder(t *testing.T) {
 		wire = append(wire, binary.BigEndian.Uint32(d.Data[4:]))
 		return true
 	}})
-	const rounds, burst = 100, 40
+	const rounds, burst, segments = 100, 40, 48
+	long := super(tcp4(farAddr, clientAddr, segments*1348), 1348)
 	var wg sync.WaitGroup
-	for queue := range 2 {
+	for queue := range workers {
 		wg.Go(func() {
-			for range rounds {
+			for i := range rounds {
+				if i%2 == queue%2 {
+					r.device.InjectSuper(queue, long)
+					continue
+				}
 				var packets [][]byte
 				for range burst {
 					packets = append(packets, udp4(farAddr, clientAddr, 1, 40))
@@ -319,7 +325,7 @@ func TestWireOrderIsSequenceOrder(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	const total = rounds * (2*burst + 1)
+	const total = rounds/2*workers*(burst+segments) + rounds
 	for {
 		mu.Lock()
 		n := len(wire)

@@ -79,8 +79,11 @@ type direction struct {
 	last            atomic.Int64 // Unix nanoseconds
 }
 
-func (d *direction) add(octets int, now int64) {
-	d.packets.Add(1)
+func (d *direction) add(packets, octets int, now int64) {
+	if packets == 0 {
+		return
+	}
+	d.packets.Add(uint64(packets))
 	d.octets.Add(uint64(octets))
 	d.last.Store(now)
 }

@@ -96,7 +96,7 @@ func (s *Slot) Publish(v *View) {
 		s.view.Store(nil)
 		return
 	}
-	l := &live{View: v, mtu: MaxMTU, mtuSeq: MaxMTU}
+	l := &live{View: v, mtu: MaxMTU, mtuSeq: MaxMTU, sums: !v.Remote.Addr().Unmap().Is4()}
 	if v.Out != nil {
 		l.mtu = InnerMTU(s.plane.cfg.PathMTU, v.Remote.Addr(), v.Out.Suite(), false)
 		l.mtuSeq = InnerMTU(s.plane.cfg.PathMTU, v.Remote.Addr(), v.Out.Suite(), true)

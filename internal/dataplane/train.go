@@ -4,58 +4,37 @@ import "github.com/adit-vpn/adit/internal/udp"
 
 const (
 	// A train is one datagram to most of the kernel: it has no more bytes than
-	// one, and no more segments than old kernels allow.
+	// one, with all headers, and no more segments than old kernels allow.
 	maxTrain    = 65000
-	maxSegments = 60
+	maxSegments = 64
 )
 
-// trains joins datagrams that follow each other on one path into trains of
-// equal segments, the last of which may be shorter. The copy that this takes
-// costs a small part of what a datagram costs on its way through the kernel.
+// trains joins datagrams into trains: those that lie one behind another in a
+// slab, on one path, equal in length but for the last, which may be shorter.
 type trains struct {
-	slab []byte
-	used int
-
-	view     *live // of the last datagram, and what it is part of:
-	segments int   // of that train, 1 if it stands alone
-	whole    bool  // its last segment is as long as the others
+	view       *live // of the last datagram: nil if there is none
+	start, end int   // of the train that it ends, in the slab
+	segment    int   // length of the first datagram
+	segments   int
+	whole      bool // the last is as long as the first
 }
 
-// reset forgets what was sent.
-func (t *trains) reset() { t.used, t.view = 0, nil }
-
-// push appends a datagram to sends, or to the train that sends ends in.
-func (t *trains) push(sends []udp.Packet, view *live, b []byte) []udp.Packet {
-	if n := len(sends); n > 0 && view == t.view && view.kind() == SocketNATT && t.join(&sends[n-1], b) {
+// push appends the datagram slab[off:end] to sends, or to the train that sends
+// ends in.
+func (t *trains) push(sends []udp.Packet, view *live, slab []byte, off, end int) []udp.Packet {
+	if view == t.view && off == t.end && t.takes(end-off) {
+		t.end = end
+		t.segments++
+		t.whole = end-off == t.segment
+		last := &sends[len(sends)-1]
+		last.Data, last.Segment = slab[t.start:end], t.segment
 		return sends
 	}
-	t.view, t.segments, t.whole = view, 1, true
-	return append(sends, udp.Packet{Data: b, Local: view.Local, Remote: view.Remote})
+	*t = trains{view: view, start: off, end: end, segment: end - off, segments: 1, whole: view.kind() == SocketNATT}
+	return append(sends, udp.Packet{Data: slab[off:end], Local: view.Local, Remote: view.Remote})
 }
 
-// join appends a datagram to a train or to another datagram, if they fit.
-func (t *trains) join(p *udp.Packet, b []byte) bool {
-	segment := p.Segment
-	if t.segments == 1 {
-		segment = len(p.Data)
-	}
-	need := len(b)
-	if t.segments == 1 {
-		need += len(p.Data)
-	}
-	if !t.whole || len(b) > segment || t.segments == maxSegments || len(p.Data)+len(b) > maxTrain || t.used+need > len(t.slab) {
-		return false
-	}
-	if t.segments == 1 {
-		start := t.used
-		t.used += copy(t.slab[start:], p.Data)
-		p.Data, p.Segment = t.slab[start:t.used], segment
-	}
-	// A train that is extended is the last thing in the slab.
-	start := t.used - len(p.Data)
-	t.used += copy(t.slab[t.used:], b)
-	p.Data = t.slab[start:t.used]
-	t.segments++
-	t.whole = len(b) == segment
-	return true
+// takes reports whether a datagram of n bytes more can be part of the train.
+func (t *trains) takes(n int) bool {
+	return t.whole && n <= t.segment && t.segments < maxSegments && t.end-t.start+n <= maxTrain
 }

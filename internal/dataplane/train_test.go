@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/adit-vpn/adit/internal/udp"
@@ -32,28 +33,35 @@ func TestTrains(t *testing.T) {
 		name    string
 		views   []*live
 		lengths []int
+		gap     bool  // between two in the slab
 		want    []int // bytes of what is sent
 	}{
-		{"one", []*live{a}, []int{100}, []int{100}},
-		{"equal", []*live{a, a, a}, []int{100, 100, 100}, []int{300}},
-		{"the last is shorter", []*live{a, a, a, a}, []int{100, 100, 40, 40}, []int{240, 40}},
-		{"longer ones begin a train", []*live{a, a, a}, []int{40, 100, 100}, []int{40, 200}},
-		{"without UDP", []*live{raw, raw}, []int{100, 100}, []int{100, 100}},
-		{"of two paths", []*live{a, a, b, b, a}, []int{100, 100, 100, 100, 100}, []int{200, 200, 100}},
+		{"one", []*live{a}, []int{100}, false, []int{100}},
+		{"equal", []*live{a, a, a}, []int{100, 100, 100}, false, []int{300}},
+		{"the last is shorter", []*live{a, a, a, a}, []int{100, 100, 40, 40}, false, []int{240, 40}},
+		{"longer ones begin a train", []*live{a, a, a}, []int{40, 100, 100}, false, []int{40, 200}},
+		{"without UDP", []*live{raw, raw}, []int{100, 100}, false, []int{100, 100}},
+		{"not one behind another", []*live{a, a, a}, []int{100, 100, 100}, true, []int{100, 100, 100}},
+		{"of two paths", []*live{a, a, b, b, a}, []int{100, 100, 100, 100, 100}, false, []int{200, 200, 100}},
 	} {
-		x := trains{slab: make([]byte, 10000)}
+		var x trains
 		var sends []udp.Packet
 		var want [][]byte
+		slab := make([]byte, 0, 10000)
 		for i, view := range v.views {
+			if v.gap {
+				slab = append(slab, 0)
+			}
 			d := bytes.Repeat([]byte{byte(i + 1)}, v.lengths[i])
 			want = append(want, d)
-			sends = x.push(sends, view, d)
+			slab = append(slab, d...)
+			sends = x.push(sends, view, slab, len(slab)-len(d), len(slab))
 		}
 		var lengths []int
 		for _, p := range sends {
 			lengths = append(lengths, len(p.Data))
 		}
-		if len(lengths) != len(v.want) {
+		if !slices.Equal(lengths, v.want) {
 			t.Errorf("%s: sent %v, want %v", v.name, lengths, v.want)
 		}
 		for i, d := range cut(sends) {
@@ -70,8 +78,10 @@ func TestTrainsKeepDatagrams(t *testing.T) {
 	at := netip.MustParseAddrPort("198.51.100.7:4500")
 	views := []*live{{View: &View{Remote: at}}, {View: &View{Remote: at}}}
 	r := rand.New(rand.NewPCG(1, 2))
-	x := trains{slab: make([]byte, 200000)}
+	room := make([]byte, 250000)
 	for range 300 {
+		var x trains
+		slab := room[:0]
 		var sends []udp.Packet
 		var want [][]byte
 		view, length := views[0], 1400
@@ -87,7 +97,8 @@ func TestTrainsKeepDatagrams(t *testing.T) {
 				d[i] = byte(r.Uint32())
 			}
 			want = append(want, d)
-			sends = x.push(sends, view, d)
+			slab = append(slab, d...)
+			sends = x.push(sends, view, slab, len(slab)-len(d), len(slab))
 		}
 		got := cut(sends)
 		if len(got) != len(want) {
@@ -103,6 +114,5 @@ func TestTrainsKeepDatagrams(t *testing.T) {
 				t.Fatalf("a train of %d bytes in segments of %d", len(p.Data), p.Segment)
 			}
 		}
-		x.reset()
 	}
 }

@@ -14,6 +14,8 @@ type live struct {
 	// The longest IP packet that needs no outer fragment, without and with
 	// sequence numbers in L2TP.
 	mtu, mtuSeq int
+
+	sums bool // inner UDP datagrams have a checksum
 }
 
 // mtuOf is the longest IP packet for a session.
@@ -54,21 +56,22 @@ func (v *View) localPort() uint16 {
 
 const l2tpPort = 1701
 
-// putUDP writes the inner UDP header into b[:8], for a datagram that is b.
-// Over IPv4 the checksum is 0, which the peer does not check: its NAT's address
-// would be in it, and ESP has protected the datagram already (RFC 3948, section
-// 3.1.2). Over IPv6 there must be one (RFC 8200, section 8.1).
-func (v *View) putUDP(b []byte, peerPort uint16) {
+// putUDP writes the header of an inner UDP datagram of n bytes, without a
+// checksum, into b.
+func (v *View) putUDP(b []byte, peerPort uint16, n int) {
 	binary.BigEndian.PutUint16(b, v.localPort())
 	binary.BigEndian.PutUint16(b[2:], peerPort)
-	binary.BigEndian.PutUint16(b[4:], uint16(len(b)))
+	binary.BigEndian.PutUint16(b[4:], uint16(n))
 	binary.BigEndian.PutUint16(b[6:], 0)
-	if !v.Remote.Addr().Unmap().Is4() {
-		sum := packet.Fold(packet.Sum(packet.PseudoSum(v.Local.Addr(), v.Remote.Addr(), packet.UDP, len(b)), b))
-		if sum == 0 {
-			sum = 0xffff // RFC 768: 0 means that there is none
-		}
-		binary.BigEndian.PutUint16(b[6:], sum)
+}
+
+// sumUDP puts the checksum into the inner UDP datagram b, where there is one.
+// Over IPv4 it is 0, which the peer does not check: its NAT's address
+// would be in it, and ESP has protected the datagram already (RFC 3948, section
+// 3.1.2). Over IPv6 there must be one (RFC 8200, section 8.1).
+func (l *live) sumUDP(b []byte) {
+	if l.sums {
+		packet.PutSum(b, 6, packet.UDP, l.Local.Addr(), l.Remote.Addr())
 	}
 }
 

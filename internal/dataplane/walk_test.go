@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
@@ -17,17 +18,32 @@ type sink struct{ packets, bytes int }
 
 func (s *sink) Close() error { return nil }
 
-type sinkConn struct{ sink }
+type sinkConn struct {
+	sink
+	trains int  // packets that are several datagrams
+	keep   bool // datagrams in kept
+	kept   [][]byte
+	panics bool
+}
 
 func (s *sinkConn) ReadBatch([]udp.Packet) (int, error) { select {} }
 
 func (s *sinkConn) WriteBatch(p []udp.Packet) (int, error) {
+	if s.panics {
+		panic("on purpose")
+	}
 	for i := range p {
 		s.packets++
 		if p[i].Segment > 0 {
 			s.packets += (len(p[i].Data) - 1) / p[i].Segment
+			s.trains++
 		}
 		s.bytes += len(p[i].Data)
+	}
+	if s.keep {
+		for _, d := range cut(p) {
+			s.kept = append(s.kept, bytes.Clone(d))
+		}
 	}
 	return len(p), nil
 }
@@ -59,13 +75,14 @@ type walks struct {
 
 	batch  int
 	sealer *ipsec.Sealer
-	peer   []ipsec.Out // what the clients seal
-	ips    [][]byte    // what the device has for them
+	peer   []ipsec.Out               // what the clients seal
+	peers  map[uint32]*ipsec.Inbound // what they open, by SPI
+	ips    [][]byte                  // what the device has for them
 }
 
 func newWalks(t testing.TB, s ipsec.Suite, batch, clients int) *walks {
 	t.Helper()
-	w := &walks{batch: batch, sealer: ipsec.NewSealer(rand.Reader)}
+	w := &walks{batch: batch, sealer: ipsec.NewSealer(rand.Reader), peers: map[uint32]*ipsec.Inbound{}}
 	local, remote := netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("203.0.113.5:4500")
 	p, err := New(Config{
 		Workers: [][]Socket{{{Conn: &w.conn, Bound: local, Kind: SocketNATT}}},
@@ -78,7 +95,7 @@ func newWalks(t testing.TB, s ipsec.Suite, batch, clients int) *walks {
 	w.in, w.out = p.workers[0].(*receiver), p.workers[1].(*transmitter)
 	addr := netip.MustParseAddr("10.83.0.0")
 	var peers []*ipsec.Outbound
-	for range clients {
+	for i := range clients {
 		addr = addr.Next()
 		slot, err := p.NewSlot(&inbox{})
 		if err != nil {
@@ -90,7 +107,8 @@ func newWalks(t testing.TB, s ipsec.Suite, batch, clients int) *walks {
 			t.Fatal(err)
 		}
 		in, peer := pair(t, slot.NewSPI(), s)
-		_, out := pair(t, 0xc0ffee01, s)
+		open, out := pair(t, 0xc0ffee01+uint32(i), s)
+		w.peers[out.SPI()] = open
 		slot.Publish(&View{
 			In: []*ipsec.Inbound{in}, Out: out, Local: local, Remote: remote,
 			PeerPort: 1701, Tunnel: ourTunnel, PeerTunnel: peerTunnel, Sessions: []*Session{session},
@@ -134,9 +152,11 @@ func (w *walks) receive() {
 
 // send carries a batch from the device.
 func (w *walks) send() {
+	room := w.out.room.Buf
 	for i, ip := range w.ips {
-		buf := w.out.room.Buf[i*slotLen : (i+1)*slotLen]
-		w.out.packets[i] = netdev.Packet{Buf: buf, Off: headLen, End: headLen + copy(buf[headLen:], ip)}
+		end := netdev.HeadRoom + copy(room[netdev.HeadRoom:], ip)
+		w.out.packets[i] = netdev.Packet{Buf: room[:end:end], Off: netdev.HeadRoom, End: end}
+		room = room[end:]
 	}
 	w.out.handle(w.batch)
 }
