@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"testing"
 )
 
@@ -57,7 +56,7 @@ func (s superSpec) build() []byte {
 		b = append(append(b, t...), s.options...)
 	}
 	for i := range s.payload {
-		b = append(b, byte(rand.Uint32())|byte(i>>8))
+		b = append(b, byte((uint32(i)+s.seq)*2654435761>>13)|byte(i>>8))
 	}
 	if s.six {
 		binary.BigEndian.PutUint16(b[4:], uint16(len(b)-header6))
