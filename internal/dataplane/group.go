@@ -45,12 +45,11 @@ func floods(h *packet.IP, b []byte) bool {
 
 // group takes a session's packet to everybody: to the device here, to the other
 // sessions by way of the connection, which has time for that.
-func (r *receiver) group(buf []byte, o *origin, s *Session, off int, h *packet.IP) (Drop, bool) {
+func (r *receiver) group(buf []byte, o *arrivals, s *Session, off int, h *packet.IP) (Drop, bool) {
 	if !s.groups.allow(r.now, groupEvery, groupBurst) {
 		return DropRate, false
 	}
-	s.in.add(1, h.Len, r.now)
-	r.tally.in.add(1, h.Len, r.now)
+	r.carried(s, h.Len)
 	r.out = append(r.out, netdev.Packet{Buf: buf, Off: off, End: off + h.Len})
 	if !r.plane.cfg.ClientToClient {
 		return 0, true

@@ -13,9 +13,20 @@ import (
 )
 
 const (
-	readBatch = 64
+	// How many datagrams or trains are read at once, and how many bytes as far
+	// as can be foreseen: more would fall out of the processor's cache before it
+	// is written.
+	readBatch  = 64
+	readLeast  = 16
+	readTrains = 4
+	readBytes  = readTrains * trainLen
+
+	// The room for one datagram of a path of 1500 bytes, and for all that is
+	// longer: mostly trains of datagrams.
+	datagramLen = 1536
+	trainLen    = 1 << 16
+
 	openBatch = 128
-	bufferLen = 1 << 16 // of one read: a train of datagrams comes in one
 
 	// What a peer may ask of the control plane by packets of its user.
 	packetEvery, packetBurst = 50 * time.Millisecond, 20
@@ -31,44 +42,84 @@ type receiver struct {
 	opener *ipsec.Opener
 	now    int64 // of this batch, Unix nanoseconds
 
-	packets []udp.Packet
-	buffers []byte
+	packets   []udp.Packet
+	datagrams []byte // room of packets
+	trains    []byte
+	want      int // how many packets are read next
+
 	ins     []ipsec.In
-	origins []origin // of ins
+	sources []*udp.Packet // of ins
+	runs    []arrivals    // of ins, in order and without gaps
+	last    arrivals      // where the last SPI of this batch led
 	out     []netdev.Packet
+
+	counted counted
 }
 
-// origin is where a packet came from, and where it belongs.
-type origin struct {
-	slot   *Slot
-	view   *live
-	packet *udp.Packet
+// counted is packets of one session that its counters do not have yet.
+type counted struct {
+	session         *Session
+	packets, octets int
+}
+
+// arrivals are consecutive packets of one SA.
+type arrivals struct {
+	slot *Slot
+	view *live
+	sa   *ipsec.Inbound
+	n    int
 }
 
 func newReceiver(p *Plane, s *Socket, q netdev.Queue, t *tally) *receiver {
-	return &receiver{
+	r := &receiver{
 		plane: p, socket: s, queue: q, tally: t,
-		opener:  ipsec.NewOpener(),
-		packets: make([]udp.Packet, readBatch),
-		buffers: make([]byte, readBatch*bufferLen),
-		ins:     make([]ipsec.In, 0, openBatch),
-		origins: make([]origin, 0, openBatch),
-		out:     make([]netdev.Packet, 0, openBatch),
+		opener:    ipsec.NewOpener(),
+		packets:   make([]udp.Packet, readBatch),
+		datagrams: make([]byte, readBatch*datagramLen),
+		trains:    make([]byte, readBatch*trainLen),
+		ins:       make([]ipsec.In, 0, openBatch),
+		sources:   make([]*udp.Packet, 0, openBatch),
+		runs:      make([]arrivals, 0, openBatch),
+		out:       make([]netdev.Packet, 0, openBatch),
+	}
+	r.renew(readBatch)
+	r.want = readLeast
+	return r
+}
+
+// renew makes room for as many packets as were read.
+func (r *receiver) renew(n int) {
+	for i := range r.packets[:n] {
+		r.packets[i].Data = r.datagrams[i*datagramLen : (i+1)*datagramLen : (i+1)*datagramLen]
+		r.packets[i].Long = r.trains[i*trainLen : (i+1)*trainLen : (i+1)*trainLen]
 	}
 }
 
 // run reads until the socket is closed, and returns why it ended.
 func (r *receiver) run() error {
 	for {
-		for i := range r.packets {
-			r.packets[i].Data = r.buffers[i*bufferLen : (i+1)*bufferLen]
-		}
-		n, err := r.socket.Conn.ReadBatch(r.packets)
+		n, err := r.socket.Conn.ReadBatch(r.packets[:r.want])
 		if err != nil {
 			return err
 		}
+		r.plan(n)
 		r.handle(n)
+		r.renew(n)
 	}
+}
+
+// plan settles how many packets are read next, after n. What is not there
+// costs time to ask for, and of trains a few are enough.
+func (r *receiver) plan(n int) {
+	bytes := 0
+	for i := range r.packets[:n] {
+		bytes += len(r.packets[i].Data)
+	}
+	most := readBatch
+	if bytes > n*datagramLen {
+		most = min(max(readTrains, readBytes/(bytes/n)), readBatch)
+	}
+	r.want = min(max(2*n, readLeast), most)
 }
 
 // handle takes the first n packets all the way to the device.
@@ -77,22 +128,25 @@ func (r *receiver) handle(n int) {
 	r.now = time.Now().UnixNano()
 	for i := range r.packets[:n] {
 		p := &r.packets[i]
-		if p.Segment == 0 {
-			r.demux(p, p.Data)
-			continue
+		segment := p.Segment
+		if segment <= 0 {
+			segment = len(p.Data)
 		}
-		for rest := p.Data; len(rest) > 0; {
-			k := min(p.Segment, len(rest))
-			r.demux(p, rest[:k:k])
-			rest = rest[k:]
+		rest := p.Data
+		for len(rest) > segment {
+			r.demux(p, rest[:segment:segment])
+			rest = rest[segment:]
 		}
+		r.demux(p, rest)
 	}
 	r.open()
+	r.last = arrivals{} // its view may be old when the next batch comes
 }
 
 func (r *receiver) rescue(n int) {
 	if v := recover(); v != nil {
-		r.ins, r.origins, r.out = r.ins[:0], r.origins[:0], r.out[:0]
+		r.reset()
+		r.last, r.counted = arrivals{}, counted{}
 		r.plane.panicked(r.tally, v, n)
 	}
 }
@@ -122,25 +176,37 @@ func (r *receiver) demux(p *udp.Packet, b []byte) {
 }
 
 func (r *receiver) queueESP(p *udp.Packet, b []byte) {
-	spi := binary.BigEndian.Uint32(b)
-	o := origin{slot: r.plane.slot(spi), packet: p}
-	if o.slot != nil {
-		o.view = o.slot.view.Load()
+	if spi := binary.BigEndian.Uint32(b); r.last.sa == nil || r.last.sa.SPI() != spi {
+		r.last = r.plane.arrival(spi)
 	}
-	if o.view == nil {
-		r.tally.drop(DropUnknownSPI, 1)
-		return
-	}
-	sa := o.view.inbound(spi)
-	if sa == nil {
+	if r.last.sa == nil {
 		r.tally.drop(DropUnknownSPI, 1)
 		return
 	}
 	if len(r.ins) == openBatch {
 		r.open()
 	}
-	r.ins = append(r.ins, ipsec.In{SA: sa, Buf: b, End: len(b)})
-	r.origins = append(r.origins, o)
+	r.ins = append(r.ins, ipsec.In{SA: r.last.sa, Buf: b, End: len(b)})
+	r.sources = append(r.sources, p)
+	if i := len(r.runs) - 1; i >= 0 && r.runs[i].sa == r.last.sa && r.runs[i].view == r.last.view {
+		r.runs[i].n++
+		return
+	}
+	r.runs = append(r.runs, r.last)
+}
+
+// arrival is where a packet of an SPI belongs, with no SA if nobody receives
+// on it.
+func (p *Plane) arrival(spi uint32) arrivals {
+	a := arrivals{slot: p.slot(spi), n: 1}
+	if a.slot == nil {
+		return arrivals{}
+	}
+	if a.view = a.slot.view.Load(); a.view == nil {
+		return arrivals{}
+	}
+	a.sa = a.view.inbound(spi)
+	return a
 }
 
 // open decrypts what is queued and passes it on.
@@ -149,28 +215,50 @@ func (r *receiver) open() {
 		return
 	}
 	r.opener.Open(r.ins)
-	for i := range r.ins {
-		p, o := &r.ins[i], &r.origins[i]
-		if p.Drop != ipsec.DropNone {
-			r.tally.drop(DropESP(p.Drop), 1)
-			continue
-		}
-		r.heard(p, o)
-		if d, ok := r.inner(p, o); !ok {
-			r.tally.drop(d, 1)
-		}
+	at := 0
+	for i := range r.runs {
+		o := &r.runs[i]
+		r.arrived(o, r.ins[at:at+o.n], r.sources[at:])
+		at += o.n
 	}
+	r.settle(nil)
 	if len(r.out) > 0 {
 		n, _ := r.queue.WriteBatch(r.out) // a closed device ends its own worker
 		r.tally.drop(DropWriteDevice, len(r.out)-n)
 	}
-	r.ins, r.origins, r.out = r.ins[:0], r.origins[:0], r.out[:0]
+	r.reset()
+}
+
+func (r *receiver) reset() {
+	r.ins, r.sources, r.runs, r.out = r.ins[:0], r.sources[:0], r.runs[:0], r.out[:0]
+}
+
+// arrived passes on what was in the packets of one SA.
+func (r *receiver) arrived(o *arrivals, ins []ipsec.In, sources []*udp.Packet) {
+	heard := false
+	for i := range ins {
+		p := &ins[i]
+		if p.Drop != ipsec.DropNone {
+			r.tally.drop(DropESP(p.Drop), 1)
+			continue
+		}
+		if !heard {
+			heard = true
+			r.heard(o)
+		}
+		if p.Newest {
+			r.newest(o, sources[i])
+		}
+		if d, ok := r.inner(p, o, sources[i]); !ok {
+			r.tally.drop(d, 1)
+		}
+	}
 }
 
 // heard draws conclusions from the fact that a packet is authentic, whatever
 // is in it.
-func (r *receiver) heard(p *ipsec.In, o *origin) {
-	sa, view, slot := p.SA, o.view, o.slot
+func (r *receiver) heard(o *arrivals) {
+	sa, view, slot := o.sa, o.view, o.slot
 	slot.lastIn.Store(r.now)
 	if sa.UseNoted.Open() && slot.inbox.Deliver(Note{Kind: NoteFirstUse, SPI: sa.SPI()}) {
 		sa.UseNoted.Close()
@@ -178,24 +266,47 @@ func (r *receiver) heard(p *ipsec.In, o *origin) {
 	if sa.LimitNoted.Open() && sa.Exhausted() && slot.inbox.Deliver(Note{Kind: NoteKilobytes, SPI: sa.SPI()}) {
 		sa.LimitNoted.Close()
 	}
-	if view.Out != nil && sa.Truncated() != view.Out.Truncated() {
+	if view.truncates && sa.Truncated() != view.Out.Truncated() {
 		view.Out.SetTruncated(sa.Truncated())
 	}
-	// Endpoints follow only what advances the newest SA: a late packet, however
-	// authentic, may come from where the peer no longer is.
-	if !p.Newest || sa != view.In[0] || o.packet.Remote == view.Remote && o.packet.Local == view.Local {
+}
+
+// newest moves the endpoint to where a packet came from that advances the
+// newest SA. Others do not: a late packet, however authentic, may come from
+// where the peer no longer is.
+func (r *receiver) newest(o *arrivals, from *udp.Packet) {
+	view := o.view
+	if o.sa != view.In[0] || from.Remote == view.Remote && from.Local == view.Local {
 		return
 	}
 	if view.kind() != r.socket.Kind {
 		return // the encapsulation was negotiated, and does not change
 	}
-	if slot.moves.allow(r.now, moveEvery, moveBurst) {
-		slot.inbox.Deliver(Note{Kind: NoteMoved, SPI: sa.SPI(), Local: o.packet.Local, Remote: o.packet.Remote})
+	if o.slot.moves.allow(r.now, moveEvery, moveBurst) {
+		o.slot.inbox.Deliver(Note{Kind: NoteMoved, SPI: o.sa.SPI(), Local: from.Local, Remote: from.Remote})
 	}
 }
 
+// carried counts a packet of a session.
+func (r *receiver) carried(s *Session, octets int) {
+	if r.counted.session != s {
+		r.settle(s)
+	}
+	r.counted.packets++
+	r.counted.octets += octets
+}
+
+// settle adds what was counted of one session, and begins with another.
+func (r *receiver) settle(next *Session) {
+	if c := r.counted; c.session != nil {
+		c.session.in.add(c.packets, c.octets, r.now)
+		r.tally.in.add(c.packets, c.octets, r.now)
+	}
+	r.counted = counted{session: next}
+}
+
 // inner passes on what was in a packet, or says why not.
-func (r *receiver) inner(p *ipsec.In, o *origin) (Drop, bool) {
+func (r *receiver) inner(p *ipsec.In, o *arrivals, from *udp.Packet) (Drop, bool) {
 	b := p.Buf[p.Off:p.End]
 	if len(b) < udpHeaderLen {
 		return DropInnerUDP, false
@@ -206,28 +317,28 @@ func (r *receiver) inner(p *ipsec.In, o *origin) (Drop, bool) {
 	if n < udpHeaderLen || n > len(b) {
 		return DropInnerUDP, false
 	}
-	from, to := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-	if to != o.view.localPort() || o.view.PeerPort != 0 && from != o.view.PeerPort {
+	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	if dst != o.view.localPort() || o.view.PeerPort != 0 && src != o.view.PeerPort {
 		return DropInnerUDP, false
 	}
-	if o.slot.learntPort.Load() != uint32(from) {
-		o.slot.learntPort.Store(uint32(from))
+	if o.slot.learntPort.Load() != uint32(src) {
+		o.slot.learntPort.Store(uint32(src))
 	}
 	b = b[udpHeaderLen:n]
 	if len(b) < 2 {
 		return DropL2TP, false
 	}
 	if b[0]&0x80 != 0 { // the T bit: a control message
-		return o.tell(Note{Kind: NoteControl, SPI: p.SA.SPI(), Local: o.packet.Local, Remote: o.packet.Remote, Data: b})
+		return o.tell(Note{Kind: NoteControl, SPI: p.SA.SPI(), Local: from.Local, Remote: from.Remote, Data: b})
 	}
 	return r.data(p, o, p.Off+udpHeaderLen, p.Off+n)
 }
 
 // tell delivers a note that a full inbox loses.
-func (o *origin) tell(n Note) (Drop, bool) { return DropInbox, o.slot.inbox.Deliver(n) }
+func (o *arrivals) tell(n Note) (Drop, bool) { return DropInbox, o.slot.inbox.Deliver(n) }
 
 // data handles the L2TP data message p.Buf[off:end].
-func (r *receiver) data(p *ipsec.In, o *origin, off, end int) (Drop, bool) {
+func (r *receiver) data(p *ipsec.In, o *arrivals, off, end int) (Drop, bool) {
 	h, err := l2tp.ParseData(p.Buf[off:end])
 	if err != nil {
 		return DropL2TP, false
@@ -280,7 +391,7 @@ func isIP(protocol uint16) bool { return protocol == pppIPv4 || protocol == pppI
 
 // ip queues the IP packet p.Buf[off:end] for the device, if the session may
 // send it.
-func (r *receiver) ip(p *ipsec.In, o *origin, s *Session, off, end int) (Drop, bool) {
+func (r *receiver) ip(p *ipsec.In, o *arrivals, s *Session, off, end int) (Drop, bool) {
 	b := p.Buf[off:end]
 	h, ok := packet.Parse(b)
 	if !ok {
@@ -306,8 +417,7 @@ func (r *receiver) ip(p *ipsec.In, o *origin, s *Session, off, end int) (Drop, b
 		return DropClient, false
 	}
 	packet.ClampMSS(b, &h, o.view.mtuOf(s, net), false)
-	s.in.add(1, h.Len, r.now)
-	r.tally.in.add(1, h.Len, r.now)
+	r.carried(s, h.Len)
 	r.out = append(r.out, netdev.Packet{Buf: p.Buf, Off: off, End: off + h.Len})
 	return 0, true
 }

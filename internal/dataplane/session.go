@@ -47,14 +47,14 @@ type Session struct {
 	Sequencing    bool   // number data messages (RFC 2661, section 5.4)
 
 	network atomic.Pointer[network] // nil: no traffic
-	ns      atomic.Uint32           // of the next data message
-	groups  limiter                 // packets to everybody
 
-	_   [64]byte // the two directions run on different cores
-	in  direction
-	_   [64]byte
-	out direction
-	_   [64]byte
+	_      [64]byte // the two directions run on different cores
+	in     direction
+	groups limiter // packets to everybody
+	_      [64]byte
+	out    direction
+	ns     atomic.Uint32 // of the next data message
+	_      [64]byte
 }
 
 // network is what may pass.

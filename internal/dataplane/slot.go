@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/adit-vpn/adit/ipsec"
 )
 
 const (
@@ -29,10 +31,15 @@ type Slot struct {
 
 	view       atomic.Pointer[live]
 	learntPort atomic.Uint32 // inner source port of the last packet
-	lastIn     atomic.Int64  // Unix nanoseconds of the last authentic packet
-	packets    limiter       // NotePacket
-	moves      limiter       // NoteMoved
-	tooBig     limiter       // ICMP
+
+	// The two directions run on different cores: what one of them writes all the
+	// time is on no cache line that the other reads.
+	_       [64]byte
+	lastIn  atomic.Int64 // Unix nanoseconds of the last authentic packet
+	packets limiter      // NotePacket
+	moves   limiter      // NoteMoved
+	_       [64]byte
+	tooBig  limiter // ICMP
 }
 
 // resting is a slot index that is not used again before a time, so that late
@@ -100,6 +107,7 @@ func (s *Slot) Publish(v *View) {
 	if v.Out != nil {
 		l.mtu = InnerMTU(s.plane.cfg.PathMTU, v.Remote.Addr(), v.Out.Suite(), false)
 		l.mtuSeq = InnerMTU(s.plane.cfg.PathMTU, v.Remote.Addr(), v.Out.Suite(), true)
+		l.truncates = v.Out.Suite().Auth == ipsec.HMACSHA256_128
 	}
 	s.view.Store(l)
 }

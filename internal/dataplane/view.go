@@ -15,7 +15,8 @@ type live struct {
 	// sequence numbers in L2TP.
 	mtu, mtuSeq int
 
-	sums bool // inner UDP datagrams have a checksum
+	sums      bool // inner UDP datagrams have a checksum
+	truncates bool // ICVs may be truncated, or not
 }
 
 // mtuOf is the longest IP packet for a session.

@@ -48,11 +48,17 @@ func (s *sinkConn) WriteBatch(p []udp.Packet) (int, error) {
 	return len(p), nil
 }
 
-type sinkDevice struct{ sink }
+type sinkDevice struct {
+	sink
+	panics bool
+}
 
 func (s *sinkDevice) ReadBatch(netdev.Room, []netdev.Packet) (int, error) { select {} }
 
 func (s *sinkDevice) WriteBatch(p []netdev.Packet) (int, error) {
+	if s.panics {
+		panic("on purpose")
+	}
 	for i := range p {
 		s.packets++
 		s.bytes += p[i].End - p[i].Off
@@ -64,6 +70,8 @@ func (s *sinkDevice) Name() string           { return "sink" }
 func (s *sinkDevice) MTU() int               { return 1400 }
 func (s *sinkDevice) Queues() []netdev.Queue { return []netdev.Queue{s} }
 
+var walkLocal, walkRemote = netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("203.0.113.5:4500")
+
 const walkLen = 1400 // of an inner IP packet
 
 // walks has both workers of a plane, without goroutines.
@@ -73,17 +81,19 @@ type walks struct {
 	in     *receiver
 	out    *transmitter
 
-	batch  int
-	sealer *ipsec.Sealer
-	peer   []ipsec.Out               // what the clients seal
-	peers  map[uint32]*ipsec.Inbound // what they open, by SPI
-	ips    [][]byte                  // what the device has for them
+	batch    int
+	sealer   *ipsec.Sealer
+	peer     []ipsec.Out               // what the clients seal
+	peers    map[uint32]*ipsec.Inbound // what they open, by SPI
+	ips      [][]byte                  // what the device has for them
+	plain    [][]byte                  // what is in the buffers of peer before
+	sessions []*Session
 }
 
 func newWalks(t testing.TB, s ipsec.Suite, batch, clients int) *walks {
 	t.Helper()
 	w := &walks{batch: batch, sealer: ipsec.NewSealer(rand.Reader), peers: map[uint32]*ipsec.Inbound{}}
-	local, remote := netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("203.0.113.5:4500")
+	local, remote := walkLocal, walkRemote
 	p, err := New(Config{
 		Workers: [][]Socket{{{Conn: &w.conn, Bound: local, Kind: SocketNATT}}},
 		Device:  &w.device, Control: &recorder{}, Slots: clients,
@@ -102,6 +112,7 @@ func newWalks(t testing.TB, s ipsec.Suite, batch, clients int) *walks {
 			t.Fatal(err)
 		}
 		session := NewSession(ourSession, peerSession, false)
+		w.sessions = append(w.sessions, session)
 		session.SetNetwork([]netip.Prefix{netip.PrefixFrom(addr, 32)}, 0)
 		if err := p.Route(netip.PrefixFrom(addr, 32), slot, session); err != nil {
 			t.Fatal(err)
@@ -127,12 +138,13 @@ func newWalks(t testing.TB, s ipsec.Suite, batch, clients int) *walks {
 func (w *walks) prepareIn(peer *ipsec.Outbound, i int, ip []byte) {
 	message := l2tp.AppendDataHeader(nil, ourTunnel, ourSession, 4+len(ip), nil)
 	message = append(append(message, 0xff, 0x03, 0, pppIPv4), ip...)
-	b := w.in.buffers[i*bufferLen : (i+1)*bufferLen]
+	b := w.in.datagrams[i*datagramLen : (i+1)*datagramLen]
 	head := peer.Suite().HeadRoom()
 	binary.BigEndian.PutUint32(b[head:], 1701<<16|1701)
 	binary.BigEndian.PutUint16(b[head+4:], uint16(8+len(message)))
 	copy(b[head+8:], message)
 	w.peer = append(w.peer, ipsec.Out{SA: peer, Buf: b})
+	w.plain = append(w.plain, bytes.Clone(b))
 }
 
 // receive seals a batch as the clients do.
@@ -146,7 +158,7 @@ func (w *walks) receive() {
 	for i := range w.peer {
 		p := &w.in.packets[i]
 		p.Data = w.peer[i].Buf[:w.peer[i].End]
-		p.Local, p.Remote = netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("203.0.113.5:4500")
+		p.Local, p.Remote = walkLocal, walkRemote
 	}
 }
 

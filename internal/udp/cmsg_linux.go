@@ -73,8 +73,3 @@ func (c *control) putLocal(at *int, local netip.Addr) {
 func (c *control) putSegment(at *int, segment int) {
 	*(*uint16)(c.put(at, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)) = uint16(segment)
 }
-
-// segment reads back what putSegment wrote at an offset.
-func (c *control) segment(at int) int {
-	return int(*(*uint16)(unsafe.Pointer(&c.b[at+unix.SizeofCmsghdr])))
-}

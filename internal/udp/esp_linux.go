@@ -44,6 +44,5 @@ func ListenESP(addr netip.Addr) (*Socket, error) {
 		return nil, err
 	}
 	s.headers = addr.Is4()
-	s.noSegment.Store(true)
 	return s, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // batchLen is how many messages go into one system call.
-const batchLen = 64
+const batchLen = 128
 
 // Socket is a Conn of the kernel.
 type Socket struct {
@@ -35,7 +35,7 @@ var _ Conn = (*Socket)(nil)
 // messages are datagrams or trains as the kernel wants them described.
 type messages struct {
 	headers  [batchLen]unix.Mmsghdr
-	iovecs   [batchLen]unix.Iovec
+	iovecs   [batchLen][2]unix.Iovec
 	names    [batchLen]unix.RawSockaddrInet6 // has room for IPv4's
 	controls [batchLen]control
 }
@@ -44,18 +44,28 @@ func (m *messages) init() {
 	for i := range m.headers {
 		h := &m.headers[i].Hdr
 		h.Name = (*byte)(unsafe.Pointer(&m.names[i]))
-		h.Iov = &m.iovecs[i]
+		h.Iov = &m.iovecs[i][0]
 		h.SetIovlen(1)
 	}
 }
 
 func (m *messages) setData(i int, b []byte) {
-	m.iovecs[i].Base = unsafe.SliceData(b)
-	m.iovecs[i].SetLen(len(b))
+	m.iovecs[i][0].Base = unsafe.SliceData(b)
+	m.iovecs[i][0].SetLen(len(b))
 }
 
-func (m *messages) data(i int) []byte {
-	return unsafe.Slice(m.iovecs[i].Base, int(m.iovecs[i].Len))
+// setRooms lets message i run over from one room into another: over the
+// beginning of the second as if the first lay there.
+func (m *messages) setRooms(i int, first, second []byte) {
+	m.setData(i, first)
+	n := 1
+	if len(second) > len(first) {
+		second = second[len(first):]
+		m.iovecs[i][1].Base = unsafe.SliceData(second)
+		m.iovecs[i][1].SetLen(len(second))
+		n = 2
+	}
+	m.headers[i].Hdr.SetIovlen(n)
 }
 
 // call is recvmmsg or sendmmsg on messages i to n. It does not wait.
@@ -75,9 +85,20 @@ func newSocket(conn packetConn, addr netip.AddrPort) (*Socket, error) {
 		return nil, err
 	}
 	s := &Socket{conn: conn, raw: raw, bound: addr}
+	if err := raw.Control(s.probe); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
 	s.reader.init()
 	s.writers.New = func() any { return newWriter(s) }
 	return s, nil
+}
+
+// probe finds out whether the kernel cuts trains. One that does not know them
+// ignores the length of their segments, and would send a train as one datagram.
+func (s *Socket) probe(fd uintptr) {
+	_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+	s.noSegment.Store(err != nil)
 }
 
 // Bound is the address that the socket is bound to.
@@ -111,8 +132,7 @@ func (r *reader) init() {
 	}
 }
 
-// ReadBatch implements Conn. A datagram that was longer than its buffer comes
-// empty.
+// ReadBatch implements Conn.
 func (s *Socket) ReadBatch(packets []Packet) (int, error) {
 	r := &s.reader
 	r.want = min(len(packets), batchLen)
@@ -124,7 +144,7 @@ func (s *Socket) ReadBatch(packets []Packet) (int, error) {
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.Control = &r.controls[i].b[0]
 		h.SetControllen(len(r.controls[i].b))
-		r.setData(i, packets[i].Data)
+		r.setRooms(i, packets[i].Data, packets[i].Long)
 	}
 	if err := s.raw.Read(r.read); err != nil {
 		return 0, err
@@ -140,9 +160,14 @@ func (s *Socket) ReadBatch(packets []Packet) (int, error) {
 
 func (s *Socket) received(p *Packet, i int) {
 	h := &s.reader.headers[i]
-	p.Data = p.Data[:h.Len]
-	if h.Hdr.Flags&unix.MSG_TRUNC != 0 {
+	switch n := int(h.Len); {
+	case h.Hdr.Flags&unix.MSG_TRUNC != 0:
 		p.Data = p.Data[:0]
+	case n > len(p.Data):
+		copy(p.Long, p.Data)
+		p.Data = p.Long[:n]
+	default:
+		p.Data = p.Data[:n]
 	}
 	if s.headers {
 		p.Data = p.Data[ipv4HeaderLen(p.Data):]

@@ -5,7 +5,8 @@ import "net/netip"
 // Packet is one datagram, or, where Segment is not zero, a train of datagrams
 // of Segment bytes each (the last may be shorter) that share their addresses.
 type Packet struct {
-	Data    []byte // read: set to what was received, within the caller's buffer
+	Data    []byte // read: set to what was received, within the caller's room
+	Long    []byte // read: room for what is longer than Data; nil: there is none
 	Segment int
 	Local   netip.AddrPort
 	Remote  netip.AddrPort
@@ -18,7 +19,10 @@ type Packet struct {
 // number. Close unblocks both.
 type Conn interface {
 	// ReadBatch blocks until at least one datagram is there and fills packets
-	// from the front. The caller provides Data with room; it is resliced.
+	// from the front. The caller provides Data with room; it is resliced. What
+	// is longer lies whole in Long, where there is one, longer than Data: so
+	// rooms for single datagrams can lie close together. A datagram without room
+	// comes empty.
 	ReadBatch(packets []Packet) (int, error)
 
 	// WriteBatch sends packets in order and never blocks: what the kernel has

@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 func listenOne(t testing.TB, addr string) *Socket {
@@ -135,25 +133,6 @@ func TestTrainsArriveAsDatagrams(t *testing.T) {
 			checkTrain(t, readAll(t, server, len(want)), want)
 		}
 	})
-}
-
-// A train that the kernel does not cut, here because SO_NO_CHECK forbids it,
-// goes out as datagrams, and so does what follows it.
-func TestRefusedTrainIsSplit(t *testing.T) {
-	server, client := listenOne(t, "127.0.0.1"), listenOne(t, "127.0.0.1")
-	if err := client.raw.Control(func(fd uintptr) {
-		if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
-			t.Error(err)
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	p, want := train(server.Bound(), 1000, 5)
-	last := Packet{Data: []byte("last"), Remote: server.Bound()}
-	if n, err := client.WriteBatch([]Packet{p, last}); n != 2 || err != nil {
-		t.Fatal(n, err)
-	}
-	checkTrain(t, readAll(t, server, len(want)+1), append(want, last.Data))
 }
 
 // A datagram that cannot be sent costs no other.

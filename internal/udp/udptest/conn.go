@@ -107,6 +107,9 @@ func (c *Conn) ReadBatch(packets []udp.Packet) (int, error) {
 		p := &packets[i]
 		p.Local, p.Remote, p.Segment = d.Dst, d.Src, 0
 		if len(d.Data) > len(p.Data) {
+			p.Data = p.Long
+		}
+		if len(d.Data) > len(p.Data) {
 			p.Data = p.Data[:0]
 			continue
 		}

@@ -222,3 +222,20 @@ func TestPolicy(t *testing.T) {
 		t.Errorf("of 1000, 100 of which are let through, %d came", len(got))
 	}
 }
+
+// What is longer than its room lies in the long one, as in a real socket.
+func TestLongRoom(t *testing.T) {
+	n := New(1)
+	server, client := n.Host("192.0.2.1").Listen(4500), n.Host("198.51.100.7").Listen(4500)
+	for _, data := range []string{"short", "longer than its room", "longer than both of its rooms"} {
+		send(t, client, "192.0.2.1:4500", data)
+	}
+	p := make([]udp.Packet, 3)
+	for i := range p {
+		p[i].Data, p[i].Long = make([]byte, 5), make([]byte, 20)
+	}
+	got, err := server.ReadBatch(p)
+	if got != 3 || err != nil || string(p[0].Data) != "short" || string(p[1].Data) != "longer than its room" || len(p[2].Data) != 0 {
+		t.Errorf("%d, %v, %q", got, err, [][]byte{p[0].Data, p[1].Data, p[2].Data})
+	}
+}
