@@ -38,7 +38,7 @@ func NewCipherKey(key []byte) (*CipherKey, error) {
 // be overwritten, only forgotten.
 func (k *CipherKey) Zero() {
 	clear(k.key[:])
-	k.schedules = schedules{}
+	k.wipe()
 	k.block.Store(nil)
 }
 

@@ -26,6 +26,7 @@ type MAC struct {
 // allocates nothing once it was used.
 type Engine struct {
 	tier Tier
+	cbcScratch
 	hasher
 }
 

@@ -60,3 +60,6 @@ func (s *schedules) expand(key []byte) {
 		}
 	}
 }
+
+// wipe overwrites the round keys. How many there were is no secret.
+func (s *schedules) wipe() { s.enc, s.dec = schedule{}, schedule{} }

@@ -27,6 +27,8 @@ var families = []struct {
 }{
 	{"cpu", cpu},
 	{"key", key},
+	{"cbc_aesni", cbcAESNI},
+	{"cbc_avx512", cbcAVX512},
 }
 
 func main() {

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// A register of 512 bits has a block of each of four lanes, or four blocks of
+// one packet.
+const perRegister = 4
+
+var (
+	states = []VecPhysical{Z0, Z1, Z2, Z3}
+	inputs = []VecPhysical{Z4, Z5, Z6, Z7}
+	held   = []VecPhysical{Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30}
+)
+
+func cbcAVX512(c *build.Context) {
+	for _, registers := range []int{1, 4} {
+		encryptAVX512(c, registers, false)
+		encryptAVX512(c, registers, true)
+	}
+	decryptAVX512(c)
+}
+
+// gather fills a register with the blocks of four lanes.
+func gather(p lanePointers, first int, offset Register, z VecPhysical) {
+	p.c.VMOVDQU(p.at(first, offset), z.AsX())
+	for i := 1; i < perRegister; i++ {
+		p.c.VINSERTI32X4(Imm(uint64(i)), p.at(first+i, offset), z, z)
+	}
+}
+
+func scatter(p lanePointers, z VecPhysical, first int, offset Register) {
+	p.c.VMOVDQU(z.AsX(), p.at(first, offset))
+	for i := 1; i < perRegister; i++ {
+		p.c.VEXTRACTI32X4(Imm(uint64(i)), z, p.at(first+i, offset))
+	}
+}
+
+// encryptAVX512 writes the encryption of four lanes a register: with a key a
+// lane, in a table, or with one key for all, held in registers.
+func encryptAVX512(c *build.Context, registers int, shared bool) {
+	lanes := registers * perRegister
+	bytes, rounds := encryptHead(c, "encryptAVX512", lanes, shared)
+	packets := lanePointers{c, RSI, RAX, general}
+	packets.load(lanes)
+	key := func(round, i int) Op { return Mem{Base: RDI, Disp: (round*16 + i*perRegister) * blockSize} }
+	if shared {
+		for round, z := range held {
+			c.VBROADCASTI32X4(Mem{Base: RDI, Disp: round * blockSize}, z)
+		}
+		key = func(round, _ int) Op { return held[round] }
+	}
+	offset := RCX
+	c.XORQ(offset, offset)
+	for i := range registers {
+		gather(packets, i*perRegister, offset, states[i])
+	}
+
+	c.Label("block")
+	c.ADDQ(Imm(blockSize), offset)
+	for i := range registers {
+		gather(packets, i*perRegister, offset, inputs[i])
+	}
+	for i := range registers {
+		c.VPXORQ(key(0, i), inputs[i], inputs[i])
+		c.VPXORQ(inputs[i], states[i], states[i])
+	}
+	eachRound(c, "rounds", rounds, func(round int) {
+		for i := range registers {
+			c.VAESENC(key(round, i), states[i], states[i])
+		}
+	})
+	for i := range registers {
+		c.VAESENCLAST(key(lastRound, i), states[i], states[i])
+	}
+	for i := range registers {
+		scatter(packets, states[i], i*perRegister, offset)
+	}
+	c.CMPQ(offset, bytes)
+	c.JL(LabelRef("block"))
+	c.VZEROUPPER()
+	c.RET()
+}
+
+// decryptAVX512 writes the decryption of one packet, 16 blocks at a time. It
+// begins at the end: there each block's predecessor is still encrypted.
+func decryptAVX512(c *build.Context) {
+	decryptHead(c, "decryptAVX512")
+	packet, left, rounds := RSI, RCX, RDX
+	for round, z := range held {
+		c.VBROADCASTI32X4(Mem{Base: RDI, Disp: round * blockSize}, z)
+	}
+	for _, registers := range []int{4, 1} {
+		size := registers * perRegister * blockSize
+		label := fmt.Sprintf("blocks%d", registers*perRegister)
+		c.Label(label)
+		c.CMPQ(left, U32(size))
+		c.JL(LabelRef(label + "end"))
+		c.SUBQ(U32(size), left)
+		decryptBlocks(c, registers, label, rounds, Mem{Base: packet, Index: left, Scale: 1}, nil)
+		c.JMP(LabelRef(label))
+		c.Label(label + "end")
+	}
+
+	// One to three blocks are left at the beginning: a mask of two bits each.
+	c.TESTQ(left, left)
+	c.JZ(LabelRef("done"))
+	c.SHRQ(Imm(3), left)
+	c.MOVL(U32(1), EAX)
+	c.SHLL(CL, EAX)
+	c.DECL(EAX)
+	c.KMOVB(EAX, K1)
+	decryptBlocks(c, 1, "few", rounds, Mem{Base: packet}, K1)
+	c.Label("done")
+	c.VZEROUPPER()
+	c.RET()
+}
+
+// decryptBlocks writes the decryption of the blocks behind the one at before,
+// those of the mask if there is one.
+func decryptBlocks(c *build.Context, registers int, label string, rounds Op, before Mem, mask Register) {
+	load := func(m Mem, z VecPhysical) {
+		if mask != nil {
+			c.VMOVDQU64_Z(m, mask, z)
+			return
+		}
+		c.VMOVDQU64(m, z)
+	}
+	for i := range registers {
+		load(before.Offset(blockSize+i*64), states[i])
+		load(before.Offset(i*64), inputs[i])
+	}
+	for i := range registers {
+		c.VPXORQ(held[0], states[i], states[i])
+	}
+	eachRound(c, label+"rounds", rounds, func(round int) {
+		for i := range registers {
+			c.VAESDEC(held[round], states[i], states[i])
+		}
+	})
+	for i := range registers {
+		c.VAESDECLAST(held[lastRound], states[i], states[i])
+		c.VPXORQ(inputs[i], states[i], states[i])
+	}
+	for i := range registers {
+		to := before.Offset(blockSize + i*64)
+		if mask != nil {
+			c.VMOVDQU64(states[i], mask, to)
+			continue
+		}
+		c.VMOVDQU64(states[i], to)
+	}
+}
