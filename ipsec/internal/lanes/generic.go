@@ -2,6 +2,7 @@ package lanes
 
 import (
 	"crypto/cipher"
+	"crypto/subtle"
 	"encoding/binary"
 )
 
@@ -52,7 +53,7 @@ func (c *chain) left() int { return len(c.data)/BlockSize - 1 }
 func (c *chain) step() {
 	p := c.data[: 2*BlockSize : 2*BlockSize]
 	next := p[BlockSize:]
-	xorBlock(next, p)
+	subtle.XORBytes(next, next, p[:BlockSize])
 	c.block.Encrypt(next, next)
 	c.data = c.data[BlockSize:]
 }
