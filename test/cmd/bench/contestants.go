@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -94,17 +93,33 @@ func (l *lane) startClient(ctx context.Context, program string, flags ...string)
 	return client.order(&l.clients, "addresses")
 }
 
-// startNaive starts both ends of the naive path.
-func startNaive(ctx context.Context, l *lane) (err error) {
-	if l.server, err = l.start(ctx, l.srv, nil, append(onServerCore(), l.rig.program("naive"), "-role", "server",
-		"-local", outsideServer+":4500", "-remote", outsideClient+":4500", "-address", insideServer+"/16")...); err != nil {
-		return err
-	}
-	client, err := l.start(ctx, l.cli, nil, append(onOtherCores(), l.rig.program("naive"), "-role", "client",
-		"-local", outsideClient+":4500", "-remote", outsideServer+":4500", "-address", "10.83.0.2/16")...)
+// The keys of the naive path, and the SPI of its client's packets. Nothing that
+// is carried is secret.
+const (
+	naiveUpSPI   = 0x4711
+	naiveUpKey   = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef01234567"
+	naiveDownKey = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100fedcba9876543210fedcba9876543210fedcba98"
+	naiveClient  = "10.83.0.2"
+)
+
+// startNaive starts the naive path, and as its client our own data path: the
+// faster the client, the better the server does.
+func startNaive(ctx context.Context, l *lane) error {
+	client, err := l.load(ctx, l.cli, "static", "-server", outsideServer, "-first", outsideClient, "-inside", insideNet,
+		"-lease", naiveClient, "-up-spi", fmt.Sprint(naiveUpSPI), "-up-key", naiveUpKey, "-down-key", naiveDownKey)
 	if err != nil {
 		return err
 	}
-	l.clients = []netip.Addr{netip.MustParseAddr("10.83.0.2")}
-	return errors.Join(l.server.line("ready"), client.line("ready"))
+	var spi uint32
+	if err := client.order(&spi, "spi"); err != nil {
+		return err
+	}
+	l.server, err = l.start(ctx, l.srv, nil, append(onServerCore(), l.rig.program("naive"),
+		"-local", outsideServer+":4500", "-remote", outsideClient+":4500", "-address", insideServer+"/16",
+		"-in-spi", fmt.Sprint(naiveUpSPI), "-in-key", naiveUpKey, "-out-spi", fmt.Sprint(spi), "-out-key", naiveDownKey)...)
+	if err != nil {
+		return err
+	}
+	l.clients = []netip.Addr{netip.MustParseAddr(naiveClient)}
+	return l.server.line("ready")
 }

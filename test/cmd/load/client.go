@@ -26,27 +26,15 @@ func runClient(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	link, err := netlink.LinkByName(device.Name())
-	if err != nil {
-		return err
-	}
 	var leased []netip.Addr
 	for from := o.first; len(leased) < o.n; from = from.Next() {
 		up, err := fleet.Dial(ctx, o.dial(from))
 		if err != nil {
 			return err
 		}
-		own := up.Network.Peer
-		leased = append(leased, own)
-		if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: own.AsSlice(), Mask: net.CIDRMask(32, 32)}}); err != nil {
-			return err
-		}
+		leased = append(leased, up.Network.Peer)
 	}
-	route := &netlink.Route{
-		LinkIndex: link.Attrs().Index, Src: leased[0].AsSlice(),
-		Dst: &net.IPNet{IP: o.inside.Addr().AsSlice(), Mask: net.CIDRMask(o.inside.Bits(), 32)},
-	}
-	if err := netlink.RouteReplace(route); err != nil {
+	if err := configure(device.Name(), leased, o.inside); err != nil {
 		return err
 	}
 	return serve(ctx, func(words []string) (any, error) {
@@ -55,4 +43,23 @@ func runClient(ctx context.Context, o options) error {
 		}
 		return leased, nil
 	})
+}
+
+// configure gives a device its addresses, and the way to what is behind the
+// server.
+func configure(device string, own []netip.Addr, inside netip.Prefix) error {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return err
+	}
+	for _, a := range own {
+		if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: network(netip.PrefixFrom(a, 32))}); err != nil {
+			return err
+		}
+	}
+	return netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Src: own[0].AsSlice(), Dst: network(inside)})
+}
+
+func network(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
 }

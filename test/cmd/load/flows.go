@@ -188,7 +188,7 @@ func runSink(ctx context.Context, o options) error {
 			}
 		}
 	}()
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return serve(ctx, func(words []string) (any, error) {
 		if len(words) != 1 || words[0] != "info" {
 			return nil, errors.New("no such command")

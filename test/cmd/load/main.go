@@ -4,6 +4,7 @@
 //	load crowd   many clients, each from an address of its own
 //	load echo    one client that pings the server all the time
 //	load client  clients with a TUN device, for other programs' traffic
+//	load static  one client without IKE, for a server that has none either
 //	load flows   TCP connections, through the device or past it
 //	load sink    the TCP host that flows talks to
 //	load serve   the server, with profiles on a socket
@@ -44,7 +45,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("which: crowd, echo, client, flows, sink or serve?")
+		return errors.New("which: crowd, echo, client, static, flows, sink or serve?")
 	}
 	o := options{}
 	f := flag.NewFlagSet("load "+args[0], flag.ContinueOnError)
@@ -59,6 +60,10 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&o.n, "n", 1, "client: how many")
 	f.Var(&prefix{&o.inside}, "inside", "client: the network behind the server")
 	f.StringVar(&o.target, "target", "", "host behind the server, host:port for TCP")
+	f.Var(&address{&o.lease}, "lease", "static: the client's address inside")
+	f.UintVar(&o.upSPI, "up-spi", 0, "static: the SPI that the server receives on")
+	f.StringVar(&o.upKey, "up-key", "", "static: of ESP to the server, hexadecimal: AES-256 and HMAC-SHA1")
+	f.StringVar(&o.downKey, "down-key", "", "static: of ESP from the server")
 	f.StringVar(&o.config, "c", "", "serve: configuration file")
 	f.StringVar(&o.pprof, "pprof", "", "serve: path of the socket with profiles")
 	if err := f.Parse(args[1:]); err != nil {
@@ -71,6 +76,8 @@ func run(ctx context.Context, args []string) error {
 		return runEcho(ctx, o)
 	case "client":
 		return runClient(ctx, o)
+	case "static":
+		return runStatic(ctx, o)
 	case "flows":
 		return runFlows(ctx, o)
 	case "sink":
@@ -88,6 +95,9 @@ type options struct {
 	group, n            int
 	hash, esp, target   string
 	inside              netip.Prefix
+	lease               netip.Addr
+	upSPI               uint
+	upKey, downKey      string
 	config, pprof       string
 }
 
@@ -127,14 +137,9 @@ func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
 	if !ok || !ok2 {
 		return nil, fmt.Errorf("there is no suite %q with hash %q", o.esp, o.hash)
 	}
-	var sockets []dataplane.Socket
-	for _, port := range []uint16{client.IKEPort, client.NATTPort} {
-		bound := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
-		opened, err := udp.Listen(bound, 1)
-		if err != nil {
-			return nil, err
-		}
-		sockets = append(sockets, dataplane.Socket{Conn: opened[0], Bound: bound, Kind: dataplane.KindOf(port)})
+	sockets, err := o.sockets()
+	if err != nil {
+		return nil, err
 	}
 	return client.New(client.Config{
 		Workers: [][]dataplane.Socket{sockets}, Device: device,
@@ -144,6 +149,19 @@ func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
 		Pools:  []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")},
 		Slots:  1 << 17,
 	})
+}
+
+// sockets are those of one worker.
+func (o options) sockets() (sockets []dataplane.Socket, err error) {
+	for _, port := range []uint16{client.IKEPort, client.NATTPort} {
+		bound := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
+		opened, err := udp.Listen(bound, 1)
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, dataplane.Socket{Conn: opened[0], Bound: bound, Kind: dataplane.KindOf(port)})
+	}
+	return sockets, nil
 }
 
 func (o options) dial(from netip.Addr) client.Target {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -25,12 +26,12 @@ const (
 	headLen = espLen + ivLen + udpLen + l2tpLen + pppLen
 	room    = headLen + innerMTU + aes.BlockSize + 2 + sha1.Size
 
-	l2tpPort         = 1701
-	tunnel, session  = 1, 1
-	nextHeaderUDP    = 17
-	l2tpFlags        = 0x4002 // a data message with a length, version 2 (RFC 2661, section 3.1)
-	pppFlags, ipv4   = 0xff03, 0x0021
-	firstSPI, secSPI = 0x1001, 0x1002
+	l2tpPort        = 1701
+	tunnel, session = 1, 1
+	nextHeaderUDP   = 17
+	l2tpFlags       = 0x4002 // a data message with a length, version 2 (RFC 2661, section 3.1)
+	pppFlags, ipv4  = 0xff03, 0x0021
+	keyLen          = 32
 )
 
 // outbound and inbound are the two SAs of an end.
@@ -49,37 +50,26 @@ type inbound struct {
 	window uint64 // bit i: top-i was seen (RFC 4303, section 3.4.3)
 }
 
-// newPair returns the SAs of the server or the client.
-func newPair(role string) (*outbound, *inbound, error) {
-	own, other := uint32(firstSPI), uint32(secSPI)
-	switch role {
-	case "server":
-	case "client":
-		own, other = other, own
-	default:
-		return nil, nil, fmt.Errorf("there is no role %q", role)
+func newOutbound(spi uint32, key string) (*outbound, error) {
+	block, mac, err := keys(key)
+	return &outbound{spi: spi, block: block, mac: mac}, err
+}
+
+func newInbound(spi uint32, key string) (*inbound, error) {
+	block, mac, err := keys(key)
+	return &inbound{spi: spi, block: block, mac: mac}, err
+}
+
+func keys(s string) (cipher.Block, hash.Hash, error) {
+	b, err := hex.DecodeString(s)
+	if err == nil && len(b) != keyLen+sha1.Size {
+		err = fmt.Errorf("a key of %d bytes", len(b))
 	}
-	block1, mac1, err := keys(own)
 	if err != nil {
 		return nil, nil, err
 	}
-	block2, mac2, err := keys(other)
-	return &outbound{spi: own, block: block1, mac: mac1}, &inbound{spi: other, block: block2, mac: mac2}, err
-}
-
-// keyMaterial is not secret: nothing that is carried is.
-func keyMaterial(spi uint32) (encryption, integrity []byte) {
-	b := make([]byte, 32+sha1.Size)
-	for i := range b {
-		b[i] = byte(int(spi) + 7*i)
-	}
-	return b[:32], b[32:]
-}
-
-func keys(spi uint32) (cipher.Block, hash.Hash, error) {
-	encryption, integrity := keyMaterial(spi)
-	block, err := aes.NewCipher(encryption)
-	return block, hmac.New(sha1.New, integrity), err
+	block, err := aes.NewCipher(b[:keyLen])
+	return block, hmac.New(sha1.New, b[keyLen:]), err
 }
 
 // seal makes a datagram of the IP packet of n bytes at b[headLen:].

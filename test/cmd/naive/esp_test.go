@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha1"
+	"encoding/hex"
 	"testing"
 
 	"github.com/adit-vpn/adit/internal/secret"
@@ -12,18 +14,36 @@ import (
 
 var suite = ipsec.Suite{Cipher: ipsec.AESCBC, KeyBits: 256, Auth: ipsec.HMACSHA1_96}
 
-func theirKeys(spi uint32) ipsec.Keys {
-	encryption, integrity := keyMaterial(spi)
-	return ipsec.Keys{Enc: secret.New(encryption), Auth: secret.New(integrity)}
+const spi = 0x1001
+
+// key is the same for whoever needs one.
+func key(t *testing.T) (ours string, theirs ipsec.Keys) {
+	t.Helper()
+	b := make([]byte, keyLen+sha1.Size)
+	for i := range b {
+		b[i] = byte(7 * i)
+	}
+	return hex.EncodeToString(b), ipsec.Keys{Enc: secret.New(b[:keyLen]), Auth: secret.New(b[keyLen:])}
 }
 
-func pair(t *testing.T, role string) (*outbound, *inbound) {
+func newOut(t *testing.T) (*outbound, ipsec.Keys) {
 	t.Helper()
-	out, in, err := newPair(role)
+	ours, theirs := key(t)
+	sa, err := newOutbound(spi, ours)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return out, in
+	return sa, theirs
+}
+
+func newIn(t *testing.T) (*inbound, ipsec.Keys) {
+	t.Helper()
+	ours, theirs := key(t)
+	sa, err := newInbound(spi, ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sa, theirs
 }
 
 // sealed is an IP packet of n bytes as it is on the wire, and the packet.
@@ -42,8 +62,8 @@ func sealed(t *testing.T, sa *outbound, n int) (datagram, packet []byte) {
 }
 
 func TestTheServerReadsWhatNaiveSends(t *testing.T) {
-	out, _ := pair(t, "server")
-	sa, err := ipsec.NewInbound(out.spi, suite, theirKeys(out.spi), 64)
+	out, keys := newOut(t)
+	sa, err := ipsec.NewInbound(spi, suite, keys, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,15 +84,16 @@ func TestTheServerReadsWhatNaiveSends(t *testing.T) {
 }
 
 func TestNaiveReadsWhatTheServerSends(t *testing.T) {
-	out, in := pair(t, "client")
-	sa, err := ipsec.NewOutbound(in.spi, suite, theirKeys(in.spi))
+	out, _ := newOut(t)
+	in, keys := newIn(t)
+	sa, err := ipsec.NewOutbound(spi, suite, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := 20; n <= innerMTU; n++ {
 		// Decrypted, a packet of naive's own is the frame that the server would seal.
 		datagram, packet := sealed(t, out, n)
-		far, err := ipsec.NewInbound(out.spi, suite, theirKeys(out.spi), 2048)
+		far, err := ipsec.NewInbound(spi, suite, keys, 2048)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,8 +114,8 @@ func TestNaiveReadsWhatTheServerSends(t *testing.T) {
 }
 
 func TestNaiveRefusesForgeriesAndRepetitions(t *testing.T) {
-	out, _ := pair(t, "server")
-	_, in := pair(t, "client")
+	out, _ := newOut(t)
+	in, _ := newIn(t)
 	first, packet := sealed(t, out, 100)
 	again := bytes.Clone(first)
 	if got, err := in.open(bytes.Clone(first)); err != nil || !bytes.Equal(got, packet) {

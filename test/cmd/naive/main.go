@@ -5,9 +5,7 @@
 // nothing is made slow on purpose: the key schedule and the HMAC live as long as
 // the SA, and buffers are used again.
 //
-// It is no VPN: both ends are told each other's address, and the keys are known.
-//
-//	naive -role server -local 203.0.113.1:4500 -remote 203.0.113.2:4500 -address 10.83.0.1/16
+// It is no VPN: it is told its keys, and where its one peer is.
 package main
 
 import (
@@ -42,7 +40,10 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("naive", flag.ContinueOnError)
-	role := f.String("role", "server", "server or client")
+	outSPI := f.Uint("out-spi", 0, "SPI of what is sent")
+	inSPI := f.Uint("in-spi", 0, "SPI of what is received")
+	outKey := f.String("out-key", "", "hexadecimal: AES-256 and HMAC-SHA1")
+	inKey := f.String("in-key", "", "")
 	device := f.String("device", "naive0", "TUN device to make")
 	address := f.String("address", "", "its address and network")
 	local := f.String("local", "", "where to receive")
@@ -58,7 +59,11 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	out, in, err := newPair(*role)
+	out, err := newOutbound(uint32(*outSPI), *outKey)
+	if err != nil {
+		return err
+	}
+	in, err := newInbound(uint32(*inSPI), *inKey)
 	if err != nil {
 		return err
 	}
