@@ -29,6 +29,10 @@ var families = []struct {
 	{"key", key},
 	{"cbc_aesni", cbcAESNI},
 	{"cbc_avx512", cbcAVX512},
+	{"sha1", sha1Kernels},
+	{"sha256", sha256Kernels},
+	{"sha512", sha512Kernels},
+	{"shani", extensionKernels},
 }
 
 func main() {

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+)
+
+var sha1Constants = []uint32{0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6}
+
+// sha1Kernels emits SHA1 (FIPS 180-4, section 6.1.2) in vectors.
+func sha1Kernels(c *build.Context) {
+	flip, table := reversal(c, 4), constants32(c, "sha1Constants", sha1Constants)
+	for _, size := range []int{64, 32} {
+		v := &vector{Context: c, size: size, word: 4, flip: flip, table: table}
+		if v.wide() {
+			v.hash("sha1x16", "sha1x16 runs SHA1 in sixteen lanes, with AVX-512.", 5, v.sha1)
+		} else {
+			v.hash("sha1x8", "sha1x8 runs SHA1 in eight lanes, with AVX2.", 5, v.sha1)
+		}
+	}
+}
+
+func (v *vector) sha1() {
+	k := v.temps[0]
+	for i := range 80 {
+		if i%20 == 0 {
+			v.VPBROADCASTD(v.table.Offset(4*(i/20)), k)
+		}
+		s := func(n int) vreg { return v.state[(n+80-i)%5] }
+		v.sha1Round(i, k, s(0), s(1), s(2), s(3), s(4))
+	}
+}
+
+func (v *vector) sha1Round(i int, k, a, b, c, d, e vreg) {
+	f, rotated := v.temps[1], v.temps[2]
+	if i >= 16 {
+		v.sha1Schedule(i)
+	}
+	v.VPADDD(k, e, e)
+	v.VPADDD(v.message(i), e, e)
+	switch i / 20 {
+	case 0:
+		v.choose(b, c, d, f)
+	case 2:
+		v.majority(b, c, d, f)
+	default:
+		v.parity(b, c, d, f)
+	}
+	v.VPADDD(f, e, e)
+	v.rotate(27, a, rotated)
+	v.VPADDD(rotated, e, e)
+	v.rotate(2, b, b)
+}
+
+// sha1Schedule makes word i of the message out of those 3, 8, 14 and 16 before.
+func (v *vector) sha1Schedule(i int) {
+	if v.wide() {
+		w := v.words[i%16]
+		v.VPTERNLOGD(operand.Imm(0x96), v.message(i-8), v.message(i-14), w)
+		v.VPXORD(v.message(i-3), w, w)
+		v.VPROLD(operand.Imm(1), w, w)
+		return
+	}
+	w := v.temps[3]
+	v.VMOVDQU(v.message(i), w)
+	v.VPXOR(v.message(i-3), w, w)
+	v.VPXOR(v.message(i-8), w, w)
+	v.VPXOR(v.message(i-14), w, w)
+	v.rotate(31, w, w)
+	v.VMOVDQU(w, v.message(i))
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// The offsets in bytes of what the hash kernels use of lanes.group.
+const (
+	groupState  = 0
+	groupCursor = groupState + 8*64
+	groupSwitch = groupCursor + 16*8
+	groupBody   = groupSwitch + 16*8
+	groupTotal  = groupBody + 16*4
+	groupWords  = groupTotal + 16*4
+)
+
+// The registers of a hash kernel's arguments, and what else it counts with.
+var (
+	groupReg  = reg.RDI
+	blocksReg = reg.RSI
+	cursorReg = reg.RAX
+	tableReg  = reg.R8
+	countReg  = reg.R9
+)
+
+type vreg = reg.VecPhysical
+
+// vector emits a hash that runs in every lane of a vector, each lane with a
+// message of its own: vectors of 64 bytes with AVX-512 or of 32 bytes with
+// AVX2, and words of 4 or of 8 bytes.
+type vector struct {
+	*build.Context
+	size  int         // bytes of a vector
+	word  int         // bytes of a word
+	flip  operand.Mem // what reverses the bytes of each word
+	table operand.Mem // the hash's constants
+
+	state []vreg // what the rounds work on
+	temps []vreg // free registers, eight or more
+	words []vreg // AVX-512: the last 16 words of the message; AVX2 has them in memory
+}
+
+func (v *vector) lanes() int { return v.size / v.word }
+func (v *vector) block() int { return 16 * v.word }
+func (v *vector) wide() bool { return v.size == 64 }
+
+// ofGroup is a place in the group.
+func ofGroup(offset int) operand.Mem { return operand.Mem{Base: groupReg, Disp: offset} }
+
+// pick is the instruction for words of 4 bytes or for those of 8.
+func (v *vector) pick(four, eight func(...operand.Op)) func(...operand.Op) {
+	if v.word == 4 {
+		return four
+	}
+	return eight
+}
+
+// hash emits the function name, whose rounds mix the 16 words of a block into
+// that many words of state.
+func (v *vector) hash(name, doc string, state int, rounds func()) {
+	v.allocate(state)
+	v.Function(name)
+	v.Attributes(attr.NOSPLIT)
+	v.SignatureExpr("func(lanes *byte, blocks int)")
+	v.Pragma("noescape")
+	v.Doc(doc)
+	v.Load(v.Param("lanes"), groupReg)
+	v.Load(v.Param("blocks"), blocksReg)
+	for i, r := range v.state {
+		v.move(ofGroup(groupState+i*v.size), r)
+	}
+	v.Label("block")
+	if v.wide() {
+		v.load()
+		v.advanceMasks()
+		rounds()
+		v.foldMasked()
+	} else {
+		v.loadNarrow()
+		rounds()
+		v.fold(v.advance())
+	}
+	v.DECQ(blocksReg)
+	v.JNZ(operand.LabelRef("block"))
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// allocate gives out the registers.
+func (v *vector) allocate(state int) {
+	free := ymm
+	if v.wide() {
+		v.words, free = zmm[:16:16], zmm[16:]
+	}
+	v.state, v.temps = free[:state:state], free[state:]
+	v.temps = append([]vreg{}, v.temps...)
+	v.words = append([]vreg{}, v.words...)
+}
+
+// message is word i of the message, modulo 16.
+func (v *vector) message(i int) operand.Op {
+	if v.wide() {
+		return v.words[i%16]
+	}
+	return ofGroup(groupWords + i%16*v.size)
+}
+
+func (v *vector) move(from, to operand.Op) {
+	if v.wide() {
+		v.VMOVDQU64(from, to)
+	} else {
+		v.VMOVDQU(from, to)
+	}
+}
+
+// load reads a block for every lane, 16 bytes at a time, and transposes: word
+// i of every lane's block in words[i]. Sixteen bytes of lanes that are n apart
+// share a register, n being the words in 16 bytes, so that the words of each
+// quarter of a register end in the right quarter.
+func (v *vector) load() {
+	n := 16 / v.word
+	for first := range n {
+		for quarter := range 4 {
+			v.MOVQ(ofGroup(groupCursor+8*(quarter*n+first)), cursorReg)
+			for chunk := range v.block() / 16 {
+				from, to := operand.Mem{Base: cursorReg, Disp: 16 * chunk}, v.words[chunk*n+first]
+				if quarter == 0 {
+					v.VMOVDQU64(from, to.AsX())
+				} else {
+					v.VINSERTI32X4(operand.Imm(uint64(quarter)), from, to, to)
+				}
+			}
+		}
+	}
+	for chunk := range v.block() / 16 {
+		v.transpose(v.words[chunk*n:chunk*n+n], v.temps)
+	}
+}
+
+// loadNarrow is load for AVX2: it leaves the words in memory.
+func (v *vector) loadNarrow() {
+	n := 16 / v.word
+	for chunk := range v.block() / 16 {
+		w, temps := append([]vreg{}, v.temps[:n]...), append([]vreg{}, v.temps[n:]...)
+		for first := range n {
+			for half := range 2 {
+				v.MOVQ(ofGroup(groupCursor+8*(half*n+first)), cursorReg)
+				from := operand.Mem{Base: cursorReg, Disp: 16 * chunk}
+				if half == 0 {
+					v.VMOVDQU(from, w[first].AsX())
+				} else {
+					v.VINSERTI128(operand.Imm(1), from, w[first], w[first])
+				}
+			}
+		}
+		v.transpose(w, temps)
+		for i, r := range w {
+			v.VMOVDQU(r, v.message(chunk*n+i))
+		}
+	}
+}
+
+// transpose transposes the words of each 16 bytes of w, two or four registers,
+// after it has reversed their bytes. It exchanges elements of w and t.
+func (v *vector) transpose(w, t []vreg) {
+	for _, r := range w {
+		v.VPSHUFB(v.flip, r, r)
+	}
+	if len(w) == 2 {
+		v.VPUNPCKHQDQ(w[1], w[0], t[0])
+		v.VPUNPCKLQDQ(w[1], w[0], w[0])
+		w[1], t[0] = t[0], w[1]
+		return
+	}
+	v.VPUNPCKLDQ(w[1], w[0], t[0])
+	v.VPUNPCKHDQ(w[1], w[0], t[1])
+	v.VPUNPCKLDQ(w[3], w[2], t[2])
+	v.VPUNPCKHDQ(w[3], w[2], t[3])
+	v.VPUNPCKLQDQ(t[2], t[0], w[0])
+	v.VPUNPCKHQDQ(t[2], t[0], w[1])
+	v.VPUNPCKLQDQ(t[3], t[1], w[2])
+	v.VPUNPCKHQDQ(t[3], t[1], w[3])
+}
+
+// advanceMasks moves every lane that has blocks left to its next one: by the
+// length of a block, or, behind the last of body, to where the lane switches
+// to. K1 is then the lanes that the block just loaded counts for.
+func (v *vector) advanceMasks() {
+	total, body, ones, step := v.temps[0], v.temps[1], v.temps[2], v.temps[3]
+	if v.lanes() == 8 {
+		total, body, ones = total.AsY().(vreg), body.AsY().(vreg), ones.AsY().(vreg)
+	}
+	v.VPTERNLOGD(operand.Imm(0xff), ones, ones, ones) // minus one
+	v.VMOVDQU32(ofGroup(groupTotal), total)
+	v.VPTESTMD(total, total, reg.K1)
+	v.VPADDD(ones, total, reg.K1, total)
+	v.VMOVDQU32(total, ofGroup(groupTotal))
+	v.VPTESTMD(total, total, reg.K2)
+	v.VMOVDQU32(ofGroup(groupBody), body)
+	v.VPADDD(ones, body, reg.K2, body)
+	v.VMOVDQU32(body, ofGroup(groupBody))
+	v.VPTESTNMD(body, body, reg.K2, reg.K3)
+	v.MOVL(operand.U32(v.block()), cursorReg.As32())
+	v.VPBROADCASTQ(cursorReg, step)
+	for i := range v.lanes() / 8 {
+		if i > 0 {
+			v.KSHIFTRW(operand.Imm(8), reg.K2, reg.K2)
+			v.KSHIFTRW(operand.Imm(8), reg.K3, reg.K3)
+		}
+		cursor := v.temps[4]
+		v.VMOVDQU64(ofGroup(groupCursor+64*i), cursor)
+		v.VPADDQ(step, cursor, reg.K2, cursor)
+		v.VMOVDQU64(ofGroup(groupSwitch+64*i), reg.K3, cursor)
+		v.VMOVDQU64(cursor, ofGroup(groupCursor+64*i))
+	}
+}
+
+// foldMasked adds what the rounds made to the state, in the lanes of K1.
+func (v *vector) foldMasked() {
+	add := v.pick(v.VPADDD, v.VPADDQ)
+	for i, r := range v.state {
+		old := v.temps[i%len(v.temps)]
+		v.move(ofGroup(groupState+i*v.size), old)
+		add(r, old, reg.K1, old)
+		v.move(old, ofGroup(groupState+i*v.size))
+		v.move(old, r)
+	}
+}
