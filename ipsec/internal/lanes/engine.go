@@ -28,6 +28,7 @@ type Engine struct {
 	tier Tier
 	cbcScratch
 	hasher
+	macScratch
 }
 
 // New returns an Engine of that tier, or of the highest that this CPU has if

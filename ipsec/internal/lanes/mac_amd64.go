@@ -2,4 +2,172 @@
 
 package lanes
 
-func (e *Engine) sum(jobs []MAC) { e.sumGeneric(jobs) }
+// chunk is how many jobs are planned together. More would sort better, but
+// their outer blocks would crowd packets out of the cache.
+const chunk = 64
+
+// queue is the jobs of a chunk in the order that they are to be done in.
+type queue struct {
+	order [chunk]uint8
+	count [hashes * classes]uint8
+}
+
+// classes is how many lengths in blocks are told apart: all that are longer
+// than a network's packets count as one.
+const classes = 64
+
+var inOrder = func() (all [chunk]uint8) {
+	for i := range all {
+		all[i] = uint8(i)
+	}
+	return all
+}()
+
+// sum computes the jobs of each hash together.
+func (e *Engine) sum(jobs []MAC) {
+	if e.tier == Generic {
+		e.sumGeneric(jobs)
+		return
+	}
+	if e.group == nil {
+		e.group = newGroup()
+		e.plans = plan(e.tier, features())
+	}
+	for len(jobs) > 0 {
+		n := min(len(jobs), chunk)
+		e.sumChunk(jobs[:n])
+		jobs = jobs[n:]
+	}
+	e.release()
+}
+
+func (e *Engine) sumChunk(jobs []MAC) {
+	hash := jobs[0].Key.hash
+	class := classOf(&jobs[0])
+	same := true
+	for i := range jobs {
+		same = same && jobs[i].Key.hash == hash && classOf(&jobs[i]) == class
+	}
+	if same {
+		e.sumHash(hash, jobs, inOrder[:len(jobs)])
+		return
+	}
+	order := e.sort(jobs)
+	for len(order) > 0 {
+		hash, n := jobs[order[0]].Key.hash, 1
+		for n < len(order) && jobs[order[n]].Key.hash == hash {
+			n++
+		}
+		e.sumHash(hash, jobs, order[:n])
+		order = order[n:]
+	}
+}
+
+// classOf is lower for longer jobs.
+func classOf(j *MAC) int { return max(0, classes-1-len(j.Data)/64) }
+
+// sort orders jobs by hash, and those of a hash from long to short: a long one
+// that begins last is alone at the end. It counts, since there are few
+// different lengths.
+func (q *queue) sort(jobs []MAC) []uint8 {
+	clear(q.count[:])
+	for i := range jobs {
+		q.count[int(jobs[i].Key.hash)*classes+classOf(&jobs[i])]++
+	}
+	n := uint8(0)
+	for i, c := range q.count {
+		q.count[i] = n
+		n += c
+	}
+	for i := range jobs {
+		p := &q.count[int(jobs[i].Key.hash)*classes+classOf(&jobs[i])]
+		q.order[*p] = uint8(i)
+		*p++
+	}
+	return q.order[:len(jobs)]
+}
+
+// sumHash computes jobs that have the same hash. Those that would leave most
+// lanes of a kernel idle are for the next one, and at last for the standard
+// library.
+func (e *Engine) sumHash(h Hash, jobs []MAC, order []uint8) {
+	p := &e.plans[h]
+	if p.wide != nil {
+		n := len(order)
+		if rest := n % p.wide.lanes; rest < p.few {
+			n -= rest
+		}
+		if n > 0 {
+			e.sumLanes(p.wide, &forms[h], jobs, order[:n])
+		}
+		order = order[n:]
+	}
+	if p.narrow != nil && len(order) > 0 {
+		e.sumLanes(p.narrow, &forms[h], jobs, order)
+		return
+	}
+	for _, i := range order {
+		copy(jobs[i].Sum, e.sumOne(jobs[i].Key, jobs[i].Data))
+	}
+}
+
+// sumLanes computes the inner hashes of all jobs, then the outer ones, which
+// are one block each and so fill the lanes again.
+func (s *macScratch) sumLanes(k *kernel, f *form, jobs []MAC, order []uint8) {
+	s.kernel, s.form = k, f
+	s.inner(jobs, order)
+	s.outer(jobs, order)
+}
+
+// inner computes the inner hashes. A lane that is done takes the next job.
+func (s *macScratch) inner(jobs []MAC, order []uint8) {
+	k, g := s.kernel, s.group
+	busy := min(k.lanes, len(order))
+	for lane := range busy {
+		s.start(lane, order[lane], &jobs[order[lane]])
+	}
+	for lane := busy; lane < k.lanes; lane++ {
+		s.rest(lane)
+	}
+	order = order[busy:]
+	for busy > 0 {
+		k.run(g.pointer(), g.steps(k.lanes, k.masked && len(order) == 0))
+		for lane := range k.lanes {
+			if g.total[lane] != 0 || s.job[lane] == none {
+				continue
+			}
+			s.finish(lane)
+			if len(order) == 0 {
+				s.rest(lane)
+				busy--
+				continue
+			}
+			s.start(lane, order[0], &jobs[order[0]])
+			order = order[1:]
+		}
+	}
+}
+
+// outer computes the outer hashes, of what inner left in blocks.
+func (s *macScratch) outer(jobs []MAC, order []uint8) {
+	k, g := s.kernel, s.group
+	for len(order) > 0 {
+		n := min(k.lanes, len(order))
+		for lane := range k.lanes {
+			if lane >= n {
+				s.rest(lane)
+				continue
+			}
+			i := order[lane]
+			s.put(lane, &jobs[i].Key.outer)
+			g.point(lane, &s.blocks[i][0], nil, 0, 1)
+		}
+		k.run(g.pointer(), 1)
+		for lane := range n {
+			var sum [64]byte
+			s.get(lane, &sum)
+			copy(jobs[order[lane]].Sum, sum[:s.form.size])
+		}
+		order = order[n:]
+	}
+}

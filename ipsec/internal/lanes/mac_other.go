@@ -2,4 +2,7 @@
 
 package lanes
 
+// macScratch is what kernels need, and here are none.
+type macScratch struct{}
+
 func (e *Engine) sum(jobs []MAC) { e.sumGeneric(jobs) }

@@ -64,13 +64,10 @@ func (h Hash) new() resumable {
 	return r
 }
 
-// state is what a hash is after one block: the inner or the outer pad. The
-// words are in one of the two arrays, for the kernels; saved is what the
-// standard library makes of them.
+// state is what a hash is after one block: the inner or the outer pad.
 type state struct {
-	w32   [8]uint32 // SHA1 (five words) and SHA256
-	w64   [8]uint64 // SHA384 and SHA512
-	saved []byte
+	words [8]uint64 // for the kernels: SHA1 has five, and its and SHA256's have 32 bits
+	saved []byte    // what the standard library makes of them
 }
 
 // MACKey is an HMAC key (RFC 2104), as the states of the hash after its inner
@@ -117,18 +114,16 @@ func newState(f resumable, h Hash, key []byte, pad byte) (state, error) {
 	// It is a magic number of four bytes, the words, and what waits for a
 	// block to be whole, which is nothing here.
 	s, words := state{saved: saved}, saved[4:]
-	switch h {
-	case SHA1:
-		for i := range 5 {
-			s.w32[i] = binary.BigEndian.Uint32(words[4*i:])
-		}
-	case SHA256:
-		for i := range s.w32 {
-			s.w32[i] = binary.BigEndian.Uint32(words[4*i:])
-		}
-	default:
-		for i := range s.w64 {
-			s.w64[i] = binary.BigEndian.Uint64(words[8*i:])
+	for i := range s.words {
+		switch h {
+		case SHA1:
+			if i < 5 {
+				s.words[i] = uint64(binary.BigEndian.Uint32(words[4*i:]))
+			}
+		case SHA256:
+			s.words[i] = uint64(binary.BigEndian.Uint32(words[4*i:]))
+		default:
+			s.words[i] = binary.BigEndian.Uint64(words[8*i:])
 		}
 	}
 	return s, f.UnmarshalBinary(saved) // so that it cannot fail later
@@ -137,8 +132,7 @@ func newState(f resumable, h Hash, key []byte, pad byte) (state, error) {
 // Zero overwrites the key. It must not be in use, and is useless afterwards.
 func (k *MACKey) Zero() {
 	for _, s := range []*state{&k.inner, &k.outer} {
-		clear(s.w32[:])
-		clear(s.w64[:])
+		clear(s.words[:])
 		clear(s.saved)
 	}
 }

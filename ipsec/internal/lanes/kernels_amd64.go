@@ -1,0 +1,74 @@
+//go:build amd64 && !purego
+
+package lanes
+
+import "golang.org/x/sys/cpu"
+
+// kernel is one of the hash kernels.
+type kernel struct {
+	run    func(lanes *byte, blocks int)
+	lanes  int
+	word   uintptr // bytes from a lane's word to its next in group.state
+	lane   int     // bytes from a lane to the next
+	masked bool    // lanes may have less to do than the call
+}
+
+var (
+	sha1AVX512   = kernel{sha1x16, 16, 64, 4, true}
+	sha1AVX2     = kernel{sha1x8, 8, 32, 4, true}
+	sha1SHA      = kernel{sha1x2, 2, 4, 32, false}
+	sha256AVX512 = kernel{sha256x16, 16, 64, 4, true}
+	sha256AVX2   = kernel{sha256x8, 8, 32, 4, true}
+	sha256SHA    = kernel{sha256x2, 2, 4, 32, false}
+	sha512AVX512 = kernel{sha512x8, 8, 64, 8, true}
+	sha512AVX2   = kernel{sha512x4, 4, 32, 8, true}
+)
+
+// plans is how to compute HMACs of one hash: with the wide kernel, but few jobs
+// with the narrow one, and those that there is no kernel for with the standard
+// library.
+type plans struct {
+	wide, narrow *kernel
+	few          int
+}
+
+// feature is what a kernel of a tier can use beyond what the tier promises.
+type feature uint8
+
+const (
+	withSHA feature = 1 << iota
+	withAVX2
+)
+
+func features() (f feature) {
+	if hasSHA {
+		f |= withSHA
+	}
+	if cpu.X86.HasAVX2 {
+		f |= withAVX2
+	}
+	return f
+}
+
+// plan chooses the kernels. How few are few was measured.
+func plan(t Tier, f feature) (p [hashes]plans) {
+	switch {
+	case t == AVX512:
+		p[SHA1] = plans{wide: &sha1AVX512, few: 3}
+		p[SHA256] = plans{wide: &sha256AVX512, few: 3}
+		p[SHA512] = plans{wide: &sha512AVX512, few: 2}
+	case t == AESNI && f&withAVX2 != 0:
+		p[SHA1] = plans{wide: &sha1AVX2, few: 3}
+		p[SHA256] = plans{wide: &sha256AVX2, few: 4}
+		p[SHA512] = plans{wide: &sha512AVX2, few: 2}
+	}
+	if f&withSHA != 0 {
+		p[SHA1].narrow, p[SHA1].few = &sha1SHA, 9
+		p[SHA256].narrow, p[SHA256].few = &sha256SHA, 14
+		if t == AESNI {
+			p[SHA1].wide, p[SHA256].wide = nil, nil
+		}
+	}
+	p[SHA384] = p[SHA512]
+	return p
+}
