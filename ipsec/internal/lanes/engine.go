@@ -33,7 +33,11 @@ type Engine struct {
 
 // New returns an Engine of that tier, or of the highest that this CPU has if
 // that is lower.
-func New(t Tier) *Engine { return &Engine{tier: min(t, highest())} }
+func New(t Tier) *Engine {
+	e := &Engine{tier: min(t, highest())}
+	e.initMACs(e.tier)
+	return e
+}
 
 // Tier is the tier that the Engine computes with.
 func (e *Engine) Tier() Tier { return e.tier }

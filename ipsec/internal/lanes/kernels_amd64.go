@@ -62,12 +62,14 @@ func plan(t Tier, f feature) (p [hashes]plans) {
 		p[SHA256] = plans{wide: &sha256AVX2, few: 4}
 		p[SHA512] = plans{wide: &sha512AVX2, few: 2}
 	}
-	if f&withSHA != 0 {
+	switch {
+	case f&withSHA == 0 || t == Generic:
+	case t == AVX512:
 		p[SHA1].narrow, p[SHA1].few = &sha1SHA, 9
 		p[SHA256].narrow, p[SHA256].few = &sha256SHA, 14
-		if t == AESNI {
-			p[SHA1].wide, p[SHA256].wide = nil, nil
-		}
+	default:
+		p[SHA1] = plans{narrow: &sha1SHA}
+		p[SHA256] = plans{narrow: &sha256SHA}
 	}
 	p[SHA384] = p[SHA512]
 	return p

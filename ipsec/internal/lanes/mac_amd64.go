@@ -23,15 +23,16 @@ var inOrder = func() (all [chunk]uint8) {
 	return all
 }()
 
+func (s *macScratch) initMACs(t Tier) {
+	s.group = newGroup()
+	s.plans = plan(t, features())
+}
+
 // sum computes the jobs of each hash together.
 func (e *Engine) sum(jobs []MAC) {
 	if e.tier == Generic {
 		e.sumGeneric(jobs)
 		return
-	}
-	if e.group == nil {
-		e.group = newGroup()
-		e.plans = plan(e.tier, features())
 	}
 	for len(jobs) > 0 {
 		n := min(len(jobs), chunk)

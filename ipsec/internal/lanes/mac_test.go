@@ -6,71 +6,238 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/binary"
+	"fmt"
 	"hash"
 	"math/rand/v2"
 	"testing"
 )
 
-var constructors = map[Hash]func() hash.Hash{SHA1: sha1.New, SHA256: sha256.New, SHA384: sha512.New384, SHA512: sha512.New}
+var allHashes = []Hash{SHA1, SHA256, SHA384, SHA512}
 
-// macCase is a job and what must come of it.
-type macCase struct {
-	MAC
-	hash Hash
-	want []byte
+func standard(h Hash, key []byte) hash.Hash {
+	switch h {
+	case SHA1:
+		return hmac.New(sha1.New, key)
+	case SHA256:
+		return hmac.New(sha256.New, key)
+	case SHA384:
+		return hmac.New(sha512.New384, key)
+	default:
+		return hmac.New(sha512.New, key)
+	}
 }
 
-func newCase(t testing.TB, r *rand.Rand, h Hash, length, sum int) macCase {
-	key := make([]byte, r.IntN(150))
-	fill(r, key)
+// message is a MAC job in a buffer with guards, and what the buffer should be.
+type message struct {
+	job       MAC
+	sum       []byte // as much of job.Sum as is written
+	buf, want []byte
+}
+
+// newMessage makes a job of n bytes, at an odd place, whose sum goes right
+// behind them, and asks the standard library what it is.
+func newMessage(t testing.TB, r *rand.Rand, h Hash, n, sum int) *message {
+	t.Helper()
+	key := randomBytes(r, r.IntN(150))
 	k, err := NewMACKey(h, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	buf := make([]byte, length+sum)
-	fill(r, buf)
-	m := hmac.New(constructors[h], key)
-	m.Write(buf[:length])
-	want := m.Sum(nil)
-	return macCase{MAC{k, buf[:length:length], buf[length:]}, h, want[:min(sum, len(want))]}
+	at := guard + r.IntN(64)
+	m := &message{buf: randomBytes(r, at+n+sum+guard)}
+	data := m.buf[at : at+n]
+	m.job = MAC{k, data, m.buf[at+n : at+n+sum]}
+	m.want = bytes.Clone(m.buf)
+	s := standard(h, key)
+	s.Write(data)
+	m.sum = m.job.Sum[:min(sum, s.Size())]
+	copy(m.want[at+n:], s.Sum(nil)[:len(m.sum)])
+	return m
 }
 
-func fill(r *rand.Rand, b []byte) {
-	for i := range b {
-		b[i] = byte(r.Uint32())
+// copy is the same message elsewhere.
+func (m *message) copy() *message {
+	c := *m
+	c.buf = bytes.Clone(m.buf)
+	move := func(b []byte) []byte {
+		at := cap(m.buf) - cap(b)
+		return c.buf[at : at+len(b)]
 	}
+	c.job.Data, c.job.Sum, c.sum = move(m.job.Data), move(m.job.Sum), move(m.sum)
+	return &c
 }
 
-func check(t *testing.T, e *Engine, cases []macCase) {
+// checkSums computes all jobs in one call, twice, and looks at everything that
+// was or was not written.
+func checkSums(t *testing.T, name string, e *Engine, messages []*message) {
 	t.Helper()
-	jobs := make([]MAC, len(cases))
-	data := make([][]byte, len(cases))
-	for i, c := range cases {
-		jobs[i], data[i] = c.MAC, bytes.Clone(c.Data)
+	jobs := make([]MAC, len(messages))
+	for i, m := range messages {
+		jobs[i] = m.job
 	}
-	e.Sum(jobs)
-	for i, c := range cases {
-		if !bytes.Equal(c.Sum[:len(c.want)], c.want) {
-			t.Fatalf("%v: job %d of %d: HMAC-%v of %d bytes is\n %x, want\n %x", e.Tier(), i, len(cases), c.hash, len(c.Data), c.Sum[:len(c.want)], c.want)
+	for range 2 {
+		for _, m := range messages {
+			clear(m.sum)
 		}
-		if !bytes.Equal(data[i], c.Data) {
-			t.Fatalf("%v: HMAC-%v of %d bytes wrote to them", e.Tier(), c.hash, len(c.Data))
+		e.Sum(jobs)
+		for i, m := range messages {
+			for at, b := range m.want {
+				if m.buf[at] != b {
+					t.Fatalf("%s: job %d of %d, HMAC-%v of %d bytes, %d of it: is %x, or byte %d of the buffer is wrong",
+						name, i, len(messages), m.job.Key.hash, len(m.job.Data), len(m.job.Sum), m.job.Sum, at)
+				}
+			}
 		}
 	}
 }
 
-func TestMixed(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	eachTier(func(tier Tier) {
-		e := New(tier)
-		for n := range 140 {
-			for h := SHA1; h <= SHA512; h++ {
-				var cases []macCase
-				for range n {
-					cases = append(cases, newCase(t, r, h, r.IntN(1500), 64))
+// Every number of lanes, and more jobs than are planned at a time; equal
+// lengths and different ones; one hash and all of them.
+func TestHMACAgreesWithTheStandardLibrary(t *testing.T) {
+	eachEngine(func(name string, e *Engine) {
+		r := newRand(11)
+		for n := range 42 {
+			if n == 41 {
+				n = 150
+			}
+			for kind := range 3 * len(allHashes) {
+				var messages []*message
+				length := r.IntN(700)
+				for i := range n {
+					h := allHashes[kind%len(allHashes)]
+					switch kind / len(allHashes) {
+					case 1:
+						length = r.IntN(700)
+					case 2:
+						h, length = allHashes[i%(kind%len(allHashes)+1)], r.IntN(300)
+					}
+					messages = append(messages, newMessage(t, r, h, length, 12))
 				}
-				check(t, e, cases)
+				checkSums(t, name, e, messages)
 			}
 		}
 	})
+}
+
+// Full packets among acknowledgements, and one that is longer than any network
+// carries.
+func TestHMACOfVeryDifferentLengths(t *testing.T) {
+	eachEngine(func(name string, e *Engine) {
+		r := newRand(12)
+		for _, h := range allHashes {
+			for _, n := range []int{2, 5, 16, 33, 64, 80} {
+				var messages []*message
+				for i := range n {
+					length := []int{1448, 104, 1448, 72, 1448, 1448, 88}[i%7]
+					if i == n/2 {
+						length = 65535
+					}
+					messages = append(messages, newMessage(t, r, h, length, 32))
+				}
+				checkSums(t, name, e, messages)
+			}
+		}
+	})
+}
+
+// Every length up to 300 bytes, and those around the edges of blocks up to 2048,
+// in one lane and in all.
+func TestHMACOfEveryLength(t *testing.T) {
+	var lengths []int
+	for n := range 2049 {
+		if rest := (n + 9) % 64; n <= 300 || rest <= 2 || rest >= 62 || n%64 <= 1 || n%64 == 63 || (n+17)%128 <= 1 {
+			lengths = append(lengths, n)
+		}
+	}
+	eachEngine(func(name string, e *Engine) {
+		r := newRand(13)
+		for _, h := range allHashes {
+			for _, n := range lengths {
+				m := newMessage(t, r, h, n, 64)
+				checkSums(t, name, e, []*message{m})
+				same := []*message{m}
+				for range 15 {
+					same = append(same, m.copy())
+				}
+				checkSums(t, name, e, same)
+			}
+		}
+	})
+}
+
+// As many bytes of the sum as there is room for, and no more than it has.
+func TestTruncatedHMAC(t *testing.T) {
+	eachEngine(func(name string, e *Engine) {
+		r := newRand(14)
+		for _, h := range allHashes {
+			var messages []*message
+			for n := range 80 {
+				messages = append(messages, newMessage(t, r, h, 100, n))
+				checkSums(t, name, e, messages[n:])
+			}
+			checkSums(t, name, e, messages)
+		}
+	})
+}
+
+// FuzzHMAC reads jobs from its input: for each a hash, the length of the sum and
+// that of the data.
+func FuzzHMAC(f *testing.F) {
+	f.Add(uint64(1), []byte{})
+	f.Add(uint64(2), []byte{0, 12, 5, 168, 1, 16, 0, 55, 2, 24, 0, 112, 3, 32, 0, 127})
+	f.Add(uint64(3), bytes.Repeat([]byte{0, 12, 5, 168}, 17))
+	f.Add(uint64(4), bytes.Repeat([]byte{1, 16, 5, 168, 1, 16, 0, 104}, 13))
+	f.Add(uint64(5), bytes.Repeat([]byte{3, 80, 1, 0, 2, 24, 0, 0, 0, 0, 8, 0}, 9))
+	f.Fuzz(func(t *testing.T, seed uint64, script []byte) {
+		r := newRand(seed)
+		var messages []*message
+		for ; len(script) >= 4 && len(messages) < 80; script = script[4:] {
+			n := int(binary.BigEndian.Uint16(script[2:]) % 2100)
+			messages = append(messages, newMessage(t, r, allHashes[script[0]%4], n, int(script[1]%90)))
+		}
+		eachEngine(func(name string, e *Engine) { checkSums(t, name, e, messages) })
+	})
+}
+
+func TestHMACAllocatesNothing(t *testing.T) {
+	eachEngine(func(name string, e *Engine) {
+		r := newRand(15)
+		var jobs []MAC
+		for i := range 150 {
+			jobs = append(jobs, newMessage(t, r, allHashes[i%4], r.IntN(1500), 12).job)
+		}
+		for _, n := range []int{1, 3, 16, 64, 150} {
+			if a := testing.AllocsPerRun(20, func() { e.Sum(jobs[:n]) }); a != 0 {
+				t.Errorf("%s: %v allocations for %d jobs", name, a, n)
+			}
+		}
+	})
+}
+
+func TestRefusedMACKeys(t *testing.T) {
+	for _, h := range []Hash{0, SHA512 + 1, 255} {
+		if _, err := NewMACKey(h, make([]byte, 20)); err == nil {
+			t.Errorf("%v was accepted", h)
+		}
+	}
+	for _, h := range allHashes {
+		if _, err := NewMACKey(h, nil); err != nil {
+			t.Errorf("%v without a key: %v", h, err)
+		}
+	}
+}
+
+// A key that was zeroed says nothing more of what it was.
+func TestZeroedMACKeys(t *testing.T) {
+	for _, h := range allHashes {
+		k, err := NewMACKey(h, []byte("Jefe"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.Zero()
+		if got := fmt.Sprint(k.inner, k.outer); len(bytes.Trim([]byte(got), "{}[] 0")) != 0 {
+			t.Errorf("%v: %s is left", h, got)
+		}
+	}
 }
