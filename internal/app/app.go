@@ -19,7 +19,9 @@ import (
 	"github.com/adit-vpn/adit/internal/admin"
 	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/hostnet"
+	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/pool"
+	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/internal/vpn"
 )
 
@@ -29,6 +31,10 @@ type Options struct {
 	Load    func() (*conf.Config, error) // reads the configuration again
 	Log     io.Writer
 	Version string
+
+	// Tests have the server work with less than the host can do.
+	Device func(name string, mtu, queues int) (netdev.Device, error) // opens the TUN device; nil: netdev.Open
+	Socket func(*udp.Socket) error                                   // sees every socket before it is used; may be nil
 }
 
 // instance is one running server.
@@ -78,12 +84,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	if a.keys, err = openKeyLog(c.IPsec.KeyLog, &cleanup); err != nil {
 		return err
 	}
-	sockets, err := listen(c, a.log)
+	sockets, err := listen(c, a.log, o.Socket)
 	if err != nil {
 		return err
 	}
 	cleanup.add(sockets.close)
-	device, err := openDevice(c, len(sockets.workers))
+	device, err := openDevice(c, o.Device, len(sockets.workers))
 	if err != nil {
 		return err
 	}

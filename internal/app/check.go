@@ -125,7 +125,7 @@ func checkPorts(c *conf.Config) Finding {
 	if c.IPsec.NATTraversal == "auto" {
 		f.What += ", and ESP without UDP"
 	}
-	s, err := listen(c, quiet)
+	s, err := listen(c, quiet, nil)
 	if err == nil {
 		f.Err = s.close()
 		return f

@@ -86,8 +86,9 @@ func inPools6(c *conf.Config, p netip.Prefix) bool {
 	return false
 }
 
-// openDevice opens the TUN or TAP device, a queue a worker.
-func openDevice(c *conf.Config, queues int) (netdev.Device, error) {
+// openDevice opens the TUN or TAP device, a queue a worker. A TUN device is
+// opened by tun, where that is not nil.
+func openDevice(c *conf.Config, tun func(string, int, int) (netdev.Device, error), queues int) (netdev.Device, error) {
 	if c.Network.Mode == "tap" {
 		lan, err := netip.ParsePrefix(c.Network.LAN)
 		if err != nil {
@@ -99,7 +100,10 @@ func openDevice(c *conf.Config, queues int) (netdev.Device, error) {
 		}
 		return netdev.OpenTAP(t)
 	}
-	return netdev.Open(c.Network.Device, c.Network.MTU, queues)
+	if tun == nil {
+		tun = netdev.Open
+	}
+	return tun(c.Network.Device, c.Network.MTU, queues)
 }
 
 // hostAddresses are this host's global unicast addresses.

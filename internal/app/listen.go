@@ -21,13 +21,16 @@ const (
 )
 
 // sockets are the sockets of every worker.
-type sockets struct{ workers [][]dataplane.Socket }
+type sockets struct {
+	workers [][]dataplane.Socket
+	show    func(*udp.Socket) error // Options.Socket
+}
 
 // listen opens ports 500 and 4500 on every configured address, a socket a
 // worker, and one for ESP without UDP if that is wanted.
-func listen(c *conf.Config, log *logrus.Logger) (*sockets, error) {
+func listen(c *conf.Config, log *logrus.Logger, show func(*udp.Socket) error) (*sockets, error) {
 	n := runtime.GOMAXPROCS(0)
-	s := &sockets{workers: make([][]dataplane.Socket, n)}
+	s := &sockets{workers: make([][]dataplane.Socket, n), show: show}
 	for _, text := range c.Server.Listen {
 		addr, err := netip.ParseAddr(text)
 		if err != nil {
@@ -66,6 +69,12 @@ func (s *sockets) open(addr netip.Addr, n int) error {
 		}
 		for i, conn := range opened {
 			s.workers[i] = append(s.workers[i], dataplane.Socket{Conn: conn, Bound: bound, Kind: dataplane.KindOf(port)})
+			if s.show == nil {
+				continue
+			}
+			if err := s.show(conn); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -1,0 +1,6 @@
+package udp
+
+import "syscall"
+
+// SyscallConn implements syscall.Conn.
+func (s *Socket) SyscallConn() (syscall.RawConn, error) { return s.raw, nil }
