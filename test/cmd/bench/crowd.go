@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/adit-vpn/adit/test/cmd/bench/report"
 )
 
 // The key exchanges that are measured, by their IANA numbers.
@@ -25,6 +27,10 @@ func (d dialled) seconds() float64 { return float64(d.End-d.Start) / 1e9 }
 
 // runIdle measures what sessions cost that do nothing.
 func (b *bench) runIdle(ctx context.Context) error {
+	if err := b.rig.network(ctx); err != nil {
+		return err
+	}
+	defer b.rig.removeNetwork()
 	server, err := b.rig.server(ctx)
 	if err != nil {
 		return err
@@ -44,11 +50,8 @@ func (b *bench) runIdle(ctx context.Context) error {
 	if err := crowd.order(&d, "dial %d %d", b.n, parallel); err != nil {
 		return err
 	}
-	how := ""
-	if d.Failed > 0 {
-		how = fmt.Sprintf("%d failed", d.Failed)
-	}
-	b.add(fmt.Sprintf("%d clients connect (ECP-256)", d.Up), fmt.Sprintf("%.1f s", d.seconds()), "", how)
+	b.say(&report.Figure{Key: "idle/connect", Name: fmt.Sprintf("%d clients connect (ECP-256)", b.n), Unit: "s", Samples: []float64{d.seconds()}},
+		report.Bound{}, fmt.Sprintf("%d did, %d failed", d.Up, d.Failed))
 	pause(ctx, 5*time.Second)
 	rss1, _, err := server.memory()
 	if err != nil {
@@ -83,33 +86,37 @@ func (b *bench) runIdle(ctx context.Context) error {
 	}
 	sessions := float64(len(status.Sessions))
 	kib := func(n float64) float64 { return n / 1024 / sessions }
-	b.add("resident memory a session", fmt.Sprintf("%.1f KiB", kib(rss2-rss0)), "≤ 40 KiB",
+	b.say(&report.Figure{Key: "idle/memory", Name: "resident memory a session", Unit: "KiB", Samples: []float64{kib(rss2 - rss0)}}, report.AtMost(40),
 		fmt.Sprintf("RSS with %.0f sessions less RSS without (%.0f MiB); PSS %.1f KiB; right after they connected %.1f KiB",
 			sessions, rss0/1024/1024, kib(pss2-pss0), kib(rss1-rss0)))
-	b.add("keepalives of all sessions", fmt.Sprintf("%.1f %% of a core", 100*(cpu1-cpu0)/took), "≤ 5 %",
+	b.say(&report.Figure{Key: "idle/cpu", Name: "keepalives of all sessions", Unit: "% of a core", Samples: []float64{100 * (cpu1 - cpu0) / took}}, report.AtMost(5),
 		fmt.Sprintf("%.0f sessions, %.0f packets a second; LCP echo after 30 s of silence, L2TP hello after 60 s", sessions, (packets1-packets0)/took))
-	return b.profiles(ctx, "idle")
+	return b.profiles(ctx, b.rig.pprof(), "idle")
 }
 
 // runConnect measures whole connects, from the first message to IPCP.
 func (b *bench) runConnect(ctx context.Context) error {
+	if err := b.rig.network(ctx); err != nil {
+		return err
+	}
+	defer b.rig.removeNetwork()
 	for _, g := range []struct {
 		name   string
 		number int
 		n      int
-		aim    string
-	}{{"group 14", modp2048, 1500, "≥ 250"}, {"ECP-256", ecp256, 4000, "≥ 1,000"}} {
+		aim    float64
+	}{{"group 14", modp2048, 1500, 250}, {"ECP-256", ecp256, 4000, 1000}} {
 		var rates, walls []float64
-		for range b.repeat {
+		for range min(3, b.repeat) {
 			cpu, wall, err := b.connect(ctx, g.number, g.n)
 			if err != nil {
 				return err
 			}
 			rates, walls = append(rates, 1/cpu), append(walls, wall)
 		}
-		b.add("connects a second a core, "+g.name, spread(rates, "%.0f"), g.aim,
+		b.say(&report.Figure{Key: "connect/" + g.name, Name: "connects a second a core, " + g.name, Samples: rates}, report.AtLeast(g.aim),
 			fmt.Sprintf("1 / server CPU seconds a connect, IKE to IPCP, %d connects; clients on the same %s reached %s a second",
-				g.n, cores(), spread(walls, "%.0f")))
+				g.n, cores(), spread(walls)))
 	}
 	return nil
 }
@@ -135,7 +142,7 @@ func (b *bench) connect(ctx context.Context, group, n int) (cpu, wall float64, e
 	if err != nil {
 		return 0, 0, err
 	}
-	profile := b.profileCPU(ctx, fmt.Sprintf("connect%d", group), 4*time.Second)
+	profile := b.profileCPU(ctx, b.rig.pprof(), fmt.Sprintf("connect%d", group), 4*time.Second)
 	defer func() { <-profile }()
 	if err := crowd.order(&d, "dial %d %d", n, parallel); err != nil {
 		return 0, 0, err

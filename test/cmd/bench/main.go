@@ -1,11 +1,11 @@
-// Bench measures the whole program, server and clients in network namespaces of
-// their own, and prints the tables of the README. It asserts nothing. It needs
-// root, and cleans up behind itself.
+// Bench measures the whole program, servers and clients in network namespaces of
+// their own, prints tables and draws the chart of the README. It asserts
+// nothing. It needs root, and cleans up behind itself. What is measured, and
+// how, is in docs/performance.md.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,6 +17,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adit-vpn/adit/test/cmd/bench/report"
 )
 
 func main() {
@@ -29,98 +33,170 @@ func main() {
 	}
 }
 
-// bench is one run.
+// bench is one run, and its result.
 type bench struct {
+	report.Report
 	rig     *rig
 	n       int           // idle sessions
 	idle    time.Duration // how long they are watched
 	repeat  int
+	watch   time.Duration // of one transfer
+	lanes   []string      // the contestants of bulk transfers, by their keys; empty: all
 	profile string
 
-	rows []row
+	said []*report.Figure
 }
 
-// row is one line of the result.
-type row struct {
-	Figure, Value, Aim, How string
+// wants reports whether a contestant takes part.
+func (b *bench) wants(key string) bool { return len(b.lanes) == 0 || slices.Contains(b.lanes, key) }
+
+type part struct {
+	name string
+	run  func(context.Context) error
 }
 
-func (b *bench) add(figure, value, aim, how string) {
-	b.rows = append(b.rows, row{figure, value, aim, how})
-	fmt.Fprintf(os.Stderr, "%s: %s\n", figure, value)
+func (b *bench) parts() []part {
+	return []part{{"bulk", b.runBulk}, {"idle", b.runIdle}, {"connect", b.runConnect}, {"storm", b.runStorm}}
 }
 
 func run(ctx context.Context) error {
-	only := flag.String("only", "idle,connect,storm,throughput", "the parts to run")
-	file := flag.String("json", "", "write the figures to this file, too")
 	b := &bench{}
+	var names []string
+	for _, p := range b.parts() {
+		names = append(names, p.name)
+	}
+	var keys []string
+	for _, c := range contestants() {
+		keys = append(keys, c.key)
+	}
+	only := flag.String("only", strings.Join(names, ","), "the parts to run")
+	lanes := flag.String("contestants", "", "those of bulk transfers: all, or of "+strings.Join(keys, ","))
+	file := flag.String("json", "", "write the figures to this file, too")
+	chart := flag.String("svg", "", "and the chart to this one")
+	quick := flag.Bool("quick", false, "fewer and shorter measurements: some three minutes")
 	flag.IntVar(&b.n, "n", 10000, "idle sessions")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "how long they are watched")
-	flag.IntVar(&b.repeat, "repeat", 3, "repetitions, of which the median counts")
-	flag.StringVar(&b.profile, "profile", "", "write profiles of the server to this directory")
+	flag.IntVar(&b.repeat, "repeat", 5, "repetitions, of which the median counts")
+	flag.DurationVar(&b.watch, "watch", 2*time.Second, "how long a transfer is watched")
+	flag.StringVar(&b.profile, "profile", "", "write profiles of our server to this directory")
 	flag.Parse()
+	if *quick {
+		b.n, b.idle, b.repeat, b.watch = 1000, 10*time.Second, 2, time.Second
+	}
+	if *lanes != "" {
+		b.lanes = strings.Split(*lanes, ",")
+	}
+	if err := known("part", strings.Split(*only, ","), names); err != nil {
+		return err
+	}
+	if err := known("contestant", b.lanes, keys); err != nil {
+		return err
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces need root")
 	}
-	parts := []struct {
-		name string
-		run  func(context.Context) error
-	}{{"idle", b.runIdle}, {"connect", b.runConnect}, {"storm", b.runStorm}, {"throughput", b.runThroughput}}
-	wanted := strings.Split(*only, ",")
+	unlock, err := alone()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := b.measure(ctx, strings.Split(*only, ",")); err != nil {
+		return err
+	}
+	return b.publish(*file, *chart)
+}
+
+func known(what string, wanted, there []string) error {
 	for _, w := range wanted {
-		if !slices.ContainsFunc(parts, func(p struct {
-			name string
-			run  func(context.Context) error
-		}) bool {
-			return p.name == w
-		}) {
-			return fmt.Errorf("there is no part %q", w)
+		if !slices.Contains(there, w) {
+			return fmt.Errorf("there is no %s %q, only %s", what, w, strings.Join(there, ", "))
 		}
 	}
+	return nil
+}
+
+// alone waits until no other run is left: two would measure each other.
+func alone() (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), "adit-bench.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: waiting for another run to end")
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+			err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+func (b *bench) measure(ctx context.Context, wanted []string) error {
 	dir, err := os.MkdirTemp("", "adit-bench")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := build(ctx, dir); err != nil {
+	if err := build(ctx, filepath.Join(dir, "bin")); err != nil {
 		return err
 	}
-	if b.rig, err = newRig(ctx, dir, b.profile != ""); err != nil {
-		return err
-	}
+	b.rig = &rig{dir: dir, profiled: b.profile != ""}
 	defer b.rig.close()
-	for _, p := range parts {
+	b.Machine = machine(ctx)
+	for _, p := range b.parts() {
 		if !slices.Contains(wanted, p.name) {
 			continue
 		}
+		from := time.Now()
 		if err := p.run(ctx); err != nil {
 			return fmt.Errorf("%s: %w", p.name, errors.Join(err, ctx.Err()))
 		}
+		fmt.Fprintf(os.Stderr, "%s took %.0f s\n", p.name, time.Since(from).Seconds())
 	}
-	facts := machine(ctx)
-	printTable(os.Stdout, facts, b.rows)
-	if *file == "" {
-		return nil
+	b.goals()
+	b.saidTable()
+	return nil
+}
+
+func (b *bench) publish(file, chart string) error {
+	b.Markdown(os.Stdout)
+	if file != "" {
+		if err := write(file, func(f *os.File) error { return b.JSON(f) }); err != nil {
+			return err
+		}
 	}
-	out, err := json.MarshalIndent(map[string]any{"machine": facts, "figures": b.rows}, "", "  ")
+	_ = chart
+	return nil
+}
+
+// write makes a file, and the directory that it is in.
+func write(name string, content func(*os.File) error) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(*file, append(out, '\n'), 0o644)
+	return errors.Join(content(f), f.Close())
 }
 
-// build makes the two programs, the server as it is released.
+// build makes the programs, the server as it is released.
 func build(ctx context.Context, dir string) error {
-	for _, name := range []string{"adit", "load"} {
-		from := "./cmd/adit"
-		if name == "load" {
-			from = "./test/cmd/load"
-		}
-		c := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-o", filepath.Join(dir, name), from)
+	for _, p := range []struct{ name, from, tags string }{
+		{"adit", "./cmd/adit", ""},
+		{"load", "./test/cmd/load", ""},
+		{"naive", "./test/cmd/naive", ""},
+		{"adit-nocrypto", "./cmd/adit", "nocrypto"},
+		{"load-nocrypto", "./test/cmd/load", "nocrypto"},
+	} {
+		c := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-tags", p.tags, "-o", filepath.Join(dir, p.name), p.from)
 		c.Env = append(os.Environ(), "CGO_ENABLED=0")
 		c.Stderr = os.Stderr
 		if err := c.Run(); err != nil {
-			return fmt.Errorf("go build %s: %w", from, err)
+			return fmt.Errorf("go build %s: %w", p.from, err)
 		}
 	}
 	return nil

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/adit-vpn/adit/internal/admin"
 )
@@ -30,9 +30,10 @@ type process struct {
 
 // start runs a program in a namespace, at most until ctx ends. ip, taskset, nice and chrt become what
 // they start, so that the process is the program's.
-func (r *rig) start(ctx context.Context, ns string, args ...string) (*process, error) {
+func (r *rig) start(ctx context.Context, ns string, env []string, args ...string) (*process, error) {
 	p := &process{rig: r, log: filepath.Join(r.dir, fmt.Sprintf("log%d", len(r.running)))}
 	p.cmd = exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns}, args...)...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is ours
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
@@ -87,26 +88,37 @@ func (p *process) order(answer any, format string, args ...any) error {
 	return json.Unmarshal(line, answer)
 }
 
-// cpu is the processor time that the process has had, user's and system's, in
-// seconds.
+// line waits for a line that the process prints.
+func (p *process) line(want string) error {
+	got, err := p.out.ReadString('\n')
+	if strings.TrimSpace(got) != want {
+		return errors.Join(fmt.Errorf("it printed %q", got), err, p.complaint())
+	}
+	return err
+}
+
+// cpu is the processor time, user's and system's, that the process has had and
+// whatever it started, in seconds.
 func (p *process) cpu() (float64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	t, err := treeClock(p.cmd.Process.Pid)
 	if err != nil {
 		return 0, errors.Join(err, p.complaint())
 	}
-	// After the name in parentheses comes field 3; 14 and 15 are the times.
-	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(f) < 13 {
-		return 0, errors.New("cannot read the process's times")
-	}
-	user, err := strconv.ParseFloat(string(f[11]), 64)
-	system, err2 := strconv.ParseFloat(string(f[12]), 64)
-	return (user + system) / ticks, errors.Join(err, err2)
+	return t, nil
 }
 
-// ticks is what /proc counts a second (USER_HZ, the same on every machine that
-// Go runs on).
-const ticks = 100
+// serves waits until a server of ours answers.
+func (p *process) serves(ctx context.Context) (err error) {
+	for until := time.Now().Add(10 * time.Second); ; {
+		if _, err = p.control.Status(ctx); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || time.Now().After(until) {
+			return errors.Join(errors.New("the server did not start"), err, p.complaint())
+		}
+		pause(ctx, 50*time.Millisecond)
+	}
+}
 
 // memory is what of the process is resident, in bytes, whole (RSS) and with
 // shared pages divided among those who share them (PSS).

@@ -12,12 +12,12 @@ import (
 )
 
 // profiles writes what the server holds, if profiles are wanted.
-func (b *bench) profiles(ctx context.Context, name string) error {
+func (b *bench) profiles(ctx context.Context, socket, name string) error {
 	if b.profile == "" {
 		return nil
 	}
 	for _, kind := range []string{"heap", "goroutine"} {
-		if err := b.fetch(ctx, "/debug/pprof/"+kind+"?gc=1", name+"."+kind); err != nil {
+		if err := b.fetch(ctx, socket, "/debug/pprof/"+kind+"?gc=1", name+"."+kind); err != nil {
 			return err
 		}
 	}
@@ -26,27 +26,27 @@ func (b *bench) profiles(ctx context.Context, name string) error {
 
 // profileCPU writes what the server does for a while, if profiles are wanted.
 // The channel is closed when that is done.
-func (b *bench) profileCPU(ctx context.Context, name string, d time.Duration) <-chan struct{} {
+func (b *bench) profileCPU(ctx context.Context, socket, name string, d time.Duration) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		if b.profile == "" {
 			return
 		}
-		if err := b.fetch(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(d.Seconds())), name+".cpu"); err != nil {
+		if err := b.fetch(ctx, socket, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(d.Seconds()))), name+".cpu"); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 		}
 	}()
 	return done
 }
 
-func (b *bench) fetch(ctx context.Context, path, file string) error {
+func (b *bench) fetch(ctx context.Context, socket, path, file string) error {
 	if err := os.MkdirAll(b.profile, 0o755); err != nil {
 		return err
 	}
 	var d net.Dialer
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return d.DialContext(ctx, "unix", b.rig.pprof())
+		return d.DialContext(ctx, "unix", socket)
 	}}}
 	defer client.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://server"+path, nil)

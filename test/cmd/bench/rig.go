@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,7 +28,7 @@ const (
 	oneAddr    = "203.0.113.2"
 	crowdFirst = "198.18.0.1"
 	crowdNet   = "198.18.0.0/15"
-	insideAddr = "10.83.0.1" // the server's inside the tunnels
+	insideAddr = insideServer
 )
 
 const (
@@ -58,42 +57,36 @@ name = %[4]q
 password = %[5]q
 `
 
-// rig is the network and what runs in it.
+// rig is where everything runs.
 type rig struct {
-	dir      string
+	dir      string // programs and files
 	profiled bool
 	running  []*process
 }
 
-func newRig(ctx context.Context, dir string, profiled bool) (*rig, error) {
-	r := &rig{dir: dir, profiled: profiled}
+// network makes that of the many clients and the one that is watched.
+func (r *rig) network(ctx context.Context) error {
 	r.removeNetwork() // what a run that was killed left
-	for _, command := range []string{
-		"netns add " + nsServer,
-		"netns add " + nsCrowd,
-		"netns add " + nsOne,
-		"-n " + nsServer + " link add crowd type veth peer name eth0 netns " + nsCrowd,
-		"-n " + nsServer + " link add one type veth peer name eth0 netns " + nsOne,
-		"-n " + nsServer + " addr add " + serverAddr + "/24 dev crowd",
-		"-n " + nsCrowd + " addr add 192.0.2.2/24 dev eth0",
-		"-n " + nsServer + " addr add " + oneServer + "/24 dev one",
-		"-n " + nsOne + " addr add " + oneAddr + "/24 dev eth0",
-		"-n " + nsServer + " link set crowd up",
-		"-n " + nsServer + " link set one up",
-		"-n " + nsServer + " link set lo up",
-		"-n " + nsCrowd + " link set eth0 up",
-		"-n " + nsCrowd + " link set lo up",
-		"-n " + nsOne + " link set eth0 up",
-		"-n " + nsOne + " link set lo up",
-		"-n " + nsServer + " route add " + crowdNet + " via 192.0.2.2",
-		"-n " + nsCrowd + " route add local " + crowdNet + " dev lo",
-	} {
-		if out, err := exec.CommandContext(ctx, "ip", strings.Fields(command)...).CombinedOutput(); err != nil {
-			r.close()
-			return nil, fmt.Errorf("ip %s: %w: %s", command, err, out)
-		}
-	}
-	return r, nil
+	return commands(ctx,
+		"ip netns add "+nsServer,
+		"ip netns add "+nsCrowd,
+		"ip netns add "+nsOne,
+		"ip -n "+nsServer+" link add crowd type veth peer name eth0 netns "+nsCrowd,
+		"ip -n "+nsServer+" link add one type veth peer name eth0 netns "+nsOne,
+		"ip -n "+nsServer+" addr add "+serverAddr+"/24 dev crowd",
+		"ip -n "+nsCrowd+" addr add 192.0.2.2/24 dev eth0",
+		"ip -n "+nsServer+" addr add "+oneServer+"/24 dev one",
+		"ip -n "+nsOne+" addr add "+oneAddr+"/24 dev eth0",
+		"ip -n "+nsServer+" link set crowd up",
+		"ip -n "+nsServer+" link set one up",
+		"ip -n "+nsServer+" link set lo up",
+		"ip -n "+nsCrowd+" link set eth0 up",
+		"ip -n "+nsCrowd+" link set lo up",
+		"ip -n "+nsOne+" link set eth0 up",
+		"ip -n "+nsOne+" link set lo up",
+		"ip -n "+nsServer+" route add "+crowdNet+" via 192.0.2.2",
+		"ip -n "+nsCrowd+" route add local "+crowdNet+" dev lo",
+	)
 }
 
 func (r *rig) close() {
@@ -118,32 +111,27 @@ func (r *rig) server(ctx context.Context, prefix ...string) (*process, error) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	args := []string{filepath.Join(r.dir, "adit"), "serve", "-c", file}
+	args := []string{r.program("adit"), "serve", "-c", file}
 	if r.profiled {
 		_ = os.Remove(r.pprof())
-		args = []string{filepath.Join(r.dir, "load"), "serve", "-pprof", r.pprof(), "-c", file}
+		args = []string{r.program("load"), "serve", "-pprof", r.pprof(), "-c", file}
 	}
-	p, err := r.start(ctx, nsServer, append(prefix, args...)...)
+	p, err := r.start(ctx, nsServer, nil, append(prefix, args...)...)
 	if err != nil {
 		return nil, err
 	}
 	p.control = admin.NewClient(socket)
-	for until := time.Now().Add(10 * time.Second); ; {
-		if _, err = p.control.Status(ctx); err == nil {
-			return p, nil
-		}
-		if ctx.Err() != nil || time.Now().After(until) {
-			return nil, errors.Join(errors.New("the server did not start"), err, p.complaint())
-		}
-		pause(ctx, 50*time.Millisecond)
-	}
+	return p, p.serves(ctx)
 }
+
+// program is the path of one that was built.
+func (r *rig) program(name string) string { return filepath.Join(r.dir, "bin", name) }
 
 func (r *rig) pprof() string { return filepath.Join(r.dir, "pprof.sock") }
 
 // load starts the other end.
 func (r *rig) load(ctx context.Context, ns string, prefix []string, args ...string) (*process, error) {
-	return r.start(ctx, ns, append(append(prefix, filepath.Join(r.dir, "load")), args...)...)
+	return r.start(ctx, ns, nil, append(append(prefix, r.program("load")), args...)...)
 }
 
 // crowd starts the many clients.

@@ -3,20 +3,32 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
+
+	"github.com/adit-vpn/adit/test/cmd/bench/report"
 )
 
-// printTable writes the figures as Markdown.
-func printTable(w io.Writer, facts string, rows []row) {
-	fmt.Fprintf(w, "\n%s\n\n| Figure | Measured | Aim | How |\n|---|---|---|---|\n", facts)
-	for _, r := range rows {
-		fmt.Fprintf(w, "| %s | %s | %s | %s |\n", r.Figure, r.Value, r.Aim, r.How)
+// say adds a figure that has a bound and something to be said about it, but is
+// not one of the goals.
+func (b *bench) say(f *report.Figure, aim report.Bound, how string) {
+	f.Aim, f.How = aim, how
+	b.said = append(b.said, b.Add(f))
+	fmt.Fprintf(os.Stderr, "%s: %s\n", f.Name, f)
+}
+
+// saidTable is the table of what was said.
+func (b *bench) saidTable() {
+	if len(b.said) == 0 {
+		return
 	}
+	t := report.Table{Title: "Connections, sessions and an idle server", Header: []string{"Figure", "Measured", "Aim", "How"}}
+	for _, f := range b.said {
+		t.Rows = append(t.Rows, []string{f.Name, f.String(), f.Aim.Text(f.Unit), f.How})
+	}
+	b.Tables = append(b.Tables, t)
 }
 
 // machine says what was measured on.
@@ -44,19 +56,4 @@ func machine(ctx context.Context) string {
 func cores() string { return fmt.Sprintf("%d cores", runtime.NumCPU()) }
 
 // spread writes a median, and the range that it is the median of.
-func spread(v []float64, format string) string {
-	f := func(x float64) string { return fmt.Sprintf(format, x) }
-	low, high := f(slices.Min(v)), f(slices.Max(v))
-	if low == high {
-		return low
-	}
-	return fmt.Sprintf("%s (%s–%s)", f(median(v)), low, high)
-}
-
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	if n := len(s); n%2 == 0 {
-		return (s[n/2-1] + s[n/2]) / 2
-	}
-	return s[len(s)/2]
-}
+func spread(v []float64) string { return (&report.Figure{Samples: v}).Bare() }

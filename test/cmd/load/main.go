@@ -3,8 +3,10 @@
 //
 //	load crowd   many clients, each from an address of its own
 //	load echo    one client that pings the server all the time
-//	load bulk    one client with a TUN device, and TCP through it
-//	load sink    the TCP host that bulk talks to
+//	load client  clients with a TUN device, for other programs' traffic
+//	load static  one client without IKE, for a server that has none either
+//	load flows   TCP connections, through the device or past it
+//	load sink    the TCP host that flows talks to
 //	load serve   the server, with profiles on a socket
 //
 // All but serve read one command a line, and answer each with a line of JSON.
@@ -43,7 +45,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("which: crowd, echo, bulk, sink or serve?")
+		return errors.New("which: crowd, echo, client, static, flows, sink or serve?")
 	}
 	o := options{}
 	f := flag.NewFlagSet("load "+args[0], flag.ContinueOnError)
@@ -53,8 +55,15 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&o.user, "user", "", "user name")
 	f.StringVar(&o.password, "password", "", "password")
 	f.IntVar(&o.group, "group", int(ike.GroupECP256), "key exchange of phase 1, by its IANA number")
-	f.StringVar(&o.esp, "esp", "cbc-sha1", "cbc-sha1 or gcm")
-	f.StringVar(&o.target, "target", "", "host behind the server, host:port for bulk")
+	f.StringVar(&o.hash, "hash", "sha256", "of phase 1: sha1 or sha256")
+	f.StringVar(&o.esp, "esp", "cbc-sha1", "cbc-sha1, cbc-sha256 or gcm")
+	f.IntVar(&o.n, "n", 1, "client: how many")
+	f.Var(&prefix{&o.inside}, "inside", "client: the network behind the server")
+	f.StringVar(&o.target, "target", "", "host behind the server, host:port for TCP")
+	f.Var(&address{&o.lease}, "lease", "static: the client's address inside")
+	f.UintVar(&o.upSPI, "up-spi", 0, "static: the SPI that the server receives on")
+	f.StringVar(&o.upKey, "up-key", "", "static: of ESP to the server, hexadecimal: AES-256 and HMAC-SHA1")
+	f.StringVar(&o.downKey, "down-key", "", "static: of ESP from the server")
 	f.StringVar(&o.config, "c", "", "serve: configuration file")
 	f.StringVar(&o.pprof, "pprof", "", "serve: path of the socket with profiles")
 	if err := f.Parse(args[1:]); err != nil {
@@ -65,8 +74,12 @@ func run(ctx context.Context, args []string) error {
 		return runCrowd(ctx, o)
 	case "echo":
 		return runEcho(ctx, o)
-	case "bulk":
-		return runBulk(ctx, o)
+	case "client":
+		return runClient(ctx, o)
+	case "static":
+		return runStatic(ctx, o)
+	case "flows":
+		return runFlows(ctx, o)
 	case "sink":
 		return runSink(ctx, o)
 	case "serve":
@@ -79,8 +92,12 @@ func run(ctx context.Context, args []string) error {
 type options struct {
 	server, first       netip.Addr
 	psk, user, password string
-	group               int
-	esp, target         string
+	group, n            int
+	hash, esp, target   string
+	inside              netip.Prefix
+	lease               netip.Addr
+	upSPI               uint
+	upKey, downKey      string
 	config, pprof       string
 }
 
@@ -94,9 +111,48 @@ func (a *address) Set(s string) (err error) {
 	return err
 }
 
+// prefix is one, too.
+type prefix struct{ p *netip.Prefix }
+
+func (p *prefix) String() string { return "" }
+
+func (p *prefix) Set(s string) (err error) {
+	*p.p, err = netip.ParsePrefix(s)
+	return err
+}
+
+// suites are what the flags may name.
+var suites = map[string]ike.ESPSuite{
+	"cbc-sha1":   {Cipher: ike.ESPAESCBC, KeyBits: 256, Auth: ike.ESPAuthSHA1_96},
+	"cbc-sha256": {Cipher: ike.ESPAESCBC, KeyBits: 256, Auth: ike.ESPAuthSHA256_128},
+	"gcm":        {Cipher: ike.ESPAESGCM16, KeyBits: 256},
+}
+
+var hashes = map[string]ike.Hash{"sha1": ike.HashSHA1, "sha256": ike.HashSHA256}
+
 // fleet starts clients behind one device.
 func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
-	var sockets []dataplane.Socket
+	esp, ok := suites[o.esp]
+	hash, ok2 := hashes[o.hash]
+	if !ok || !ok2 {
+		return nil, fmt.Errorf("there is no suite %q with hash %q", o.esp, o.hash)
+	}
+	sockets, err := o.sockets()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Config{
+		Workers: [][]dataplane.Socket{sockets}, Device: device,
+		PSK:    secret.String(o.psk),
+		Suites: []ike.Suite{{Cipher: ike.CipherAES, KeyBits: 256, Hash: hash, Group: ike.Group(o.group)}},
+		ESP:    []ike.ESPSuite{esp},
+		Pools:  []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")},
+		Slots:  1 << 17,
+	})
+}
+
+// sockets are those of one worker.
+func (o options) sockets() (sockets []dataplane.Socket, err error) {
 	for _, port := range []uint16{client.IKEPort, client.NATTPort} {
 		bound := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
 		opened, err := udp.Listen(bound, 1)
@@ -105,22 +161,7 @@ func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
 		}
 		sockets = append(sockets, dataplane.Socket{Conn: opened[0], Bound: bound, Kind: dataplane.KindOf(port)})
 	}
-	esp := ike.ESPSuite{Cipher: ike.ESPAESCBC, KeyBits: 256, Auth: ike.ESPAuthSHA1_96}
-	switch o.esp {
-	case "cbc-sha1":
-	case "gcm":
-		esp = ike.ESPSuite{Cipher: ike.ESPAESGCM16, KeyBits: 256}
-	default:
-		return nil, fmt.Errorf("there is no suite %q", o.esp)
-	}
-	return client.New(client.Config{
-		Workers: [][]dataplane.Socket{sockets}, Device: device,
-		PSK:    secret.String(o.psk),
-		Suites: []ike.Suite{{Cipher: ike.CipherAES, KeyBits: 256, Hash: ike.HashSHA256, Group: ike.Group(o.group)}},
-		ESP:    []ike.ESPSuite{esp},
-		Pools:  []netip.Prefix{netip.MustParsePrefix("10.83.0.0/16")},
-		Slots:  1 << 17,
-	})
+	return sockets, nil
 }
 
 func (o options) dial(from netip.Addr) client.Target {
@@ -132,7 +173,9 @@ func serve(ctx context.Context, do func(words []string) (any, error)) error {
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
-		for s := bufio.NewScanner(os.Stdin); s.Scan(); {
+		s := bufio.NewScanner(os.Stdin)
+		s.Buffer(nil, 1<<20) // a thousand addresses
+		for s.Scan() {
 			lines <- s.Text()
 		}
 	}()

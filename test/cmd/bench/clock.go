@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// cpuClock is the processor time that a process has had, user's and system's,
+// of all its threads, in seconds: clock_getcpuclockid(3).
+func cpuClock(pid int) (float64, error) {
+	const whole = 2 // CPUCLOCK_SCHED, of the process
+	var t unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|whole), &t); err != nil {
+		return 0, fmt.Errorf("the processor time of process %d: %w", pid, err)
+	}
+	return float64(t.Nano()) / 1e9, nil
+}
+
+// treeClock is that of a process and of all that it is an ancestor of.
+func treeClock(pid int) (float64, error) {
+	sum, err := cpuClock(pid)
+	if err != nil {
+		return 0, err
+	}
+	all, err := descendants(pid)
+	for _, p := range all {
+		if t, err := cpuClock(p); err == nil { // else it has ended since
+			sum += t
+		}
+	}
+	return sum, err
+}
+
+func descendants(pid int) ([]int, error) {
+	files, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	children := map[int][]int{}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // it has ended
+		}
+		if child, parent, err := parents(b); err == nil {
+			children[parent] = append(children[parent], child)
+		}
+	}
+	var all []int
+	for next := children[pid]; len(next) > 0; next = next[1:] {
+		all = append(all, next[0])
+		next = append(next, children[next[0]]...)
+	}
+	return all, nil
+}
+
+// parents reads a process and its parent from /proc/PID/stat: proc(5). The name
+// in it may hold anything.
+func parents(stat []byte) (pid, parent int, err error) {
+	number, _, ok := bytes.Cut(stat, []byte(" ("))
+	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if !ok || len(f) < 2 {
+		return 0, 0, errors.New("not the status of a process")
+	}
+	pid, err = strconv.Atoi(string(number))
+	parent, err2 := strconv.Atoi(string(f[1]))
+	return pid, parent, errors.Join(err, err2)
+}
+
+// coreBusy is how long a core has done anything, for whomever, in seconds.
+func coreBusy(core int) (float64, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	return parseBusy(b, core)
+}
+
+func parseBusy(stat []byte, core int) (float64, error) {
+	name := "cpu" + strconv.Itoa(core)
+	for line := range strings.Lines(string(stat)) {
+		f := strings.Fields(line)
+		if len(f) < 9 || f[0] != name {
+			continue
+		}
+		sum := 0.0
+		for i, s := range f[1:9] { // user nice system idle iowait irq softirq steal
+			if i == 3 || i == 4 {
+				continue
+			}
+			n, err := strconv.ParseFloat(s, 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += n / ticks
+		}
+		return sum, nil
+	}
+	return 0, fmt.Errorf("/proc/stat has no core %d", core)
+}
+
+// ticks is what /proc counts a second (USER_HZ, the same on every machine that
+// Go runs on).
+const ticks = 100

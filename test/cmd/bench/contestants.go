@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/adit-vpn/adit/internal/admin"
+)
+
+// variant is one way to run this server and its client.
+type variant struct {
+	tier    string // ADIT_CPU of the server
+	esp     string
+	build   string   // "" or "-nocrypto", of both ends
+	clients int      // 0: one
+	client  []string // more flags
+}
+
+func aditKey(tier, esp string) string { return tier + "-" + esp }
+
+var tiers = []struct{ env, name string }{{"avx512", "AVX-512"}, {"aesni", "AES-NI"}, {"generic", "pure Go"}}
+
+var suites = []struct{ flag, name string }{{"cbc-sha1", "CBC-SHA1"}, {"cbc-sha256", "CBC-SHA256"}, {"gcm", "GCM"}}
+
+// The contestants of bulk transfers.
+const (
+	best       = "avx512-cbc-sha1"
+	noCrypto   = "nocrypto"
+	naive      = "naive"
+	softEther  = "softether"
+	zeroSuffix = "-zero"
+)
+
+func contestants() []contestant {
+	var all []contestant
+	for _, s := range suites {
+		for _, t := range tiers {
+			all = append(all, adit(aditKey(t.env, s.flag), fmt.Sprintf("adit, %s, %s", t.name, s.name), variant{tier: t.env, esp: s.flag}))
+		}
+	}
+	return append(all,
+		adit(noCrypto, "adit, no cryptography", variant{esp: "cbc-sha1", build: "-nocrypto"}),
+		contestant{naive, "naive Go, CBC-SHA1", startNaive},
+	)
+}
+
+// adit is this server, with our own client.
+func adit(key, name string, v variant) contestant {
+	return contestant{key, name, func(ctx context.Context, l *lane) error {
+		if err := l.startAdit(ctx, v); err != nil {
+			return err
+		}
+		return l.startClient(ctx, "load"+v.build, append([]string{
+			"-server", outsideServer, "-first", outsideClient, "-n", fmt.Sprint(max(1, v.clients)), "-inside", insideNet,
+			"-esp", v.esp, "-psk", psk, "-user", user, "-password", password,
+		}, v.client...)...)
+	}}
+}
+
+func (l *lane) startAdit(ctx context.Context, v variant) error {
+	socket := filepath.Join(l.dir, "adit.sock")
+	file := filepath.Join(l.dir, "adit.toml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, config, l.dir, psk, socket, user, password), 0o600); err != nil {
+		return err
+	}
+	args := []string{l.rig.program("adit" + v.build), "serve", "-c", file}
+	if l.rig.profiled && v.build == "" {
+		args = []string{l.rig.program("load"), "serve", "-pprof", l.pprof(), "-c", file}
+	}
+	var env []string
+	if v.tier != "" {
+		env = []string{"ADIT_CPU=" + v.tier}
+	}
+	var err error
+	if l.server, err = l.start(ctx, l.srv, env, append(onServerCore(), args...)...); err != nil {
+		return err
+	}
+	l.server.control = admin.NewClient(socket)
+	return l.server.serves(ctx)
+}
+
+func (l *lane) pprof() string { return filepath.Join(l.dir, "pprof.sock") }
+
+// startClient starts our client and waits until it is connected.
+func (l *lane) startClient(ctx context.Context, program string, flags ...string) error {
+	client, err := l.start(ctx, l.cli, nil, append(append(onOtherCores(), l.rig.program(program), "client"), flags...)...)
+	if err != nil {
+		return err
+	}
+	return client.order(&l.clients, "addresses")
+}
+
+// The keys of the naive path, and the SPI of its client's packets. Nothing that
+// is carried is secret.
+const (
+	naiveUpSPI   = 0x4711
+	naiveUpKey   = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef01234567"
+	naiveDownKey = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100fedcba9876543210fedcba9876543210fedcba98"
+	naiveClient  = "10.83.0.2"
+)
+
+// startNaive starts the naive path, and as its client our own data path: the
+// faster the client, the better the server does.
+func startNaive(ctx context.Context, l *lane) error {
+	client, err := l.load(ctx, l.cli, "static", "-server", outsideServer, "-first", outsideClient, "-inside", insideNet,
+		"-lease", naiveClient, "-up-spi", fmt.Sprint(naiveUpSPI), "-up-key", naiveUpKey, "-down-key", naiveDownKey)
+	if err != nil {
+		return err
+	}
+	var spi uint32
+	if err := client.order(&spi, "spi"); err != nil {
+		return err
+	}
+	l.server, err = l.start(ctx, l.srv, nil, append(onServerCore(), l.rig.program("naive"),
+		"-local", outsideServer+":4500", "-remote", outsideClient+":4500", "-address", insideServer+"/16",
+		"-in-spi", fmt.Sprint(naiveUpSPI), "-in-key", naiveUpKey, "-out-spi", fmt.Sprint(spi), "-out-key", naiveDownKey)...)
+	if err != nil {
+		return err
+	}
+	l.clients = []netip.Addr{netip.MustParseAddr(naiveClient)}
+	return l.server.line("ready")
+}

@@ -1,0 +1,38 @@
+package main
+
+import "github.com/adit-vpn/adit/test/cmd/bench/report"
+
+// goals judges what was measured by what the data path is to reach.
+func (b *bench) goals() {
+	for _, t := range []struct {
+		env, name string
+		must, aim float64
+	}{{"avx512", "AVX-512 tier", 1.6, 1.2}, {"aesni", "AES-NI tier", 2.5, 2.0}, {"generic", "pure Go tier", 3.6, 3.0}} {
+		b.eachWay(aditKey(t.env, "cbc-sha1"), "units", func(way string, f *report.Figure) {
+			b.goal("goal/"+t.env+"/"+way, t.name+", "+way, "U", f, report.AtMost(t.must), report.AtMost(t.aim))
+		})
+	}
+	compare := func(key, name string, of, by string, must, aim report.Bound) {
+		for _, way := range ways {
+			x, y := b.Get(bulkKey(of, way, "cost")), b.Get(bulkKey(by, way, "cost"))
+			f := report.Ratio("goal/"+key+"/"+way, name+", "+way, x, y)
+			b.Goal(f, must, aim)
+		}
+	}
+	compare(noCrypto, "against the same pipeline without cryptography", best, noCrypto, report.AtMost(1.4), report.AtMost(1.25))
+	compare(naive, "less than naive Go", naive, best, report.AtLeast(4), report.AtLeast(5))
+}
+
+func (b *bench) eachWay(contestant, what string, do func(way string, f *report.Figure)) {
+	for _, way := range ways {
+		f := b.Get(bulkKey(contestant, way, what))
+		if len(f.Samples) == 0 {
+			f = b.Get(bulkKey(contestant, way, "cost"))
+		}
+		do(way, f)
+	}
+}
+
+func (b *bench) goal(key, name, unit string, of *report.Figure, must, aim report.Bound) {
+	b.Goal(&report.Figure{Key: key, Name: name, Unit: unit, Samples: of.Samples, Why: of.Why}, must, aim)
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// The server has a core for itself; all else that a measurement needs has the
+// others.
+const serverCore = 0
+
+func onServerCore() []string { return pin(strconv.Itoa(serverCore)) }
+
+func onOtherCores() []string {
+	n := runtime.NumCPU()
+	if n < 3 {
+		return pin(strconv.Itoa(n - 1))
+	}
+	return pin(fmt.Sprintf("1-%d", n-1))
+}
+
+// pin is what to put in front of a program for it to run on some cores, before
+// whatever else the machine does.
+func pin(cores string) []string { return []string{"nice", "-n", "-10", "taskset", "-c", cores} }
+
+// The addresses of every lane.
+const (
+	outsideServer = "203.0.113.1"
+	outsideClient = "203.0.113.2"
+	outsideNet    = "198.18.0.0/15" // more clients
+	outsideFirst  = "198.18.0.1"
+	insideServer  = "10.83.0.1" // the server's, inside the tunnel
+	insideNet     = "10.83.0.0/16"
+	sinkPort      = ":5001"
+)
+
+// contestant is what is measured: how its server and its client are started in
+// a lane.
+type contestant struct {
+	key, name string
+	start     func(context.Context, *lane) error
+}
+
+// lane is a contestant that runs: a server and a client in namespaces of their
+// own, joined by a pair of veth devices, and the two ends of TCP.
+type lane struct {
+	contestant
+	rig        *rig
+	dir        string       // for files
+	srv, cli   string       // namespaces
+	server     *process     // its processor time, and that of its children, counts
+	clients    []netip.Addr // inside, where flows come from
+	inside     string       // where they go to
+	sink, flow *process
+	all        []*process
+}
+
+// lane makes the network and starts a contestant.
+func (r *rig) lane(ctx context.Context, c contestant) (*lane, error) {
+	l := &lane{contestant: c, rig: r, dir: filepath.Join(r.dir, c.key), srv: "bench-" + c.key + "-s", cli: "bench-" + c.key + "-c", inside: insideServer}
+	err := os.MkdirAll(l.dir, 0o700)
+	if err == nil {
+		err = l.network(ctx)
+	}
+	if err == nil {
+		err = c.start(ctx, l)
+	}
+	if err == nil {
+		err = l.ends(ctx)
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *lane) network(ctx context.Context) error {
+	for _, ns := range []string{l.srv, l.cli} {
+		_ = exec.Command("ip", "netns", "del", ns).Run() // of a run that was killed
+	}
+	return commands(ctx,
+		"ip netns add "+l.srv,
+		"ip netns add "+l.cli,
+		"ip netns exec "+l.srv+" sysctl -qw net.ipv6.conf.default.disable_ipv6=1",
+		"ip netns exec "+l.cli+" sysctl -qw net.ipv6.conf.default.disable_ipv6=1",
+		"ip -n "+l.srv+" link add out type veth peer name eth0 netns "+l.cli,
+		"ip -n "+l.srv+" addr add "+outsideServer+"/24 dev out",
+		"ip -n "+l.cli+" addr add "+outsideClient+"/24 dev eth0",
+		"ip -n "+l.srv+" link set lo up",
+		"ip -n "+l.cli+" link set lo up",
+		"ip -n "+l.srv+" link set out up",
+		"ip -n "+l.cli+" link set eth0 up",
+		"ip -n "+l.srv+" route add "+outsideNet+" via "+outsideClient,
+		"ip -n "+l.cli+" route add local "+outsideNet+" dev lo",
+		// The client's datagrams come one by one, as from afar, and the server's
+		// device joins those that it may. The other way a train is cut beyond the
+		// server, as by a network card.
+		"ip netns exec "+l.cli+" ethtool -K eth0 tso off tx-udp-segmentation off",
+		"ip netns exec "+l.srv+" ethtool -K out gro on",
+	)
+}
+
+func commands(ctx context.Context, all ...string) error {
+	for _, c := range all {
+		f := strings.Fields(c)
+		if out, err := exec.CommandContext(ctx, f[0], f[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w: %s", c, err, out)
+		}
+	}
+	return nil
+}
+
+// ends starts what TCP goes between.
+func (l *lane) ends(ctx context.Context) (err error) {
+	if l.sink, err = l.load(ctx, l.srv, "sink", "-target", l.inside+sinkPort); err != nil {
+		return err
+	}
+	var c counters
+	if err := l.sink.order(&c, "info"); err != nil { // from now on it listens
+		return err
+	}
+	l.flow, err = l.load(ctx, l.cli, "flows", "-target", l.inside+sinkPort)
+	return err
+}
+
+// start runs a program in a namespace of the lane. It ends with the lane.
+func (l *lane) start(ctx context.Context, ns string, env []string, args ...string) (*process, error) {
+	p, err := l.rig.start(ctx, ns, env, args...)
+	if err == nil {
+		l.all = append(l.all, p)
+	}
+	return p, err
+}
+
+// load runs the load of this build.
+func (l *lane) load(ctx context.Context, ns string, args ...string) (*process, error) {
+	return l.start(ctx, ns, nil, append(append(onOtherCores(), l.rig.program("load")), args...)...)
+}
+
+func (l *lane) close() {
+	for _, p := range l.all {
+		p.kill()
+	}
+	for _, ns := range []string{l.srv, l.cli} {
+		_ = exec.Command("ip", "netns", "del", ns).Run() // nothing more can be done
+	}
+}
+
+// addresses are the sources of n flows, as the program load wants them.
+func (l *lane) addresses(n int) (string, error) {
+	if n > len(l.clients) {
+		return "", fmt.Errorf("%d flows, and %d clients", n, len(l.clients))
+	}
+	var s []string
+	for _, a := range l.clients[:n] {
+		s = append(s, a.String())
+	}
+	return strings.Join(s, ","), nil
+}
+
+// broken is the gist of why a lane could not be started: what it said last. If
+// that is only that the run was ended, it is the run that fails.
+func broken(ctx context.Context, err error) (string, error) {
+	if ctx.Err() != nil {
+		return "", errors.Join(err, ctx.Err())
+	}
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	return strings.TrimSpace(lines[len(lines)-1]), nil
+}

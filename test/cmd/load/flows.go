@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// counters answers "info": sums over the TCP connections of one end, those
+// that ended included. The receiving kernel counts what arrived, so that what
+// is still in a buffer counts as neither carried nor lost.
+type counters struct {
+	Flows         int    // that are open
+	Received      uint64 // bytes
+	Segments      uint64 // with data, sent
+	Retransmitted uint64 // of them
+	Sent          uint64 // bytes, repetitions included
+	MSS           int    // bytes of data in a full segment
+}
+
+// end is one end of some TCP connections.
+type end struct {
+	mu   sync.Mutex
+	open map[*net.TCPConn]bool
+	past counters
+	wg   sync.WaitGroup // of the goroutines that carry
+}
+
+func (e *end) add(c *net.TCPConn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.open == nil {
+		e.open = map[*net.TCPConn]bool{}
+	}
+	e.open[c] = true
+}
+
+// drop closes a connection, at once for both sides, and keeps its counters.
+func (e *end) drop(c *net.TCPConn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.open[c] {
+		return
+	}
+	delete(e.open, c)
+	e.past.add(c)
+	_ = c.SetLinger(0) // a connection that cannot be reset is closed
+	_ = c.Close()
+}
+
+func (e *end) info() counters {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sum := e.past
+	sum.Flows = len(e.open)
+	for c := range e.open {
+		sum.add(c)
+	}
+	return sum
+}
+
+func (s *counters) add(c *net.TCPConn) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		i, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			return
+		}
+		s.Received += i.Bytes_received
+		s.Segments += uint64(i.Data_segs_out)
+		s.Retransmitted += uint64(i.Total_retrans)
+		s.Sent += i.Bytes_sent
+		s.MSS = max(s.MSS, int(i.Snd_mss))
+	})
+}
+
+// A TCP connection of ours begins with who sends, and how many bytes a second
+// at most, 0 for as many as can be.
+type header struct {
+	Way  byte // 'u': who connected, 'd': who accepted
+	Pace uint64
+}
+
+const headerLen = 9
+
+// chunk is how much is given to the kernel, or thrown away, at a time.
+const chunk = 1 << 20
+
+// runFlows opens TCP connections to the target. It knows
+//
+//	open WAY PACE ADDRESS,…   one from each address, "-" for any
+//	info
+//	close
+func runFlows(ctx context.Context, o options) error {
+	var e end
+	return serve(ctx, func(words []string) (any, error) {
+		switch {
+		case len(words) == 4 && words[0] == "open" && len(words[1]) == 1:
+			pace, err := strconv.ParseUint(words[2], 10, 64)
+			if err != nil {
+				return nil, err
+			}
+			for from := range strings.SplitSeq(words[3], ",") {
+				if err := e.dial(ctx, from, o.target, header{words[1][0], pace}); err != nil {
+					return nil, err
+				}
+			}
+			return e.info(), nil
+		case len(words) == 1 && words[0] == "info":
+			return e.info(), nil
+		case len(words) == 1 && words[0] == "close":
+			return e.close(), nil
+		default:
+			return nil, errors.New("no such command")
+		}
+	})
+}
+
+func (e *end) dial(ctx context.Context, from, to string, h header) error {
+	var dialer net.Dialer
+	if from != "-" {
+		local, err := netip.ParseAddr(from)
+		if err != nil {
+			return err
+		}
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", to)
+	if err != nil {
+		return err
+	}
+	c, ok := conn.(*net.TCPConn)
+	if !ok {
+		return errors.New("not a TCP connection")
+	}
+	if err := binary.Write(c, binary.BigEndian, h); err != nil {
+		return err
+	}
+	e.add(c)
+	e.wg.Go(func() { e.carry(c, h, h.Way == 'u') })
+	return nil
+}
+
+// close ends all connections, and waits until nothing is carried any more.
+func (e *end) close() counters {
+	e.mu.Lock()
+	var all []*net.TCPConn
+	for c := range e.open {
+		all = append(all, c)
+	}
+	e.mu.Unlock()
+	for _, c := range all {
+		e.drop(c)
+	}
+	e.wg.Wait()
+	return e.info()
+}
+
+// runSink accepts what flows opens. It knows "info".
+func runSink(ctx context.Context, o options) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", o.target)
+	if err != nil {
+		return err
+	}
+	var e end
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if c, ok := conn.(*net.TCPConn); ok {
+				go e.accept(c)
+			}
+		}
+	}()
+	defer func() { _ = l.Close() }()
+	return serve(ctx, func(words []string) (any, error) {
+		if len(words) != 1 || words[0] != "info" {
+			return nil, errors.New("no such command")
+		}
+		return e.info(), nil
+	})
+}
+
+func (e *end) accept(c *net.TCPConn) {
+	var b [headerLen]byte
+	if _, err := io.ReadFull(c, b[:]); err != nil {
+		_ = c.Close()
+		return
+	}
+	e.add(c)
+	h := header{b[0], binary.BigEndian.Uint64(b[1:])}
+	e.carry(c, h, h.Way == 'd')
+}
+
+// carry sends, or receives, until the other side goes away: that is how a
+// measurement ends.
+func (e *end) carry(c *net.TCPConn, h header, sends bool) {
+	defer e.drop(c)
+	var err error
+	if sends {
+		err = source(c, h.Pace)
+	} else {
+		err = discard(c)
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) {
+		fmt.Fprintln(os.Stderr, "load:", err)
+	}
+}
+
+// source sends the same bytes again and again, without copying them: an end
+// should take little of the core that it shares with the client.
+func source(c *net.TCPConn, pace uint64) error {
+	if pace > 0 {
+		if err := control(c, func(fd int) error {
+			return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MAX_PACING_RATE, int(pace))
+		}); err != nil {
+			return err
+		}
+	}
+	shared, err := zeros()
+	if err != nil {
+		return err
+	}
+	// Opened anew, since every connection has a place of its own in it.
+	file, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", shared.Fd()))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	for {
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := c.ReadFrom(file); err != nil { // sendfile
+			return err
+		}
+	}
+}
+
+// zeros is a file of one chunk that exists nowhere else.
+var zeros = sync.OnceValues(func() (*os.File, error) {
+	fd, err := unix.MemfdCreate("load", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	file := os.NewFile(uintptr(fd), "load")
+	_, err = file.Write(make([]byte, chunk))
+	return file, err
+})
+
+// discard has the kernel throw away what arrives (MSG_TRUNC, tcp(7)).
+func discard(c *net.TCPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, chunk)
+	for {
+		var n int
+		var rerr error
+		err := raw.Read(func(fd uintptr) bool {
+			n, _, rerr = unix.Recvfrom(int(fd), b, unix.MSG_TRUNC|unix.MSG_DONTWAIT)
+			return !errors.Is(rerr, unix.EAGAIN)
+		})
+		if err != nil {
+			return err
+		}
+		if rerr != nil || n == 0 {
+			return rerr
+		}
+	}
+}
+
+func control(c *net.TCPConn, do func(fd int) error) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var derr error
+	if err := raw.Control(func(fd uintptr) { derr = do(int(fd)) }); err != nil {
+		return err
+	}
+	return derr
+}
