@@ -32,12 +32,22 @@ build: ## build the static binary bin/adit
 test: check real ## everything that a change must pass (as root; under 20 minutes)
 
 .PHONY: check
-check: lint unit race ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
+check: lint unit race arm64 ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
 
 .PHONY: unit
 unit: # every test that needs no peers
 	@test/install-deps unit
 	$(GO) test ./...
+	$(GO) vet -tags purego ./ipsec/...
+	$(GO) test -tags purego ./ipsec/internal/lanes
+	$(GO) test -tags nocrypto -run NoCrypto ./ipsec/internal/lanes ./internal/app
+
+.PHONY: arm64
+arm64: # builds for arm64, and runs there what computes differently, in an emulator
+	@test/install-deps arm64
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -o /dev/null ./cmd/adit
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) vet ./ipsec/... ./internal/packet/... ./internal/netdev/... ./internal/udp/... ./internal/dataplane/...
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 -skip Generate ./ipsec/... ./internal/packet/... # generators run on the host
 
 .PHONY: race
 race: # go vet and go test -race

@@ -23,7 +23,7 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 	}
 	e := &decoder{} // no file, no lines
 	from := map[string]string{}
-	known := map[string]bool{"ADIT_USERS": true, "ADIT_USERS_FILE": true, "ADIT_CPU": true} // ADIT_CPU is package ipsec's
+	known := map[string]bool{"ADIT_USERS": true, "ADIT_USERS_FILE": true, "ADIT_CPU": true} // the last is ipsec's
 	walkScalars(reflect.ValueOf(c).Elem(), "", func(key string, v reflect.Value) {
 		name := "ADIT_" + strings.ToUpper(strings.NewReplacer(".", "_").Replace(key))
 		known[name] = true

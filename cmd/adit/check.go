@@ -22,6 +22,9 @@ func runCheck(_ context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := app.Kernels(); err != nil {
+		return err
+	}
 	failed := 0
 	for _, finding := range app.Check(c) {
 		mark := "ok  "

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -53,6 +55,32 @@ func TestVersionAndHelpInTheirUsualForms(t *testing.T) {
 	for _, args := range []string{"disconnect -h", "help disconnect"} {
 		if code, _, got := typed("", strings.Fields(args)...); code != exitOK || !strings.HasPrefix(got, "Usage: adit disconnect") {
 			t.Errorf("adit %s: exit code %d, %q", args, code, got)
+		}
+	}
+}
+
+// TestMain runs the command that ADIT_TEST_COMMAND has in place of the tests: in
+// a process of its own, for what is decided once in a process.
+func TestMain(m *testing.M) {
+	if line := os.Getenv("ADIT_TEST_COMMAND"); line != "" {
+		os.Exit(run(context.Background(), streams{os.Stdin, os.Stdout, os.Stderr}, strings.Fields(line)))
+	}
+	os.Exit(m.Run())
+}
+
+func TestKernelsThatThereAreNot(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "adit.toml")
+	if err := os.WriteFile(config, []byte("[ipsec]\npsk = \"a-key-of-some-length\"\n[[user]]\nname = \"alice\"\npassword = \"p\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"serve", "check"} {
+		c := exec.Command(os.Args[0])
+		c.Env = append(os.Environ(), "ADIT_TEST_COMMAND="+command+" -c "+config, "ADIT_CPU=fast")
+		out, err := c.CombinedOutput()
+		want := `adit: ADIT_CPU: "fast" is none of generic, aesni and avx512: leave ADIT_CPU unset`
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitUsage || !strings.Contains(string(out), want) {
+			t.Errorf("adit %s: %v, %s, want exit code %d and %q", command, err, out, exitUsage, want)
 		}
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/ipsec"
 )
 
 // Options are what Run needs beside the host.
@@ -67,6 +68,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	var cleanup closers
 	defer func() { err = errors.Join(err, cleanup.close()) }()
 
+	kernels, err := Kernels()
+	if err != nil {
+		return err
+	}
 	certs, err := loadCertificates(c)
 	if err != nil {
 		return err
@@ -112,7 +117,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer a.watchSignals(ctx)()
 	defer a.refreshPublic(ctx)()
-	a.announce(c)
+	a.announce(c, kernels)
 	err = a.server.Serve(ctx)
 	a.log.Info("stopped")
 	return err
@@ -157,11 +162,22 @@ func (a *instance) openAdmin(c *conf.Config, cleanup *closers) error {
 	return nil
 }
 
+// Kernels names the set of kernels that packets are encrypted with: the best
+// that this CPU has, or what the environment variable ADIT_CPU says. An error is
+// a conf.Errors.
+func Kernels() (string, error) {
+	name, err := ipsec.Kernels()
+	if err != nil {
+		return "", conf.Errors{{Key: "ADIT_CPU", Text: err.Error()}}
+	}
+	return name, nil
+}
+
 // announce logs what serves, and what an administrator should know.
-func (a *instance) announce(c *conf.Config) {
+func (a *instance) announce(c *conf.Config, kernels string) {
 	a.log.WithFields(logrus.Fields{
 		"version": a.opts.Version, "listen": c.Server.Listen, "device": c.Network.Device,
-		"pool": c.Network.Pool, "backend": c.Auth.Backend, "methods": c.Auth.Methods,
+		"pool": c.Network.Pool, "backend": c.Auth.Backend, "methods": c.Auth.Methods, "kernels": kernels,
 	}).Info("serving")
 	for _, w := range a.warnings(c) {
 		a.log.Warn(w)
@@ -176,6 +192,9 @@ func (a *instance) warnings(c *conf.Config) []string {
 // warnings are what is worth a thought as long as it is so.
 func warnings(c *conf.Config) []string {
 	var list []string
+	if ipsec.NoCrypto {
+		list = append(list, "THIS BUILD PROTECTS NOTHING (build tag nocrypto): packets leave in the clear, and forged ones are accepted. It is for measuring only")
+	}
 	if c.WeakPSK() {
 		list = append(list, "the pre-shared key is weak (ipsec.allow_weak_psk): whoever answers a client's handshake in the server's place can find it")
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/ipsec"
 )
 
 func TestReloadSaysWhatAppliesWhen(t *testing.T) {
@@ -31,6 +32,15 @@ func TestReloadSaysWhatAppliesWhen(t *testing.T) {
 	}
 	if r := compare(old, conf.Default()); len(r.Live)+len(r.New)+len(r.Restart) != 0 {
 		t.Errorf("equal configurations differ in %+v", r)
+	}
+}
+
+// A build that does not encrypt says so at every start and in its status; one
+// that does never says it.
+func TestNoCryptoIsSaidLoudly(t *testing.T) {
+	said := slices.ContainsFunc(warnings(conf.Default()), func(w string) bool { return strings.Contains(w, "PROTECTS NOTHING") })
+	if said != ipsec.NoCrypto {
+		t.Errorf("the warning is there: %v, this build has the tag: %v", said, ipsec.NoCrypto)
 	}
 }
 

@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"internal/ndp":       {},
 	"internal/dataplane": {"ipsec", "l2tp", "internal/udp", "internal/netdev"},
 	"internal/vpn":       {"ike", "l2tp", "ppp", "auth", "ipsec", "internal/dataplane", "internal/pool", "internal/dhcp", "internal/ndp"},
-	"internal/app": {"conf", "internal/pki", "ike", "l2tp", "ppp", "auth", "auth/radius", "internal/vpn", "internal/dataplane", "internal/udp",
+	"internal/app": {"conf", "internal/pki", "ike", "ipsec", "l2tp", "ppp", "auth", "auth/radius", "internal/vpn", "internal/dataplane", "internal/udp",
 		"internal/netdev", "internal/hostnet", "internal/pool", "internal/admin"},
 	"internal/admin":               {},
 	"ipsec/internal/lanes":         {},

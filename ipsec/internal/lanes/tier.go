@@ -50,10 +50,10 @@ func choose(word string, highest Tier) (Tier, error) {
 		switch t := Tier(i); {
 		case word != name:
 		case t > highest:
-			return highest, fmt.Errorf("%s is %q, which this CPU cannot do: %q is the most; leave it unset to have that", Environment, word, highest)
+			return highest, fmt.Errorf("this CPU cannot do %q, %q is the most: leave %s unset to have that", word, highest, Environment)
 		default:
 			return t, nil
 		}
 	}
-	return highest, fmt.Errorf("%s is %q: it can be generic, aesni or avx512; leave it unset to have the best that this CPU can do", Environment, word)
+	return highest, fmt.Errorf("%q is none of generic, aesni and avx512: leave %s unset to have the best that this CPU can do", word, Environment)
 }

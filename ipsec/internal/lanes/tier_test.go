@@ -1,6 +1,7 @@
 package lanes
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -17,10 +18,10 @@ func TestChoiceOfTheTier(t *testing.T) {
 		{"generic", AVX512, Generic, ""},
 		{"aesni", AVX512, AESNI, ""},
 		{"avx512", AVX512, AVX512, ""},
-		{"avx512", AESNI, AESNI, `ADIT_CPU is "avx512", which this CPU cannot do: "aesni" is the most`},
-		{"aesni", Generic, Generic, `ADIT_CPU is "aesni", which this CPU cannot do: "generic" is the most`},
-		{"AVX512", AVX512, AVX512, `ADIT_CPU is "AVX512": it can be generic, aesni or avx512`},
-		{"fast", AESNI, AESNI, `ADIT_CPU is "fast": it can be generic, aesni or avx512`},
+		{"avx512", AESNI, AESNI, `this CPU cannot do "avx512", "aesni" is the most: leave ADIT_CPU unset`},
+		{"aesni", Generic, Generic, `this CPU cannot do "aesni", "generic" is the most: leave ADIT_CPU unset`},
+		{"AVX512", AVX512, AVX512, `"AVX512" is none of generic, aesni and avx512`},
+		{"fast", AESNI, AESNI, `"fast" is none of generic, aesni and avx512`},
 	} {
 		got, err := choose(v.word, v.highest)
 		if got != v.want {
@@ -45,4 +46,32 @@ func TestNormalBuildsEncrypt(t *testing.T) {
 	if NoCrypto {
 		t.Error("this build has the tag nocrypto")
 	}
+}
+
+// An Engine computes if and only if the build does not have the tag nocrypto.
+// Without, packets stay as they are and sums are zero.
+func TestNoCryptoComputesNothing(t *testing.T) {
+	k, err := NewCipherKey(make([]byte, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewMACKey(SHA1, make([]byte, 20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachTier(func(tier Tier) {
+		e, data, sum := New(tier), make([]byte, 48), []byte("some bytes..")
+		e.EncryptCBC([]CBC{{k, data}})
+		if still := bytes.Equal(data, make([]byte, 48)); still != NoCrypto {
+			t.Errorf("%v: encrypted nothing: %v", tier, still)
+		}
+		e.DecryptCBC([]CBC{{k, data}})
+		if !bytes.Equal(data, make([]byte, 48)) {
+			t.Errorf("%v: did not come back: %x", tier, data)
+		}
+		e.Sum([]MAC{{m, data, sum}})
+		if zero := bytes.Equal(sum, make([]byte, 12)); zero != NoCrypto {
+			t.Errorf("%v: the sum is zero: %v", tier, zero)
+		}
+	})
 }
