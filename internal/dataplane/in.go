@@ -44,8 +44,8 @@ type receiver struct {
 
 	packets   []udp.Packet
 	datagrams []byte // room of packets
-	trains    []byte
-	want      int // how many packets are read next
+	trains    []byte // the same, resident as far as trains came
+	want      int    // how many packets are read next
 
 	ins     []ipsec.In
 	sources []*udp.Packet // of ins
@@ -71,18 +71,22 @@ type arrivals struct {
 }
 
 func newReceiver(p *Plane, s *Socket, q netdev.Queue, t *tally) *receiver {
+	batch := readBatch
+	if s.Kind == SocketIKE {
+		batch = readLeast
+	}
 	r := &receiver{
 		plane: p, socket: s, queue: q, tally: t,
 		opener:    ipsec.NewOpener(),
-		packets:   make([]udp.Packet, readBatch),
-		datagrams: make([]byte, readBatch*datagramLen),
-		trains:    make([]byte, readBatch*trainLen),
+		packets:   make([]udp.Packet, batch),
+		datagrams: make([]byte, batch*datagramLen),
+		trains:    make([]byte, batch*trainLen),
 		ins:       make([]ipsec.In, 0, openBatch),
 		sources:   make([]*udp.Packet, 0, openBatch),
 		runs:      make([]arrivals, 0, openBatch),
 		out:       make([]netdev.Packet, 0, openBatch),
 	}
-	r.renew(readBatch)
+	r.renew(batch)
 	r.want = readLeast
 	return r
 }
@@ -115,9 +119,9 @@ func (r *receiver) plan(n int) {
 	for i := range r.packets[:n] {
 		bytes += len(r.packets[i].Data)
 	}
-	most := readBatch
+	most := len(r.packets)
 	if bytes > n*datagramLen {
-		most = min(max(readTrains, readBytes/(bytes/n)), readBatch)
+		most = min(max(readTrains, readBytes/(bytes/n)), most)
 	}
 	r.want = min(max(2*n, readLeast), most)
 }
