@@ -5,9 +5,11 @@ package netdev
 const HeadRoom = 16
 
 // Packet is one IP packet, or one super-packet, that is read from or written
-// to a device: Buf[Off:End]. Segment, HeaderLen, CsumStart and CsumOffset
-// mirror the vnet header; Segment 0 means an ordinary packet whose checksums
-// are complete unless CsumStart is set.
+// to a device: Buf[Off:End]. A Segment above 0 says that it stands for several,
+// of TCP or UDP, with that many bytes of payload each behind HeaderLen bytes of
+// headers; the last may be shorter, and packet.Cutter makes them. If CsumStart is
+// above 0 the transport header begins there, and packet.CompleteChecksum is
+// still to be called with CsumOffset. All are in bytes.
 type Packet struct {
 	Buf                   []byte
 	Off, End              int // Off is at least HeadRoom
@@ -47,9 +49,10 @@ type Queue interface {
 	// returns io.ErrShortBuffer if room has no place for one.
 	ReadBatch(room Room, packets []Packet) (int, error)
 
-	// WriteBatch writes packets in order and never blocks: what the device does
-	// not take is dropped. It returns how many were written. What lies in front
-	// of Off is overwritten. An error means that the device is closed.
+	// WriteBatch writes packets, those of each flow in order, and never blocks:
+	// what the device does not take is dropped. It returns how many were written.
+	// What lies in front of Off is overwritten, and the headers of packets that
+	// were joined are, too. An error means that the device is closed.
 	WriteBatch(packets []Packet) (int, error)
 
 	Close() error

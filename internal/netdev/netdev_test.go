@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/adit-vpn/adit/internal/packet"
 )
@@ -44,21 +45,30 @@ func TestMain(m *testing.M) {
 
 func openTest(t testing.TB, queues int, addr string) Device {
 	t.Helper()
-	d, err := Open("", 1400, queues)
+	return openWith(t, TUNConfig{MTU: 1400, Queues: queues}, addr)
+}
+
+func openWith(t testing.TB, c TUNConfig, addrs ...string) *device {
+	t.Helper()
+	opened, err := OpenTUN(c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := opened.(*device)
 	t.Cleanup(func() { _ = d.Close() })
 	link, err := netlink.LinkByName(d.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := netlink.ParseAddr(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := netlink.AddrAdd(link, a); err != nil {
-		t.Fatal(err)
+	for _, addr := range addrs {
+		a, err := netlink.ParseAddr(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Flags = unix.IFA_F_NODAD // IPv6 would take a second to look whether it is free
+		if err := netlink.AddrAdd(link, a); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return d
 }
@@ -82,7 +92,11 @@ func nextUDP(t *testing.T, q Queue) []byte {
 		if n, err := q.ReadBatch(testRoom(), packets); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
-		b := packets[0].Buf[packets[0].Off:packets[0].End]
+		p := packets[0]
+		b := p.Buf[p.Off:p.End]
+		if p.CsumStart > 0 && !packet.CompleteChecksum(b, p.CsumStart, p.CsumOffset) {
+			t.Fatalf("a partial checksum at %d+%d of %d bytes", p.CsumStart, p.CsumOffset, len(b))
+		}
 		if h, ok := packet.Parse(b); ok && h.Protocol == packet.UDP {
 			return b[:h.Len]
 		}

@@ -1,12 +1,11 @@
 package netdev
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"os"
-	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,11 +13,12 @@ import (
 
 // queue is one open file of a TUN or TAP device.
 type queue struct {
-	file    *os.File
-	raw     syscall.RawConn
-	vnet    int // length of the vnet header, 0 without
-	reader  fileReader
-	writers sync.Pool // of *fileWriter
+	file     *os.File
+	raw      syscall.RawConn
+	vnet     int // length of the vnet header, 0 without
+	offloads Offloads
+	reader   fileReader
+	idle     [8]atomic.Pointer[fileWriter]
 }
 
 // fileReader is what ReadBatch works with. The poller is given one function for
@@ -31,27 +31,18 @@ type fileReader struct {
 	read    func(fd uintptr) bool
 }
 
-// fileWriter is the same for one WriteBatch.
-type fileWriter struct {
-	packets []Packet
-	sent    int
-	write   func(fd uintptr)
-}
-
 // newQueue takes the file over. It must not block.
-func newQueue(f *os.File, vnet int) (*queue, error) {
+func newQueue(f *os.File, o Offloads) (*queue, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
-	q := &queue{file: f, raw: raw, vnet: vnet}
-	q.reader.read = q.readAll
-	q.writers.New = func() any {
-		w := new(fileWriter)
-		w.write = func(fd uintptr) { q.writeAll(w, int(fd)) }
-		return w
+	q := &queue{file: f, raw: raw, offloads: o}
+	if o < NoHeaders {
+		q.vnet = vnetLen
 	}
+	q.reader.read = q.readAll
 	return q, nil
 }
 
@@ -90,8 +81,8 @@ func (q *queue) readAll(fd uintptr) bool {
 			continue
 		}
 		p := r.room.take(n - q.vnet)
-		if q.vnet > 0 {
-			p.getVnet(b)
+		if q.vnet > 0 && !p.getVnet(b) {
+			continue
 		}
 		r.packets[r.got] = p
 		r.got++
@@ -99,76 +90,5 @@ func (q *queue) readAll(fd uintptr) bool {
 	return true
 }
 
-// WriteBatch implements Queue.
-func (q *queue) WriteBatch(packets []Packet) (int, error) {
-	w, _ := q.writers.Get().(*fileWriter)
-	w.packets, w.sent = packets, 0
-	err := q.raw.Control(w.write)
-	sent := w.sent
-	w.packets = nil
-	q.writers.Put(w)
-	if err != nil {
-		return 0, net.ErrClosed
-	}
-	return sent, nil
-}
-
-func (q *queue) writeAll(w *fileWriter, fd int) {
-	for i := range w.packets {
-		p := &w.packets[i]
-		b := p.Buf[p.Off-q.vnet : p.End]
-		if q.vnet > 0 {
-			p.putVnet(b)
-		}
-		_, err := unix.Write(fd, b)
-		for err == unix.EINTR {
-			_, err = unix.Write(fd, b)
-		}
-		if err == nil {
-			w.sent++
-		}
-	}
-}
-
 // Close implements Queue.
 func (q *queue) Close() error { return q.file.Close() }
-
-// The vnet header (virtio 1.2, section 5.1.6), in the byte order of the
-// machine.
-const (
-	vnetLen = 10
-
-	vnetNeedsCsum = 1
-	vnetNone      = 0
-	vnetTCP4      = 1
-	vnetTCP6      = 4
-	vnetECN       = 0x80
-)
-
-func (p *Packet) getVnet(h []byte) {
-	if h[0]&vnetNeedsCsum != 0 {
-		p.CsumStart = int(binary.NativeEndian.Uint16(h[6:]))
-		p.CsumOffset = int(binary.NativeEndian.Uint16(h[8:]))
-	}
-	if h[1]&^vnetECN != vnetNone {
-		p.HeaderLen = int(binary.NativeEndian.Uint16(h[2:]))
-		p.Segment = int(binary.NativeEndian.Uint16(h[4:]))
-	}
-}
-
-func (p *Packet) putVnet(h []byte) {
-	clear(h[:vnetLen])
-	if p.CsumStart > 0 {
-		h[0] = vnetNeedsCsum
-		binary.NativeEndian.PutUint16(h[6:], uint16(p.CsumStart))
-		binary.NativeEndian.PutUint16(h[8:], uint16(p.CsumOffset))
-	}
-	if p.Segment > 0 {
-		h[1] = vnetTCP4
-		if p.Buf[p.Off]>>4 == 6 {
-			h[1] = vnetTCP6
-		}
-		binary.NativeEndian.PutUint16(h[2:], uint16(p.HeaderLen))
-		binary.NativeEndian.PutUint16(h[4:], uint16(p.Segment))
-	}
-}

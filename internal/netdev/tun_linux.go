@@ -15,25 +15,80 @@ const tunFile = "/dev/net/tun"
 
 // device is a TUN device, or the file side of a TAP device.
 type device struct {
-	name   string
-	mtu    int
-	queues []Queue
+	name     string
+	mtu      int
+	offloads Offloads
+	queues   []Queue
 }
 
-// Open opens, and makes if need be, a TUN device with that many queues, and
-// brings it up with that MTU in bytes. The device goes away when it is closed.
+// Offloads is what a TUN device leaves to this program, so that a call of the
+// kernel carries more than one packet.
+type Offloads uint8
+
+// The values of Offloads, from the most to the least.
+const (
+	AllOffloads Offloads = iota // super-packets of TCP and UDP, partial checksums
+	TCPOffloads                 // the same without UDP, as in kernels before 6.2
+	NoOffloads                  // a packet is a packet, and whole
+	NoHeaders                   // and has no vnet header: what package water opens
+)
+
+// String implements fmt.Stringer.
+func (o Offloads) String() string {
+	switch o {
+	case AllOffloads:
+		return "TCP and UDP"
+	case TCPOffloads:
+		return "TCP"
+	case NoOffloads:
+		return "none"
+	case NoHeaders:
+		return "none, without vnet headers"
+	}
+	return fmt.Sprintf("Offloads(%d)", uint8(o))
+}
+
+// flags are those of TUNSETOFFLOAD.
+func (o Offloads) flags() int {
+	const tcp = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
+	switch o {
+	case AllOffloads:
+		return tcp | unix.TUN_F_USO4 | unix.TUN_F_USO6
+	case TCPOffloads:
+		return tcp
+	default:
+		return 0
+	}
+}
+
+// TUNConfig is what a TUN device begins with.
+type TUNConfig struct {
+	Name     string // "": the kernel chooses one
+	MTU      int    // in bytes
+	Queues   int
+	Offloads Offloads // the most that is asked for: a kernel may have less
+}
+
+// Open opens a TUN device with all offloads that the kernel has.
 func Open(name string, mtu, queues int) (Device, error) {
-	d := &device{name: name, mtu: mtu}
-	for range max(1, queues) {
-		q, err := openQueue(d.name, queues > 1)
+	return OpenTUN(TUNConfig{Name: name, MTU: mtu, Queues: queues})
+}
+
+// OpenTUN opens, and makes if need be, a TUN device, and brings it up. The device
+// goes away when it is closed.
+func OpenTUN(c TUNConfig) (Device, error) {
+	d := &device{name: c.Name, mtu: c.MTU, offloads: c.Offloads}
+	for range max(1, c.Queues) {
+		q, err := openQueue(d.name, c.Queues > 1, d.offloads)
 		if err != nil {
 			_ = d.Close()
-			return nil, explain(name, err)
+			return nil, explain(c.Name, err)
 		}
 		d.name = q.name // the kernel chose it if there was none
+		d.offloads = q.offloads
 		d.queues = append(d.queues, q)
 	}
-	if err := bringUp(d.name, mtu); err != nil {
+	if err := bringUp(d.name, c.MTU); err != nil {
 		_ = d.Close()
 		return nil, err
 	}
@@ -46,44 +101,73 @@ type named struct {
 	name string
 }
 
-// openQueue adds a queue with vnet headers to a device. A kernel that refuses
-// them gets one without.
-func openQueue(name string, several bool) (*named, error) {
+// openQueue adds a queue to a device, with vnet headers and as many offloads as
+// are wanted and there are. A kernel that refuses the headers gets one without.
+func openQueue(name string, several bool, most Offloads) (*named, error) {
+	if most >= NoHeaders {
+		return openPlain(name, several)
+	}
 	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
 	if several {
 		flags |= unix.IFF_MULTI_QUEUE
 	}
-	f, name2, err := openTun(name, flags)
-	if errors.Is(err, unix.EINVAL) {
-		return openPlain(name, several)
-	}
-	if err != nil {
-		return nil, err
-	}
-	q, err := newQueue(f, vnetLen)
-	return &named{q, name2}, err
-}
-
-func openTun(name string, flags uint16) (*os.File, string, error) {
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
-		return nil, "", fmt.Errorf("%q is no name for a network device: at most 15 bytes", name)
+		return nil, fmt.Errorf("%q is no name for a network device: at most 15 bytes", name)
 	}
 	fd, err := unix.Open(tunFile, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, "", &fs.PathError{Op: "open", Path: tunFile, Err: err}
+		return nil, &fs.PathError{Op: "open", Path: tunFile, Err: err}
 	}
 	ifr.SetUint16(flags)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
 		_ = unix.Close(fd)
-		return nil, "", fmt.Errorf("TUNSETIFF: %w", err)
+		if errors.Is(err, unix.EINVAL) {
+			return openPlain(name, several)
+		}
+		return nil, fmt.Errorf("TUNSETIFF: %w", err)
 	}
-	// Without offloads every packet comes whole, with its checksums.
-	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0); err != nil {
+	most, err = setOffloads(fd, most)
+	if err != nil {
 		_ = unix.Close(fd)
-		return nil, "", fmt.Errorf("TUNSETOFFLOAD: %w", err)
+		return nil, err
 	}
-	return os.NewFile(uintptr(fd), tunFile), ifr.Name(), nil
+	q, err := newQueue(os.NewFile(uintptr(fd), tunFile), most)
+	return &named{q, ifr.Name()}, err
+}
+
+// setOffloads asks for offloads, and for less if the kernel does not know them.
+// It returns what there is.
+func setOffloads(fd int, most Offloads) (Offloads, error) {
+	// Who joins a device that another program has open gets that one's headers,
+	// or none.
+	ifr, err := unix.NewIfreq("")
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, ifr); err != nil {
+		return 0, fmt.Errorf("TUNGETIFF: %w", err)
+	}
+	if ifr.Uint16()&unix.IFF_VNET_HDR == 0 {
+		return NoHeaders, nil
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, vnetLen); err != nil {
+		return 0, fmt.Errorf("TUNSETVNETHDRSZ: %w", err)
+	}
+	return lower(most, func(flags int) error { return unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, flags) })
+}
+
+// lower finds the most offloads that set takes.
+func lower(most Offloads, set func(flags int) error) (Offloads, error) {
+	for ; ; most++ {
+		err := set(most.flags())
+		if err == nil {
+			return most, nil
+		}
+		if most >= NoOffloads || !errors.Is(err, unix.EINVAL) {
+			return 0, fmt.Errorf("TUNSETOFFLOAD: %w", err)
+		}
+	}
 }
 
 // openPlain opens a queue through package water.
@@ -109,7 +193,7 @@ func waterQueue(i *water.Interface) (*queue, error) {
 		_ = i.Close()
 		return nil, errors.New("the device is no file")
 	}
-	return newQueue(f, 0)
+	return newQueue(f, NoHeaders)
 }
 
 func bringUp(name string, mtu int) error {

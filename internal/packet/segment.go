@@ -181,6 +181,23 @@ func nonzero(sum uint16) uint16 {
 	return sum
 }
 
+// HeadersLen is the length in bytes of all headers of an unfragmented TCP or UDP
+// packet, 0 of anything else.
+func HeadersLen(b []byte) int {
+	protocol, at, end, ok := transport(b)
+	switch {
+	case !ok:
+		return 0
+	case protocol == UDP && end-at >= headerUDP:
+		return at + headerUDP
+	case protocol == TCP && end-at >= minHeaderTCP:
+		if n := int(b[at+12]>>4) * 4; n >= minHeaderTCP && n <= end-at {
+			return at + n
+		}
+	}
+	return 0
+}
+
 // transport finds the TCP or UDP header of a packet: its protocol, where it
 // begins and where the packet ends. It fails for fragments, and for what is
 // not whole.

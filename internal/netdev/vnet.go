@@ -1,0 +1,69 @@
+package netdev
+
+import (
+	"encoding/binary"
+
+	"github.com/adit-vpn/adit/internal/packet"
+)
+
+// The vnet header (virtio 1.2, section 5.1.6), in the byte order of the
+// machine.
+const (
+	vnetLen = 10
+
+	vnetNeedsCsum = 1
+	vnetNone      = 0
+	vnetTCP4      = 1
+	vnetTCP6      = 4
+	vnetUDP       = 5 // datagrams, not the fragments of one
+	vnetECN       = 0x80
+)
+
+// getVnet reads the header of a packet, and reports whether it is one that was
+// asked for. How long the packet's headers are says the packet: the kernel's
+// word for it may be the length of what lies in one piece.
+func (p *Packet) getVnet(h []byte) bool {
+	if h[0]&vnetNeedsCsum != 0 {
+		p.CsumStart = int(binary.NativeEndian.Uint16(h[6:]))
+		p.CsumOffset = int(binary.NativeEndian.Uint16(h[8:]))
+	}
+	switch h[1] &^ vnetECN {
+	case vnetNone:
+		return true
+	case vnetTCP4, vnetTCP6, vnetUDP:
+		p.HeaderLen = packet.HeadersLen(p.Buf[p.Off:p.End])
+		p.Segment = int(binary.NativeEndian.Uint16(h[4:]))
+		return p.Segment > 0
+	}
+	return false
+}
+
+func (p *Packet) putVnet(h []byte) {
+	clear(h[:vnetLen])
+	if p.CsumStart > 0 {
+		h[0] = vnetNeedsCsum
+		binary.NativeEndian.PutUint16(h[6:], uint16(p.CsumStart))
+		binary.NativeEndian.PutUint16(h[8:], uint16(p.CsumOffset))
+	}
+	if p.Segment == 0 {
+		return
+	}
+	switch six := p.Buf[p.Off]>>4 == 6; {
+	case p.CsumOffset == csumUDP:
+		h[1] = vnetUDP
+	case six:
+		h[1] = vnetTCP6
+	default:
+		h[1] = vnetTCP4
+	}
+	if h[1] != vnetUDP && p.Buf[p.Off+p.CsumStart+13]&flagCWR != 0 {
+		h[1] |= vnetECN
+	}
+	binary.NativeEndian.PutUint16(h[2:], uint16(p.HeaderLen))
+	binary.NativeEndian.PutUint16(h[4:], uint16(p.Segment))
+}
+
+const (
+	csumUDP = 6    // where UDP has its checksum
+	flagCWR = 0x80 // of TCP: RFC 3168, section 6.1.2
+)

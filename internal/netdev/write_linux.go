@@ -1,0 +1,131 @@
+package netdev
+
+import (
+	"net"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adit-vpn/adit/internal/packet"
+)
+
+// fileWriter is what one WriteBatch works with. Whoever writes takes one of the
+// queue's, or makes one if all are in use.
+type fileWriter struct {
+	packets []Packet
+	sent    int
+	write   func(fd uintptr)
+	joiner  *packet.Coalescer // nil: the device takes no super-packets
+	iovecs  []unix.Iovec
+}
+
+func newWriter(q *queue) *fileWriter {
+	w := new(fileWriter)
+	if q.offloads < NoOffloads {
+		w.joiner = packet.NewCoalescer(q.offloads < TCPOffloads)
+		w.iovecs = make([]unix.Iovec, 0, packet.MaxJoined)
+	}
+	w.write = func(fd uintptr) { q.writeAll(w, int(fd)) }
+	return w
+}
+
+func (q *queue) takeWriter() *fileWriter {
+	for i := range q.idle {
+		if w := q.idle[i].Swap(nil); w != nil {
+			return w
+		}
+	}
+	return newWriter(q)
+}
+
+func (q *queue) putWriter(w *fileWriter) {
+	w.packets = nil
+	for i := range q.idle {
+		if q.idle[i].CompareAndSwap(nil, w) {
+			return
+		}
+	}
+}
+
+// WriteBatch implements Queue.
+func (q *queue) WriteBatch(packets []Packet) (int, error) {
+	w := q.takeWriter()
+	w.packets, w.sent = packets, 0
+	err := q.raw.Control(w.write)
+	sent := w.sent
+	q.putWriter(w)
+	if err != nil {
+		return 0, net.ErrClosed
+	}
+	return sent, nil
+}
+
+func (q *queue) writeAll(w *fileWriter, fd int) {
+	rest := w.packets
+	for w.joiner != nil && len(rest) > 1 {
+		n := min(len(rest), packet.MaxJoined)
+		w.join(fd, rest[:n])
+		rest = rest[n:]
+	}
+	for i := range rest {
+		p := &rest[i]
+		b := p.Buf[p.Off-q.vnet : p.End]
+		if q.vnet > 0 {
+			p.putVnet(b)
+		}
+		_, err := unix.Write(fd, b)
+		for err == unix.EINTR {
+			_, err = unix.Write(fd, b)
+		}
+		if err == nil {
+			w.sent++
+		}
+	}
+}
+
+// join writes packets, those that can be joined as super-packets.
+func (w *fileWriter) join(fd int, packets []Packet) {
+	c := w.joiner
+	c.Reset()
+	for i := range packets {
+		p := &packets[i]
+		if b := p.Buf[p.Off:p.End]; p.Segment > 0 || p.CsumStart > 0 {
+			c.PushAlone(b)
+		} else {
+			c.Push(b)
+		}
+	}
+	for i := range c.Len() {
+		j := c.Joined(i)
+		p := packets[j.First]
+		if j.Count > 1 {
+			p.Segment, p.HeaderLen, p.CsumStart, p.CsumOffset = j.Segment, j.HeaderLen, j.CsumStart, j.CsumOffset
+		}
+		b := p.Buf[p.Off-vnetLen : p.End]
+		p.putVnet(b)
+		w.add(b)
+		c.Rest(i, w.add)
+		if w.flush(fd) {
+			w.sent += j.Count
+		}
+	}
+	c.Reset()
+}
+
+// add appends to what flush writes.
+func (w *fileWriter) add(b []byte) {
+	v := unix.Iovec{Base: unsafe.SliceData(b)}
+	v.SetLen(len(b))
+	w.iovecs = append(w.iovecs, v)
+}
+
+// flush writes everything as one packet, and reports whether the device took it.
+func (w *fileWriter) flush(fd int) bool {
+	errno := unix.EINTR
+	for errno == unix.EINTR {
+		_, _, errno = unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&w.iovecs[0])), uintptr(len(w.iovecs)))
+	}
+	clear(w.iovecs)
+	w.iovecs = w.iovecs[:0]
+	return errno == 0
+}
