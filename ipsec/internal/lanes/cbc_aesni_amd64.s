@@ -10,24 +10,24 @@ TEXT ·encryptAESNIx4(SB), NOSPLIT, $0-32
 	MOVQ   packets+0(FP), SI
 	MOVQ   keys+16(FP), DI
 	MOVQ   (SI), BX
-	MOVQ   8(SI), DX
-	MOVQ   16(SI), R8
-	MOVQ   24(SI), R9
+	MOVQ   8(SI), R8
+	MOVQ   16(SI), R9
+	MOVQ   24(SI), R10
 	XORQ   CX, CX
 	MOVUPS (BX)(CX*1), X0
-	MOVUPS (DX)(CX*1), X1
-	MOVUPS (R8)(CX*1), X2
-	MOVUPS (R9)(CX*1), X3
+	MOVUPS (R8)(CX*1), X1
+	MOVUPS (R9)(CX*1), X2
+	MOVUPS (R10)(CX*1), X3
 
 block:
 	ADDQ   $0x10, CX
 	MOVUPS (BX)(CX*1), X8
 	PXOR   X8, X0
-	MOVUPS (DX)(CX*1), X8
-	PXOR   X8, X1
 	MOVUPS (R8)(CX*1), X8
-	PXOR   X8, X2
+	PXOR   X8, X1
 	MOVUPS (R9)(CX*1), X8
+	PXOR   X8, X2
+	MOVUPS (R10)(CX*1), X8
 	PXOR   X8, X3
 	PXOR   (DI), X0
 	PXOR   16(DI), X1
@@ -97,9 +97,9 @@ rounds10:
 	AESENCLAST 3616(DI), X2
 	AESENCLAST 3632(DI), X3
 	MOVUPS     X0, (BX)(CX*1)
-	MOVUPS     X1, (DX)(CX*1)
-	MOVUPS     X2, (R8)(CX*1)
-	MOVUPS     X3, (R9)(CX*1)
+	MOVUPS     X1, (R8)(CX*1)
+	MOVUPS     X2, (R9)(CX*1)
+	MOVUPS     X3, (R10)(CX*1)
 	CMPQ       CX, bytes+8(FP)
 	JL         block
 	RET
@@ -110,24 +110,24 @@ TEXT ·encryptAESNIx4Shared(SB), NOSPLIT, $0-32
 	MOVQ   packets+0(FP), SI
 	MOVQ   keys+16(FP), DI
 	MOVQ   (SI), BX
-	MOVQ   8(SI), DX
-	MOVQ   16(SI), R8
-	MOVQ   24(SI), R9
+	MOVQ   8(SI), R8
+	MOVQ   16(SI), R9
+	MOVQ   24(SI), R10
 	XORQ   CX, CX
 	MOVUPS (BX)(CX*1), X0
-	MOVUPS (DX)(CX*1), X1
-	MOVUPS (R8)(CX*1), X2
-	MOVUPS (R9)(CX*1), X3
+	MOVUPS (R8)(CX*1), X1
+	MOVUPS (R9)(CX*1), X2
+	MOVUPS (R10)(CX*1), X3
 
 block:
 	ADDQ   $0x10, CX
 	MOVUPS (BX)(CX*1), X8
 	PXOR   X8, X0
-	MOVUPS (DX)(CX*1), X8
-	PXOR   X8, X1
 	MOVUPS (R8)(CX*1), X8
-	PXOR   X8, X2
+	PXOR   X8, X1
 	MOVUPS (R9)(CX*1), X8
+	PXOR   X8, X2
+	MOVUPS (R10)(CX*1), X8
 	PXOR   X8, X3
 	MOVUPS (DI), X9
 	PXOR   X9, X0
@@ -212,9 +212,9 @@ rounds10:
 	AESENCLAST X9, X2
 	AESENCLAST X9, X3
 	MOVUPS     X0, (BX)(CX*1)
-	MOVUPS     X1, (DX)(CX*1)
-	MOVUPS     X2, (R8)(CX*1)
-	MOVUPS     X3, (R9)(CX*1)
+	MOVUPS     X1, (R8)(CX*1)
+	MOVUPS     X2, (R9)(CX*1)
+	MOVUPS     X3, (R10)(CX*1)
 	CMPQ       CX, bytes+8(FP)
 	JL         block
 	RET
@@ -225,40 +225,40 @@ TEXT ·encryptAESNIx8(SB), NOSPLIT, $0-32
 	MOVQ   packets+0(FP), SI
 	MOVQ   keys+16(FP), DI
 	MOVQ   (SI), BX
-	MOVQ   8(SI), DX
-	MOVQ   16(SI), R8
-	MOVQ   24(SI), R9
-	MOVQ   32(SI), R10
-	MOVQ   40(SI), R11
-	MOVQ   48(SI), R12
-	MOVQ   56(SI), R13
+	MOVQ   8(SI), R8
+	MOVQ   16(SI), R9
+	MOVQ   24(SI), R10
+	MOVQ   32(SI), R11
+	MOVQ   40(SI), R12
+	MOVQ   48(SI), R13
+	MOVQ   56(SI), R14
 	XORQ   CX, CX
 	MOVUPS (BX)(CX*1), X0
-	MOVUPS (DX)(CX*1), X1
-	MOVUPS (R8)(CX*1), X2
-	MOVUPS (R9)(CX*1), X3
-	MOVUPS (R10)(CX*1), X4
-	MOVUPS (R11)(CX*1), X5
-	MOVUPS (R12)(CX*1), X6
-	MOVUPS (R13)(CX*1), X7
+	MOVUPS (R8)(CX*1), X1
+	MOVUPS (R9)(CX*1), X2
+	MOVUPS (R10)(CX*1), X3
+	MOVUPS (R11)(CX*1), X4
+	MOVUPS (R12)(CX*1), X5
+	MOVUPS (R13)(CX*1), X6
+	MOVUPS (R14)(CX*1), X7
 
 block:
 	ADDQ   $0x10, CX
 	MOVUPS (BX)(CX*1), X8
 	PXOR   X8, X0
-	MOVUPS (DX)(CX*1), X8
-	PXOR   X8, X1
 	MOVUPS (R8)(CX*1), X8
-	PXOR   X8, X2
+	PXOR   X8, X1
 	MOVUPS (R9)(CX*1), X8
-	PXOR   X8, X3
+	PXOR   X8, X2
 	MOVUPS (R10)(CX*1), X8
-	PXOR   X8, X4
+	PXOR   X8, X3
 	MOVUPS (R11)(CX*1), X8
-	PXOR   X8, X5
+	PXOR   X8, X4
 	MOVUPS (R12)(CX*1), X8
-	PXOR   X8, X6
+	PXOR   X8, X5
 	MOVUPS (R13)(CX*1), X8
+	PXOR   X8, X6
+	MOVUPS (R14)(CX*1), X8
 	PXOR   X8, X7
 	PXOR   (DI), X0
 	PXOR   16(DI), X1
@@ -388,13 +388,13 @@ rounds10:
 	AESENCLAST 3680(DI), X6
 	AESENCLAST 3696(DI), X7
 	MOVUPS     X0, (BX)(CX*1)
-	MOVUPS     X1, (DX)(CX*1)
-	MOVUPS     X2, (R8)(CX*1)
-	MOVUPS     X3, (R9)(CX*1)
-	MOVUPS     X4, (R10)(CX*1)
-	MOVUPS     X5, (R11)(CX*1)
-	MOVUPS     X6, (R12)(CX*1)
-	MOVUPS     X7, (R13)(CX*1)
+	MOVUPS     X1, (R8)(CX*1)
+	MOVUPS     X2, (R9)(CX*1)
+	MOVUPS     X3, (R10)(CX*1)
+	MOVUPS     X4, (R11)(CX*1)
+	MOVUPS     X5, (R12)(CX*1)
+	MOVUPS     X6, (R13)(CX*1)
+	MOVUPS     X7, (R14)(CX*1)
 	CMPQ       CX, bytes+8(FP)
 	JL         block
 	RET
@@ -405,40 +405,40 @@ TEXT ·encryptAESNIx8Shared(SB), NOSPLIT, $0-32
 	MOVQ   packets+0(FP), SI
 	MOVQ   keys+16(FP), DI
 	MOVQ   (SI), BX
-	MOVQ   8(SI), DX
-	MOVQ   16(SI), R8
-	MOVQ   24(SI), R9
-	MOVQ   32(SI), R10
-	MOVQ   40(SI), R11
-	MOVQ   48(SI), R12
-	MOVQ   56(SI), R13
+	MOVQ   8(SI), R8
+	MOVQ   16(SI), R9
+	MOVQ   24(SI), R10
+	MOVQ   32(SI), R11
+	MOVQ   40(SI), R12
+	MOVQ   48(SI), R13
+	MOVQ   56(SI), R14
 	XORQ   CX, CX
 	MOVUPS (BX)(CX*1), X0
-	MOVUPS (DX)(CX*1), X1
-	MOVUPS (R8)(CX*1), X2
-	MOVUPS (R9)(CX*1), X3
-	MOVUPS (R10)(CX*1), X4
-	MOVUPS (R11)(CX*1), X5
-	MOVUPS (R12)(CX*1), X6
-	MOVUPS (R13)(CX*1), X7
+	MOVUPS (R8)(CX*1), X1
+	MOVUPS (R9)(CX*1), X2
+	MOVUPS (R10)(CX*1), X3
+	MOVUPS (R11)(CX*1), X4
+	MOVUPS (R12)(CX*1), X5
+	MOVUPS (R13)(CX*1), X6
+	MOVUPS (R14)(CX*1), X7
 
 block:
 	ADDQ   $0x10, CX
 	MOVUPS (BX)(CX*1), X8
 	PXOR   X8, X0
-	MOVUPS (DX)(CX*1), X8
-	PXOR   X8, X1
 	MOVUPS (R8)(CX*1), X8
-	PXOR   X8, X2
+	PXOR   X8, X1
 	MOVUPS (R9)(CX*1), X8
-	PXOR   X8, X3
+	PXOR   X8, X2
 	MOVUPS (R10)(CX*1), X8
-	PXOR   X8, X4
+	PXOR   X8, X3
 	MOVUPS (R11)(CX*1), X8
-	PXOR   X8, X5
+	PXOR   X8, X4
 	MOVUPS (R12)(CX*1), X8
-	PXOR   X8, X6
+	PXOR   X8, X5
 	MOVUPS (R13)(CX*1), X8
+	PXOR   X8, X6
+	MOVUPS (R14)(CX*1), X8
 	PXOR   X8, X7
 	MOVUPS (DI), X9
 	PXOR   X9, X0
@@ -583,13 +583,13 @@ rounds10:
 	AESENCLAST X9, X6
 	AESENCLAST X9, X7
 	MOVUPS     X0, (BX)(CX*1)
-	MOVUPS     X1, (DX)(CX*1)
-	MOVUPS     X2, (R8)(CX*1)
-	MOVUPS     X3, (R9)(CX*1)
-	MOVUPS     X4, (R10)(CX*1)
-	MOVUPS     X5, (R11)(CX*1)
-	MOVUPS     X6, (R12)(CX*1)
-	MOVUPS     X7, (R13)(CX*1)
+	MOVUPS     X1, (R8)(CX*1)
+	MOVUPS     X2, (R9)(CX*1)
+	MOVUPS     X3, (R10)(CX*1)
+	MOVUPS     X4, (R11)(CX*1)
+	MOVUPS     X5, (R12)(CX*1)
+	MOVUPS     X6, (R13)(CX*1)
+	MOVUPS     X7, (R14)(CX*1)
 	CMPQ       CX, bytes+8(FP)
 	JL         block
 	RET

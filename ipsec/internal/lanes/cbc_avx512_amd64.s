@@ -5,33 +5,37 @@
 #include "textflag.h"
 
 // func encryptAVX512x4(packets *[4]*byte, bytes int, keys *byte, rounds int)
-// Requires: AVX, AVX512F, VAES
+// Requires: AVX, AVX512F, CMOV, VAES
 TEXT ·encryptAVX512x4(SB), NOSPLIT, $0-32
 	MOVQ         packets+0(FP), SI
 	MOVQ         keys+16(FP), DI
 	MOVQ         (SI), BX
-	MOVQ         8(SI), DX
-	MOVQ         16(SI), R8
-	MOVQ         24(SI), R9
+	MOVQ         8(SI), R8
+	MOVQ         16(SI), R9
+	MOVQ         24(SI), R10
 	XORQ         CX, CX
-	VMOVDQU      (BX)(CX*1), X0
-	VINSERTI32X4 $0x01, (DX)(CX*1), Z0, Z0
-	VINSERTI32X4 $0x02, (R8)(CX*1), Z0, Z0
-	VINSERTI32X4 $0x03, (R9)(CX*1), Z0, Z0
+	VMOVDQU      (BX)(CX*1), X8
+	VINSERTI32X4 $0x01, (R8)(CX*1), Z8, Z8
+	VINSERTI32X4 $0x02, (R9)(CX*1), Z8, Z8
+	VINSERTI32X4 $0x03, (R10)(CX*1), Z8, Z8
+	MOVQ         $0x00000010, CX
+	MOVQ         CX, DX
+	VMOVDQU      (BX)(DX*1), X4
+	VINSERTI32X4 $0x01, (R8)(DX*1), Z4, Z4
+	VINSERTI32X4 $0x02, (R9)(DX*1), Z4, Z4
+	VINSERTI32X4 $0x03, (R10)(DX*1), Z4, Z4
+	VPXORQ       (DI), Z4, Z4
 
 block:
-	ADDQ         $0x10, CX
-	VMOVDQU      (BX)(CX*1), X4
-	VINSERTI32X4 $0x01, (DX)(CX*1), Z4, Z4
-	VINSERTI32X4 $0x02, (R8)(CX*1), Z4, Z4
-	VINSERTI32X4 $0x03, (R9)(CX*1), Z4, Z4
-	VPXORQ       (DI), Z4, Z4
-	VPXORQ       Z4, Z0, Z0
-	CMPQ         rounds+24(FP), $0x0c
-	JL           rounds10
-	JE           rounds12
-	VAESENC      256(DI), Z0, Z0
-	VAESENC      512(DI), Z0, Z0
+	ADDQ    $0x10, DX
+	CMPQ    DX, bytes+8(FP)
+	CMOVQGT bytes+8(FP), DX
+	VPXORQ  Z8, Z4, Z0
+	CMPQ    rounds+24(FP), $0x0c
+	JL      rounds10
+	JE      rounds12
+	VAESENC 256(DI), Z0, Z0
+	VAESENC 512(DI), Z0, Z0
 
 rounds12:
 	VAESENC 768(DI), Z0, Z0
@@ -39,33 +43,43 @@ rounds12:
 
 rounds10:
 	VAESENC       1280(DI), Z0, Z0
+	VMOVDQU       X8, -16(BX)(CX*1)
 	VAESENC       1536(DI), Z0, Z0
+	VEXTRACTI32X4 $0x01, Z8, -16(R8)(CX*1)
 	VAESENC       1792(DI), Z0, Z0
+	VEXTRACTI32X4 $0x02, Z8, -16(R9)(CX*1)
 	VAESENC       2048(DI), Z0, Z0
+	VEXTRACTI32X4 $0x03, Z8, -16(R10)(CX*1)
 	VAESENC       2304(DI), Z0, Z0
+	VMOVDQU       (BX)(DX*1), X4
 	VAESENC       2560(DI), Z0, Z0
+	VINSERTI32X4  $0x01, (R8)(DX*1), Z4, Z4
 	VAESENC       2816(DI), Z0, Z0
+	VINSERTI32X4  $0x02, (R9)(DX*1), Z4, Z4
 	VAESENC       3072(DI), Z0, Z0
+	VINSERTI32X4  $0x03, (R10)(DX*1), Z4, Z4
 	VAESENC       3328(DI), Z0, Z0
-	VAESENCLAST   3584(DI), Z0, Z0
-	VMOVDQU       X0, (BX)(CX*1)
-	VEXTRACTI32X4 $0x01, Z0, (DX)(CX*1)
-	VEXTRACTI32X4 $0x02, Z0, (R8)(CX*1)
-	VEXTRACTI32X4 $0x03, Z0, (R9)(CX*1)
+	VPXORQ        (DI), Z4, Z4
+	VAESENCLAST   3584(DI), Z0, Z8
+	ADDQ          $0x10, CX
 	CMPQ          CX, bytes+8(FP)
-	JL            block
+	JLE           block
+	VMOVDQU       X8, -16(BX)(CX*1)
+	VEXTRACTI32X4 $0x01, Z8, -16(R8)(CX*1)
+	VEXTRACTI32X4 $0x02, Z8, -16(R9)(CX*1)
+	VEXTRACTI32X4 $0x03, Z8, -16(R10)(CX*1)
 	VZEROUPPER
 	RET
 
 // func encryptAVX512x4Shared(packets *[4]*byte, bytes int, keys *byte, rounds int)
-// Requires: AVX, AVX512F, VAES
+// Requires: AVX, AVX512F, CMOV, VAES
 TEXT ·encryptAVX512x4Shared(SB), NOSPLIT, $0-32
 	MOVQ            packets+0(FP), SI
 	MOVQ            keys+16(FP), DI
 	MOVQ            (SI), BX
-	MOVQ            8(SI), DX
-	MOVQ            16(SI), R8
-	MOVQ            24(SI), R9
+	MOVQ            8(SI), R8
+	MOVQ            16(SI), R9
+	MOVQ            24(SI), R10
 	VBROADCASTI32X4 (DI), Z16
 	VBROADCASTI32X4 16(DI), Z17
 	VBROADCASTI32X4 32(DI), Z18
@@ -82,24 +96,28 @@ TEXT ·encryptAVX512x4Shared(SB), NOSPLIT, $0-32
 	VBROADCASTI32X4 208(DI), Z29
 	VBROADCASTI32X4 224(DI), Z30
 	XORQ            CX, CX
-	VMOVDQU         (BX)(CX*1), X0
-	VINSERTI32X4    $0x01, (DX)(CX*1), Z0, Z0
-	VINSERTI32X4    $0x02, (R8)(CX*1), Z0, Z0
-	VINSERTI32X4    $0x03, (R9)(CX*1), Z0, Z0
+	VMOVDQU         (BX)(CX*1), X8
+	VINSERTI32X4    $0x01, (R8)(CX*1), Z8, Z8
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z8, Z8
+	VINSERTI32X4    $0x03, (R10)(CX*1), Z8, Z8
+	MOVQ            $0x00000010, CX
+	MOVQ            CX, DX
+	VMOVDQU         (BX)(DX*1), X4
+	VINSERTI32X4    $0x01, (R8)(DX*1), Z4, Z4
+	VINSERTI32X4    $0x02, (R9)(DX*1), Z4, Z4
+	VINSERTI32X4    $0x03, (R10)(DX*1), Z4, Z4
+	VPXORQ          Z16, Z4, Z4
 
 block:
-	ADDQ         $0x10, CX
-	VMOVDQU      (BX)(CX*1), X4
-	VINSERTI32X4 $0x01, (DX)(CX*1), Z4, Z4
-	VINSERTI32X4 $0x02, (R8)(CX*1), Z4, Z4
-	VINSERTI32X4 $0x03, (R9)(CX*1), Z4, Z4
-	VPXORQ       Z16, Z4, Z4
-	VPXORQ       Z4, Z0, Z0
-	CMPQ         rounds+24(FP), $0x0c
-	JL           rounds10
-	JE           rounds12
-	VAESENC      Z17, Z0, Z0
-	VAESENC      Z18, Z0, Z0
+	ADDQ    $0x10, DX
+	CMPQ    DX, bytes+8(FP)
+	CMOVQGT bytes+8(FP), DX
+	VPXORQ  Z8, Z4, Z0
+	CMPQ    rounds+24(FP), $0x0c
+	JL      rounds10
+	JE      rounds12
+	VAESENC Z17, Z0, Z0
+	VAESENC Z18, Z0, Z0
 
 rounds12:
 	VAESENC Z19, Z0, Z0
@@ -107,106 +125,121 @@ rounds12:
 
 rounds10:
 	VAESENC       Z21, Z0, Z0
+	VMOVDQU       X8, -16(BX)(CX*1)
 	VAESENC       Z22, Z0, Z0
+	VEXTRACTI32X4 $0x01, Z8, -16(R8)(CX*1)
 	VAESENC       Z23, Z0, Z0
+	VEXTRACTI32X4 $0x02, Z8, -16(R9)(CX*1)
 	VAESENC       Z24, Z0, Z0
+	VEXTRACTI32X4 $0x03, Z8, -16(R10)(CX*1)
 	VAESENC       Z25, Z0, Z0
+	VMOVDQU       (BX)(DX*1), X4
 	VAESENC       Z26, Z0, Z0
+	VINSERTI32X4  $0x01, (R8)(DX*1), Z4, Z4
 	VAESENC       Z27, Z0, Z0
+	VINSERTI32X4  $0x02, (R9)(DX*1), Z4, Z4
 	VAESENC       Z28, Z0, Z0
+	VINSERTI32X4  $0x03, (R10)(DX*1), Z4, Z4
 	VAESENC       Z29, Z0, Z0
-	VAESENCLAST   Z30, Z0, Z0
-	VMOVDQU       X0, (BX)(CX*1)
-	VEXTRACTI32X4 $0x01, Z0, (DX)(CX*1)
-	VEXTRACTI32X4 $0x02, Z0, (R8)(CX*1)
-	VEXTRACTI32X4 $0x03, Z0, (R9)(CX*1)
+	VPXORQ        Z16, Z4, Z4
+	VAESENCLAST   Z30, Z0, Z8
+	ADDQ          $0x10, CX
 	CMPQ          CX, bytes+8(FP)
-	JL            block
+	JLE           block
+	VMOVDQU       X8, -16(BX)(CX*1)
+	VEXTRACTI32X4 $0x01, Z8, -16(R8)(CX*1)
+	VEXTRACTI32X4 $0x02, Z8, -16(R9)(CX*1)
+	VEXTRACTI32X4 $0x03, Z8, -16(R10)(CX*1)
 	VZEROUPPER
 	RET
 
 // func encryptAVX512x16(packets *[16]*byte, bytes int, keys *byte, rounds int)
-// Requires: AVX, AVX512F, VAES
+// Requires: AVX, AVX512F, CMOV, VAES
 TEXT ·encryptAVX512x16(SB), NOSPLIT, $0-32
 	MOVQ         packets+0(FP), SI
 	MOVQ         keys+16(FP), DI
 	MOVQ         (SI), BX
-	MOVQ         8(SI), DX
-	MOVQ         16(SI), R8
-	MOVQ         24(SI), R9
-	MOVQ         32(SI), R10
-	MOVQ         40(SI), R11
-	MOVQ         48(SI), R12
-	MOVQ         56(SI), R13
-	MOVQ         64(SI), R14
-	MOVQ         72(SI), R15
+	MOVQ         8(SI), R8
+	MOVQ         16(SI), R9
+	MOVQ         24(SI), R10
+	MOVQ         32(SI), R11
+	MOVQ         40(SI), R12
+	MOVQ         48(SI), R13
+	MOVQ         56(SI), R14
+	MOVQ         64(SI), R15
 	XORQ         CX, CX
-	VMOVDQU      (BX)(CX*1), X0
-	VINSERTI32X4 $0x01, (DX)(CX*1), Z0, Z0
-	VINSERTI32X4 $0x02, (R8)(CX*1), Z0, Z0
-	VINSERTI32X4 $0x03, (R9)(CX*1), Z0, Z0
-	VMOVDQU      (R10)(CX*1), X1
-	VINSERTI32X4 $0x01, (R11)(CX*1), Z1, Z1
-	VINSERTI32X4 $0x02, (R12)(CX*1), Z1, Z1
-	VINSERTI32X4 $0x03, (R13)(CX*1), Z1, Z1
-	VMOVDQU      (R14)(CX*1), X2
-	VINSERTI32X4 $0x01, (R15)(CX*1), Z2, Z2
+	VMOVDQU      (BX)(CX*1), X8
+	VINSERTI32X4 $0x01, (R8)(CX*1), Z8, Z8
+	VINSERTI32X4 $0x02, (R9)(CX*1), Z8, Z8
+	VINSERTI32X4 $0x03, (R10)(CX*1), Z8, Z8
+	VMOVDQU      (R11)(CX*1), X9
+	VINSERTI32X4 $0x01, (R12)(CX*1), Z9, Z9
+	VINSERTI32X4 $0x02, (R13)(CX*1), Z9, Z9
+	VINSERTI32X4 $0x03, (R14)(CX*1), Z9, Z9
+	VMOVDQU      (R15)(CX*1), X10
+	MOVQ         72(SI), AX
+	VINSERTI32X4 $0x01, (AX)(CX*1), Z10, Z10
 	MOVQ         80(SI), AX
-	VINSERTI32X4 $0x02, (AX)(CX*1), Z2, Z2
+	VINSERTI32X4 $0x02, (AX)(CX*1), Z10, Z10
 	MOVQ         88(SI), AX
-	VINSERTI32X4 $0x03, (AX)(CX*1), Z2, Z2
+	VINSERTI32X4 $0x03, (AX)(CX*1), Z10, Z10
 	MOVQ         96(SI), AX
-	VMOVDQU      (AX)(CX*1), X3
+	VMOVDQU      (AX)(CX*1), X11
 	MOVQ         104(SI), AX
-	VINSERTI32X4 $0x01, (AX)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x01, (AX)(CX*1), Z11, Z11
 	MOVQ         112(SI), AX
-	VINSERTI32X4 $0x02, (AX)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x02, (AX)(CX*1), Z11, Z11
 	MOVQ         120(SI), AX
-	VINSERTI32X4 $0x03, (AX)(CX*1), Z3, Z3
+	VINSERTI32X4 $0x03, (AX)(CX*1), Z11, Z11
+	MOVQ         $0x00000010, CX
+	MOVQ         CX, DX
+	VMOVDQU      (BX)(DX*1), X4
+	VINSERTI32X4 $0x01, (R8)(DX*1), Z4, Z4
+	VINSERTI32X4 $0x02, (R9)(DX*1), Z4, Z4
+	VINSERTI32X4 $0x03, (R10)(DX*1), Z4, Z4
+	VPXORQ       (DI), Z4, Z4
+	VMOVDQU      (R11)(DX*1), X5
+	VINSERTI32X4 $0x01, (R12)(DX*1), Z5, Z5
+	VINSERTI32X4 $0x02, (R13)(DX*1), Z5, Z5
+	VINSERTI32X4 $0x03, (R14)(DX*1), Z5, Z5
+	VPXORQ       64(DI), Z5, Z5
+	VMOVDQU      (R15)(DX*1), X6
+	MOVQ         72(SI), AX
+	VINSERTI32X4 $0x01, (AX)(DX*1), Z6, Z6
+	MOVQ         80(SI), AX
+	VINSERTI32X4 $0x02, (AX)(DX*1), Z6, Z6
+	MOVQ         88(SI), AX
+	VINSERTI32X4 $0x03, (AX)(DX*1), Z6, Z6
+	VPXORQ       128(DI), Z6, Z6
+	MOVQ         96(SI), AX
+	VMOVDQU      (AX)(DX*1), X7
+	MOVQ         104(SI), AX
+	VINSERTI32X4 $0x01, (AX)(DX*1), Z7, Z7
+	MOVQ         112(SI), AX
+	VINSERTI32X4 $0x02, (AX)(DX*1), Z7, Z7
+	MOVQ         120(SI), AX
+	VINSERTI32X4 $0x03, (AX)(DX*1), Z7, Z7
+	VPXORQ       192(DI), Z7, Z7
 
 block:
-	ADDQ         $0x10, CX
-	VMOVDQU      (BX)(CX*1), X4
-	VINSERTI32X4 $0x01, (DX)(CX*1), Z4, Z4
-	VINSERTI32X4 $0x02, (R8)(CX*1), Z4, Z4
-	VINSERTI32X4 $0x03, (R9)(CX*1), Z4, Z4
-	VMOVDQU      (R10)(CX*1), X5
-	VINSERTI32X4 $0x01, (R11)(CX*1), Z5, Z5
-	VINSERTI32X4 $0x02, (R12)(CX*1), Z5, Z5
-	VINSERTI32X4 $0x03, (R13)(CX*1), Z5, Z5
-	VMOVDQU      (R14)(CX*1), X6
-	VINSERTI32X4 $0x01, (R15)(CX*1), Z6, Z6
-	MOVQ         80(SI), AX
-	VINSERTI32X4 $0x02, (AX)(CX*1), Z6, Z6
-	MOVQ         88(SI), AX
-	VINSERTI32X4 $0x03, (AX)(CX*1), Z6, Z6
-	MOVQ         96(SI), AX
-	VMOVDQU      (AX)(CX*1), X7
-	MOVQ         104(SI), AX
-	VINSERTI32X4 $0x01, (AX)(CX*1), Z7, Z7
-	MOVQ         112(SI), AX
-	VINSERTI32X4 $0x02, (AX)(CX*1), Z7, Z7
-	MOVQ         120(SI), AX
-	VINSERTI32X4 $0x03, (AX)(CX*1), Z7, Z7
-	VPXORQ       (DI), Z4, Z4
-	VPXORQ       Z4, Z0, Z0
-	VPXORQ       64(DI), Z5, Z5
-	VPXORQ       Z5, Z1, Z1
-	VPXORQ       128(DI), Z6, Z6
-	VPXORQ       Z6, Z2, Z2
-	VPXORQ       192(DI), Z7, Z7
-	VPXORQ       Z7, Z3, Z3
-	CMPQ         rounds+24(FP), $0x0c
-	JL           rounds10
-	JE           rounds12
-	VAESENC      256(DI), Z0, Z0
-	VAESENC      320(DI), Z1, Z1
-	VAESENC      384(DI), Z2, Z2
-	VAESENC      448(DI), Z3, Z3
-	VAESENC      512(DI), Z0, Z0
-	VAESENC      576(DI), Z1, Z1
-	VAESENC      640(DI), Z2, Z2
-	VAESENC      704(DI), Z3, Z3
+	ADDQ    $0x10, DX
+	CMPQ    DX, bytes+8(FP)
+	CMOVQGT bytes+8(FP), DX
+	VPXORQ  Z8, Z4, Z0
+	VPXORQ  Z9, Z5, Z1
+	VPXORQ  Z10, Z6, Z2
+	VPXORQ  Z11, Z7, Z3
+	CMPQ    rounds+24(FP), $0x0c
+	JL      rounds10
+	JE      rounds12
+	VAESENC 256(DI), Z0, Z0
+	VAESENC 320(DI), Z1, Z1
+	VAESENC 384(DI), Z2, Z2
+	VAESENC 448(DI), Z3, Z3
+	VAESENC 512(DI), Z0, Z0
+	VAESENC 576(DI), Z1, Z1
+	VAESENC 640(DI), Z2, Z2
+	VAESENC 704(DI), Z3, Z3
 
 rounds12:
 	VAESENC 768(DI), Z0, Z0
@@ -223,84 +256,135 @@ rounds10:
 	VAESENC       1344(DI), Z1, Z1
 	VAESENC       1408(DI), Z2, Z2
 	VAESENC       1472(DI), Z3, Z3
+	VMOVDQU       X8, -16(BX)(CX*1)
+	VEXTRACTI32X4 $0x01, Z8, -16(R8)(CX*1)
+	VEXTRACTI32X4 $0x02, Z8, -16(R9)(CX*1)
+	VEXTRACTI32X4 $0x03, Z8, -16(R10)(CX*1)
 	VAESENC       1536(DI), Z0, Z0
 	VAESENC       1600(DI), Z1, Z1
 	VAESENC       1664(DI), Z2, Z2
 	VAESENC       1728(DI), Z3, Z3
+	VMOVDQU       X9, -16(R11)(CX*1)
+	VEXTRACTI32X4 $0x01, Z9, -16(R12)(CX*1)
+	VEXTRACTI32X4 $0x02, Z9, -16(R13)(CX*1)
+	VEXTRACTI32X4 $0x03, Z9, -16(R14)(CX*1)
 	VAESENC       1792(DI), Z0, Z0
 	VAESENC       1856(DI), Z1, Z1
 	VAESENC       1920(DI), Z2, Z2
 	VAESENC       1984(DI), Z3, Z3
+	VMOVDQU       X10, -16(R15)(CX*1)
+	MOVQ          72(SI), AX
+	VEXTRACTI32X4 $0x01, Z10, -16(AX)(CX*1)
+	MOVQ          80(SI), AX
+	VEXTRACTI32X4 $0x02, Z10, -16(AX)(CX*1)
+	MOVQ          88(SI), AX
+	VEXTRACTI32X4 $0x03, Z10, -16(AX)(CX*1)
 	VAESENC       2048(DI), Z0, Z0
 	VAESENC       2112(DI), Z1, Z1
 	VAESENC       2176(DI), Z2, Z2
 	VAESENC       2240(DI), Z3, Z3
+	MOVQ          96(SI), AX
+	VMOVDQU       X11, -16(AX)(CX*1)
+	MOVQ          104(SI), AX
+	VEXTRACTI32X4 $0x01, Z11, -16(AX)(CX*1)
+	MOVQ          112(SI), AX
+	VEXTRACTI32X4 $0x02, Z11, -16(AX)(CX*1)
+	MOVQ          120(SI), AX
+	VEXTRACTI32X4 $0x03, Z11, -16(AX)(CX*1)
 	VAESENC       2304(DI), Z0, Z0
 	VAESENC       2368(DI), Z1, Z1
 	VAESENC       2432(DI), Z2, Z2
 	VAESENC       2496(DI), Z3, Z3
+	VMOVDQU       (BX)(DX*1), X4
+	VINSERTI32X4  $0x01, (R8)(DX*1), Z4, Z4
+	VINSERTI32X4  $0x02, (R9)(DX*1), Z4, Z4
+	VINSERTI32X4  $0x03, (R10)(DX*1), Z4, Z4
 	VAESENC       2560(DI), Z0, Z0
 	VAESENC       2624(DI), Z1, Z1
 	VAESENC       2688(DI), Z2, Z2
 	VAESENC       2752(DI), Z3, Z3
+	VPXORQ        (DI), Z4, Z4
+	VMOVDQU       (R11)(DX*1), X5
+	VINSERTI32X4  $0x01, (R12)(DX*1), Z5, Z5
+	VINSERTI32X4  $0x02, (R13)(DX*1), Z5, Z5
 	VAESENC       2816(DI), Z0, Z0
 	VAESENC       2880(DI), Z1, Z1
 	VAESENC       2944(DI), Z2, Z2
 	VAESENC       3008(DI), Z3, Z3
+	VINSERTI32X4  $0x03, (R14)(DX*1), Z5, Z5
+	VPXORQ        64(DI), Z5, Z5
+	VMOVDQU       (R15)(DX*1), X6
+	MOVQ          72(SI), AX
+	VINSERTI32X4  $0x01, (AX)(DX*1), Z6, Z6
 	VAESENC       3072(DI), Z0, Z0
 	VAESENC       3136(DI), Z1, Z1
 	VAESENC       3200(DI), Z2, Z2
 	VAESENC       3264(DI), Z3, Z3
+	MOVQ          80(SI), AX
+	VINSERTI32X4  $0x02, (AX)(DX*1), Z6, Z6
+	MOVQ          88(SI), AX
+	VINSERTI32X4  $0x03, (AX)(DX*1), Z6, Z6
+	VPXORQ        128(DI), Z6, Z6
+	MOVQ          96(SI), AX
+	VMOVDQU       (AX)(DX*1), X7
 	VAESENC       3328(DI), Z0, Z0
 	VAESENC       3392(DI), Z1, Z1
 	VAESENC       3456(DI), Z2, Z2
 	VAESENC       3520(DI), Z3, Z3
-	VAESENCLAST   3584(DI), Z0, Z0
-	VAESENCLAST   3648(DI), Z1, Z1
-	VAESENCLAST   3712(DI), Z2, Z2
-	VAESENCLAST   3776(DI), Z3, Z3
-	VMOVDQU       X0, (BX)(CX*1)
-	VEXTRACTI32X4 $0x01, Z0, (DX)(CX*1)
-	VEXTRACTI32X4 $0x02, Z0, (R8)(CX*1)
-	VEXTRACTI32X4 $0x03, Z0, (R9)(CX*1)
-	VMOVDQU       X1, (R10)(CX*1)
-	VEXTRACTI32X4 $0x01, Z1, (R11)(CX*1)
-	VEXTRACTI32X4 $0x02, Z1, (R12)(CX*1)
-	VEXTRACTI32X4 $0x03, Z1, (R13)(CX*1)
-	VMOVDQU       X2, (R14)(CX*1)
-	VEXTRACTI32X4 $0x01, Z2, (R15)(CX*1)
-	MOVQ          80(SI), AX
-	VEXTRACTI32X4 $0x02, Z2, (AX)(CX*1)
-	MOVQ          88(SI), AX
-	VEXTRACTI32X4 $0x03, Z2, (AX)(CX*1)
-	MOVQ          96(SI), AX
-	VMOVDQU       X3, (AX)(CX*1)
 	MOVQ          104(SI), AX
-	VEXTRACTI32X4 $0x01, Z3, (AX)(CX*1)
+	VINSERTI32X4  $0x01, (AX)(DX*1), Z7, Z7
 	MOVQ          112(SI), AX
-	VEXTRACTI32X4 $0x02, Z3, (AX)(CX*1)
+	VINSERTI32X4  $0x02, (AX)(DX*1), Z7, Z7
 	MOVQ          120(SI), AX
-	VEXTRACTI32X4 $0x03, Z3, (AX)(CX*1)
+	VINSERTI32X4  $0x03, (AX)(DX*1), Z7, Z7
+	VPXORQ        192(DI), Z7, Z7
+	VAESENCLAST   3584(DI), Z0, Z8
+	VAESENCLAST   3648(DI), Z1, Z9
+	VAESENCLAST   3712(DI), Z2, Z10
+	VAESENCLAST   3776(DI), Z3, Z11
+	ADDQ          $0x10, CX
 	CMPQ          CX, bytes+8(FP)
-	JL            block
+	JLE           block
+	VMOVDQU       X8, -16(BX)(CX*1)
+	VEXTRACTI32X4 $0x01, Z8, -16(R8)(CX*1)
+	VEXTRACTI32X4 $0x02, Z8, -16(R9)(CX*1)
+	VEXTRACTI32X4 $0x03, Z8, -16(R10)(CX*1)
+	VMOVDQU       X9, -16(R11)(CX*1)
+	VEXTRACTI32X4 $0x01, Z9, -16(R12)(CX*1)
+	VEXTRACTI32X4 $0x02, Z9, -16(R13)(CX*1)
+	VEXTRACTI32X4 $0x03, Z9, -16(R14)(CX*1)
+	VMOVDQU       X10, -16(R15)(CX*1)
+	MOVQ          72(SI), AX
+	VEXTRACTI32X4 $0x01, Z10, -16(AX)(CX*1)
+	MOVQ          80(SI), AX
+	VEXTRACTI32X4 $0x02, Z10, -16(AX)(CX*1)
+	MOVQ          88(SI), AX
+	VEXTRACTI32X4 $0x03, Z10, -16(AX)(CX*1)
+	MOVQ          96(SI), AX
+	VMOVDQU       X11, -16(AX)(CX*1)
+	MOVQ          104(SI), AX
+	VEXTRACTI32X4 $0x01, Z11, -16(AX)(CX*1)
+	MOVQ          112(SI), AX
+	VEXTRACTI32X4 $0x02, Z11, -16(AX)(CX*1)
+	MOVQ          120(SI), AX
+	VEXTRACTI32X4 $0x03, Z11, -16(AX)(CX*1)
 	VZEROUPPER
 	RET
 
 // func encryptAVX512x16Shared(packets *[16]*byte, bytes int, keys *byte, rounds int)
-// Requires: AVX, AVX512F, VAES
+// Requires: AVX, AVX512F, CMOV, VAES
 TEXT ·encryptAVX512x16Shared(SB), NOSPLIT, $0-32
 	MOVQ            packets+0(FP), SI
 	MOVQ            keys+16(FP), DI
 	MOVQ            (SI), BX
-	MOVQ            8(SI), DX
-	MOVQ            16(SI), R8
-	MOVQ            24(SI), R9
-	MOVQ            32(SI), R10
-	MOVQ            40(SI), R11
-	MOVQ            48(SI), R12
-	MOVQ            56(SI), R13
-	MOVQ            64(SI), R14
-	MOVQ            72(SI), R15
+	MOVQ            8(SI), R8
+	MOVQ            16(SI), R9
+	MOVQ            24(SI), R10
+	MOVQ            32(SI), R11
+	MOVQ            40(SI), R12
+	MOVQ            48(SI), R13
+	MOVQ            56(SI), R14
+	MOVQ            64(SI), R15
 	VBROADCASTI32X4 (DI), Z16
 	VBROADCASTI32X4 16(DI), Z17
 	VBROADCASTI32X4 32(DI), Z18
@@ -317,72 +401,78 @@ TEXT ·encryptAVX512x16Shared(SB), NOSPLIT, $0-32
 	VBROADCASTI32X4 208(DI), Z29
 	VBROADCASTI32X4 224(DI), Z30
 	XORQ            CX, CX
-	VMOVDQU         (BX)(CX*1), X0
-	VINSERTI32X4    $0x01, (DX)(CX*1), Z0, Z0
-	VINSERTI32X4    $0x02, (R8)(CX*1), Z0, Z0
-	VINSERTI32X4    $0x03, (R9)(CX*1), Z0, Z0
-	VMOVDQU         (R10)(CX*1), X1
-	VINSERTI32X4    $0x01, (R11)(CX*1), Z1, Z1
-	VINSERTI32X4    $0x02, (R12)(CX*1), Z1, Z1
-	VINSERTI32X4    $0x03, (R13)(CX*1), Z1, Z1
-	VMOVDQU         (R14)(CX*1), X2
-	VINSERTI32X4    $0x01, (R15)(CX*1), Z2, Z2
+	VMOVDQU         (BX)(CX*1), X8
+	VINSERTI32X4    $0x01, (R8)(CX*1), Z8, Z8
+	VINSERTI32X4    $0x02, (R9)(CX*1), Z8, Z8
+	VINSERTI32X4    $0x03, (R10)(CX*1), Z8, Z8
+	VMOVDQU         (R11)(CX*1), X9
+	VINSERTI32X4    $0x01, (R12)(CX*1), Z9, Z9
+	VINSERTI32X4    $0x02, (R13)(CX*1), Z9, Z9
+	VINSERTI32X4    $0x03, (R14)(CX*1), Z9, Z9
+	VMOVDQU         (R15)(CX*1), X10
+	MOVQ            72(SI), AX
+	VINSERTI32X4    $0x01, (AX)(CX*1), Z10, Z10
 	MOVQ            80(SI), AX
-	VINSERTI32X4    $0x02, (AX)(CX*1), Z2, Z2
+	VINSERTI32X4    $0x02, (AX)(CX*1), Z10, Z10
 	MOVQ            88(SI), AX
-	VINSERTI32X4    $0x03, (AX)(CX*1), Z2, Z2
+	VINSERTI32X4    $0x03, (AX)(CX*1), Z10, Z10
 	MOVQ            96(SI), AX
-	VMOVDQU         (AX)(CX*1), X3
+	VMOVDQU         (AX)(CX*1), X11
 	MOVQ            104(SI), AX
-	VINSERTI32X4    $0x01, (AX)(CX*1), Z3, Z3
+	VINSERTI32X4    $0x01, (AX)(CX*1), Z11, Z11
 	MOVQ            112(SI), AX
-	VINSERTI32X4    $0x02, (AX)(CX*1), Z3, Z3
+	VINSERTI32X4    $0x02, (AX)(CX*1), Z11, Z11
 	MOVQ            120(SI), AX
-	VINSERTI32X4    $0x03, (AX)(CX*1), Z3, Z3
+	VINSERTI32X4    $0x03, (AX)(CX*1), Z11, Z11
+	MOVQ            $0x00000010, CX
+	MOVQ            CX, DX
+	VMOVDQU         (BX)(DX*1), X4
+	VINSERTI32X4    $0x01, (R8)(DX*1), Z4, Z4
+	VINSERTI32X4    $0x02, (R9)(DX*1), Z4, Z4
+	VINSERTI32X4    $0x03, (R10)(DX*1), Z4, Z4
+	VPXORQ          Z16, Z4, Z4
+	VMOVDQU         (R11)(DX*1), X5
+	VINSERTI32X4    $0x01, (R12)(DX*1), Z5, Z5
+	VINSERTI32X4    $0x02, (R13)(DX*1), Z5, Z5
+	VINSERTI32X4    $0x03, (R14)(DX*1), Z5, Z5
+	VPXORQ          Z16, Z5, Z5
+	VMOVDQU         (R15)(DX*1), X6
+	MOVQ            72(SI), AX
+	VINSERTI32X4    $0x01, (AX)(DX*1), Z6, Z6
+	MOVQ            80(SI), AX
+	VINSERTI32X4    $0x02, (AX)(DX*1), Z6, Z6
+	MOVQ            88(SI), AX
+	VINSERTI32X4    $0x03, (AX)(DX*1), Z6, Z6
+	VPXORQ          Z16, Z6, Z6
+	MOVQ            96(SI), AX
+	VMOVDQU         (AX)(DX*1), X7
+	MOVQ            104(SI), AX
+	VINSERTI32X4    $0x01, (AX)(DX*1), Z7, Z7
+	MOVQ            112(SI), AX
+	VINSERTI32X4    $0x02, (AX)(DX*1), Z7, Z7
+	MOVQ            120(SI), AX
+	VINSERTI32X4    $0x03, (AX)(DX*1), Z7, Z7
+	VPXORQ          Z16, Z7, Z7
 
 block:
-	ADDQ         $0x10, CX
-	VMOVDQU      (BX)(CX*1), X4
-	VINSERTI32X4 $0x01, (DX)(CX*1), Z4, Z4
-	VINSERTI32X4 $0x02, (R8)(CX*1), Z4, Z4
-	VINSERTI32X4 $0x03, (R9)(CX*1), Z4, Z4
-	VMOVDQU      (R10)(CX*1), X5
-	VINSERTI32X4 $0x01, (R11)(CX*1), Z5, Z5
-	VINSERTI32X4 $0x02, (R12)(CX*1), Z5, Z5
-	VINSERTI32X4 $0x03, (R13)(CX*1), Z5, Z5
-	VMOVDQU      (R14)(CX*1), X6
-	VINSERTI32X4 $0x01, (R15)(CX*1), Z6, Z6
-	MOVQ         80(SI), AX
-	VINSERTI32X4 $0x02, (AX)(CX*1), Z6, Z6
-	MOVQ         88(SI), AX
-	VINSERTI32X4 $0x03, (AX)(CX*1), Z6, Z6
-	MOVQ         96(SI), AX
-	VMOVDQU      (AX)(CX*1), X7
-	MOVQ         104(SI), AX
-	VINSERTI32X4 $0x01, (AX)(CX*1), Z7, Z7
-	MOVQ         112(SI), AX
-	VINSERTI32X4 $0x02, (AX)(CX*1), Z7, Z7
-	MOVQ         120(SI), AX
-	VINSERTI32X4 $0x03, (AX)(CX*1), Z7, Z7
-	VPXORQ       Z16, Z4, Z4
-	VPXORQ       Z4, Z0, Z0
-	VPXORQ       Z16, Z5, Z5
-	VPXORQ       Z5, Z1, Z1
-	VPXORQ       Z16, Z6, Z6
-	VPXORQ       Z6, Z2, Z2
-	VPXORQ       Z16, Z7, Z7
-	VPXORQ       Z7, Z3, Z3
-	CMPQ         rounds+24(FP), $0x0c
-	JL           rounds10
-	JE           rounds12
-	VAESENC      Z17, Z0, Z0
-	VAESENC      Z17, Z1, Z1
-	VAESENC      Z17, Z2, Z2
-	VAESENC      Z17, Z3, Z3
-	VAESENC      Z18, Z0, Z0
-	VAESENC      Z18, Z1, Z1
-	VAESENC      Z18, Z2, Z2
-	VAESENC      Z18, Z3, Z3
+	ADDQ    $0x10, DX
+	CMPQ    DX, bytes+8(FP)
+	CMOVQGT bytes+8(FP), DX
+	VPXORQ  Z8, Z4, Z0
+	VPXORQ  Z9, Z5, Z1
+	VPXORQ  Z10, Z6, Z2
+	VPXORQ  Z11, Z7, Z3
+	CMPQ    rounds+24(FP), $0x0c
+	JL      rounds10
+	JE      rounds12
+	VAESENC Z17, Z0, Z0
+	VAESENC Z17, Z1, Z1
+	VAESENC Z17, Z2, Z2
+	VAESENC Z17, Z3, Z3
+	VAESENC Z18, Z0, Z0
+	VAESENC Z18, Z1, Z1
+	VAESENC Z18, Z2, Z2
+	VAESENC Z18, Z3, Z3
 
 rounds12:
 	VAESENC Z19, Z0, Z0
@@ -399,66 +489,118 @@ rounds10:
 	VAESENC       Z21, Z1, Z1
 	VAESENC       Z21, Z2, Z2
 	VAESENC       Z21, Z3, Z3
+	VMOVDQU       X8, -16(BX)(CX*1)
+	VEXTRACTI32X4 $0x01, Z8, -16(R8)(CX*1)
+	VEXTRACTI32X4 $0x02, Z8, -16(R9)(CX*1)
+	VEXTRACTI32X4 $0x03, Z8, -16(R10)(CX*1)
 	VAESENC       Z22, Z0, Z0
 	VAESENC       Z22, Z1, Z1
 	VAESENC       Z22, Z2, Z2
 	VAESENC       Z22, Z3, Z3
+	VMOVDQU       X9, -16(R11)(CX*1)
+	VEXTRACTI32X4 $0x01, Z9, -16(R12)(CX*1)
+	VEXTRACTI32X4 $0x02, Z9, -16(R13)(CX*1)
+	VEXTRACTI32X4 $0x03, Z9, -16(R14)(CX*1)
 	VAESENC       Z23, Z0, Z0
 	VAESENC       Z23, Z1, Z1
 	VAESENC       Z23, Z2, Z2
 	VAESENC       Z23, Z3, Z3
+	VMOVDQU       X10, -16(R15)(CX*1)
+	MOVQ          72(SI), AX
+	VEXTRACTI32X4 $0x01, Z10, -16(AX)(CX*1)
+	MOVQ          80(SI), AX
+	VEXTRACTI32X4 $0x02, Z10, -16(AX)(CX*1)
+	MOVQ          88(SI), AX
+	VEXTRACTI32X4 $0x03, Z10, -16(AX)(CX*1)
 	VAESENC       Z24, Z0, Z0
 	VAESENC       Z24, Z1, Z1
 	VAESENC       Z24, Z2, Z2
 	VAESENC       Z24, Z3, Z3
+	MOVQ          96(SI), AX
+	VMOVDQU       X11, -16(AX)(CX*1)
+	MOVQ          104(SI), AX
+	VEXTRACTI32X4 $0x01, Z11, -16(AX)(CX*1)
+	MOVQ          112(SI), AX
+	VEXTRACTI32X4 $0x02, Z11, -16(AX)(CX*1)
+	MOVQ          120(SI), AX
+	VEXTRACTI32X4 $0x03, Z11, -16(AX)(CX*1)
 	VAESENC       Z25, Z0, Z0
 	VAESENC       Z25, Z1, Z1
 	VAESENC       Z25, Z2, Z2
 	VAESENC       Z25, Z3, Z3
+	VMOVDQU       (BX)(DX*1), X4
+	VINSERTI32X4  $0x01, (R8)(DX*1), Z4, Z4
+	VINSERTI32X4  $0x02, (R9)(DX*1), Z4, Z4
+	VINSERTI32X4  $0x03, (R10)(DX*1), Z4, Z4
 	VAESENC       Z26, Z0, Z0
 	VAESENC       Z26, Z1, Z1
 	VAESENC       Z26, Z2, Z2
 	VAESENC       Z26, Z3, Z3
+	VPXORQ        Z16, Z4, Z4
+	VMOVDQU       (R11)(DX*1), X5
+	VINSERTI32X4  $0x01, (R12)(DX*1), Z5, Z5
+	VINSERTI32X4  $0x02, (R13)(DX*1), Z5, Z5
 	VAESENC       Z27, Z0, Z0
 	VAESENC       Z27, Z1, Z1
 	VAESENC       Z27, Z2, Z2
 	VAESENC       Z27, Z3, Z3
+	VINSERTI32X4  $0x03, (R14)(DX*1), Z5, Z5
+	VPXORQ        Z16, Z5, Z5
+	VMOVDQU       (R15)(DX*1), X6
+	MOVQ          72(SI), AX
+	VINSERTI32X4  $0x01, (AX)(DX*1), Z6, Z6
 	VAESENC       Z28, Z0, Z0
 	VAESENC       Z28, Z1, Z1
 	VAESENC       Z28, Z2, Z2
 	VAESENC       Z28, Z3, Z3
+	MOVQ          80(SI), AX
+	VINSERTI32X4  $0x02, (AX)(DX*1), Z6, Z6
+	MOVQ          88(SI), AX
+	VINSERTI32X4  $0x03, (AX)(DX*1), Z6, Z6
+	VPXORQ        Z16, Z6, Z6
+	MOVQ          96(SI), AX
+	VMOVDQU       (AX)(DX*1), X7
 	VAESENC       Z29, Z0, Z0
 	VAESENC       Z29, Z1, Z1
 	VAESENC       Z29, Z2, Z2
 	VAESENC       Z29, Z3, Z3
-	VAESENCLAST   Z30, Z0, Z0
-	VAESENCLAST   Z30, Z1, Z1
-	VAESENCLAST   Z30, Z2, Z2
-	VAESENCLAST   Z30, Z3, Z3
-	VMOVDQU       X0, (BX)(CX*1)
-	VEXTRACTI32X4 $0x01, Z0, (DX)(CX*1)
-	VEXTRACTI32X4 $0x02, Z0, (R8)(CX*1)
-	VEXTRACTI32X4 $0x03, Z0, (R9)(CX*1)
-	VMOVDQU       X1, (R10)(CX*1)
-	VEXTRACTI32X4 $0x01, Z1, (R11)(CX*1)
-	VEXTRACTI32X4 $0x02, Z1, (R12)(CX*1)
-	VEXTRACTI32X4 $0x03, Z1, (R13)(CX*1)
-	VMOVDQU       X2, (R14)(CX*1)
-	VEXTRACTI32X4 $0x01, Z2, (R15)(CX*1)
-	MOVQ          80(SI), AX
-	VEXTRACTI32X4 $0x02, Z2, (AX)(CX*1)
-	MOVQ          88(SI), AX
-	VEXTRACTI32X4 $0x03, Z2, (AX)(CX*1)
-	MOVQ          96(SI), AX
-	VMOVDQU       X3, (AX)(CX*1)
 	MOVQ          104(SI), AX
-	VEXTRACTI32X4 $0x01, Z3, (AX)(CX*1)
+	VINSERTI32X4  $0x01, (AX)(DX*1), Z7, Z7
 	MOVQ          112(SI), AX
-	VEXTRACTI32X4 $0x02, Z3, (AX)(CX*1)
+	VINSERTI32X4  $0x02, (AX)(DX*1), Z7, Z7
 	MOVQ          120(SI), AX
-	VEXTRACTI32X4 $0x03, Z3, (AX)(CX*1)
+	VINSERTI32X4  $0x03, (AX)(DX*1), Z7, Z7
+	VPXORQ        Z16, Z7, Z7
+	VAESENCLAST   Z30, Z0, Z8
+	VAESENCLAST   Z30, Z1, Z9
+	VAESENCLAST   Z30, Z2, Z10
+	VAESENCLAST   Z30, Z3, Z11
+	ADDQ          $0x10, CX
 	CMPQ          CX, bytes+8(FP)
-	JL            block
+	JLE           block
+	VMOVDQU       X8, -16(BX)(CX*1)
+	VEXTRACTI32X4 $0x01, Z8, -16(R8)(CX*1)
+	VEXTRACTI32X4 $0x02, Z8, -16(R9)(CX*1)
+	VEXTRACTI32X4 $0x03, Z8, -16(R10)(CX*1)
+	VMOVDQU       X9, -16(R11)(CX*1)
+	VEXTRACTI32X4 $0x01, Z9, -16(R12)(CX*1)
+	VEXTRACTI32X4 $0x02, Z9, -16(R13)(CX*1)
+	VEXTRACTI32X4 $0x03, Z9, -16(R14)(CX*1)
+	VMOVDQU       X10, -16(R15)(CX*1)
+	MOVQ          72(SI), AX
+	VEXTRACTI32X4 $0x01, Z10, -16(AX)(CX*1)
+	MOVQ          80(SI), AX
+	VEXTRACTI32X4 $0x02, Z10, -16(AX)(CX*1)
+	MOVQ          88(SI), AX
+	VEXTRACTI32X4 $0x03, Z10, -16(AX)(CX*1)
+	MOVQ          96(SI), AX
+	VMOVDQU       X11, -16(AX)(CX*1)
+	MOVQ          104(SI), AX
+	VEXTRACTI32X4 $0x01, Z11, -16(AX)(CX*1)
+	MOVQ          112(SI), AX
+	VEXTRACTI32X4 $0x02, Z11, -16(AX)(CX*1)
+	MOVQ          120(SI), AX
+	VEXTRACTI32X4 $0x03, Z11, -16(AX)(CX*1)
 	VZEROUPPER
 	RET
 

@@ -78,7 +78,7 @@ func param(c *build.Context, name string) Mem {
 }
 
 // general are the registers that pointers to packets may be held in.
-var general = []GPPhysical{RBX, RDX, R8, R9, R10, R11, R12, R13, R14, R15}
+var general = []GPPhysical{RBX, R8, R9, R10, R11, R12, R13, R14, R15}
 
 // lanePointers finds the packets of lanes: the first ones are held in
 // registers, the others fetched whenever they are needed.

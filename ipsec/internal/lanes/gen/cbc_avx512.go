@@ -13,9 +13,10 @@ import (
 const perRegister = 4
 
 var (
-	states = []VecPhysical{Z0, Z1, Z2, Z3}
-	inputs = []VecPhysical{Z4, Z5, Z6, Z7}
-	held   = []VecPhysical{Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30}
+	states  = []VecPhysical{Z0, Z1, Z2, Z3}
+	inputs  = []VecPhysical{Z4, Z5, Z6, Z7}
+	outputs = []VecPhysical{Z8, Z9, Z10, Z11}
+	held    = []VecPhysical{Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30}
 )
 
 func cbcAVX512(c *build.Context) {
@@ -26,23 +27,38 @@ func cbcAVX512(c *build.Context) {
 	decryptAVX512(c)
 }
 
-// gather fills a register with the blocks of four lanes.
-func gather(p lanePointers, first int, offset Register, z VecPhysical) {
-	p.c.VMOVDQU(p.at(first, offset), z.AsX())
+// gather returns the instructions that fill a register with the blocks of four
+// lanes.
+func gather(p lanePointers, first int, offset Register, z VecPhysical) []func() {
+	list := []func(){func() { p.c.VMOVDQU(p.at(first, offset), z.AsX()) }}
 	for i := 1; i < perRegister; i++ {
-		p.c.VINSERTI32X4(Imm(uint64(i)), p.at(first+i, offset), z, z)
+		list = append(list, func() { p.c.VINSERTI32X4(Imm(uint64(i)), p.at(first+i, offset), z, z) })
 	}
+	return list
 }
 
-func scatter(p lanePointers, z VecPhysical, first int, offset Register) {
-	p.c.VMOVDQU(z.AsX(), p.at(first, offset))
+// scatter returns the instructions that write them back, a block in front of
+// offset.
+func scatter(p lanePointers, z VecPhysical, first int, offset Register) []func() {
+	list := []func(){func() { p.c.VMOVDQU(z.AsX(), p.at(first, offset).Offset(-blockSize)) }}
 	for i := 1; i < perRegister; i++ {
-		p.c.VEXTRACTI32X4(Imm(uint64(i)), z, p.at(first+i, offset))
+		list = append(list, func() { p.c.VEXTRACTI32X4(Imm(uint64(i)), z, p.at(first+i, offset).Offset(-blockSize)) })
+	}
+	return list
+}
+
+func emit(list []func()) {
+	for _, f := range list {
+		f()
 	}
 }
 
 // encryptAVX512 writes the encryption of four lanes a register: with a key a
 // lane, in a table, or with one key for all, held in registers.
+//
+// Between the rounds of one block it stores the block before and fetches the one
+// behind, so that shuffling need not wait until the rounds have ended, nor they
+// for it. At first, the block before is the IV, which is stored unchanged.
 func encryptAVX512(c *build.Context, registers int, shared bool) {
 	lanes := registers * perRegister
 	bytes, rounds := encryptHead(c, "encryptAVX512", lanes, shared)
@@ -55,34 +71,49 @@ func encryptAVX512(c *build.Context, registers int, shared bool) {
 		}
 		key = func(round, _ int) Op { return held[round] }
 	}
-	offset := RCX
+	offset, ahead := RCX, RDX
+	var store, fetch []func()
+	for i := range registers {
+		store = append(store, scatter(packets, outputs[i], i*perRegister, offset)...)
+		fetch = append(fetch, gather(packets, i*perRegister, ahead, inputs[i])...)
+		fetch = append(fetch, func() { c.VPXORQ(key(0, i), inputs[i], inputs[i]) })
+	}
 	c.XORQ(offset, offset)
 	for i := range registers {
-		gather(packets, i*perRegister, offset, states[i])
+		emit(gather(packets, i*perRegister, offset, outputs[i]))
 	}
+	c.MOVQ(U32(blockSize), offset)
+	c.MOVQ(offset, ahead)
+	emit(fetch)
 
 	c.Label("block")
-	c.ADDQ(Imm(blockSize), offset)
+	c.ADDQ(Imm(blockSize), ahead)
+	c.CMPQ(ahead, bytes)
+	c.CMOVQGT(bytes, ahead) // behind the last block there is none: fetch that one again
 	for i := range registers {
-		gather(packets, i*perRegister, offset, inputs[i])
+		c.VPXORQ(outputs[i], inputs[i], states[i])
 	}
-	for i := range registers {
-		c.VPXORQ(key(0, i), inputs[i], inputs[i])
-		c.VPXORQ(inputs[i], states[i], states[i])
-	}
+	// Every key size has the rounds from 5 on.
+	const common = lastRound - 5
+	between := append(store, fetch...)
+	each := (len(between) + common - 1) / common
 	eachRound(c, "rounds", rounds, func(round int) {
 		for i := range registers {
 			c.VAESENC(key(round, i), states[i], states[i])
 		}
+		if round >= 5 {
+			n := min(each, len(between))
+			emit(between[:n])
+			between = between[n:]
+		}
 	})
 	for i := range registers {
-		c.VAESENCLAST(key(lastRound, i), states[i], states[i])
+		c.VAESENCLAST(key(lastRound, i), states[i], outputs[i])
 	}
-	for i := range registers {
-		scatter(packets, states[i], i*perRegister, offset)
-	}
+	c.ADDQ(Imm(blockSize), offset)
 	c.CMPQ(offset, bytes)
-	c.JL(LabelRef("block"))
+	c.JLE(LabelRef("block"))
+	emit(store)
 	c.VZEROUPPER()
 	c.RET()
 }
