@@ -84,7 +84,7 @@ func (in *Inbound) zero() {
 // Called with the lock held.
 func (in *Inbound) icvLen(n int) (int, bool) {
 	head, block, icv := in.suite.HeadRoom(), in.suite.blockLen(), in.suite.icvLen()
-	whole := func(icv int) bool { return n >= head+block+icv && (n-head-icv)%block == 0 }
+	whole := func(icv int) bool { return n >= head+block+icv && (n-head-icv)&(block-1) == 0 }
 	if whole(icv) {
 		return icv, true
 	}

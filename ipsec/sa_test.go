@@ -2,6 +2,8 @@ package ipsec
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -194,7 +196,7 @@ func TestNoRandomness(t *testing.T) {
 	batch := []Out{newOut(out, make([]byte, 40))}
 	out.Lock()
 	defer out.Unlock()
-	NewSealer(io.LimitReader(rand.Reader, 15)).Seal(batch)
+	NewSealer(io.LimitReader(rand.Reader, ivSeedLen-1)).Seal(batch)
 	if batch[0].Drop != DropRandom {
 		t.Errorf("got %v", batch[0].Drop)
 	}
@@ -204,15 +206,38 @@ func TestNoRandomness(t *testing.T) {
 // unpredictable."
 func TestIVsComeFromRandomness(t *testing.T) {
 	out, _ := newPair(t, suites[0], 0)
-	source := randomBytes(t, 48)
-	batch := []Out{newOut(out, make([]byte, 40)), newOut(out, make([]byte, 40)), newOut(out, make([]byte, 40))}
+	seeds := randomBytes(t, 2*ivSeedLen)
+	s := NewSealer(bytes.NewReader(seeds))
 	out.Lock()
 	defer out.Unlock()
-	NewSealer(bytes.NewReader(source)).Seal(batch)
-	for i, p := range batch {
-		if !bytes.Equal(p.Buf[p.Off+8:p.Off+24], source[16*i:16*i+16]) {
-			t.Errorf("packet %d has another IV", i)
+	seen := map[string]bool{}
+	for _, seed := range [][]byte{seeds[:ivSeedLen], seeds[ivSeedLen:]} {
+		block, err := aes.NewCipher(seed[:32])
+		if err != nil {
+			t.Fatal(err)
 		}
+		want := make([]byte, 5*16)
+		cipher.NewCTR(block, seed[32:]).XORKeyStream(want, want)
+		for _, n := range []int{3, 2} {
+			var batch []Out
+			for range n {
+				batch = append(batch, newOut(out, make([]byte, 40)))
+			}
+			s.Seal(batch)
+			for i, p := range batch {
+				iv := p.Buf[p.Off+8 : p.Off+24]
+				if !bytes.Equal(iv, want[:16]) || seen[string(iv)] {
+					t.Errorf("packet %d of %d has the IV %x, want %x, and never again", i, n, iv, want[:16])
+				}
+				seen[string(iv)], want = true, want[16:]
+			}
+		}
+		s.ivs.left = 2 // fewer than the next batch needs: the second seed
+	}
+	s.ivs.left = 0
+	batch := []Out{newOut(out, make([]byte, 40))}
+	if s.Seal(batch); batch[0].Drop != DropRandom {
+		t.Errorf("without a third seed: %v", batch[0].Drop)
 	}
 }
 

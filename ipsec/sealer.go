@@ -15,20 +15,19 @@ const (
 // Sealer seals batches of packets for one worker. It is not safe for
 // concurrent use.
 type Sealer struct {
-	rand   io.Reader
+	ivs    ivSource
 	engine *lanes.Engine
-	ivs    []byte
 	nonce  [12]byte
 	cbc    []lanes.CBC
 	macs   []lanes.MAC
 }
 
-// NewSealer returns a Sealer that reads its IVs from rand, once a batch. rand
-// must be unpredictable (RFC 3602, section 3).
+// NewSealer returns a Sealer whose IVs come from rand, which must be
+// unpredictable (RFC 3602, section 3). It reads from it now and then.
 func NewSealer(rand io.Reader) *Sealer { return newSealer(rand, lanes.Best()) }
 
 func newSealer(rand io.Reader, t lanes.Tier) *Sealer {
-	return &Sealer{rand: rand, engine: lanes.New(t)}
+	return &Sealer{ivs: ivSource{rand: rand}, engine: lanes.New(t)}
 }
 
 // Seal seals every packet of the batch in place. The caller holds the lock of
@@ -100,7 +99,7 @@ func (o *Outbound) frame(p *Out) {
 	}
 }
 
-// drawIVs fills the IVs of CBC packets from one read.
+// drawIVs fills the IVs of CBC packets.
 func (s *Sealer) drawIVs(batch []Out) {
 	need := 0
 	for i := range batch {
@@ -111,11 +110,7 @@ func (s *Sealer) drawIVs(batch []Out) {
 	if need == 0 {
 		return
 	}
-	if cap(s.ivs) < need {
-		s.ivs = make([]byte, need)
-	}
-	ivs := s.ivs[:need]
-	_, err := io.ReadFull(s.rand, ivs)
+	ivs, err := s.ivs.draw(need)
 	for i := range batch {
 		p := &batch[i]
 		if p.Drop != DropNone || p.SA.keys.aead != nil {

@@ -121,7 +121,7 @@ func (s Suite) ivLen() int {
 	return 8 // RFC 2451, section 3; RFC 4106, section 3.1
 }
 
-// blockLen is what payload, padding and trailer fill up to.
+// blockLen is what payload, padding and trailer fill up to, a power of two.
 func (s Suite) blockLen() int {
 	switch s.Cipher {
 	case AESCBC:
@@ -168,6 +168,5 @@ func (s Suite) MaxPayload(room int) int {
 }
 
 func (s Suite) padLen(payload int) int {
-	block := s.blockLen()
-	return (block - (payload+trailerLen)%block) % block
+	return -(payload + trailerLen) & (s.blockLen() - 1)
 }
