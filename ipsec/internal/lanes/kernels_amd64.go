@@ -8,20 +8,18 @@ import "golang.org/x/sys/cpu"
 type kernel struct {
 	run    func(lanes *byte, blocks int)
 	lanes  int
-	word   uintptr // bytes from a lane's word to its next in group.state
-	lane   int     // bytes from a lane to the next
-	masked bool    // lanes may have less to do than the call
+	masked bool // lanes may have less to do than the call
 }
 
 var (
-	sha1AVX512   = kernel{sha1x16, 16, 64, 4, true}
-	sha1AVX2     = kernel{sha1x8, 8, 32, 4, true}
-	sha1SHA      = kernel{sha1x2, 2, 4, 32, false}
-	sha256AVX512 = kernel{sha256x16, 16, 64, 4, true}
-	sha256AVX2   = kernel{sha256x8, 8, 32, 4, true}
-	sha256SHA    = kernel{sha256x2, 2, 4, 32, false}
-	sha512AVX512 = kernel{sha512x8, 8, 64, 8, true}
-	sha512AVX2   = kernel{sha512x4, 4, 32, 8, true}
+	sha1AVX512   = kernel{sha1x16, 16, true}
+	sha1AVX2     = kernel{sha1x8, 8, true}
+	sha1SHA      = kernel{sha1x2, 2, false}
+	sha256AVX512 = kernel{sha256x16, 16, true}
+	sha256AVX2   = kernel{sha256x8, 8, true}
+	sha256SHA    = kernel{sha256x2, 2, false}
+	sha512AVX512 = kernel{sha512x8, 8, true}
+	sha512AVX2   = kernel{sha512x4, 4, true}
 )
 
 // plans is how to compute HMACs of one hash: with the wide kernel, but few jobs

@@ -4,8 +4,30 @@ import "crypto/sha512"
 
 // hasher is what an Engine needs to compute HMACs with the standard library.
 type hasher struct {
-	hashes [hashes]resumable
+	hashes [hashes]*savedHash
 	buf    [sha512.Size]byte
+}
+
+// savedHash is a hash after one block, and the same as bytes.
+type savedHash struct {
+	resumable
+	saved []byte
+	state []byte // of saved
+}
+
+func newSavedHash(h Hash) *savedHash {
+	f := &savedHash{resumable: h.new()}
+	f.Write(make([]byte, f.BlockSize()))
+	f.saved, _ = f.AppendBinary(nil) // no hash returns an error
+	f.state = stateOf(f.saved, f.BlockSize())
+	return f
+}
+
+// resume sets the state. It cannot fail, since all else is what the hash wrote
+// itself.
+func (f *savedHash) resume(s *state) {
+	copy(f.state, s[:])
+	_ = f.UnmarshalBinary(f.saved)
 }
 
 func (h *hasher) sumGeneric(jobs []MAC) {
@@ -19,15 +41,13 @@ func (h *hasher) sumGeneric(jobs []MAC) {
 func (h *hasher) sumOne(k *MACKey, data []byte) []byte {
 	f := h.hashes[k.hash]
 	if f == nil {
-		f = k.hash.new()
+		f = newSavedHash(k.hash)
 		h.hashes[k.hash] = f
 	}
-	// The states came from this hash and were restored once by newState. Those
-	// of a key that was zeroed are refused, and then the sum is meaningless.
-	_ = f.UnmarshalBinary(k.inner.saved)
+	f.resume(&k.inner)
 	f.Write(data)
 	inner := f.Sum(h.buf[:0])
-	_ = f.UnmarshalBinary(k.outer.saved)
+	f.resume(&k.outer)
 	f.Write(inner)
 	return f.Sum(h.buf[:0])
 }

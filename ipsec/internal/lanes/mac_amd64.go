@@ -115,20 +115,24 @@ func (e *Engine) sumHash(h Hash, jobs []MAC, order []uint8) {
 // sumLanes computes the inner hashes of all jobs, then the outer ones, which
 // are one block each and so fill the lanes again.
 func (s *macScratch) sumLanes(k *kernel, f *form, jobs []MAC, order []uint8) {
-	s.kernel, s.form = k, f
-	s.inner(jobs, order)
-	s.outer(jobs, order)
+	s.inner(k, f, jobs, order)
+	for len(order) > 0 {
+		n := min(k.lanes, len(order))
+		s.outer(k, f, jobs, order[:n])
+		order = order[n:]
+	}
 }
 
-// inner computes the inner hashes. A lane that is done takes the next job.
-func (s *macScratch) inner(jobs []MAC, order []uint8) {
-	k, g := s.kernel, s.group
+// inner computes inner hashes. A lane that is done takes the next job.
+func (s *macScratch) inner(k *kernel, f *form, jobs []MAC, order []uint8) {
+	g := s.group
 	busy := min(k.lanes, len(order))
-	for lane := range busy {
-		s.start(lane, order[lane], &jobs[order[lane]])
-	}
-	for lane := busy; lane < k.lanes; lane++ {
-		s.rest(lane)
+	for lane := range k.lanes {
+		if lane < busy {
+			s.start(f, lane, order[lane], &jobs[order[lane]])
+		} else {
+			s.rest(lane)
+		}
 	}
 	order = order[busy:]
 	for busy > 0 {
@@ -137,38 +141,29 @@ func (s *macScratch) inner(jobs []MAC, order []uint8) {
 			if g.total[lane] != 0 || s.job[lane] == none {
 				continue
 			}
-			s.finish(lane)
+			s.finish(f, lane)
 			if len(order) == 0 {
 				s.rest(lane)
 				busy--
 				continue
 			}
-			s.start(lane, order[0], &jobs[order[0]])
+			s.start(f, lane, order[0], &jobs[order[0]])
 			order = order[1:]
 		}
 	}
 }
 
-// outer computes the outer hashes, of what inner left in blocks.
-func (s *macScratch) outer(jobs []MAC, order []uint8) {
-	k, g := s.kernel, s.group
-	for len(order) > 0 {
-		n := min(k.lanes, len(order))
-		for lane := range k.lanes {
-			if lane >= n {
-				s.rest(lane)
-				continue
-			}
-			i := order[lane]
-			s.put(lane, &jobs[i].Key.outer)
-			g.point(lane, &s.blocks[i][0], nil, 0, 1)
+// outer computes the outer hashes of as many jobs as there are lanes, or fewer.
+func (s *macScratch) outer(k *kernel, f *form, jobs []MAC, order []uint8) {
+	for lane := range k.lanes {
+		if lane < len(order) {
+			s.startOuter(lane, order[lane], jobs[order[lane]].Key)
+		} else {
+			s.rest(lane)
 		}
-		k.run(g.pointer(), 1)
-		for lane := range n {
-			var sum [64]byte
-			s.get(lane, &sum)
-			copy(jobs[order[lane]].Sum, sum[:s.form.size])
-		}
-		order = order[n:]
+	}
+	k.run(s.group.pointer(), 1)
+	for lane, i := range order {
+		copy(jobs[i].Sum, s.group.sums[lane][:f.size])
 	}
 }

@@ -30,13 +30,14 @@ func eachEngine(f func(name string, e *Engine)) {
 func TestLayoutOfTheGroup(t *testing.T) {
 	var g group
 	for _, v := range []struct{ got, want uintptr }{
-		{unsafe.Offsetof(g.state), 0},
-		{unsafe.Offsetof(g.cursor), 512},
-		{unsafe.Offsetof(g.after), 640},
-		{unsafe.Offsetof(g.body), 768},
-		{unsafe.Offsetof(g.total), 832},
-		{unsafe.Offsetof(g.words), 896},
-		{unsafe.Sizeof(g.words), 512},
+		{unsafe.Offsetof(g.cursor), 0},
+		{unsafe.Offsetof(g.after), 128},
+		{unsafe.Offsetof(g.state), 256},
+		{unsafe.Offsetof(g.body), 384},
+		{unsafe.Offsetof(g.total), 448},
+		{unsafe.Offsetof(g.rows), 512},
+		{unsafe.Offsetof(g.words), 1024},
+		{unsafe.Offsetof(g.tails), 1536},
 	} {
 		if v.got != v.want {
 			t.Errorf("a field is at %d, not at %d: gen/vector.go must agree", v.got, v.want)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding"
-	"encoding/binary"
 	"fmt"
 	"hash"
 	"strconv"
@@ -64,11 +63,9 @@ func (h Hash) new() resumable {
 	return r
 }
 
-// state is what a hash is after one block: the inner or the outer pad.
-type state struct {
-	words [8]uint64 // for the kernels: SHA1 has five, and its and SHA256's have 32 bits
-	saved []byte    // what the standard library makes of them
-}
+// state is what a hash is after one block, the inner or the outer pad: its
+// words, from the first byte to the last. SHA1 has 20 bytes of it, SHA256 has 32.
+type state [64]byte
 
 // MACKey is an HMAC key (RFC 2104), as the states of the hash after its inner
 // and its outer pad. It is immutable and may be shared, until Zero.
@@ -90,15 +87,13 @@ func NewMACKey(h Hash, key []byte) (*MACKey, error) {
 		defer clear(key)
 	}
 	k := &MACKey{hash: h}
-	var err error
-	if k.inner, err = newState(f, h, key, 0x36); err != nil {
+	if err := k.inner.set(f, key, 0x36); err != nil {
 		return nil, err
 	}
-	k.outer, err = newState(f, h, key, 0x5c)
-	return k, err
+	return k, k.outer.set(f, key, 0x5c)
 }
 
-func newState(f resumable, h Hash, key []byte, pad byte) (state, error) {
+func (s *state) set(f resumable, key []byte, pad byte) error {
 	block := make([]byte, f.BlockSize())
 	defer clear(block)
 	copy(block, key)
@@ -109,30 +104,17 @@ func newState(f resumable, h Hash, key []byte, pad byte) (state, error) {
 	f.Write(block)
 	saved, err := f.AppendBinary(nil)
 	if err != nil {
-		return state{}, err
+		return err
 	}
-	// It is a magic number of four bytes, the words, and what waits for a
-	// block to be whole, which is nothing here.
-	s, words := state{saved: saved}, saved[4:]
-	for i := range s.words {
-		switch h {
-		case SHA1:
-			if i < 5 {
-				s.words[i] = uint64(binary.BigEndian.Uint32(words[4*i:]))
-			}
-		case SHA256:
-			s.words[i] = uint64(binary.BigEndian.Uint32(words[4*i:]))
-		default:
-			s.words[i] = binary.BigEndian.Uint64(words[8*i:])
-		}
-	}
-	return s, f.UnmarshalBinary(saved) // so that it cannot fail later
+	defer clear(saved)
+	copy(s[:], stateOf(saved, len(block)))
+	return nil
 }
 
+// stateOf is the state in what the standard library saves of a hash: in front
+// of it is a magic number of four bytes, and behind it are the bytes that wait
+// for a block to be whole, with room for all of it, and eight of the length.
+func stateOf(saved []byte, block int) []byte { return saved[4 : len(saved)-block-8] }
+
 // Zero overwrites the key. It must not be in use, and is useless afterwards.
-func (k *MACKey) Zero() {
-	for _, s := range []*state{&k.inner, &k.outer} {
-		clear(s.words[:])
-		clear(s.saved)
-	}
-}
+func (k *MACKey) Zero() { k.inner, k.outer = state{}, state{} }

@@ -28,62 +28,66 @@ TEXT ·sha1x2(SB), NOSPLIT, $0-16
 	MOVQ   lanes+0(FP), DI
 	MOVQ   blocks+8(FP), SI
 	MOVOU  reverse16<>+0(SB), X14
-	MOVQ   512(DI), R8
-	MOVL   768(DI), R10
-	MOVL   832(DI), AX
+	MOVQ   (DI), BX
+	MOVL   384(DI), R10
+	MOVL   448(DI), AX
 	NEGL   AX
 	SBBQ   R12, R12
 	MOVL   SI, AX
 	ANDL   R12, AX
-	SUBL   AX, 832(DI)
+	SUBL   AX, 448(DI)
 	ANDQ   $0x40, R12
-	MOVQ   520(DI), R9
-	MOVL   772(DI), R11
-	MOVL   836(DI), AX
+	MOVQ   8(DI), CX
+	MOVL   388(DI), R11
+	MOVL   452(DI), AX
 	NEGL   AX
 	SBBQ   R13, R13
 	MOVL   SI, AX
 	ANDL   R13, AX
-	SUBL   AX, 836(DI)
+	SUBL   AX, 452(DI)
 	ANDQ   $0x40, R13
-	MOVOU  (DI), X4
-	PSHUFD $0x1b, X4, X4
-	MOVL   16(DI), AX
+	MOVQ   256(DI), AX
+	MOVOU  (AX), X4
+	PSHUFB X14, X4
+	MOVL   16(AX), AX
+	BSWAPL AX
 	MOVQ   AX, X5
 	PSLLDQ $0x0c, X5
-	MOVOU  32(DI), X11
-	PSHUFD $0x1b, X11, X11
-	MOVL   48(DI), AX
+	MOVQ   264(DI), AX
+	MOVOU  (AX), X11
+	PSHUFB X14, X11
+	MOVL   16(AX), AX
+	BSWAPL AX
 	MOVQ   AX, X12
 	PSLLDQ $0x0c, X12
 
 block:
-	MOVOU     (R8), X0
+	MOVOU     (BX), X0
 	PSHUFB    X14, X0
-	MOVOU     16(R8), X1
+	MOVOU     16(BX), X1
 	PSHUFB    X14, X1
-	MOVOU     32(R8), X2
+	MOVOU     32(BX), X2
 	PSHUFB    X14, X2
-	MOVOU     48(R8), X3
+	MOVOU     48(BX), X3
 	PSHUFB    X14, X3
-	ADDQ      R12, R8
+	ADDQ      R12, BX
 	DECL      R10
-	CMOVQEQ   640(DI), R8
-	MOVOU     (R9), X7
+	CMOVQEQ   128(DI), BX
+	MOVOU     (CX), X7
 	PSHUFB    X14, X7
-	MOVOU     16(R9), X8
+	MOVOU     16(CX), X8
 	PSHUFB    X14, X8
-	MOVOU     32(R9), X9
+	MOVOU     32(CX), X9
 	PSHUFB    X14, X9
-	MOVOU     48(R9), X10
+	MOVOU     48(CX), X10
 	PSHUFB    X14, X10
-	ADDQ      R13, R9
+	ADDQ      R13, CX
 	DECL      R11
-	CMOVQEQ   648(DI), R9
-	MOVOU     X4, 896(DI)
-	MOVOU     X5, 912(DI)
-	MOVOU     X11, 928(DI)
-	MOVOU     X12, 944(DI)
+	CMOVQEQ   136(DI), CX
+	MOVOU     X4, 512(DI)
+	MOVOU     X5, 528(DI)
+	MOVOU     X11, 544(DI)
+	MOVOU     X12, 560(DI)
 	PADDD     X0, X5
 	MOVO      X4, X6
 	SHA1RNDS4 $0x00, X5, X4
@@ -300,30 +304,34 @@ block:
 	SHA1NEXTE X10, X13
 	MOVO      X11, X12
 	SHA1RNDS4 $0x03, X13, X11
-	MOVOU     912(DI), X15
+	MOVOU     528(DI), X15
 	SHA1NEXTE X15, X5
-	MOVOU     896(DI), X15
+	MOVOU     512(DI), X15
 	PADDD     X15, X4
-	MOVOU     944(DI), X15
+	MOVOU     560(DI), X15
 	SHA1NEXTE X15, X12
-	MOVOU     928(DI), X15
+	MOVOU     544(DI), X15
 	PADDD     X15, X11
 	DECQ      SI
 	JNZ       block
-	PSHUFD    $0x1b, X4, X4
-	MOVOU     X4, (DI)
+	MOVQ      256(DI), AX
+	PSHUFB    X14, X4
+	MOVOU     X4, (AX)
 	PSRLDQ    $0x0c, X5
-	MOVQ      X5, AX
-	MOVL      AX, 16(DI)
-	PSHUFD    $0x1b, X11, X11
-	MOVOU     X11, 32(DI)
+	MOVQ      X5, DX
+	BSWAPL    DX
+	MOVL      DX, 16(AX)
+	MOVQ      264(DI), AX
+	PSHUFB    X14, X11
+	MOVOU     X11, (AX)
 	PSRLDQ    $0x0c, X12
-	MOVQ      X12, AX
-	MOVL      AX, 48(DI)
-	MOVQ      R8, 512(DI)
-	MOVL      R10, 768(DI)
-	MOVQ      R9, 520(DI)
-	MOVL      R11, 772(DI)
+	MOVQ      X12, DX
+	BSWAPL    DX
+	MOVL      DX, 16(AX)
+	MOVQ      BX, (DI)
+	MOVL      R10, 384(DI)
+	MOVQ      CX, 8(DI)
+	MOVL      R11, 388(DI)
 	RET
 
 DATA reversal<>+0(SB)/1, $0x03
@@ -464,102 +472,108 @@ TEXT ·sha256x2(SB), NOSPLIT, $0-16
 	MOVQ    lanes+0(FP), DI
 	MOVQ    blocks+8(FP), SI
 	MOVOU   reversal<>+0(SB), X14
-	MOVQ    512(DI), R8
-	MOVL    768(DI), R10
-	MOVL    832(DI), AX
+	MOVQ    (DI), BX
+	MOVL    384(DI), R10
+	MOVL    448(DI), AX
 	NEGL    AX
 	SBBQ    R12, R12
 	MOVL    SI, AX
 	ANDL    R12, AX
-	SUBL    AX, 832(DI)
+	SUBL    AX, 448(DI)
 	ANDQ    $0x40, R12
-	MOVQ    520(DI), R9
-	MOVL    772(DI), R11
-	MOVL    836(DI), AX
+	MOVQ    8(DI), CX
+	MOVL    388(DI), R11
+	MOVL    452(DI), AX
 	NEGL    AX
 	SBBQ    R13, R13
 	MOVL    SI, AX
 	ANDL    R13, AX
-	SUBL    AX, 836(DI)
+	SUBL    AX, 452(DI)
 	ANDQ    $0x40, R13
-	MOVOU   (DI), X5
-	MOVOU   16(DI), X6
+	MOVQ    256(DI), AX
+	MOVOU   (AX), X5
+	MOVOU   16(AX), X6
+	PSHUFB  X14, X5
+	PSHUFB  X14, X6
 	PSHUFD  $0xb1, X5, X5
 	PSHUFD  $0x1b, X6, X6
 	MOVO    X5, X15
 	PALIGNR $0x08, X6, X5
 	PBLENDW $0xf0, X15, X6
-	MOVOU   32(DI), X11
-	MOVOU   48(DI), X12
+	MOVQ    264(DI), AX
+	MOVOU   (AX), X11
+	MOVOU   16(AX), X12
+	PSHUFB  X14, X11
+	PSHUFB  X14, X12
 	PSHUFD  $0xb1, X11, X11
 	PSHUFD  $0x1b, X12, X12
 	MOVO    X11, X15
 	PALIGNR $0x08, X12, X11
 	PBLENDW $0xf0, X15, X12
-	LEAQ    sha256Constants<>+0(SB), DX
+	LEAQ    sha256Constants<>+0(SB), R8
 
 block:
-	MOVOU       (R8), X1
+	MOVOU       (BX), X1
 	PSHUFB      X14, X1
-	MOVOU       16(R8), X2
+	MOVOU       16(BX), X2
 	PSHUFB      X14, X2
-	MOVOU       32(R8), X3
+	MOVOU       32(BX), X3
 	PSHUFB      X14, X3
-	MOVOU       48(R8), X4
+	MOVOU       48(BX), X4
 	PSHUFB      X14, X4
-	ADDQ        R12, R8
+	ADDQ        R12, BX
 	DECL        R10
-	CMOVQEQ     640(DI), R8
-	MOVOU       (R9), X7
+	CMOVQEQ     128(DI), BX
+	MOVOU       (CX), X7
 	PSHUFB      X14, X7
-	MOVOU       16(R9), X8
+	MOVOU       16(CX), X8
 	PSHUFB      X14, X8
-	MOVOU       32(R9), X9
+	MOVOU       32(CX), X9
 	PSHUFB      X14, X9
-	MOVOU       48(R9), X10
+	MOVOU       48(CX), X10
 	PSHUFB      X14, X10
-	ADDQ        R13, R9
+	ADDQ        R13, CX
 	DECL        R11
-	CMOVQEQ     648(DI), R9
-	MOVOU       X5, 896(DI)
-	MOVOU       X6, 912(DI)
-	MOVOU       X11, 928(DI)
-	MOVOU       X12, 944(DI)
-	MOVOU       (DX), X0
+	CMOVQEQ     136(DI), CX
+	MOVOU       X5, 512(DI)
+	MOVOU       X6, 528(DI)
+	MOVOU       X11, 544(DI)
+	MOVOU       X12, 560(DI)
+	MOVOU       (R8), X0
 	PADDD       X1, X0
 	SHA256RNDS2 X0, X5, X6
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
-	MOVOU       (DX), X0
+	MOVOU       (R8), X0
 	PADDD       X7, X0
 	SHA256RNDS2 X0, X11, X12
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
-	MOVOU       16(DX), X0
+	MOVOU       16(R8), X0
 	PADDD       X2, X0
 	SHA256RNDS2 X0, X5, X6
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X2, X1
-	MOVOU       16(DX), X0
+	MOVOU       16(R8), X0
 	PADDD       X8, X0
 	SHA256RNDS2 X0, X11, X12
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X8, X7
-	MOVOU       32(DX), X0
+	MOVOU       32(R8), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X5, X6
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X3, X2
-	MOVOU       32(DX), X0
+	MOVOU       32(R8), X0
 	PADDD       X9, X0
 	SHA256RNDS2 X0, X11, X12
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X9, X8
-	MOVOU       48(DX), X0
+	MOVOU       48(R8), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X4, X15
@@ -569,7 +583,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X4, X3
-	MOVOU       48(DX), X0
+	MOVOU       48(R8), X0
 	PADDD       X10, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X10, X15
@@ -579,7 +593,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X10, X9
-	MOVOU       64(DX), X0
+	MOVOU       64(R8), X0
 	PADDD       X1, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X1, X15
@@ -589,7 +603,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X1, X4
-	MOVOU       64(DX), X0
+	MOVOU       64(R8), X0
 	PADDD       X7, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X7, X15
@@ -599,7 +613,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X7, X10
-	MOVOU       80(DX), X0
+	MOVOU       80(R8), X0
 	PADDD       X2, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X2, X15
@@ -609,7 +623,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X2, X1
-	MOVOU       80(DX), X0
+	MOVOU       80(R8), X0
 	PADDD       X8, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X8, X15
@@ -619,7 +633,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X8, X7
-	MOVOU       96(DX), X0
+	MOVOU       96(R8), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X3, X15
@@ -629,7 +643,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X3, X2
-	MOVOU       96(DX), X0
+	MOVOU       96(R8), X0
 	PADDD       X9, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X9, X15
@@ -639,7 +653,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X9, X8
-	MOVOU       112(DX), X0
+	MOVOU       112(R8), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X4, X15
@@ -649,7 +663,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X4, X3
-	MOVOU       112(DX), X0
+	MOVOU       112(R8), X0
 	PADDD       X10, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X10, X15
@@ -659,7 +673,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X10, X9
-	MOVOU       128(DX), X0
+	MOVOU       128(R8), X0
 	PADDD       X1, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X1, X15
@@ -669,7 +683,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X1, X4
-	MOVOU       128(DX), X0
+	MOVOU       128(R8), X0
 	PADDD       X7, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X7, X15
@@ -679,7 +693,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X7, X10
-	MOVOU       144(DX), X0
+	MOVOU       144(R8), X0
 	PADDD       X2, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X2, X15
@@ -689,7 +703,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X2, X1
-	MOVOU       144(DX), X0
+	MOVOU       144(R8), X0
 	PADDD       X8, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X8, X15
@@ -699,7 +713,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X8, X7
-	MOVOU       160(DX), X0
+	MOVOU       160(R8), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X3, X15
@@ -709,7 +723,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X3, X2
-	MOVOU       160(DX), X0
+	MOVOU       160(R8), X0
 	PADDD       X9, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X9, X15
@@ -719,7 +733,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X9, X8
-	MOVOU       176(DX), X0
+	MOVOU       176(R8), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X4, X15
@@ -729,7 +743,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X4, X3
-	MOVOU       176(DX), X0
+	MOVOU       176(R8), X0
 	PADDD       X10, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X10, X15
@@ -739,7 +753,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X10, X9
-	MOVOU       192(DX), X0
+	MOVOU       192(R8), X0
 	PADDD       X1, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X1, X15
@@ -749,7 +763,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
 	SHA256MSG1  X1, X4
-	MOVOU       192(DX), X0
+	MOVOU       192(R8), X0
 	PADDD       X7, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X7, X15
@@ -759,7 +773,7 @@ block:
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
 	SHA256MSG1  X7, X10
-	MOVOU       208(DX), X0
+	MOVOU       208(R8), X0
 	PADDD       X2, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X2, X15
@@ -768,7 +782,7 @@ block:
 	SHA256MSG2  X2, X3
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
-	MOVOU       208(DX), X0
+	MOVOU       208(R8), X0
 	PADDD       X8, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X8, X15
@@ -777,7 +791,7 @@ block:
 	SHA256MSG2  X8, X9
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
-	MOVOU       224(DX), X0
+	MOVOU       224(R8), X0
 	PADDD       X3, X0
 	SHA256RNDS2 X0, X5, X6
 	MOVO        X3, X15
@@ -786,7 +800,7 @@ block:
 	SHA256MSG2  X3, X4
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
-	MOVOU       224(DX), X0
+	MOVOU       224(R8), X0
 	PADDD       X9, X0
 	SHA256RNDS2 X0, X11, X12
 	MOVO        X9, X15
@@ -795,42 +809,48 @@ block:
 	SHA256MSG2  X9, X10
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
-	MOVOU       240(DX), X0
+	MOVOU       240(R8), X0
 	PADDD       X4, X0
 	SHA256RNDS2 X0, X5, X6
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X6, X5
-	MOVOU       240(DX), X0
+	MOVOU       240(R8), X0
 	PADDD       X10, X0
 	SHA256RNDS2 X0, X11, X12
 	PSHUFD      $0x0e, X0, X0
 	SHA256RNDS2 X0, X12, X11
-	MOVOU       896(DI), X15
+	MOVOU       512(DI), X15
 	PADDD       X15, X5
-	MOVOU       912(DI), X15
+	MOVOU       528(DI), X15
 	PADDD       X15, X6
-	MOVOU       928(DI), X15
+	MOVOU       544(DI), X15
 	PADDD       X15, X11
-	MOVOU       944(DI), X15
+	MOVOU       560(DI), X15
 	PADDD       X15, X12
 	DECQ        SI
 	JNZ         block
+	MOVQ        256(DI), AX
 	PSHUFD      $0x1b, X5, X5
 	PSHUFD      $0xb1, X6, X6
 	MOVO        X5, X15
 	PBLENDW     $0xf0, X6, X5
 	PALIGNR     $0x08, X15, X6
-	MOVOU       X5, (DI)
-	MOVOU       X6, 16(DI)
+	PSHUFB      X14, X5
+	PSHUFB      X14, X6
+	MOVOU       X5, (AX)
+	MOVOU       X6, 16(AX)
+	MOVQ        264(DI), AX
 	PSHUFD      $0x1b, X11, X11
 	PSHUFD      $0xb1, X12, X12
 	MOVO        X11, X15
 	PBLENDW     $0xf0, X12, X11
 	PALIGNR     $0x08, X15, X12
-	MOVOU       X11, 32(DI)
-	MOVOU       X12, 48(DI)
-	MOVQ        R8, 512(DI)
-	MOVL        R10, 768(DI)
-	MOVQ        R9, 520(DI)
-	MOVL        R11, 772(DI)
+	PSHUFB      X14, X11
+	PSHUFB      X14, X12
+	MOVOU       X11, (AX)
+	MOVOU       X12, 16(AX)
+	MOVQ        BX, (DI)
+	MOVL        R10, 384(DI)
+	MOVQ        CX, 8(DI)
+	MOVL        R11, 388(DI)
 	RET

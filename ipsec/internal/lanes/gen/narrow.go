@@ -34,7 +34,7 @@ func (v *vector) advance() vreg {
 		v.VPAND(step, mask, mask)
 		v.VPADDQ(ofGroup(groupCursor+32*i), mask, cursor)
 		v.VPMOVSXDQ(body.AsX(), mask)
-		v.VPBLENDVB(mask, ofGroup(groupSwitch+32*i), cursor, cursor)
+		v.VPBLENDVB(mask, ofGroup(groupAfter+32*i), cursor, cursor)
 		v.VMOVDQU(cursor, ofGroup(groupCursor+32*i))
 	}
 	if v.lanes() == 4 {
@@ -48,7 +48,7 @@ func (v *vector) fold(active vreg) {
 	add := v.pick(v.VPADDD, v.VPADDQ)
 	for i, r := range v.state {
 		v.VPAND(active, r, r)
-		add(ofGroup(groupState+i*v.size), r, r)
-		v.VMOVDQU(r, ofGroup(groupState+i*v.size))
+		add(ofGroup(groupRows+i*v.size), r, r)
+		v.VMOVDQU(r, ofGroup(groupRows+i*v.size))
 	}
 }

@@ -26,30 +26,34 @@ func (v *vector) sha1() {
 		if i%20 == 0 {
 			v.VPBROADCASTD(v.table.Offset(4*(i/20)), k)
 		}
-		s := func(n int) vreg { return v.state[(n+80-i)%5] }
-		v.sha1Round(i, k, s(0), s(1), s(2), s(3), s(4))
+		v.sha1Round(i, k)
 	}
 }
 
-func (v *vector) sha1Round(i int, k, a, b, c, d, e vreg) {
-	f, rotated := v.temps[1], v.temps[2]
+// sha1Round takes the register of b, which is used for the last time before it
+// is rotated, to work in, and puts what is rotated into a free one.
+func (v *vector) sha1Round(i int, k vreg) {
+	s, f, rotated := v.state, v.state[1], v.temps[1]
+	a, b, c, d, e := s[0], v.temps[2], s[2], s[3], s[4]
 	if i >= 16 {
 		v.sha1Schedule(i)
 	}
 	v.VPADDD(k, e, e)
 	v.VPADDD(v.message(i), e, e)
+	v.rotate(2, f, b)
 	switch i / 20 {
 	case 0:
-		v.choose(b, c, d, f)
+		v.choose(f, c, d, f)
 	case 2:
-		v.majority(b, c, d, f)
+		v.majority(f, c, d, f)
 	default:
-		v.parity(b, c, d, f)
+		v.parity(c, d, f, f)
 	}
 	v.VPADDD(f, e, e)
 	v.rotate(27, a, rotated)
 	v.VPADDD(rotated, e, e)
-	v.rotate(2, b, b)
+	v.temps[2] = f
+	v.state = []vreg{e, a, b, c, d}
 }
 
 // sha1Schedule makes word i of the message out of those 3, 8, 14 and 16 before.

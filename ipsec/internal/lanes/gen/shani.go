@@ -7,9 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// stream is one lane of a kernel that uses the SHA extensions. Its state is in
-// the group as words, 32 bytes a lane, and the sum of it so far in groupWords,
-// as the instructions have it.
+// stream is one lane of a kernel that uses the SHA extensions.
 type stream struct {
 	lane                 int
 	cursor, body, stride reg.GPPhysical
@@ -34,7 +32,7 @@ var (
 
 func (x *extension) hash(name, doc string, states int, free []vreg, enter, block, leave func()) {
 	for i := range 2 {
-		s := &stream{lane: i, cursor: []reg.GPPhysical{reg.R8, reg.R9}[i], body: []reg.GPPhysical{reg.R10, reg.R11}[i], stride: []reg.GPPhysical{reg.R12, reg.R13}[i]}
+		s := &stream{lane: i, cursor: []reg.GPPhysical{reg.RBX, reg.RCX}[i], body: []reg.GPPhysical{reg.R10, reg.R11}[i], stride: []reg.GPPhysical{reg.R12, reg.R13}[i]}
 		free = free[copy(s.words[:], free):]
 		free = free[copy(s.state[:states], free):]
 		x.streams = append(x.streams, s)
@@ -87,11 +85,16 @@ func (x *extension) start(s *stream) {
 func (x *extension) advance(s *stream) {
 	x.ADDQ(s.stride, s.cursor)
 	x.DECL(s.body.As32())
-	x.CMOVQEQ(ofGroup(groupSwitch+8*s.lane), s.cursor)
+	x.CMOVQEQ(ofGroup(groupAfter+8*s.lane), s.cursor)
 }
 
-func ofState(s *stream, offset int) operand.Mem { return ofGroup(groupState + 32*s.lane + offset) }
-func ofSaved(s *stream, offset int) operand.Mem { return ofGroup(groupWords + 32*s.lane + offset) }
+func ofSaved(s *stream, offset int) operand.Mem { return ofGroup(groupRows + 32*s.lane + offset) }
+
+// ofState is where the lane's state is. It takes RAX.
+func (x *extension) ofState(s *stream) operand.Mem {
+	x.MOVQ(ofGroup(groupState+8*s.lane), reg.RAX)
+	return operand.Mem{Base: reg.RAX}
+}
 
 // extensionKernels emits SHA1 and SHA256.
 func extensionKernels(c *build.Context) {
@@ -108,9 +111,11 @@ func extensionKernels(c *build.Context) {
 
 func (x *extension) sha1Enter() {
 	for _, s := range x.streams {
-		x.MOVOU(ofState(s, 0), s.state[0])
-		x.PSHUFD(operand.Imm(0x1b), s.state[0], s.state[0])
-		x.MOVL(ofState(s, 16), reg.EAX)
+		from := x.ofState(s)
+		x.MOVOU(from, s.state[0])
+		x.PSHUFB(flipReg, s.state[0])
+		x.MOVL(from.Offset(16), reg.EAX)
+		x.BSWAPL(reg.EAX)
 		x.MOVQ(reg.RAX, s.state[1])
 		x.PSLLDQ(operand.Imm(12), s.state[1])
 	}
@@ -118,11 +123,13 @@ func (x *extension) sha1Enter() {
 
 func (x *extension) sha1Leave() {
 	for _, s := range x.streams {
-		x.PSHUFD(operand.Imm(0x1b), s.state[0], s.state[0])
-		x.MOVOU(s.state[0], ofState(s, 0))
+		to := x.ofState(s)
+		x.PSHUFB(flipReg, s.state[0])
+		x.MOVOU(s.state[0], to)
 		x.PSRLDQ(operand.Imm(12), s.state[1])
-		x.MOVQ(s.state[1], reg.RAX)
-		x.MOVL(reg.EAX, ofState(s, 16))
+		x.MOVQ(s.state[1], reg.RDX)
+		x.BSWAPL(reg.EDX)
+		x.MOVL(reg.EDX, to.Offset(16))
 	}
 }
 
@@ -168,28 +175,32 @@ func (x *extension) sha1Rounds(s *stream, g int) {
 
 func (x *extension) sha256Enter() {
 	for _, s := range x.streams {
-		abef, cdgh := s.state[0], s.state[1]
-		x.MOVOU(ofState(s, 0), abef)
-		x.MOVOU(ofState(s, 16), cdgh)
+		abef, cdgh, from := s.state[0], s.state[1], x.ofState(s)
+		x.MOVOU(from, abef)
+		x.MOVOU(from.Offset(16), cdgh)
+		x.PSHUFB(flipReg, abef)
+		x.PSHUFB(flipReg, cdgh)
 		x.PSHUFD(operand.Imm(0xb1), abef, abef) // CDAB
 		x.PSHUFD(operand.Imm(0x1b), cdgh, cdgh) // EFGH
 		x.MOVO(abef, tempReg)
 		x.PALIGNR(operand.Imm(8), cdgh, abef)
 		x.PBLENDW(operand.Imm(0xf0), tempReg, cdgh)
 	}
-	x.LEAQ(x.table, reg.RDX)
+	x.LEAQ(x.table, tableReg)
 }
 
 func (x *extension) sha256Leave() {
 	for _, s := range x.streams {
-		abef, cdgh := s.state[0], s.state[1]
+		abef, cdgh, to := s.state[0], s.state[1], x.ofState(s)
 		x.PSHUFD(operand.Imm(0x1b), abef, abef) // FEBA
 		x.PSHUFD(operand.Imm(0xb1), cdgh, cdgh) // DCHG
 		x.MOVO(abef, tempReg)
 		x.PBLENDW(operand.Imm(0xf0), cdgh, abef) // DCBA
 		x.PALIGNR(operand.Imm(8), tempReg, cdgh) // HGFE
-		x.MOVOU(abef, ofState(s, 0))
-		x.MOVOU(cdgh, ofState(s, 16))
+		x.PSHUFB(flipReg, abef)
+		x.PSHUFB(flipReg, cdgh)
+		x.MOVOU(abef, to)
+		x.MOVOU(cdgh, to.Offset(16))
 	}
 }
 
@@ -215,7 +226,7 @@ func (x *extension) sha256() {
 func (x *extension) sha256Rounds(s *stream, g int) {
 	abef, cdgh := s.state[0], s.state[1]
 	w := func(i int) vreg { return s.words[(i+4)%4] }
-	x.MOVOU(operand.Mem{Base: reg.RDX, Disp: 16 * g}, reg.X0)
+	x.MOVOU(operand.Mem{Base: tableReg, Disp: 16 * g}, reg.X0)
 	x.PADDD(w(g), reg.X0)
 	x.SHA256RNDS2(reg.X0, abef, cdgh)
 	if g >= 3 && g+1 < 16 {

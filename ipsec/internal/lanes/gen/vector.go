@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -9,12 +11,13 @@ import (
 
 // The offsets in bytes of what the hash kernels use of lanes.group.
 const (
-	groupState  = 0
-	groupCursor = groupState + 8*64
-	groupSwitch = groupCursor + 16*8
-	groupBody   = groupSwitch + 16*8
+	groupCursor = 0
+	groupAfter  = groupCursor + 16*8
+	groupState  = groupAfter + 16*8
+	groupBody   = groupState + 16*8
 	groupTotal  = groupBody + 16*4
-	groupWords  = groupTotal + 16*4
+	groupRows   = groupTotal + 16*4
+	groupWords  = groupRows + 8*64
 )
 
 // The registers of a hash kernel's arguments, and what else it counts with.
@@ -69,10 +72,11 @@ func (v *vector) hash(name, doc string, state int, rounds func()) {
 	v.Doc(doc)
 	v.Load(v.Param("lanes"), groupReg)
 	v.Load(v.Param("blocks"), blocksReg)
-	for i, r := range v.state {
-		v.move(ofGroup(groupState+i*v.size), r)
-	}
+	v.enter()
 	v.Label("block")
+	for i, r := range v.state {
+		v.move(ofGroup(groupRows+i*v.size), r)
+	}
 	if v.wide() {
 		v.load()
 		v.advanceMasks()
@@ -85,19 +89,19 @@ func (v *vector) hash(name, doc string, state int, rounds func()) {
 	}
 	v.DECQ(blocksReg)
 	v.JNZ(operand.LabelRef("block"))
+	v.leave()
 	v.VZEROUPPER()
 	v.RET()
 }
 
 // allocate gives out the registers.
 func (v *vector) allocate(state int) {
-	free := ymm
+	free := slices.Clone(ymm)
 	if v.wide() {
-		v.words, free = zmm[:16:16], zmm[16:]
+		free = slices.Clone(zmm)
+		v.words, free = free[:16:16], free[16:]
 	}
 	v.state, v.temps = free[:state:state], free[state:]
-	v.temps = append([]vreg{}, v.temps...)
-	v.words = append([]vreg{}, v.words...)
 }
 
 // message is word i of the message, modulo 16.
@@ -116,49 +120,112 @@ func (v *vector) move(from, to operand.Op) {
 	}
 }
 
-// load reads a block for every lane, 16 bytes at a time, and transposes: word
-// i of every lane's block in words[i]. Sixteen bytes of lanes that are n apart
-// share a register, n being the words in 16 bytes, so that the words of each
-// quarter of a register end in the right quarter.
-func (v *vector) load() {
-	n := 16 / v.word
-	for first := range n {
-		for quarter := range 4 {
-			v.MOVQ(ofGroup(groupCursor+8*(quarter*n+first)), cursorReg)
-			for chunk := range v.block() / 16 {
-				from, to := operand.Mem{Base: cursorReg, Disp: 16 * chunk}, v.words[chunk*n+first]
-				if quarter == 0 {
-					v.VMOVDQU64(from, to.AsX())
-				} else {
-					v.VINSERTI32X4(operand.Imm(uint64(quarter)), from, to, to)
-				}
+// per is how many words there are in 16 bytes.
+func (v *vector) per() int { return 16 / v.word }
+
+// gather reads 16 bytes for every lane, at offset from where the lane's pointer
+// in pointers points to, into per registers: those of lanes that are per apart
+// share one, so that to transpose it takes no more than transposing every 16
+// bytes of it.
+func (v *vector) gather(pointers, offset int, to []vreg) {
+	for first := range v.per() {
+		for part := range v.size / 16 {
+			v.MOVQ(ofGroup(pointers+8*(part*v.per()+first)), cursorReg)
+			v.insert(part, operand.Mem{Base: cursorReg, Disp: offset}, to[first])
+		}
+	}
+}
+
+// insert loads 16 bytes of a register. Those behind the first part have to come
+// after it.
+func (v *vector) insert(part int, from operand.Mem, to vreg) {
+	switch {
+	case part > 0 && v.wide():
+		v.VINSERTI32X4(operand.Imm(uint64(part)), from, to, to)
+	case part > 0:
+		v.VINSERTI128(operand.Imm(uint64(part)), from, to, to)
+	case v.wide():
+		v.VMOVDQU64(from, to.AsX())
+	default:
+		v.VMOVDQU(from, to.AsX())
+	}
+}
+
+// extract stores 16 bytes of a register.
+func (v *vector) extract(part int, from vreg, to operand.Mem) {
+	switch {
+	case part > 0 && v.wide():
+		v.VEXTRACTI32X4(operand.Imm(uint64(part)), from, to)
+	case part > 0:
+		v.VEXTRACTI128(operand.Imm(uint64(part)), from, to)
+	case v.wide():
+		v.VMOVDQU64(from.AsX(), to)
+	default:
+		v.VMOVDQU(from.AsX(), to)
+	}
+}
+
+// enter reads the state of every lane into groupRows, where it is between blocks.
+func (v *vector) enter() {
+	for i := 0; i < len(v.state); i += v.per() {
+		w, temps := v.scratch()
+		v.gather(groupState, i*v.word, w)
+		v.transpose(w, temps)
+		for k := range min(v.per(), len(v.state)-i) {
+			v.move(w[k], ofGroup(groupRows+(i+k)*v.size))
+		}
+	}
+}
+
+// leave writes the state of every lane. Behind the last word it writes as many
+// bytes as make 16 whole.
+func (v *vector) leave() {
+	for i := 0; i < len(v.state); i += v.per() {
+		w, temps := v.scratch()
+		for k := range w {
+			v.move(ofGroup(groupRows+min(i+k, len(v.state)-1)*v.size), w[k])
+		}
+		v.transpose(w, temps)
+		for first, r := range w {
+			for part := range v.size / 16 {
+				v.MOVQ(ofGroup(groupState+8*(part*v.per()+first)), cursorReg)
+				v.extract(part, r, operand.Mem{Base: cursorReg, Disp: i * v.word})
 			}
 		}
 	}
-	for chunk := range v.block() / 16 {
-		v.transpose(v.words[chunk*n:chunk*n+n], v.temps)
+}
+
+// scratch is registers to transpose in: as many as there are words in 16 bytes,
+// and others.
+func (v *vector) scratch() (w, temps []vreg) {
+	free := slices.Clone(v.temps)
+	return free[:v.per():v.per()], free[v.per():]
+}
+
+// load reads a block for every lane. It goes from lane to lane, since what one
+// reads is in one or two cache lines.
+func (v *vector) load() {
+	for first := range v.per() {
+		for part := range v.size / 16 {
+			v.MOVQ(ofGroup(groupCursor+8*(part*v.per()+first)), cursorReg)
+			for chunk := range v.word {
+				v.insert(part, operand.Mem{Base: cursorReg, Disp: 16 * chunk}, v.words[chunk*v.per()+first])
+			}
+		}
+	}
+	for chunk := range v.word {
+		v.transpose(v.words[chunk*v.per():][:v.per()], v.temps)
 	}
 }
 
 // loadNarrow is load for AVX2: it leaves the words in memory.
 func (v *vector) loadNarrow() {
-	n := 16 / v.word
-	for chunk := range v.block() / 16 {
-		w, temps := append([]vreg{}, v.temps[:n]...), append([]vreg{}, v.temps[n:]...)
-		for first := range n {
-			for half := range 2 {
-				v.MOVQ(ofGroup(groupCursor+8*(half*n+first)), cursorReg)
-				from := operand.Mem{Base: cursorReg, Disp: 16 * chunk}
-				if half == 0 {
-					v.VMOVDQU(from, w[first].AsX())
-				} else {
-					v.VINSERTI128(operand.Imm(1), from, w[first], w[first])
-				}
-			}
-		}
+	for chunk := range v.word {
+		w, temps := v.scratch()
+		v.gather(groupCursor, 16*chunk, w)
 		v.transpose(w, temps)
 		for i, r := range w {
-			v.VMOVDQU(r, v.message(chunk*n+i))
+			v.VMOVDQU(r, v.message(chunk*v.per()+i))
 		}
 	}
 }
@@ -213,7 +280,7 @@ func (v *vector) advanceMasks() {
 		cursor := v.temps[4]
 		v.VMOVDQU64(ofGroup(groupCursor+64*i), cursor)
 		v.VPADDQ(step, cursor, reg.K2, cursor)
-		v.VMOVDQU64(ofGroup(groupSwitch+64*i), reg.K3, cursor)
+		v.VMOVDQU64(ofGroup(groupAfter+64*i), reg.K3, cursor)
 		v.VMOVDQU64(cursor, ofGroup(groupCursor+64*i))
 	}
 }
@@ -222,10 +289,9 @@ func (v *vector) advanceMasks() {
 func (v *vector) foldMasked() {
 	add := v.pick(v.VPADDD, v.VPADDQ)
 	for i, r := range v.state {
-		old := v.temps[i%len(v.temps)]
-		v.move(ofGroup(groupState+i*v.size), old)
-		add(r, old, reg.K1, old)
-		v.move(old, ofGroup(groupState+i*v.size))
-		v.move(old, r)
+		sum := v.temps[i]
+		v.move(ofGroup(groupRows+i*v.size), sum)
+		add(r, sum, reg.K1, sum)
+		v.move(sum, ofGroup(groupRows+i*v.size))
 	}
 }

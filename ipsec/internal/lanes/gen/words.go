@@ -43,44 +43,49 @@ func (v *vector) sigma(by [3]int, shift bool, from, to vreg) {
 	v.parity(v.temps[1], v.temps[2], to, to)
 }
 
-// choose is y where x is one and z where it is zero. With AVX2 to must not be
-// an argument.
+// choose is y where x is one and z where it is zero. Of the arguments to may be
+// x.
 func (v *vector) choose(x, y, z, to vreg) {
 	if v.wide() {
-		v.VMOVDQA64(x, to)
-		v.VPTERNLOGD(operand.Imm(0xca), z, y, to)
-		return
-	}
-	v.VPXOR(y, z, to)
-	v.VPAND(x, to, to)
-	v.VPXOR(z, to, to)
-}
-
-// majority is what two or three of the arguments are, of which to must be none.
-func (v *vector) majority(x, y, z, to vreg) {
-	if v.wide() {
-		v.VMOVDQA64(x, to)
-		v.VPTERNLOGD(operand.Imm(0xe8), z, y, to)
+		v.ternary(0xca, x, y, z, to)
 		return
 	}
 	spare := v.temps[len(v.temps)-1]
-	v.VPXOR(x, y, to)
 	v.VPXOR(y, z, spare)
+	v.VPAND(x, spare, to)
+	v.VPXOR(z, to, to)
+}
+
+// majority is what two or three of the arguments are. Of them to may be x.
+func (v *vector) majority(x, y, z, to vreg) {
+	if v.wide() {
+		v.ternary(0xe8, x, y, z, to)
+		return
+	}
+	spare := v.temps[len(v.temps)-1]
+	v.VPXOR(y, z, spare)
+	v.VPXOR(x, y, to)
 	v.VPAND(spare, to, to)
 	v.VPXOR(y, to, to)
 }
 
-// parity is the sum modulo 2 of the arguments, of which to may be the last.
+// parity is the sum modulo 2 of the arguments. Of them to may be z.
 func (v *vector) parity(x, y, z, to vreg) {
 	if v.wide() {
-		if z != to {
-			v.VMOVDQA64(z, to)
-		}
-		v.VPTERNLOGD(operand.Imm(0x96), x, y, to)
+		v.ternary(0x96, z, x, y, to)
 		return
 	}
 	v.VPXOR(z, x, to)
 	v.VPXOR(y, to, to)
+}
+
+// ternary is a function of three bits by its table. Of the arguments to may be
+// x.
+func (v *vector) ternary(table uint64, x, y, z, to vreg) {
+	if x != to {
+		v.VMOVDQA64(x, to)
+	}
+	v.VPTERNLOGD(operand.Imm(table), z, y, to)
 }
 
 // addConstant adds a constant to every word. With AVX2 it takes temps[0].
