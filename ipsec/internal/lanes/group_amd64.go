@@ -4,7 +4,6 @@ package lanes
 
 import (
 	"encoding/binary"
-	"math"
 	"unsafe"
 )
 
@@ -56,15 +55,12 @@ func newForm(shift, length, size int) form {
 	return f
 }
 
-// none is no job. There are fewer.
-const none = math.MaxUint8
-
 // macScratch is what an Engine needs to compute HMACs with kernels.
 type macScratch struct {
 	queue
 	plans [hashes]plans
 	group *group
-	job   [16]uint8          // what each lane does
+	job   [16]uint8          // what each lane does; those that work are the first
 	held  [16]unsafe.Pointer // its packet
 }
 
@@ -99,11 +95,19 @@ func (s *macScratch) start(f *form, lane int, i uint8, j *MAC) {
 
 // rest leaves a lane without a job, at a place that can be read and written.
 func (s *macScratch) rest(lane int) {
-	s.job[lane] = none
 	g := s.group
 	g.cursor[lane] = uintptr(unsafe.Pointer(&g.spare))
 	g.state[lane] = g.cursor[lane]
 	g.body[lane], g.total[lane] = 0, 0
+}
+
+// move lets lane to go on with what lane from does, which rests then.
+func (s *macScratch) move(from, to int) {
+	g := s.group
+	g.cursor[to], g.after[to], g.state[to] = g.cursor[from], g.after[from], g.state[from]
+	g.body[to], g.total[to] = g.body[from], g.total[from]
+	s.job[to] = s.job[from]
+	s.rest(from)
 }
 
 // finish makes the outer block of a lane's job: what the lane left there is the
@@ -124,15 +128,23 @@ func (s *macScratch) startOuter(lane int, i uint8, k *MACKey) {
 // release forgets the packets.
 func (s *macScratch) release() { clear(s.held[:]) }
 
-// steps is how many blocks the first lane that will be done has left, or the
-// last one.
-func (g *group) steps(lanes int, last bool) int {
-	least, most := uint32(math.MaxUint32), uint32(0)
-	for _, n := range g.total[:lanes] {
-		least, most = min(least, n-1), max(most, n) // those that rest have zero
+// least is how many blocks the first of the lanes that will be done has left.
+func (g *group) least(lanes int) int {
+	n := g.total[0]
+	for _, t := range g.total[1:lanes] {
+		n = min(n, t)
 	}
-	if last {
-		return int(most)
+	return int(n)
+}
+
+// kth is how many blocks are left until fewer than k of the lanes are busy.
+func (g *group) kth(lanes, k int) int {
+	var sorted [16]uint32
+	for i, t := range g.total[:lanes] {
+		for ; i > 0 && sorted[i-1] < t; i-- {
+			sorted[i] = sorted[i-1]
+		}
+		sorted[i] = t
 	}
-	return int(least) + 1
+	return int(sorted[min(lanes, k)-1])
 }

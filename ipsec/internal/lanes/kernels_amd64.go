@@ -22,12 +22,34 @@ var (
 	sha512AVX2   = kernel{sha512x4, 4, true}
 )
 
-// plans is how to compute HMACs of one hash: with the wide kernel, but few jobs
-// with the narrow one, and those that there is no kernel for with the standard
+// plans is how to compute HMACs of one hash: with the wide kernel, but fewer
+// jobs than few with the narrow one, or, where there is none, with the standard
 // library.
 type plans struct {
 	wide, narrow *kernel
 	few          int
+}
+
+// kernel is the kernel for so many jobs.
+func (p *plans) kernel(jobs int) *kernel {
+	if p.wide != nil && (p.narrow == nil || jobs >= p.few) {
+		return p.wide
+	}
+	return p.narrow
+}
+
+// forKernels is how many of so many jobs are not for the standard library.
+func (p *plans) forKernels(jobs int) int {
+	switch {
+	case p.narrow != nil:
+		return jobs
+	case p.wide == nil:
+		return 0
+	}
+	if rest := jobs % p.wide.lanes; rest < p.few {
+		return jobs - rest
+	}
+	return jobs
 }
 
 // feature is what a kernel of a tier can use beyond what the tier promises.
@@ -54,11 +76,11 @@ func plan(t Tier, f feature) (p [hashes]plans) {
 	case t == AVX512:
 		p[SHA1] = plans{wide: &sha1AVX512, few: 3}
 		p[SHA256] = plans{wide: &sha256AVX512, few: 3}
-		p[SHA512] = plans{wide: &sha512AVX512, few: 2}
+		p[SHA512] = plans{wide: &sha512AVX512, few: 3}
 	case t == AESNI && f&withAVX2 != 0:
 		p[SHA1] = plans{wide: &sha1AVX2, few: 3}
 		p[SHA256] = plans{wide: &sha256AVX2, few: 4}
-		p[SHA512] = plans{wide: &sha512AVX2, few: 2}
+		p[SHA512] = plans{wide: &sha512AVX2, few: 3}
 	}
 	switch {
 	case f&withSHA == 0 || t == Generic:

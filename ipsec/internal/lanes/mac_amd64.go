@@ -88,46 +88,34 @@ func (q *queue) sort(jobs []MAC) []uint8 {
 	return q.order[:len(jobs)]
 }
 
-// sumHash computes jobs that have the same hash. Those that would leave most
-// lanes of a kernel idle are for the next one, and at last for the standard
-// library.
+// sumHash computes jobs that have the same hash: first all inner hashes, then
+// the outer ones, which are one block each and so fill the lanes again. Jobs
+// for which there is no kernel are for the standard library.
 func (e *Engine) sumHash(h Hash, jobs []MAC, order []uint8) {
-	p := &e.plans[h]
-	if p.wide != nil {
-		n := len(order)
-		if rest := n % p.wide.lanes; rest < p.few {
-			n -= rest
-		}
-		if n > 0 {
-			e.sumLanes(p.wide, &forms[h], jobs, order[:n])
-		}
-		order = order[n:]
+	p, f := &e.plans[h], &forms[h]
+	n := p.forKernels(len(order))
+	if n > 0 {
+		e.inner(p, f, jobs, order[:n])
 	}
-	if p.narrow != nil && len(order) > 0 {
-		e.sumLanes(p.narrow, &forms[h], jobs, order)
-		return
+	for done := 0; done < n; {
+		k := p.kernel(n - done)
+		some := order[done:min(done+k.lanes, n)]
+		e.outer(k, f, jobs, some)
+		done += len(some)
 	}
-	for _, i := range order {
+	for _, i := range order[n:] {
 		copy(jobs[i].Sum, e.sumOne(jobs[i].Key, jobs[i].Data))
 	}
 }
 
-// sumLanes computes the inner hashes of all jobs, then the outer ones, which
-// are one block each and so fill the lanes again.
-func (s *macScratch) sumLanes(k *kernel, f *form, jobs []MAC, order []uint8) {
-	s.inner(k, f, jobs, order)
-	for len(order) > 0 {
-		n := min(k.lanes, len(order))
-		s.outer(k, f, jobs, order[:n])
-		order = order[n:]
-	}
-}
-
-// inner computes inner hashes. A lane that is done takes the next job.
-func (s *macScratch) inner(k *kernel, f *form, jobs []MAC, order []uint8) {
+// inner computes inner hashes. A lane that is done takes the next job. When
+// there are no more, the lanes that are left move together, and when few are
+// left they go on with the narrow kernel.
+func (s *macScratch) inner(p *plans, f *form, jobs []MAC, order []uint8) {
 	g := s.group
-	busy := min(k.lanes, len(order))
-	for lane := range k.lanes {
+	lanes := p.kernel(len(order)).lanes
+	busy := min(lanes, len(order))
+	for lane := range lanes {
 		if lane < busy {
 			s.start(f, lane, order[lane], &jobs[order[lane]])
 		} else {
@@ -136,19 +124,26 @@ func (s *macScratch) inner(k *kernel, f *form, jobs []MAC, order []uint8) {
 	}
 	order = order[busy:]
 	for busy > 0 {
-		k.run(g.pointer(), g.steps(k.lanes, k.masked && len(order) == 0))
-		for lane := range k.lanes {
-			if g.total[lane] != 0 || s.job[lane] == none {
-				continue
-			}
-			s.finish(f, lane)
-			if len(order) == 0 {
-				s.rest(lane)
+		k := p.kernel(busy)
+		steps := g.least(min(busy, k.lanes))
+		if len(order) == 0 && k.masked {
+			steps = g.kth(busy, p.few)
+		}
+		k.run(g.pointer(), steps)
+		for lane := 0; lane < min(busy, k.lanes); {
+			switch {
+			case g.total[lane] != 0:
+				lane++
+			case len(order) > 0:
+				s.finish(f, lane)
+				s.start(f, lane, order[0], &jobs[order[0]])
+				order = order[1:]
+				lane++
+			default:
+				s.finish(f, lane)
 				busy--
-				continue
+				s.move(busy, lane)
 			}
-			s.start(f, lane, order[0], &jobs[order[0]])
-			order = order[1:]
 		}
 	}
 }

@@ -4,16 +4,16 @@ package lanes
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"unsafe"
 )
 
-// eachEngine calls f with an Engine of every tier that this CPU has, and as
-// they are on CPUs that have less beside: without the SHA extensions, or
-// without AVX2 too.
-func eachEngine(f func(name string, e *Engine)) {
+// engines is an Engine of every tier that this CPU has, and those as they are on
+// CPUs that have less beside: no SHA extensions, or no AVX2 either.
+var engines = sync.OnceValue(func() (all []namedEngine) {
 	eachTier(func(tier Tier) {
-		f(tier.String(), New(tier))
+		all = append(all, namedEngine{New(tier), tier.String()})
 		if tier == Generic {
 			return
 		}
@@ -21,10 +21,11 @@ func eachEngine(f func(name string, e *Engine)) {
 			less = (less - 1) & features()
 			e := New(tier)
 			e.plans = plan(tier, less)
-			f(fmt.Sprintf("%v with features %b", tier, less), e)
+			all = append(all, namedEngine{e, fmt.Sprintf("%v with features %b", tier, less)})
 		}
 	})
-}
+	return all
+})
 
 // The kernels know where the fields are.
 func TestLayoutOfTheGroup(t *testing.T) {

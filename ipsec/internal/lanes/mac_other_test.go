@@ -2,7 +2,10 @@
 
 package lanes
 
-// eachEngine calls f with an Engine of every kind.
-func eachEngine(f func(name string, e *Engine)) {
-	eachTier(func(tier Tier) { f(tier.String(), New(tier)) })
-}
+import "sync"
+
+// engines is an Engine of every kind.
+var engines = sync.OnceValue(func() (all []namedEngine) {
+	eachTier(func(tier Tier) { all = append(all, namedEngine{New(tier), tier.String()}) })
+	return all
+})
