@@ -12,5 +12,11 @@
 // One goroutine reads a Queue at a time, any number write. Buffers are borrowed
 // for the call. Nothing is allocated for a packet.
 //
+// # Offloads
+//
+// A TUN device hands over super-packets, and packets whose checksums are partial,
+// as far as the kernel knows how to. What is written it joins itself. See Packet,
+// and packet.Cutter and packet.Coalescer, which do the work.
+//
 // Package netdevtest has the same Device in memory.
 package netdev

@@ -196,6 +196,9 @@ func waterQueue(i *water.Interface) (*queue, error) {
 	return newQueue(f, NoHeaders)
 }
 
+// bringUp leaves the device's gso_max_size as it is. A lower one would make local
+// TCP's super-packets as long as one train of datagrams, but what the kernel
+// forwards is longer, and would be cut into single packets.
 func bringUp(name string, mtu int) error {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
