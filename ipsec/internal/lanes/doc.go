@@ -13,6 +13,10 @@
 // runs wherever Go does. Best chooses once, by what the CPU can do, and the
 // environment variable ADIT_CPU can choose less. All tiers compute the same.
 //
+// Within a tier each hash takes what there is: the SHA extensions, two packets
+// at a time, also in AVX512 when there are few packets; AVX2 in AESNI for SHA384
+// and SHA512, and where the extensions are missing; else the standard library.
+//
 // The assembly is generated: see the module in gen, which is no part of the
 // server. The build tag purego leaves it out.
 //

@@ -125,8 +125,12 @@ func (s *macScratch) startOuter(lane int, i uint8, k *MACKey) {
 	g.body[lane], g.total[lane] = 0, 1
 }
 
-// release forgets the packets.
-func (s *macScratch) release() { clear(s.held[:]) }
+// release lets go of the packets, and overwrites what is left of keys: states
+// are overwritten with sums, but not where kernels keep them meanwhile.
+func (s *macScratch) release() {
+	clear(s.held[:])
+	clear(s.group.rows[:])
+}
 
 // least is how many blocks the first of the lanes that will be done has left.
 func (g *group) least(lanes int) int {

@@ -35,6 +35,17 @@ func (h *hasher) sumGeneric(jobs []MAC) {
 		j := &jobs[i]
 		copy(j.Sum, h.sumOne(j.Key, j.Data))
 	}
+	h.forget()
+}
+
+// forget overwrites what is left of keys.
+func (h *hasher) forget() {
+	for _, f := range h.hashes {
+		if f != nil {
+			f.Reset()
+			clear(f.state)
+		}
+	}
 }
 
 // sumOne returns the HMAC of data, valid until the next call.

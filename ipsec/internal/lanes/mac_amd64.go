@@ -40,6 +40,7 @@ func (e *Engine) sum(jobs []MAC) {
 		jobs = jobs[n:]
 	}
 	e.release()
+	e.forget()
 }
 
 func (e *Engine) sumChunk(jobs []MAC) {

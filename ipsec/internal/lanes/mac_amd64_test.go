@@ -3,6 +3,7 @@
 package lanes
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"testing"
@@ -71,6 +72,36 @@ func TestPlans(t *testing.T) {
 		got := plan(v.tier, v.f)[v.hash]
 		if got.few = 0; got != v.want {
 			t.Errorf("%v with features %b: %v is computed with %+v", v.tier, v.f, v.hash, got)
+		}
+	}
+}
+
+// What an Engine computed with does not stay in it.
+func TestNoMACKeyStaysInTheEngine(t *testing.T) {
+	r := newRand(17)
+	for _, e := range engines() {
+		for n := range 20 {
+			var jobs []MAC
+			for i := range n {
+				jobs = append(jobs, newMessage(t, r, allHashes[i%4], 100*i, 12).job)
+			}
+			e.Sum(jobs)
+			if e.group.rows != [64]uint64{} || e.held != [16]unsafe.Pointer{} {
+				t.Errorf("%s: %d jobs are left where the kernel worked", e.name, n)
+			}
+			left := unsafe.Slice(e.group.pointer(), unsafe.Sizeof(*e.group))
+			for _, j := range jobs {
+				for _, s := range []*state{&j.Key.inner, &j.Key.outer} {
+					if bytes.Contains(left, s[:20]) {
+						t.Errorf("%s: a state of HMAC-%v is left of %d jobs", e.name, j.Key.hash, n)
+					}
+				}
+			}
+			for _, f := range e.hashes {
+				if f != nil && !bytes.Equal(f.state, make([]byte, len(f.state))) {
+					t.Errorf("%s: a state is left in the standard library's hash", e.name)
+				}
+			}
 		}
 	}
 }
