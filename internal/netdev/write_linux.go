@@ -122,8 +122,12 @@ func (w *fileWriter) add(b []byte) {
 // flush writes everything as one packet, and reports whether the device took it.
 func (w *fileWriter) flush(fd int) bool {
 	errno := unix.EINTR
-	for errno == unix.EINTR {
-		_, _, errno = unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&w.iovecs[0])), uintptr(len(w.iovecs)))
+	for v := w.iovecs; errno == unix.EINTR; {
+		if len(v) == 1 {
+			_, _, errno = unix.Syscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(v[0].Base)), uintptr(v[0].Len))
+			continue
+		}
+		_, _, errno = unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&v[0])), uintptr(len(v)))
 	}
 	clear(w.iovecs)
 	w.iovecs = w.iovecs[:0]
