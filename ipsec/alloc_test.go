@@ -55,7 +55,7 @@ func TestNoAllocations(t *testing.T) {
 	eachSuite(t, func(t *testing.T, s Suite) {
 		for tier := range lanes.Best() + 1 {
 			l := newLap(t, s, 16, tier)
-			if n := testing.AllocsPerRun(100, func() { l.seal(); l.open() }); n != 0 {
+			if n := testing.AllocsPerRun(20, func() { l.seal(); l.open() }); n != 0 {
 				t.Errorf("%v: %v allocations for a batch", tier, n)
 			}
 			for _, p := range l.ins {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/ipsec/internal/lanes"
 )
 
 var suites = []Suite{
@@ -112,11 +113,22 @@ func TestEveryPayloadLengthComesBack(t *testing.T) {
 	})
 }
 
+// Batches of several SAs, sealed and opened by every tier that this CPU has,
+// each by each: packets are the same whoever makes them.
 func TestBatchOfSeveralSAs(t *testing.T) {
+	for sealing := range lanes.Best() + 1 {
+		for opening := range lanes.Best() + 1 {
+			sealSeveral(t, newSealer(rand.Reader, sealing), newOpener(opening))
+		}
+	}
+}
+
+func sealSeveral(t *testing.T, sealer *Sealer, opener *Opener) {
+	t.Helper()
 	var batch []Out
 	var ins []*Inbound
 	var payloads [][]byte
-	for round := range 3 {
+	for round := range 9 {
 		for _, s := range suites {
 			if round == 0 {
 				out, in := newPair(t, s, 0)
@@ -128,18 +140,29 @@ func TestBatchOfSeveralSAs(t *testing.T) {
 				batch = append(batch, Out{SA: batch[len(batch)-len(suites)].SA})
 				ins = append(ins, ins[len(ins)-len(suites)])
 			}
-			payload := randomBytes(t, 100+7*len(batch))
+			payload := randomBytes(t, 8+(97*len(batch))%1400)
 			payloads = append(payloads, payload)
 			batch[len(batch)-1] = newOut(batch[len(batch)-1].SA, payload)
 		}
 	}
-	NewSealer(rand.Reader).Seal(batch)
+	sealer.Seal(batch)
 	opened := make([]In, len(batch))
+	forged := map[int]bool{}
 	for i, p := range batch {
 		opened[i] = In{SA: ins[i], Buf: p.Buf, Off: p.Off, End: p.End}
+		if i%13 == 5 { // its neighbours in the lanes are opened all the same
+			p.Buf[p.Off+40] ^= 1
+			forged[i] = true
+		}
 	}
-	NewOpener().Open(opened)
+	opener.Open(opened)
 	for i, p := range opened {
+		if forged[i] {
+			if p.Drop != DropICV {
+				t.Errorf("element %d, %v, forged: drop %v", i, p.SA.Suite(), p.Drop)
+			}
+			continue
+		}
 		if p.Drop != DropNone || !bytes.Equal(p.Buf[p.Off:p.End], payloads[i]) {
 			t.Errorf("element %d, %v: drop %v", i, p.SA.Suite(), p.Drop)
 		}

@@ -51,11 +51,23 @@ func (e *Engine) encrypt(jobs []CBC) {
 		encryptGeneric(jobs)
 		return
 	}
-	for len(jobs) > 0 {
+	for len(jobs) > 1 {
 		n := min(len(jobs), cbcChunk)
 		e.encryptChunk(jobs[:n])
 		jobs = jobs[n:]
 	}
+	if len(jobs) == 1 && jobs[0].blocks() > 0 {
+		e.encryptOne(&jobs[0])
+	}
+}
+
+// encryptOne encrypts a packet that is alone, and needs no plan.
+func (e *Engine) encryptOne(j *CBC) {
+	var packets [maxLanes]*byte
+	for i := range packets[:4] {
+		packets[i] = &j.Data[0]
+	}
+	e.runCBC(&packets, 4, j.blocks()*BlockSize, j.Key, nil)
 }
 
 // encryptChunk encrypts the jobs of each key size together.

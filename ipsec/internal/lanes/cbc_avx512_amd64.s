@@ -605,7 +605,7 @@ rounds10:
 	RET
 
 // func decryptAVX512(packet *byte, bytes int, keys *byte, rounds int)
-// Requires: AVX, AVX512DQ, AVX512F, VAES
+// Requires: AES, AVX, AVX512F, AVX512VL, VAES
 TEXT ·decryptAVX512(SB), NOSPLIT, $0-32
 	MOVQ            packet+0(FP), SI
 	MOVQ            bytes+8(FP), CX
@@ -750,40 +750,38 @@ blocks4rounds10:
 	JMP         blocks4
 
 blocks4end:
-	TESTQ       CX, CX
-	JZ          done
-	SHRQ        $0x03, CX
-	MOVL        $0x00000001, AX
-	SHLL        CL, AX
-	DECL        AX
-	KMOVB       AX, K1
-	VMOVDQU64.Z 16(SI), K1, Z0
-	VMOVDQU64.Z (SI), K1, Z4
-	VPXORQ      Z16, Z0, Z0
-	CMPQ        DX, $0x0c
-	JL          fewrounds10
-	JE          fewrounds12
-	VAESDEC     Z17, Z0, Z0
-	VAESDEC     Z18, Z0, Z0
+blocks1:
+	CMPQ      CX, $0x00000010
+	JL        blocks1end
+	SUBQ      $0x00000010, CX
+	VMOVDQU64 16(SI)(CX*1), X0
+	VMOVDQU64 (SI)(CX*1), X4
+	VPXORQ    X16, X0, X0
+	CMPQ      DX, $0x0c
+	JL        blocks1rounds10
+	JE        blocks1rounds12
+	VAESDEC   X17, X0, X0
+	VAESDEC   X18, X0, X0
 
-fewrounds12:
-	VAESDEC Z19, Z0, Z0
-	VAESDEC Z20, Z0, Z0
+blocks1rounds12:
+	VAESDEC X19, X0, X0
+	VAESDEC X20, X0, X0
 
-fewrounds10:
-	VAESDEC     Z21, Z0, Z0
-	VAESDEC     Z22, Z0, Z0
-	VAESDEC     Z23, Z0, Z0
-	VAESDEC     Z24, Z0, Z0
-	VAESDEC     Z25, Z0, Z0
-	VAESDEC     Z26, Z0, Z0
-	VAESDEC     Z27, Z0, Z0
-	VAESDEC     Z28, Z0, Z0
-	VAESDEC     Z29, Z0, Z0
-	VAESDECLAST Z30, Z0, Z0
-	VPXORQ      Z4, Z0, Z0
-	VMOVDQU64   Z0, K1, 16(SI)
+blocks1rounds10:
+	VAESDEC     X21, X0, X0
+	VAESDEC     X22, X0, X0
+	VAESDEC     X23, X0, X0
+	VAESDEC     X24, X0, X0
+	VAESDEC     X25, X0, X0
+	VAESDEC     X26, X0, X0
+	VAESDEC     X27, X0, X0
+	VAESDEC     X28, X0, X0
+	VAESDEC     X29, X0, X0
+	VAESDECLAST X30, X0, X0
+	VPXORQ      X4, X0, X0
+	VMOVDQU64   X0, 16(SI)(CX*1)
+	JMP         blocks1
 
-done:
+blocks1end:
 	VZEROUPPER
 	RET

@@ -118,72 +118,50 @@ func encryptAVX512(c *build.Context, registers int, shared bool) {
 	c.RET()
 }
 
-// decryptAVX512 writes the decryption of one packet, 16 blocks at a time. It
-// begins at the end: there each block's predecessor is still encrypted.
+// decryptAVX512 writes the decryption of one packet, 16 blocks at a time, then
+// 4, then 1. It begins at the end: there each block's predecessor is still
+// encrypted.
 func decryptAVX512(c *build.Context) {
 	decryptHead(c, "decryptAVX512")
 	packet, left, rounds := RSI, RCX, RDX
 	for round, z := range held {
 		c.VBROADCASTI32X4(Mem{Base: RDI, Disp: round * blockSize}, z)
 	}
-	for _, registers := range []int{4, 1} {
-		size := registers * perRegister * blockSize
-		label := fmt.Sprintf("blocks%d", registers*perRegister)
+	whole := func(z VecPhysical) VecPhysical { return z }
+	first := func(z VecPhysical) VecPhysical { return z.AsX().(VecPhysical) }
+	for _, v := range []struct {
+		registers, bytes int // bytes of a register that are used
+		part             func(VecPhysical) VecPhysical
+	}{{4, 64, whole}, {1, 64, whole}, {1, 16, first}} {
+		size := v.registers * v.bytes
+		label := fmt.Sprintf("blocks%d", size/blockSize)
+		before := Mem{Base: packet, Index: left, Scale: 1}
 		c.Label(label)
 		c.CMPQ(left, U32(size))
 		c.JL(LabelRef(label + "end"))
 		c.SUBQ(U32(size), left)
-		decryptBlocks(c, registers, label, rounds, Mem{Base: packet, Index: left, Scale: 1}, nil)
+		for i := range v.registers {
+			c.VMOVDQU64(before.Offset(blockSize+i*v.bytes), v.part(states[i]))
+			c.VMOVDQU64(before.Offset(i*v.bytes), v.part(inputs[i]))
+		}
+		for i := range v.registers {
+			c.VPXORQ(v.part(held[0]), v.part(states[i]), v.part(states[i]))
+		}
+		eachRound(c, label+"rounds", rounds, func(round int) {
+			for i := range v.registers {
+				c.VAESDEC(v.part(held[round]), v.part(states[i]), v.part(states[i]))
+			}
+		})
+		for i := range v.registers {
+			c.VAESDECLAST(v.part(held[lastRound]), v.part(states[i]), v.part(states[i]))
+			c.VPXORQ(v.part(inputs[i]), v.part(states[i]), v.part(states[i]))
+		}
+		for i := range v.registers {
+			c.VMOVDQU64(v.part(states[i]), before.Offset(blockSize+i*v.bytes))
+		}
 		c.JMP(LabelRef(label))
 		c.Label(label + "end")
 	}
-
-	// One to three blocks are left at the beginning: a mask of two bits each.
-	c.TESTQ(left, left)
-	c.JZ(LabelRef("done"))
-	c.SHRQ(Imm(3), left)
-	c.MOVL(U32(1), EAX)
-	c.SHLL(CL, EAX)
-	c.DECL(EAX)
-	c.KMOVB(EAX, K1)
-	decryptBlocks(c, 1, "few", rounds, Mem{Base: packet}, K1)
-	c.Label("done")
 	c.VZEROUPPER()
 	c.RET()
-}
-
-// decryptBlocks writes the decryption of the blocks behind the one at before,
-// those of the mask if there is one.
-func decryptBlocks(c *build.Context, registers int, label string, rounds Op, before Mem, mask Register) {
-	load := func(m Mem, z VecPhysical) {
-		if mask != nil {
-			c.VMOVDQU64_Z(m, mask, z)
-			return
-		}
-		c.VMOVDQU64(m, z)
-	}
-	for i := range registers {
-		load(before.Offset(blockSize+i*64), states[i])
-		load(before.Offset(i*64), inputs[i])
-	}
-	for i := range registers {
-		c.VPXORQ(held[0], states[i], states[i])
-	}
-	eachRound(c, label+"rounds", rounds, func(round int) {
-		for i := range registers {
-			c.VAESDEC(held[round], states[i], states[i])
-		}
-	})
-	for i := range registers {
-		c.VAESDECLAST(held[lastRound], states[i], states[i])
-		c.VPXORQ(inputs[i], states[i], states[i])
-	}
-	for i := range registers {
-		to := before.Offset(blockSize + i*64)
-		if mask != nil {
-			c.VMOVDQU64(states[i], mask, to)
-			continue
-		}
-		c.VMOVDQU64(states[i], to)
-	}
 }
