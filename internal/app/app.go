@@ -117,7 +117,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	defer a.watchSignals(ctx)()
 	defer a.refreshPublic(ctx)()
-	a.announce(c, kernels)
+	a.announce(c, kernels, netdev.OffloadsOf(device))
 	err = a.server.Serve(ctx)
 	a.log.Info("stopped")
 	return err
@@ -174,10 +174,11 @@ func Kernels() (string, error) {
 }
 
 // announce logs what serves, and what an administrator should know.
-func (a *instance) announce(c *conf.Config, kernels string) {
+func (a *instance) announce(c *conf.Config, kernels string, offloads netdev.Offloads) {
 	a.log.WithFields(logrus.Fields{
 		"version": a.opts.Version, "listen": c.Server.Listen, "device": c.Network.Device,
 		"pool": c.Network.Pool, "backend": c.Auth.Backend, "methods": c.Auth.Methods, "kernels": kernels,
+		"offloads": offloads.String(),
 	}).Info("serving")
 	for _, w := range a.warnings(c) {
 		a.log.Warn(w)

@@ -181,8 +181,8 @@ func TestStreams(t *testing.T) {
 		t.Run(fmt.Sprintf("%v, queues %d", c.Offloads, c.Queues), func(t *testing.T) {
 			x := 10 + i
 			d, m := startMirror(t, c, x, nil)
-			if d.offloads != c.Offloads {
-				t.Errorf("this kernel has %q", d.offloads)
+			if got := OffloadsOf(d); got != c.Offloads {
+				t.Errorf("this kernel has %q", got)
 			}
 			stream(t, fmt.Sprintf("10.99.%d.1:7000", x), fmt.Sprintf("10.99.%d.2:7000", x), 20e6)
 			stream(t, fmt.Sprintf("[fd99:%d::1]:7000", x), fmt.Sprintf("[fd99:%d::2]:7000", x), 20e6)
@@ -324,7 +324,7 @@ func TestJoinsADeviceWithoutHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if got := d.(*device).offloads; got != NoHeaders {
+	if got := OffloadsOf(d); got != NoHeaders {
 		t.Errorf("offloads: %v", got)
 	}
 	for _, q := range d.Queues() {

@@ -55,7 +55,7 @@ func OpenTAP(c TAPConfig) (*TAP, error) {
 	}
 	m[0] = m[0]&^1 | 2 // unicast, locally administered
 	t := &TAP{
-		device: device{name: c.Name, mtu: c.MTU, offloads: NoHeaders},
+		device: device{name: c.Name, mtu: c.MTU},
 		arp:    newNeighbours(m, c.LAN, c.Gateway),
 
 		everybody: c.Multicast,

@@ -73,6 +73,9 @@ func turn(b []byte, to netip.Addr) Packet {
 
 func TestTAPClientsAreNeighbours(t *testing.T) {
 	d := openTestTAP(t, 1)
+	if got := OffloadsOf(d); got != NoHeaders {
+		t.Errorf("offloads: %v", got)
+	}
 	q := d.Queues()[0]
 	near, far := listenUDP(t, "192.168.7.1:7000"), listenUDP(t, "10.1.1.1:7000")
 	d.Claim(client)

@@ -48,6 +48,16 @@ func (o Offloads) String() string {
 	return fmt.Sprintf("Offloads(%d)", uint8(o))
 }
 
+// OffloadsOf is what a device that was opened here leaves to this program.
+func OffloadsOf(d Device) Offloads {
+	switch d := d.(type) {
+	case *device:
+		return d.offloads
+	default: // a TAP, or none of the kernel's
+		return NoHeaders
+	}
+}
+
 // flags are those of TUNSETOFFLOAD.
 func (o Offloads) flags() int {
 	const tcp = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
