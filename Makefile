@@ -32,7 +32,7 @@ build: ## build the static binary bin/adit
 test: check real ## everything that a change must pass (as root; under 20 minutes)
 
 .PHONY: check
-check: lint unit race arm64 ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
+check: lint unit race emulated ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
 
 .PHONY: unit
 unit: # every test that needs no peers
@@ -42,12 +42,19 @@ unit: # every test that needs no peers
 	$(GO) test -tags purego ./ipsec/internal/lanes
 	$(GO) test -tags nocrypto -run NoCrypto ./ipsec/internal/lanes ./internal/app
 
-.PHONY: arm64
-arm64: # builds for arm64, and runs there what computes differently, in an emulator
-	@test/install-deps arm64
+# Tests that say what this host is, or run the generators, are for the host.
+EMULATED := -short -skip 'Generate|LinuxSees'
+
+.PHONY: emulated
+emulated: # on arm64, and on x86 without AES, without AVX, and without SHA: what computes differently there
+	@test/install-deps emulated
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -o /dev/null ./cmd/adit
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) vet ./ipsec/... ./internal/packet/... ./internal/netdev/... ./internal/udp/... ./internal/dataplane/...
-	CGO_ENABLED=0 GOARCH=arm64 $(GO) test -short -exec qemu-aarch64 -skip Generate ./ipsec/... ./internal/packet/... # generators run on the host
+	CGO_ENABLED=0 GOARCH=arm64 $(GO) test $(EMULATED) -exec qemu-aarch64 ./ipsec/... ./internal/packet/...
+	@for cpu in qemu64 Westmere max; do \
+		echo "== $$cpu"; \
+		CGO_ENABLED=0 GOARCH=amd64 $(GO) test $(EMULATED) -exec "qemu-x86_64 -cpu $$cpu" ./ipsec/internal/lanes || exit 1; \
+	done
 
 .PHONY: race
 race: # go vet and go test -race
