@@ -24,8 +24,10 @@ var inOrder = func() (all [chunk]uint8) {
 }()
 
 func (s *macScratch) initMACs(t Tier) {
-	s.group = newGroup()
-	s.plans = plan(t, features())
+	if t != Generic {
+		s.group = newGroup()
+		s.plans = plan(t, features())
+	}
 }
 
 // sum computes the jobs of each hash together.

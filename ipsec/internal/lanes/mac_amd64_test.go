@@ -86,15 +86,15 @@ func TestNoMACKeyStaysInTheEngine(t *testing.T) {
 				jobs = append(jobs, newMessage(t, r, allHashes[i%4], 100*i, 12).job)
 			}
 			e.Sum(jobs)
-			if e.group.rows != [64]uint64{} || e.held != [16]unsafe.Pointer{} {
-				t.Errorf("%s: %d jobs are left where the kernel worked", e.name, n)
-			}
-			left := unsafe.Slice(e.group.pointer(), unsafe.Sizeof(*e.group))
-			for _, j := range jobs {
-				for _, s := range []*state{&j.Key.inner, &j.Key.outer} {
-					if bytes.Contains(left, s[:20]) {
+			if g := e.group; g != nil { // Generic has none
+				left := unsafe.Slice(g.pointer(), unsafe.Sizeof(*g))
+				for _, j := range jobs {
+					if bytes.Contains(left, j.Key.inner[:20]) || bytes.Contains(left, j.Key.outer[:20]) {
 						t.Errorf("%s: a state of HMAC-%v is left of %d jobs", e.name, j.Key.hash, n)
 					}
+				}
+				if g.rows != [64]uint64{} || e.held != [16]unsafe.Pointer{} {
+					t.Errorf("%s: %d jobs are left where the kernel worked", e.name, n)
 				}
 			}
 			for _, f := range e.hashes {
