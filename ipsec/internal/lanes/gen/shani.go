@@ -30,12 +30,16 @@ var (
 	tempReg = xmm[15]
 )
 
+// hash emits the function name. enter and leave read and write the lanes' states,
+// of which each has that many registers; block mixes a block into them.
 func (x *extension) hash(name, doc string, states int, free []vreg, enter, block, leave func()) {
-	for i := range 2 {
-		s := &stream{lane: i, cursor: []reg.GPPhysical{reg.RBX, reg.RCX}[i], body: []reg.GPPhysical{reg.R10, reg.R11}[i], stride: []reg.GPPhysical{reg.R12, reg.R13}[i]}
+	x.streams = []*stream{
+		{lane: 0, cursor: reg.RBX, body: reg.R10, stride: reg.R12},
+		{lane: 1, cursor: reg.RCX, body: reg.R11, stride: reg.R13},
+	}
+	for _, s := range x.streams {
 		free = free[copy(s.words[:], free):]
 		free = free[copy(s.state[:states], free):]
-		x.streams = append(x.streams, s)
 	}
 	x.Function(name)
 	x.Attributes(attr.NOSPLIT)
