@@ -11,7 +11,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -22,20 +21,18 @@ import (
 
 	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/netdev/netdevtest"
-	"github.com/adit-vpn/adit/internal/packet"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/client"
+	"github.com/adit-vpn/adit/test/real/echo"
 )
 
 // Result is what came of it.
 type Result struct {
-	Sent, Answered uint64
-	Octets         uint64 // of answered requests, one way
-	Rekeys         int64
-	Seconds        float64
-	Dropped        map[string]uint64 // by the client's own data path
+	echo.Result
+	Rekeys  int64
+	Dropped map[string]uint64 // by the client's own data path
 }
 
 func main() {
@@ -44,9 +41,6 @@ func main() {
 		os.Exit(1)
 	}
 }
-
-// size of an echo request, bytes.
-const size = 1340
 
 func run(args []string) error {
 	if len(args) != 9 {
@@ -87,7 +81,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	r := flood(device, up.Network.Peer, target, window, lasts)
+	r := Result{Result: echo.Flood(device, up.Network.Peer, target, window, lasts)}
 	r.Rekeys = keys.n.Load() - 1
 	r.Dropped = fleet.Drops()
 	up.Close()
@@ -104,69 +98,4 @@ func (r *rekeys) Observe(e vpn.Event) {
 	if _, ok := e.(vpn.ChildUp); ok {
 		r.n.Add(1)
 	}
-}
-
-// flood keeps window requests out. One that stays out for two seconds is lost,
-// and another takes its place.
-func flood(device *netdevtest.Device, from, to netip.Addr, window int, lasts time.Duration) (r Result) {
-	answers := make(chan uint64, 1<<16)
-	go func() {
-		for b := device.Read(); b != nil; b = device.Read() {
-			if len(b) == size && b[9] == 1 && b[20] == 0 {
-				answers <- binary.BigEndian.Uint64(b[28:])
-			}
-		}
-	}()
-	out := make(map[uint64]time.Time, window)
-	var next uint64
-	send := func() {
-		out[next] = time.Now()
-		device.Inject(0, request(from, to, next))
-		next++
-	}
-	began := time.Now()
-	for range window {
-		send()
-	}
-	stuck := time.NewTicker(time.Second)
-	defer stuck.Stop()
-	for time.Since(began) < lasts || len(out) > 0 {
-		select {
-		case n := <-answers:
-			if _, ok := out[n]; !ok {
-				continue
-			}
-			delete(out, n)
-			r.Answered++
-			if time.Since(began) < lasts {
-				send()
-			}
-		case <-stuck.C:
-			for n, at := range out {
-				if time.Since(at) > 2*time.Second {
-					delete(out, n)
-					if time.Since(began) < lasts {
-						send()
-					}
-				}
-			}
-		}
-	}
-	r.Sent, r.Octets, r.Seconds = next, r.Answered*size, time.Since(began).Seconds()
-	return r
-}
-
-// request is an ICMP echo request over IPv4 that carries a number (RFC 792).
-func request(from, to netip.Addr, n uint64) []byte {
-	b := make([]byte, size)
-	b[0], b[8], b[9] = 0x45, 64, 1
-	binary.BigEndian.PutUint16(b[2:], size)
-	copy(b[12:], from.AsSlice())
-	copy(b[16:], to.AsSlice())
-	binary.BigEndian.PutUint16(b[10:], packet.Checksum(b[:20]))
-	b[20] = 8
-	binary.BigEndian.PutUint16(b[26:], uint16(n))
-	binary.BigEndian.PutUint64(b[28:], n)
-	binary.BigEndian.PutUint16(b[22:], packet.Checksum(b[20:]))
-	return b
 }
