@@ -31,7 +31,7 @@ var suites = []ike.ESPSuite{
 	{Cipher: ike.ESP3DES, Auth: ike.ESPAuthSHA1_96},
 }
 
-// clientIP is the outer address of the client with suite i.
+// clientIP is the outer address of client i.
 func clientIP(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 98, 0, byte(10 + i)}) }
 
 // replayWindow is as small as clients have it (RFC 4303, section 3.4.3).
@@ -60,6 +60,9 @@ type tunnel struct {
 func dial(t testing.TB, s *server, p peer) *tunnel {
 	t.Helper()
 	local := clientIP(p.suite)
+	if _, ok := p.device.(*netdevtest.Device); !ok {
+		local = clientIP(len(suites)) // there is one with a real device
+	}
 	var sockets []dataplane.Socket
 	err := lab.In(nsClient, func() error {
 		for _, port := range []uint16{client.IKEPort, client.NATTPort} {

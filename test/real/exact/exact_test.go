@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/adit-vpn/adit/internal/netdev/netdevtest"
+	"github.com/adit-vpn/adit/ipsec"
 )
 
 // The hosts behind the server that are not there.
@@ -35,22 +36,29 @@ const (
 // and in bursts through every suite at the same time, both ways: on every tier
 // of processors, and on hosts that lack something.
 func TestEveryPacketArrivesAsItWas(t *testing.T) {
-	for _, c := range []struct {
+	tcp := []byte{gsoTCP4, gsoTCP6}
+	all := append(tcp, gsoUDP)
+	for i, c := range []struct {
 		name string
 		host
-		noSums bool // the clients send no UDP checksums
-		narrow bool // the path carries less than a train's datagrams
-		office bool // the server is a station on an Ethernet
+		tier   string // of kernels
+		joins  []byte // which kinds of super-packets the server hands to the device
+		noSums bool   // the clients send no UDP checksums
+		narrow bool   // the path carries less than a train's datagrams
+		office bool   // the server is a station on an Ethernet
 	}{
-		{name: "generic", host: host{env: []string{"ADIT_CPU=generic"}}},
-		{name: "aesni", host: host{env: []string{"ADIT_CPU=aesni"}}},
-		{name: "avx512", host: host{env: []string{"ADIT_CPU=avx512"}}},
-		{name: "one queue", host: host{env: []string{"GOMAXPROCS=1"}}},
-		{name: "four queues", host: host{env: []string{"GOMAXPROCS=4"}}},
-		{name: "clients without UDP checksums", noSums: true},
-		{name: "server without UDP checksums", host: host{without: "sums"}},
-		{name: "without GRO", host: host{without: "gro"}},
-		{name: "narrow path", narrow: true},
+		{name: "generic kernels", joins: all, tier: "generic"},
+		{name: "aesni kernels", joins: all, tier: "aesni"},
+		{name: "avx512 kernels", joins: all, tier: "avx512"},
+		{name: "one queue", joins: all, host: host{env: []string{"GOMAXPROCS=1"}}},
+		{name: "four queues", joins: all, host: host{env: []string{"GOMAXPROCS=4"}}},
+		{name: "clients without UDP checksums", joins: all, noSums: true},
+		{name: "server without UDP checksums", joins: all, host: host{without: "sums"}},
+		{name: "without GRO", joins: all, host: host{without: "gro"}},
+		{name: "without USO", joins: tcp, host: host{without: "uso"}},
+		{name: "without offloads", host: host{without: "offloads"}},
+		{name: "without vnet headers", host: host{without: "headers"}},
+		{name: "narrow path", joins: all, narrow: true},
 		{name: "TAP", office: true, host: host{network: officeConfig}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -60,17 +68,40 @@ func TestEveryPacketArrivesAsItWas(t *testing.T) {
 			if c.office {
 				makeOffice(t)
 			}
+			if c.tier != "" {
+				c.env = append(c.env, "ADIT_CPU="+c.tier)
+			}
+			if !slices.Contains(tiersHere(), c.tier) && c.tier != "" {
+				t.Logf("this CPU has no kernels %s: the server has to say so", c.tier)
+				refuses(t, c.host, "ADIT_CPU")
+				return
+			}
 			s := serve(t, c.host)
+			if c.tier != "" && !s.run.Printed(`"kernels":"`+c.tier+`"`) {
+				t.Errorf("the server does not say that it uses the kernels %s:\n%s", c.tier, s.run.Output())
+			}
 			x := newExam(t, s, c.noSums, c.office)
 			x.run(t)
-			for reason, n := range s.status(t).Drops {
-				if n > 0 && reason != "no-route" { // the host's own multicast
-					t.Errorf("the server dropped %d packets: %s", n, reason)
+			for _, kind := range all {
+				if n := x.tap.joined[kind]; slices.Contains(c.joins, kind) != (n > 0) {
+					t.Errorf("%d packets came in super-packets of kind %d, want that kinds %d alone occur", n, kind, c.joins)
 				}
 			}
+			if !c.office {
+				stackExam(t, s, peer{suite: i % len(suites), noSums: c.noSums})
+			}
+			s.wantNoDrops(t)
 			s.stop(t)
 		})
 	}
+}
+
+// tiersHere are the tiers of kernels that this CPU has. ADIT_CPU must not be set
+// for the tests.
+func tiersHere() []string {
+	all := []string{"generic", "aesni", "avx512"}
+	best, _ := ipsec.Kernels()
+	return all[:slices.Index(all, best)+1]
 }
 
 // setMTU narrows the path between the server and the clients for the test.
@@ -188,7 +219,8 @@ func (x *exam) run(t *testing.T) {
 	for _, one := range x.students {
 		up, down = up+one.up.came, down+one.down.came
 	}
-	t.Logf("%d packets up, in %d super-packets and others; %d down", up, x.tap.supers, down)
+	t.Logf("%d packets up, of these in super-packets: %d of TCP, %d of TCP over IPv6, %d of UDP; %d packets down",
+		up, x.tap.joined[gsoTCP4], x.tap.joined[gsoTCP6], x.tap.joined[gsoUDP], down)
 }
 
 // streams is all that one client sends, or is sent.

@@ -36,10 +36,14 @@ type maker struct {
 // end is an address of the client, and where the far ones begin.
 type end struct{ near, far netip.Addr }
 
-// between is the IP header of a new far host, or of the nth of them.
+// between is the IP header to the nth far host. Those that send are others than
+// those that are sent to: the kernel would move a flow to another queue of the
+// device once it has seen packets the other way.
 func (m *maker) between(e end, n int) header {
 	far := e.far.As16()
-	far[15] = byte(n)
+	if far[15] = byte(n); m.back {
+		far[15] += 100
+	}
 	h := header{src: e.near, dst: netip.AddrFrom16(far).Unmap(), ttl: 64, id: uint16(m.rng.Uint32()), label: m.rng.Uint32()}
 	if m.back {
 		h.src, h.dst = h.dst, h.src

@@ -26,8 +26,10 @@ type wiretap struct {
 	closing   atomic.Bool
 	done      sync.WaitGroup
 
-	supers, packets int // that were seen, once listen has ended
-	err             error
+	// What was seen, once listen has ended.
+	packets int
+	joined  map[byte]int // those of them that came in super-packets, by kind
+	err     error
 }
 
 const etherLen = 14
@@ -36,7 +38,7 @@ const etherLen = 14
 // unless out is set.
 func openTap(t testing.TB, ns, device string, out bool) *wiretap {
 	t.Helper()
-	w := &wiretap{}
+	w := &wiretap{joined: map[byte]int{}}
 	err := lab.In(ns, func() error {
 		link, err := netlink.LinkByName(device)
 		if err != nil {
@@ -75,37 +77,42 @@ func network(n uint16) uint16 {
 	return binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, n))
 }
 
-// listen hands every packet that the device receives to f, on a goroutine of its
-// own, super-packets cut.
+// listen hands every IP packet that the device receives to f, on a goroutine of
+// its own, super-packets cut.
 func (w *wiretap) listen(f func(b []byte)) {
+	w.record(func(v vnet, b []byte) {
+		if len(b) <= w.ether || w.ether > 0 && (b[w.ether-2] != 0x08 || b[w.ether-1] != 0) { // Ethernet has more than IPv4
+			return
+		}
+		v.sumStart -= uint16(w.ether)
+		all, err := cut(v, b[w.ether:])
+		if err != nil {
+			w.err = errors.Join(w.err, err)
+			return
+		}
+		w.packets += len(all)
+		if len(all) > 1 {
+			w.joined[v.gso&^gsoWithCW] += len(all)
+		}
+		for _, p := range all {
+			f(p)
+		}
+	})
+}
+
+// record hands everything to f as it is, on a goroutine of its own.
+func (w *wiretap) record(f func(v vnet, b []byte)) {
 	w.done.Go(func() {
 		b := make([]byte, 1<<17)
 		for !w.closing.Load() {
 			n, _, err := unix.Recvfrom(w.fd, b, 0)
-			if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-				continue
-			}
-			if err != nil {
+			switch {
+			case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR):
+			case err != nil:
 				w.err = err
 				return
-			}
-			at := vnetLen + w.ether
-			if n <= at || w.ether > 0 && (b[at-2] != 0x08 || b[at-1] != 0) { // Ethernet has more than IPv4
-				continue
-			}
-			v := parseVnet(b)
-			v.sumStart -= uint16(w.ether)
-			all, err := cut(v, b[at:n])
-			if err != nil {
-				w.err = errors.Join(w.err, err)
-				continue
-			}
-			if v.gso != gsoNone {
-				w.supers++
-			}
-			w.packets += len(all)
-			for _, p := range all {
-				f(p)
+			case n > vnetLen:
+				f(parseVnet(b), b[vnetLen:n])
 			}
 		}
 	})

@@ -26,6 +26,7 @@ const (
 	nsFar    = "adit-exact-far"
 
 	serverIP = "10.98.0.1"
+	directIP = "10.98.0.2" // of the clients' namespace, not of a client
 	farIP    = "10.98.8.2"
 	inside4  = "10.83.0.0/16"
 	inside6  = "2001:db8:1::/48"
@@ -84,12 +85,16 @@ func open() error {
 		"-n " + nsServer + " link add far type veth peer name eth0 netns " + nsFar,
 		"-n " + nsServer + " addr add " + serverIP + "/24 dev eth0",
 		"-n " + nsServer + " addr add 10.98.8.1/24 dev far",
-		"-n " + nsClient + " addr add 10.98.0.2/24 dev eth0",
+		"-n " + nsClient + " addr add " + directIP + "/24 dev eth0",
 		"-n " + nsFar + " addr add " + farIP + "/24 dev eth0",
 		"-n " + nsServer + " link set eth0 up",
 		"-n " + nsServer + " link set far up",
 		"-n " + nsClient + " link set eth0 up",
 		"-n " + nsFar + " link set eth0 up",
+		"netns exec " + nsServer + " sysctl -q -w net.ipv4.ip_forward=1",
+		// A probe after a pause is a segment sent again, and says nothing of loss.
+		"netns exec " + nsClient + " sysctl -q -w net.ipv4.tcp_early_retrans=0",
+		"netns exec " + nsFar + " sysctl -q -w net.ipv4.tcp_early_retrans=0",
 		"-n " + nsClient + " route add 10.98.8.0/24 via " + serverIP,
 		"-n " + nsFar + " route add default via 10.98.8.1",
 		// Where packets go that are only looked at.
@@ -100,7 +105,7 @@ func open() error {
 			return err
 		}
 	}
-	for i := range len(suites) {
+	for i := range len(suites) + 1 {
 		if err := ip(fmt.Sprintf("-n %s addr add %s/24 dev eth0", nsClient, clientIP(i))); err != nil {
 			return err
 		}
@@ -137,7 +142,32 @@ type server struct {
 	dir     string
 }
 
+// serve starts a server that ends with the test.
 func serve(t testing.TB, h host) *server {
+	t.Helper()
+	s := launch(t, h)
+	if !lab.Wait(15*time.Second, func() bool { return s.run.Printed("serving") || s.run.Ended() }) || s.run.Ended() {
+		t.Fatalf("the server did not start:\n%s", s.run.Output())
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the server's log:\n%s", s.run.Output())
+		}
+	})
+	return s
+}
+
+// refuses expects that a server does not start, and says why.
+func refuses(t testing.TB, h host, why string) {
+	t.Helper()
+	s := launch(t, h)
+	if code := s.run.Exit(15 * time.Second); code <= 0 || !s.run.Printed(why) {
+		t.Errorf("the server ended with %d, want that it refuses to start because of %s:\n%s", code, why, s.run.Output())
+	}
+}
+
+// launch starts a server without waiting for it.
+func launch(t testing.TB, h host) *server {
 	t.Helper()
 	dir := t.TempDir()
 	s := &server{dir: dir, control: admin.NewClient(filepath.Join(dir, "sock"))}
@@ -168,14 +198,6 @@ password = %q
 	c := lab.Command(nsServer, lowered, "-c", file, "-pprof", filepath.Join(dir, "pprof"), "-without", h.without)
 	c.Env = append(c.Env, h.env...)
 	s.run = lab.Start(t, c, filepath.Join(dir, "log"))
-	if !lab.Wait(15*time.Second, func() bool { return s.run.Printed("serving") || s.run.Ended() }) || s.run.Ended() {
-		t.Fatalf("the server did not start:\n%s", s.run.Output())
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the server's log:\n%s", s.run.Output())
-		}
-	})
 	return s
 }
 
@@ -187,6 +209,17 @@ func (s *server) status(t testing.TB) admin.Status {
 		t.Fatal(err)
 	}
 	return st
+}
+
+// wantNoDrops expects that the server has dropped nothing but what its host sends
+// to everybody.
+func (s *server) wantNoDrops(t testing.TB) {
+	t.Helper()
+	for reason, n := range s.status(t).Drops {
+		if reason != "no-route" && n > 0 {
+			t.Errorf("the server dropped %d packets: %s", n, reason)
+		}
+	}
 }
 
 // stop ends the server as an administrator does.

@@ -42,6 +42,9 @@ func Start(t testing.TB, c *exec.Cmd, file string) *Process {
 	return p
 }
 
+// ID is its process id.
+func (p *Process) ID() int { return p.cmd.Process.Pid }
+
 // Output is what it has printed so far.
 func (p *Process) Output() []byte {
 	b, err := os.ReadFile(p.file)

@@ -26,6 +26,7 @@ import (
 
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/app"
+	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/udp"
 )
 
@@ -33,9 +34,13 @@ import (
 const (
 	gro  = "gro"  // the kernel joins received datagrams
 	sums = "sums" // UDP checksums; without them, Linux cuts no trains: EINVAL
+
+	uso      = "uso"      // the TUN device's super-packets of UDP
+	offloads = "offloads" // all of its super-packets, and partial checksums
+	headers  = "headers"  // its vnet headers
 )
 
-var known = []string{gro, sums}
+var known = []string{gro, sums, uso, offloads, headers}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -75,6 +80,15 @@ func run(ctx context.Context, args []string) error {
 	return app.Run(ctx, app.Options{
 		Config: c, Load: load, Log: os.Stderr, Version: "lowered",
 		Socket: func(s *udp.Socket) error { return lowerSocket(s, missing) },
+		Device: func(name string, mtu, queues int) (netdev.Device, error) {
+			c := netdev.TUNConfig{Name: name, MTU: mtu, Queues: queues}
+			for word, most := range map[string]netdev.Offloads{uso: netdev.TCPOffloads, offloads: netdev.NoOffloads, headers: netdev.NoHeaders} {
+				if slices.Contains(missing, word) {
+					c.Offloads = max(c.Offloads, most)
+				}
+			}
+			return netdev.OpenTUN(c)
+		},
 	})
 }
 
