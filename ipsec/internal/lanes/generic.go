@@ -36,6 +36,9 @@ func encryptGeneric(jobs []CBC) {
 		}
 		for range steps {
 			for i := range live[:n] {
+				live[i].chain()
+			}
+			for i := range live[:n] {
 				live[i].step()
 			}
 		}
@@ -50,12 +53,18 @@ func encryptGeneric(jobs []CBC) {
 
 func (c *chain) left() int { return len(c.data)/BlockSize - 1 }
 
+// chain adds the block before to the next one. XORBytes writes 16 bytes at once,
+// as Encrypt reads them: a core does not forward them from two smaller writes.
+func (c *chain) chain() {
+	next := c.data[BlockSize : 2*BlockSize]
+	subtle.XORBytes(next, next, c.data[:BlockSize])
+}
+
+// step encrypts the next block.
 func (c *chain) step() {
-	p := c.data[: 2*BlockSize : 2*BlockSize]
-	next := p[BlockSize:]
-	subtle.XORBytes(next, next, p[:BlockSize])
-	c.block.Encrypt(next, next)
 	c.data = c.data[BlockSize:]
+	next := c.data[:BlockSize]
+	c.block.Encrypt(next, next)
 }
 
 // decryptGeneric works from the end of each packet, so that each block's
