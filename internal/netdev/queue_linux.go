@@ -67,14 +67,13 @@ func (q *queue) readAll(fd uintptr) bool {
 	for r.got < len(r.packets) && len(r.room.Buf) >= r.room.Len() {
 		at := r.room.Head - q.vnet
 		b := r.room.Buf[at : r.room.Head+MaxPacket]
-		n, err := unix.Read(int(fd), b)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN:
+		n, errno := readNow(fd, b)
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
 			return r.got > 0
-		case err != nil:
-			r.err = err
+		default:
+			r.err = errno
 			return true
 		}
 		if n <= q.vnet {

@@ -25,7 +25,7 @@ func newWriter(q *queue) *fileWriter {
 		w.joiner = packet.NewCoalescer(q.offloads < TCPOffloads)
 		w.iovecs = make([]unix.Iovec, 0, packet.MaxJoined)
 	}
-	w.write = func(fd uintptr) { q.writeAll(w, int(fd)) }
+	w.write = func(fd uintptr) { q.writeAll(w, fd) }
 	return w
 }
 
@@ -60,7 +60,7 @@ func (q *queue) WriteBatch(packets []Packet) (int, error) {
 	return sent, nil
 }
 
-func (q *queue) writeAll(w *fileWriter, fd int) {
+func (q *queue) writeAll(w *fileWriter, fd uintptr) {
 	rest := w.packets
 	for w.joiner != nil && len(rest) > 1 {
 		n := min(len(rest), packet.MaxJoined)
@@ -73,18 +73,14 @@ func (q *queue) writeAll(w *fileWriter, fd int) {
 		if q.vnet > 0 {
 			p.putVnet(b)
 		}
-		_, err := unix.Write(fd, b)
-		for err == unix.EINTR {
-			_, err = unix.Write(fd, b)
-		}
-		if err == nil {
+		if writeNow(fd, b) == 0 {
 			w.sent++
 		}
 	}
 }
 
 // join writes packets, those that can be joined as super-packets.
-func (w *fileWriter) join(fd int, packets []Packet) {
+func (w *fileWriter) join(fd uintptr, packets []Packet) {
 	c := w.joiner
 	c.Reset()
 	for i := range packets {
@@ -120,15 +116,8 @@ func (w *fileWriter) add(b []byte) {
 }
 
 // flush writes everything as one packet, and reports whether the device took it.
-func (w *fileWriter) flush(fd int) bool {
-	errno := unix.EINTR
-	for v := w.iovecs; errno == unix.EINTR; {
-		if len(v) == 1 {
-			_, _, errno = unix.Syscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(v[0].Base)), uintptr(v[0].Len))
-			continue
-		}
-		_, _, errno = unix.Syscall(unix.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&v[0])), uintptr(len(v)))
-	}
+func (w *fileWriter) flush(fd uintptr) bool {
+	errno := writevNow(fd, w.iovecs)
 	clear(w.iovecs)
 	w.iovecs = w.iovecs[:0]
 	return errno == 0
