@@ -44,6 +44,7 @@ func contestants() []contestant {
 	return append(all,
 		adit(noCrypto, "adit, no cryptography", variant{esp: "cbc-sha1", build: "-nocrypto"}),
 		contestant{naive, "naive Go, CBC-SHA1", startNaive},
+		contestant{softEther, "SoftEther, CBC-SHA1", startSoftEther},
 	)
 }
 
