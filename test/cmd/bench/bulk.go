@@ -114,29 +114,17 @@ var ways = []string{"down", "up"}
 // the same time and have their turns, so that a machine that is slower for a
 // while is so for all of them.
 func (b *bench) runBulk(ctx context.Context) error {
-	var lanes []*lane
-	defer func() {
-		for _, l := range lanes {
-			l.close()
-		}
-	}()
 	var wanted []contestant
 	for _, c := range contestants() {
-		if !b.wants(c.key) {
-			continue
+		if b.wants(c.key) {
+			wanted = append(wanted, c)
 		}
-		wanted = append(wanted, c)
-		l, err := b.rig.lane(ctx, c)
-		if err != nil {
-			why, err := broken(ctx, err)
-			if err != nil {
-				return err
-			}
-			b.absent(c, why)
-			continue
-		}
-		lanes = append(lanes, l)
 	}
+	lanes, err := b.startLanes(ctx, wanted, forTCP, b.absent)
+	if err != nil {
+		return err
+	}
+	defer closeLanes(lanes)
 	for range b.repeat {
 		for _, l := range lanes {
 			if err := b.turn(ctx, l); err != nil {
@@ -150,7 +138,6 @@ func (b *bench) runBulk(ctx context.Context) error {
 
 // absent remembers why there are no figures of a contestant.
 func (b *bench) absent(c contestant, why string) {
-	fmt.Fprintf(os.Stderr, "%s: not measured: %s\n", c.name, why)
 	for _, way := range ways {
 		b.Add(&report.Figure{Key: bulkKey(c.key, way, "cost"), Name: c.name + ", " + way, Why: why})
 	}

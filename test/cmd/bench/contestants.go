@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -27,11 +26,11 @@ var suites = []struct{ flag, name string }{{"cbc-sha1", "CBC-SHA1"}, {"cbc-sha25
 
 // The contestants of bulk transfers.
 const (
-	best       = "avx512-cbc-sha1"
-	noCrypto   = "nocrypto"
-	naive      = "naive"
-	softEther  = "softether"
-	zeroSuffix = "-zero"
+	best      = "avx512-cbc-sha1"
+	noCrypto  = "nocrypto"
+	naive     = "naive"
+	softEther = "softether"
+	zeroSums  = best + "-zero"
 )
 
 func contestants() []contestant {
@@ -42,6 +41,7 @@ func contestants() []contestant {
 		}
 	}
 	return append(all,
+		adit(zeroSums, "adit, AVX-512, CBC-SHA1, client sends no UDP checksums", variant{tier: "avx512", esp: "cbc-sha1", client: []string{"-zero"}}),
 		adit(noCrypto, "adit, no cryptography", variant{esp: "cbc-sha1", build: "-nocrypto"}),
 		contestant{naive, "naive Go, CBC-SHA1", startNaive},
 		contestant{softEther, "SoftEther, CBC-SHA1", startSoftEther},
@@ -87,11 +87,12 @@ func (l *lane) pprof() string { return filepath.Join(l.dir, "pprof.sock") }
 
 // startClient starts our client and waits until it is connected.
 func (l *lane) startClient(ctx context.Context, program string, flags ...string) error {
-	client, err := l.start(ctx, l.cli, nil, append(append(onOtherCores(), l.rig.program(program), "client"), flags...)...)
+	var err error
+	l.client, err = l.start(ctx, l.cli, nil, append(append(onOtherCores(), l.rig.program(program), string(l.kind)), flags...)...)
 	if err != nil {
 		return err
 	}
-	return client.order(&l.clients, "addresses")
+	return l.client.order(&l.clients, "addresses")
 }
 
 // The keys of the naive path, and the SPI of its client's packets. Nothing that
@@ -106,21 +107,20 @@ const (
 // startNaive starts the naive path, and as its client our own data path: the
 // faster the client, the better the server does.
 func startNaive(ctx context.Context, l *lane) error {
-	client, err := l.load(ctx, l.cli, "static", "-server", outsideServer, "-first", outsideClient, "-inside", insideNet,
-		"-lease", naiveClient, "-up-spi", fmt.Sprint(naiveUpSPI), "-up-key", naiveUpKey, "-down-key", naiveDownKey)
-	if err != nil {
+	if err := l.startClient(ctx, "load", "-server", outsideServer, "-first", outsideClient, "-inside", insideNet,
+		"-lease", naiveClient, "-up-spi", fmt.Sprint(naiveUpSPI), "-up-key", naiveUpKey, "-down-key", naiveDownKey); err != nil {
 		return err
 	}
 	var spi uint32
-	if err := client.order(&spi, "spi"); err != nil {
+	if err := l.client.order(&spi, "spi"); err != nil {
 		return err
 	}
+	var err error
 	l.server, err = l.start(ctx, l.srv, nil, append(onServerCore(), l.rig.program("naive"),
 		"-local", outsideServer+":4500", "-remote", outsideClient+":4500", "-address", insideServer+"/16",
 		"-in-spi", fmt.Sprint(naiveUpSPI), "-in-key", naiveUpKey, "-out-spi", fmt.Sprint(spi), "-out-key", naiveDownKey)...)
 	if err != nil {
 		return err
 	}
-	l.clients = []netip.Addr{netip.MustParseAddr(naiveClient)}
 	return l.server.line("ready")
 }

@@ -12,6 +12,8 @@ func (b *bench) goals() {
 			b.goal("goal/"+t.env+"/"+way, t.name+", "+way, "U", f, report.AtMost(t.must), report.AtMost(t.aim))
 		})
 	}
+	zero := b.Get(bulkKey(zeroSums, "up", "units"))
+	b.goal("goal/zero/up", "AVX-512 tier, up, no UDP checksums from the client", "U", zero, report.AtMost(2.8), report.AtMost(2.0))
 	compare := func(key, name string, of, by string, must, aim report.Bound) {
 		for _, way := range ways {
 			x, y := b.Get(bulkKey(of, way, "cost")), b.Get(bulkKey(by, way, "cost"))
@@ -21,6 +23,13 @@ func (b *bench) goals() {
 	}
 	compare(noCrypto, "against the same pipeline without cryptography", best, noCrypto, report.AtMost(1.4), report.AtMost(1.25))
 	compare(naive, "less than naive Go", naive, best, report.AtLeast(4), report.AtLeast(5))
+	compare(softEther, "less than SoftEther", softEther, best, report.AtLeast(8), report.AtLeast(15))
+	for _, way := range ways {
+		one, many := b.Get(sessionKey("n1", way, "cost")), b.Get(sessionKey("n1000", way, "cost"))
+		b.Goal(report.Ratio("goal/sessions/"+way, "1,000 active sessions against 1, "+way, many, one), report.AtMost(1.5), report.AtMost(1.2))
+	}
+	lone := b.Get(latencyKey(idle.key, "p50", "added"))
+	b.goal("goal/latency", "added latency of a lone packet, p50", "µs", lone, report.AtMost(60), report.AtMost(30))
 }
 
 func (b *bench) eachWay(contestant, what string, do func(way string, f *report.Figure)) {

@@ -49,23 +49,35 @@ type contestant struct {
 	start     func(context.Context, *lane) error
 }
 
+// kind is what a lane's clients carry, by the command of the program load that
+// they are.
+type kind string
+
+const (
+	forTCP kind = "client" // what others send: they have a TUN device
+	forUDP kind = "stream" // what they send themselves: they have none
+)
+
 // lane is a contestant that runs: a server and a client in namespaces of their
 // own, joined by a pair of veth devices, and the two ends of TCP.
 type lane struct {
 	contestant
+	kind       kind
 	rig        *rig
-	dir        string       // for files
-	srv, cli   string       // namespaces
-	server     *process     // its processor time, and that of its children, counts
-	clients    []netip.Addr // inside, where flows come from
-	inside     string       // where they go to
-	sink, flow *process
+	dir        string   // for files
+	srv, cli   string   // namespaces
+	server     *process // its processor time, and that of its children, counts
+	client     *process
+	clients    []netip.Addr // inside, where traffic comes from
+	inside     string       // where it goes to
+	sink, flow *process     // behind the server, and of the clients
+	blast      *process     // behind the server
 	all        []*process
 }
 
 // lane makes the network and starts a contestant.
-func (r *rig) lane(ctx context.Context, c contestant) (*lane, error) {
-	l := &lane{contestant: c, rig: r, dir: filepath.Join(r.dir, c.key), srv: "bench-" + c.key + "-s", cli: "bench-" + c.key + "-c", inside: insideServer}
+func (r *rig) lane(ctx context.Context, c contestant, k kind) (*lane, error) {
+	l := &lane{contestant: c, kind: k, rig: r, dir: filepath.Join(r.dir, c.key), srv: "bench-" + c.key + "-s", cli: "bench-" + c.key + "-c", inside: insideServer}
 	err := os.MkdirAll(l.dir, 0o700)
 	if err == nil {
 		err = l.network(ctx)
@@ -119,7 +131,7 @@ func commands(ctx context.Context, all ...string) error {
 	return nil
 }
 
-// ends starts what TCP goes between.
+// ends starts what traffic goes between, beside the clients.
 func (l *lane) ends(ctx context.Context) (err error) {
 	if l.sink, err = l.load(ctx, l.srv, "sink", "-target", l.inside+sinkPort); err != nil {
 		return err
@@ -128,8 +140,38 @@ func (l *lane) ends(ctx context.Context) (err error) {
 	if err := l.sink.order(&c, "info"); err != nil { // from now on it listens
 		return err
 	}
+	if l.kind == forUDP {
+		l.blast, err = l.load(ctx, l.srv, "blast")
+		return err
+	}
 	l.flow, err = l.load(ctx, l.cli, "flows", "-target", l.inside+sinkPort)
 	return err
+}
+
+// startLanes starts contestants, and says of those that did not start why.
+func (b *bench) startLanes(ctx context.Context, all []contestant, k kind, absent func(contestant, string)) ([]*lane, error) {
+	var lanes []*lane
+	for _, c := range all {
+		l, err := b.rig.lane(ctx, c, k)
+		if err != nil {
+			why, err := broken(ctx, err)
+			if err != nil {
+				closeLanes(lanes)
+				return nil, err
+			}
+			fmt.Fprintf(os.Stderr, "%s: not measured: %s\n", c.name, why)
+			absent(c, why)
+			continue
+		}
+		lanes = append(lanes, l)
+	}
+	return lanes, nil
+}
+
+func closeLanes(lanes []*lane) {
+	for _, l := range lanes {
+		l.close()
+	}
 }
 
 // start runs a program in a namespace of the lane. It ends with the lane.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 
@@ -14,35 +15,68 @@ import (
 // innerMTU is that of every device that carries what is in a tunnel, bytes.
 const innerMTU = 1400
 
-// runClient connects n clients and gives their device, clients, the addresses
+// runClient connects clients and gives their device, clients, the addresses
 // that they were leased and a route to the network behind the server. It knows
-// "addresses", which answers when all are up.
+// "addresses", which answers when all are up, and for a client without IKE
+// "spi", the one that it receives on.
 func runClient(ctx context.Context, o options) error {
 	device, err := netdev.Open("clients", innerMTU, 1)
 	if err != nil {
 		return err
 	}
-	fleet, err := o.fleet(device)
+	clients, err := o.connect(ctx, device)
 	if err != nil {
 		return err
 	}
-	var leased []netip.Addr
-	for from := o.first; len(leased) < o.n; from = from.Next() {
-		up, err := fleet.Dial(ctx, o.dial(from))
-		if err != nil {
-			return err
-		}
-		leased = append(leased, up.Network.Peer)
-	}
-	if err := configure(device.Name(), leased, o.inside); err != nil {
+	defer clients.close()
+	if err := configure(device.Name(), clients.leased, o.inside); err != nil {
 		return err
 	}
 	return serve(ctx, func(words []string) (any, error) {
-		if len(words) != 1 || words[0] != "addresses" {
+		if len(words) != 1 {
 			return nil, errors.New("no such command")
 		}
-		return leased, nil
+		return clients.answer(words[0])
 	})
+}
+
+// clients are those of one process.
+type clients struct {
+	leased []netip.Addr
+	spi    uint32
+	close  func()
+}
+
+func (c *clients) answer(word string) (any, error) {
+	switch word {
+	case "addresses":
+		return c.leased, nil
+	case "spi":
+		return c.spi, nil
+	default:
+		return nil, fmt.Errorf("no command %s", word)
+	}
+}
+
+// connect connects as many clients as the flags say, or one without IKE if they
+// have its keys.
+func (o options) connect(ctx context.Context, device netdev.Device) (*clients, error) {
+	if o.upKey != "" {
+		return o.connectStatic(device)
+	}
+	fleet, err := o.fleet(device)
+	if err != nil {
+		return nil, err
+	}
+	c := &clients{close: func() { _ = fleet.Close() }} // it ends with the process anyway
+	for from := o.first; len(c.leased) < o.n; from = from.Next() {
+		up, err := fleet.Dial(ctx, o.dial(from))
+		if err != nil {
+			return nil, err
+		}
+		c.leased = append(c.leased, up.Network.Peer)
+	}
+	return c, nil
 }
 
 // configure gives a device its addresses, and the way to what is behind the

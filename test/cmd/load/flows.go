@@ -113,10 +113,8 @@ func runFlows(ctx context.Context, o options) error {
 			if err != nil {
 				return nil, err
 			}
-			for from := range strings.SplitSeq(words[3], ",") {
-				if err := e.dial(ctx, from, o.target, header{words[1][0], pace}); err != nil {
-					return nil, err
-				}
+			if err := e.dial(ctx, strings.Split(words[3], ","), o.target, header{words[1][0], pace}); err != nil {
+				return nil, err
 			}
 			return e.info(), nil
 		case len(words) == 1 && words[0] == "info":
@@ -129,29 +127,47 @@ func runFlows(ctx context.Context, o options) error {
 	})
 }
 
-func (e *end) dial(ctx context.Context, from, to string, h header) error {
+// dial connects from each address, and only then begins to carry: a flow that
+// flows is in the way of others.
+func (e *end) dial(ctx context.Context, from []string, to string, h header) error {
+	var all []*net.TCPConn
+	for _, a := range from {
+		c, err := connect(ctx, a, to)
+		if err != nil {
+			return err
+		}
+		e.add(c)
+		all = append(all, c)
+	}
+	for _, c := range all {
+		if err := binary.Write(c, binary.BigEndian, h); err != nil {
+			return err
+		}
+	}
+	for _, c := range all {
+		e.wg.Go(func() { e.carry(c, h, h.Way == 'u') })
+	}
+	return nil
+}
+
+func connect(ctx context.Context, from, to string) (*net.TCPConn, error) {
 	var dialer net.Dialer
 	if from != "-" {
 		local, err := netip.ParseAddr(from)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, 0))
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", to)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c, ok := conn.(*net.TCPConn)
 	if !ok {
-		return errors.New("not a TCP connection")
+		return nil, errors.New("not a TCP connection")
 	}
-	if err := binary.Write(c, binary.BigEndian, h); err != nil {
-		return err
-	}
-	e.add(c)
-	e.wg.Go(func() { e.carry(c, h, h.Way == 'u') })
-	return nil
+	return c, nil
 }
 
 // close ends all connections, and waits until nothing is carried any more.
@@ -169,13 +185,20 @@ func (e *end) close() counters {
 	return e.info()
 }
 
-// runSink accepts what flows opens. It knows "info".
+// runSink accepts what flows opens, and throws away UDP. It knows "info", and
+// "datagrams", how many have come.
 func runSink(ctx context.Context, o options) error {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", o.target)
 	if err != nil {
 		return err
 	}
+	defer func() { _ = l.Close() }()
+	discarding, err := discardUDP(o.target)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = discarding.Close() }()
 	var e end
 	go func() {
 		for {
@@ -188,12 +211,15 @@ func runSink(ctx context.Context, o options) error {
 			}
 		}
 	}()
-	defer func() { _ = l.Close() }()
 	return serve(ctx, func(words []string) (any, error) {
-		if len(words) != 1 || words[0] != "info" {
+		switch {
+		case len(words) == 1 && words[0] == "info":
+			return e.info(), nil
+		case len(words) == 1 && words[0] == "datagrams":
+			return discarding.dropped()
+		default:
 			return nil, errors.New("no such command")
 		}
-		return e.info(), nil
 	})
 }
 

@@ -4,7 +4,10 @@
 //	load crowd   many clients, each from an address of its own
 //	load echo    one client that pings the server all the time
 //	load client  clients with a TUN device, for other programs' traffic
-//	load static  one client without IKE, for a server that has none either
+//	load stream  the same without a device: they send by themselves, and count
+//	load blast   a host behind the server that sends UDP to clients
+//	load probe   one client that measures how long answers take
+//	load udpecho the host behind the server that gives them
 //	load flows   TCP connections, through the device or past it
 //	load sink    the TCP host that flows talks to
 //	load serve   the server, with profiles on a socket
@@ -45,7 +48,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("which: crowd, echo, client, static, flows, sink or serve?")
+		return errors.New("which: crowd, echo, client, stream, blast, probe, udpecho, flows, sink or serve?")
 	}
 	o := options{}
 	f := flag.NewFlagSet("load "+args[0], flag.ContinueOnError)
@@ -57,13 +60,14 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&o.group, "group", int(ike.GroupECP256), "key exchange of phase 1, by its IANA number")
 	f.StringVar(&o.hash, "hash", "sha256", "of phase 1: sha1 or sha256")
 	f.StringVar(&o.esp, "esp", "cbc-sha1", "cbc-sha1, cbc-sha256 or gcm")
-	f.IntVar(&o.n, "n", 1, "client: how many")
-	f.Var(&prefix{&o.inside}, "inside", "client: the network behind the server")
+	f.IntVar(&o.n, "n", 1, "client, stream: how many")
+	f.Var(&prefix{&o.inside}, "inside", "client, stream: the network behind the server")
+	f.BoolVar(&o.zero, "zero", false, "send datagrams without a checksum")
 	f.StringVar(&o.target, "target", "", "host behind the server, host:port for TCP")
-	f.Var(&address{&o.lease}, "lease", "static: the client's address inside")
-	f.UintVar(&o.upSPI, "up-spi", 0, "static: the SPI that the server receives on")
-	f.StringVar(&o.upKey, "up-key", "", "static: of ESP to the server, hexadecimal: AES-256 and HMAC-SHA1")
-	f.StringVar(&o.downKey, "down-key", "", "static: of ESP from the server")
+	f.Var(&address{&o.lease}, "lease", "without IKE: the client's address inside")
+	f.UintVar(&o.upSPI, "up-spi", 0, "without IKE: the SPI that the server receives on")
+	f.StringVar(&o.upKey, "up-key", "", "without IKE: of ESP to the server, hexadecimal: AES-256 and HMAC-SHA1")
+	f.StringVar(&o.downKey, "down-key", "", "without IKE: of ESP from the server")
 	f.StringVar(&o.config, "c", "", "serve: configuration file")
 	f.StringVar(&o.pprof, "pprof", "", "serve: path of the socket with profiles")
 	if err := f.Parse(args[1:]); err != nil {
@@ -71,13 +75,20 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch args[0] {
 	case "crowd":
+		o.crowd = true
 		return runCrowd(ctx, o)
 	case "echo":
 		return runEcho(ctx, o)
 	case "client":
 		return runClient(ctx, o)
-	case "static":
-		return runStatic(ctx, o)
+	case "stream":
+		return runStream(ctx, o)
+	case "probe":
+		return runProbe(ctx, o)
+	case "udpecho":
+		return runUDPEcho(ctx, o)
+	case "blast":
+		return runBlast(ctx, o)
 	case "flows":
 		return runFlows(ctx, o)
 	case "sink":
@@ -94,6 +105,7 @@ type options struct {
 	psk, user, password string
 	group, n            int
 	hash, esp, target   string
+	zero, crowd         bool
 	inside              netip.Prefix
 	lease               netip.Addr
 	upSPI               uint
@@ -155,11 +167,20 @@ func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
 func (o options) sockets() (sockets []dataplane.Socket, err error) {
 	for _, port := range []uint16{client.IKEPort, client.NATTPort} {
 		bound := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
+		if o.n == 1 && !o.crowd {
+			bound = netip.AddrPortFrom(o.first, port) // there may be others beside us
+		}
 		opened, err := udp.Listen(bound, 1)
 		if err != nil {
 			return nil, err
 		}
-		sockets = append(sockets, dataplane.Socket{Conn: opened[0], Bound: bound, Kind: dataplane.KindOf(port)})
+		conn := udp.Conn(opened[0])
+		if o.zero {
+			if conn, err = newPlain(opened[0]); err != nil {
+				return nil, err
+			}
+		}
+		sockets = append(sockets, dataplane.Socket{Conn: conn, Bound: bound, Kind: dataplane.KindOf(port)})
 	}
 	return sockets, nil
 }

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 
 	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/netdev"
@@ -19,48 +19,41 @@ type nobody struct{}
 func (nobody) IKE(_, _ netip.AddrPort, _ bool, _ []byte) {}
 func (nobody) Deliver(dataplane.Note) bool               { return true }
 
-// runStatic is a client that needs no IKE, L2TP or PPP: the program naive has
-// none. Everything is AES-256-CBC with HMAC-SHA1, tunnel 1, session 1. It knows
-// "spi", which answers with the SPI that it receives on.
-func runStatic(ctx context.Context, o options) error {
-	device, err := netdev.Open("clients", innerMTU, 1)
-	if err != nil {
-		return err
-	}
+// connectStatic makes a client that needs no IKE, L2TP or PPP: the program naive
+// has none. Everything is AES-256-CBC with HMAC-SHA1, tunnel 1, session 1.
+func (o options) connectStatic(device netdev.Device) (*clients, error) {
 	sockets, err := o.sockets()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	plane, err := dataplane.New(dataplane.Config{
 		Workers: [][]dataplane.Socket{sockets}, Device: device, Control: nobody{},
 		Pools: []netip.Prefix{o.inside}, Slots: 16, BySource: true, ClientToClient: true,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	slot, err := plane.NewSlot(nobody{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	spi, err := o.static(plane, slot)
-	if err != nil {
-		return err
+	c := &clients{leased: []netip.Addr{o.lease}}
+	if c.spi, err = o.static(plane, slot); err != nil {
+		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	failed := make(chan error, 1)
-	go func() { failed <- plane.Run(ctx) }()
-	if err := configure(device.Name(), []netip.Addr{o.lease}, o.inside); err != nil {
-		return err
-	}
-	err = serve(ctx, func(words []string) (any, error) {
-		if len(words) != 1 || words[0] != "spi" {
-			return nil, errors.New("no such command")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := plane.Run(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "load:", err)
 		}
-		return spi, nil
-	})
-	cancel()
-	return errors.Join(err, <-failed)
+	}()
+	c.close = func() {
+		cancel()
+		<-done
+	}
+	return c, nil
 }
 
 // static gives a slot its SAs and its session, and returns the inbound SPI.

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/adit-vpn/adit/internal/netdev/netdevtest"
+	"github.com/adit-vpn/adit/test/client"
+)
+
+const (
+	echoPort  = 7
+	probeLen  = 300 // of the IP packet inside
+	probeWait = time.Second
+)
+
+// probed answers "probe": for each probe the time between its datagram's
+// leaving the client's device and the answer's coming there, nanoseconds,
+// through the tunnel and without it.
+type probed struct {
+	Tunnel, Bare []int64
+	Lost         int
+}
+
+// runProbe is one client that sends UDP to the echo behind the server, through
+// the tunnel and past it. It knows "ready", and "probe N MICROSECONDS", which
+// sends so many of each, in turn, with that time between two.
+func runProbe(ctx context.Context, o options) error {
+	device := netdevtest.New("probe", innerMTU, 1)
+	fleet, err := o.fleet(device)
+	if err != nil {
+		return err
+	}
+	up, err := fleet.Dial(ctx, o.dial(o.first))
+	if err != nil {
+		return err
+	}
+	go func() {
+		for device.Read() != nil { // the capture has seen it
+			continue
+		}
+	}()
+	c, err := newCapture("eth0", o.first, probeWait)
+	if err != nil {
+		return err
+	}
+	bare, err := net.DialUDP("udp4", &net.UDPAddr{IP: o.first.AsSlice()}, net.UDPAddrFromAddrPort(netip.AddrPortFrom(o.server, echoPort)))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = bare.Close() }()
+	p := &prober{
+		capture: c, device: device, bare: bare,
+		inner: datagram(netip.AddrPortFrom(up.Network.Peer, echoPort), netip.AddrPortFrom(o.inside.Masked().Addr().Next(), echoPort), probeLen),
+	}
+	return serve(ctx, func(words []string) (any, error) {
+		if len(words) == 1 && words[0] == "ready" {
+			return "ready", nil
+		}
+		if len(words) != 3 || words[0] != "probe" {
+			return nil, errors.New("no such command")
+		}
+		n, err := strconv.Atoi(words[1])
+		every, err2 := strconv.Atoi(words[2])
+		if err := errors.Join(err, err2); err != nil {
+			return nil, err
+		}
+		return p.run(ctx, n, time.Duration(every)*time.Microsecond)
+	})
+}
+
+type prober struct {
+	capture *capture
+	device  *netdevtest.Device
+	bare    *net.UDPConn
+	inner   []byte
+	length  int // of UDP with a probe in it, once it is known
+}
+
+func (p *prober) run(ctx context.Context, n int, every time.Duration) (r probed, err error) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for range n {
+		for _, through := range []bool{true, false} {
+			select {
+			case <-ctx.Done():
+				return r, ctx.Err()
+			case <-tick.C:
+			}
+			took, err := p.probe(through)
+			switch {
+			case errors.Is(err, errNothing):
+				r.Lost++
+			case err != nil:
+				return r, err
+			case through:
+				r.Tunnel = append(r.Tunnel, took)
+			default:
+				r.Bare = append(r.Bare, took)
+			}
+		}
+	}
+	return r, nil
+}
+
+// probe sends one datagram and waits for its answer, which is as long.
+func (p *prober) probe(through bool) (took int64, err error) {
+	port := uint16(client.NATTPort)
+	if through {
+		p.device.Inject(0, p.inner)
+	} else {
+		if p.length == 0 {
+			return 0, errNothing
+		}
+		port = echoPort
+		// As long as the other on the wire.
+		if _, err := p.bare.Write(make([]byte, p.length-udpLen)); err != nil {
+			return 0, err
+		}
+	}
+	var sent seen
+	for {
+		s, err := p.capture.next()
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case s.length < probeLen: // not ours, but L2TP's or PPP's
+		case s.out && s.to == port:
+			sent = s
+		case !s.out && s.from == port && s.length == sent.length:
+			p.length = s.length
+			return s.at - sent.at, nil
+		}
+	}
+}
+
+// runUDPEcho returns datagrams to where they came from, with as little ado as
+// there can be.
+func runUDPEcho(ctx context.Context, _ options) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: echoPort}); err != nil {
+		return fmt.Errorf("UDP port %d: %w", echoPort, err)
+	}
+	go func() {
+		b := make([]byte, 1<<16)
+		for {
+			n, from, err := unix.Recvfrom(fd, b, 0)
+			if err == nil {
+				err = unix.Sendto(fd, b[:n], 0, from)
+			}
+			_ = err // an answer that cannot be sent is lost, as datagrams may be
+		}
+	}()
+	return serve(ctx, func([]string) (any, error) { return "ready", nil })
+}
