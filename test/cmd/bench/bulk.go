@@ -99,8 +99,10 @@ func (l *lane) read(way string) (r reading, err error) {
 	if err = receiver.order(&r.receiver, "info"); err != nil {
 		return r, err
 	}
-	if r.cpu, err = l.server.cpu(); err != nil {
-		return r, err
+	if l.server != nil {
+		if r.cpu, err = l.server.cpu(); err != nil {
+			return r, err
+		}
 	}
 	if r.core, err = coreBusy(serverCore); err != nil {
 		return r, err
@@ -157,19 +159,23 @@ func (b *bench) turn(ctx context.Context, l *lane) error {
 			return err
 		}
 		<-profile
+		put := func(what, unit string, v float64) { b.Sample(bulkKey(l.key, way, what), l.name+", "+way, unit, v) }
+		put("speed", "Gbit/s", t.gbits())
+		put("repeats", "% of segments", 100*t.repeats)
+		if l.server == nil {
+			fmt.Fprintf(os.Stderr, "%s, %s: %.2f Gbit/s\n", l.name, way, t.gbits())
+			continue
+		}
 		if unit == 0 {
 			if unit, err = openssl(ctx); err != nil {
 				return err
 			}
 			b.Sample("unit", "U: openssl aes-256-cbc-hmac-sha1, 1424 bytes", "CPU s/GB", unit)
 		}
-		put := func(what, unit string, v float64) { b.Sample(bulkKey(l.key, way, what), l.name+", "+way, unit, v) }
 		put("cost", "CPU s/GB", t.cost())
 		put("units", "U", t.cost()/unit)
-		put("speed", "Gbit/s", t.gbits())
 		put("busy", "% of the server's core", t.busy())
 		put("others", "% of the server's core", max(0, 100*t.core/t.seconds-t.busy()))
-		put("repeats", "% of segments", 100*t.repeats)
 		fmt.Fprintf(os.Stderr, "%s, %s: %.2f CPU s/GB, %.1f U, %.2f Gbit/s, core %.0f %%\n", l.name, way, t.cost(), t.cost()/unit, t.gbits(), t.busy())
 	}
 	return nil
@@ -182,8 +188,20 @@ func (b *bench) bulkTable(all []contestant) {
 			"Busy: how much of its core the server took while the other core, with the client and both ends of TCP, gave what it could.",
 		Header: []string{"", "Down: CPU s/GB", "× U", "Gbit/s a core", "busy", "Up: CPU s/GB", "× U", "Gbit/s a core", "busy"},
 	}
+	again := report.Table{
+		Title:  "The same flows: what went over the wire, and what TCP sent again",
+		Header: []string{"", "Down: Gbit/s", "% of segments again", "Up: Gbit/s", "% of segments again"},
+	}
 	for _, c := range all {
 		row := []string{c.name}
+		for _, way := range ways {
+			row = append(row, b.Get(bulkKey(c.key, way, "speed")).Bare(), b.Get(bulkKey(c.key, way, "repeats")).Bare())
+		}
+		again.Rows = append(again.Rows, row)
+		if c.key == bare {
+			continue
+		}
+		row = []string{c.name}
 		for _, way := range ways {
 			cost := b.Get(bulkKey(c.key, way, "cost"))
 			if len(cost.Samples) == 0 {
@@ -196,7 +214,7 @@ func (b *bench) bulkTable(all []contestant) {
 		t.Rows = append(t.Rows, row)
 	}
 	t.Rows = append(t.Rows, []string{"U: openssl speed -evp aes-256-cbc-hmac-sha1 -bytes 1424", b.Get("unit").Bare(), "1", "", "", b.Get("unit").Bare(), "1", "", ""})
-	b.Tables = append(b.Tables, t)
+	b.Tables = append(b.Tables, t, again)
 }
 
 // openssl is the unit U: CPU seconds for 10^9 bytes of AES-256-CBC with

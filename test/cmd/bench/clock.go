@@ -109,3 +109,28 @@ func parseBusy(stat []byte, core int) (float64, error) {
 // ticks is what /proc counts a second (USER_HZ, the same on every machine that
 // Go runs on).
 const ticks = 100
+
+// switches is how often the threads of a process have gone to sleep of
+// themselves.
+func switches(pid int) (n float64, err error) {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("process %d: no threads (%w)", pid, err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for line := range strings.Lines(string(b)) {
+			if value, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+				k, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+				if err != nil {
+					return 0, err
+				}
+				n += k
+			}
+		}
+	}
+	return n, nil
+}

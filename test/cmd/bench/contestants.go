@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -16,6 +17,7 @@ type variant struct {
 	build   string   // "" or "-nocrypto", of both ends
 	clients int      // 0: one
 	client  []string // more flags
+	pprof   bool     // the server can be asked what it does
 }
 
 func aditKey(tier, esp string) string { return tier + "-" + esp }
@@ -30,6 +32,7 @@ const (
 	noCrypto  = "nocrypto"
 	naive     = "naive"
 	softEther = "softether"
+	bare      = "bare"
 	zeroSums  = best + "-zero"
 )
 
@@ -45,6 +48,7 @@ func contestants() []contestant {
 		adit(noCrypto, "adit, no cryptography", variant{esp: "cbc-sha1", build: "-nocrypto"}),
 		contestant{naive, "naive Go, CBC-SHA1", startNaive},
 		contestant{softEther, "SoftEther, CBC-SHA1", startSoftEther},
+		contestant{bare, "no tunnel", startBare},
 	)
 }
 
@@ -68,7 +72,7 @@ func (l *lane) startAdit(ctx context.Context, v variant) error {
 		return err
 	}
 	args := []string{l.rig.program("adit" + v.build), "serve", "-c", file}
-	if l.rig.profiled && v.build == "" {
+	if (v.pprof || l.rig.profiled) && v.build == "" {
 		args = []string{l.rig.program("load"), "serve", "-pprof", l.pprof(), "-c", file}
 	}
 	var env []string
@@ -123,4 +127,10 @@ func startNaive(ctx context.Context, l *lane) error {
 		return err
 	}
 	return l.server.line("ready")
+}
+
+// startBare starts nothing: the way is the same, without a tunnel.
+func startBare(_ context.Context, l *lane) error {
+	l.inside, l.clients = outsideServer, []netip.Addr{netip.MustParseAddr(outsideClient)}
+	return nil
 }

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/adit-vpn/adit/test/cmd/bench/report"
+import (
+	"math"
+
+	"github.com/adit-vpn/adit/test/cmd/bench/report"
+)
 
 // goals judges what was measured by what the data path is to reach.
 func (b *bench) goals() {
@@ -27,6 +31,14 @@ func (b *bench) goals() {
 	for _, way := range ways {
 		one, many := b.Get(sessionKey("n1", way, "cost")), b.Get(sessionKey("n1000", way, "cost"))
 		b.Goal(report.Ratio("goal/sessions/"+way, "1,000 active sessions against 1, "+way, many, one), report.AtMost(1.5), report.AtMost(1.2))
+	}
+	for _, way := range ways {
+		f := b.Get("server/allocations/" + way)
+		g := &report.Figure{Key: "goal/allocations/" + way, Name: "heap objects a data packet, " + way, Why: f.Why}
+		for _, v := range f.Samples {
+			g.Samples = append(g.Samples, math.Round(100*v)/100)
+		}
+		b.Goal(g, report.AtMost(0), report.AtMost(0))
 	}
 	lone := b.Get(latencyKey(idle.key, "p50", "added"))
 	b.goal("goal/latency", "added latency of a lone packet, p50", "µs", lone, report.AtMost(60), report.AtMost(30))

@@ -188,10 +188,15 @@ func (l *lane) load(ctx context.Context, ns string, args ...string) (*process, e
 	return l.start(ctx, ns, nil, append(append(onOtherCores(), l.rig.program("load")), args...)...)
 }
 
-func (l *lane) close() {
+// stop ends what was started, not the network.
+func (l *lane) stop() {
 	for _, p := range l.all {
 		p.kill()
 	}
+}
+
+func (l *lane) close() {
+	l.stop()
 	for _, ns := range []string{l.srv, l.cli} {
 		_ = exec.Command("ip", "netns", "del", ns).Run() // nothing more can be done
 	}

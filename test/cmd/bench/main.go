@@ -56,7 +56,7 @@ type part struct {
 }
 
 func (b *bench) parts() []part {
-	return []part{{"bulk", b.runBulk}, {"udp", b.runUDP}, {"sessions", b.runSessions}, {"latency", b.runLatency}, {"idle", b.runIdle}, {"connect", b.runConnect}, {"storm", b.runStorm}}
+	return []part{{"bulk", b.runBulk}, {"udp", b.runUDP}, {"sessions", b.runSessions}, {"latency", b.runLatency}, {"server", b.runServer}, {"guest", b.runGuest}, {"idle", b.runIdle}, {"connect", b.runConnect}, {"storm", b.runStorm}}
 }
 
 func run(ctx context.Context) error {

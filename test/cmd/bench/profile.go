@@ -44,6 +44,15 @@ func (b *bench) fetch(ctx context.Context, socket, path, file string) error {
 	if err := os.MkdirAll(b.profile, 0o755); err != nil {
 		return err
 	}
+	body, err := get(ctx, socket, path)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.profile, file), body, 0o644)
+}
+
+// get asks a server that is started as load serve.
+func get(ctx context.Context, socket, path string) ([]byte, error) {
 	var d net.Dialer
 	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return d.DialContext(ctx, "unix", socket)
@@ -51,16 +60,12 @@ func (b *bench) fetch(ctx context.Context, socket, path, file string) error {
 	defer client.CloseIdleConnections()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://server"+path, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := client.Do(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(b.profile, file), body, 0o644)
+	defer func() { _ = resp.Body.Close() }()
+	return io.ReadAll(resp.Body)
 }

@@ -10,6 +10,7 @@
 //	load udpecho the host behind the server that gives them
 //	load flows   TCP connections, through the device or past it
 //	load sink    the TCP host that flows talks to
+//	load depot   a web server behind the server
 //	load serve   the server, with profiles on a socket
 //
 // All but serve read one command a line, and answer each with a line of JSON.
@@ -48,7 +49,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("which: crowd, echo, client, stream, blast, probe, udpecho, flows, sink or serve?")
+		return errors.New("which: crowd, echo, client, stream, blast, probe, udpecho, flows, sink, depot or serve?")
 	}
 	o := options{}
 	f := flag.NewFlagSet("load "+args[0], flag.ContinueOnError)
@@ -85,6 +86,8 @@ func run(ctx context.Context, args []string) error {
 		return runStream(ctx, o)
 	case "probe":
 		return runProbe(ctx, o)
+	case "depot":
+		return runDepot(ctx, o)
 	case "udpecho":
 		return runUDPEcho(ctx, o)
 	case "blast":
