@@ -17,6 +17,11 @@ const (
 	roomLen   = 2*netdev.MaxPacket + 4096
 	roomPlace = 128
 
+	// The most packets that a super-packet is cut into. Linux's TCP sends no less
+	// than 48 bytes in one, if there are more, and a Coalescer joins fewer; a guest
+	// of this host could make one of tens of thousands, for which all others wait.
+	maxCut = 2048
+
 	tooBigEvery, tooBigBurst = 10 * time.Millisecond, 50
 )
 
@@ -122,7 +127,7 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 		end = h.Src
 	}
 	if x.plane.cfg.Multicast && x.plane.isGroup(h.Dst) {
-		if partial && !packet.CompleteChecksum(b, p.CsumStart, p.CsumOffset) {
+		if partial && !complete(p, b, &h) {
 			return DropIP, false
 		}
 		return x.flood(b, p.Segment, &h)
@@ -137,7 +142,7 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 	}
 	mtu := view.mtuOf(t.session, net)
 	packet.ClampMSS(b, &h, mtu, partial)
-	if partial && !packet.CompleteChecksum(b, p.CsumStart, p.CsumOffset) {
+	if partial && !complete(p, b, &h) {
 		return DropIP, false
 	}
 	it := item{slot: t.slot, session: t.session, b: b, segment: p.Segment}
@@ -157,13 +162,20 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 	return 0, true
 }
 
+// complete makes the partial checksum of p whole, which is the packet b of h.
+// Where it belongs says the sender, if that is a guest of this host: not in the
+// IP header, which was judged already.
+func complete(p *netdev.Packet, b []byte, h *packet.IP) bool {
+	return p.CsumStart >= h.HeaderLen && packet.CompleteChecksum(b, p.CsumStart, p.CsumOffset)
+}
+
 // cut returns how long a packet is, or the longest that a super-packet is cut
-// into, and how many they are; 0 if it cannot be cut.
+// into, and how many they are; 0 if it cannot be cut, or into too many.
 func (x *transmitter) cut(b []byte, segment int) (length, n int) {
 	if segment == 0 {
 		return len(b), 1
 	}
-	if !x.cutter.Reset(b, segment) {
+	if !x.cutter.Reset(b, segment) || x.cutter.Segments() > maxCut {
 		return 0, 0
 	}
 	return x.cutter.Len(), x.cutter.Segments()

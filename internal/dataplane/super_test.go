@@ -132,6 +132,48 @@ func TestPartialChecksumsAreCompleted(t *testing.T) {
 	})
 }
 
+// A guest of this host says itself where its packet's checksum belongs. It cannot
+// have it written over the IP header, which was judged before: over the length,
+// which fragments are made by, or over an address.
+func TestPartialChecksumsSpareTheHeader(t *testing.T) {
+	inRig(t, Config{}, func(r *rig) {
+		n := uint64(0)
+		for _, payload := range []int{77, 1448} {
+			for _, at := range [][2]int{{1, 1}, {1, 15}, {12, 4}, {19, 0}} {
+				bad := super(tcp4(farAddr, clientAddr, payload), 0)
+				bad.CsumStart, bad.CsumOffset = at[0], at[1]
+				r.device.InjectSuper(0, bad)
+				n++
+				r.wantDrop(DropIP, n, "a checksum over the header")
+			}
+		}
+		if n := r.plane.Stats().Panics; n != 0 {
+			t.Errorf("%d panics", n)
+		}
+	})
+}
+
+// A super-packet of more packets than any host's TCP makes one of is not worth
+// the time of all others.
+func TestSuperPacketsOfVeryManyPackets(t *testing.T) {
+	inRig(t, Config{}, func(r *rig) {
+		r.device.InjectSuper(0, super(tcp4(farAddr, clientAddr, 60000), 1))
+		r.wantDrop(DropIP, 1, "60,000 packets")
+		if n := r.session.Counters().OutPackets; n != 0 {
+			t.Errorf("%d packets were sent", n)
+		}
+		b := tcp4(farAddr, clientAddr, packet.MaxJoined) // of one client, to another
+		r.device.InjectSuper(0, super(b, 1))
+		var got [][]byte
+		for range packet.MaxJoined {
+			got = append(got, r.client.nextIP())
+		}
+		if !bytes.Equal(joined(t, b, 1, got), b[tcpHead:]) {
+			t.Error("it came as another")
+		}
+	})
+}
+
 // A super-packet of an IPv4 host without DF has packets that must be cut again;
 // with DF its sender learns once what fits.
 func TestSegmentsLongerThanTheSession(t *testing.T) {
