@@ -178,6 +178,9 @@ func (in *Inbound) commit(p *In) Drop {
 	if in.dead {
 		return DropRetired
 	}
+	if p.icv < in.suite.icvLen() && in.form.Load() == formWhole {
+		return DropShort // it was admitted before a packet of the same batch said so
+	}
 	fresh, newest := in.window.accept(p.sequence())
 	if !fresh {
 		return DropReplay

@@ -162,6 +162,17 @@ func TestTruncatedSHA256(t *testing.T) {
 		if _, p := open(in, seal(t, out, make([]byte, 50))); p.Drop != DropShort {
 			t.Errorf("%v: truncated after a whole one: %v", s, p.Drop)
 		}
+
+		// Also within one batch.
+		out, in = newPair(t, s, 0)
+		whole = seal(t, out, make([]byte, 50))
+		out.SetTruncated(true)
+		short := seal(t, out, make([]byte, 50))
+		batch := []In{{SA: in, Buf: whole, End: len(whole)}, {SA: in, Buf: short, End: len(short)}}
+		NewOpener().Open(batch)
+		if batch[0].Drop != DropNone || batch[1].Drop != DropShort || in.Sequence() != 1 {
+			t.Errorf("%v: in one batch: whole %v, truncated %v", s, batch[0].Drop, batch[1].Drop)
+		}
 	}
 	out, _ := newPair(t, Suite{AESCBC, 128, HMACSHA1_96}, 0)
 	out.SetTruncated(true)

@@ -139,7 +139,7 @@ func TestPartialChecksumsSpareTheHeader(t *testing.T) {
 	inRig(t, Config{}, func(r *rig) {
 		n := uint64(0)
 		for _, payload := range []int{77, 1448} {
-			for _, at := range [][2]int{{1, 1}, {1, 15}, {12, 4}, {19, 0}} {
+			for _, at := range [][2]int{{1, 1}, {2, 0}, {12, 4}, {19, 0}} {
 				bad := super(tcp4(farAddr, clientAddr, payload), 0)
 				bad.CsumStart, bad.CsumOffset = at[0], at[1]
 				r.device.InjectSuper(0, bad)
