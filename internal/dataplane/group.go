@@ -15,6 +15,11 @@ const (
 	// from sessions and from the device, may become.
 	groupEvery, groupBurst = 20 * time.Millisecond, 100
 	copyEvery, copyBurst   = 50 * time.Microsecond, 20000
+
+	// The most datagrams in a super-packet to everybody: what Linux makes of a
+	// write with UDP_SEGMENT. Each becomes a copy for every session before the rate
+	// is looked at again.
+	maxGroupCut = 128
 )
 
 // isGroup reports whether a destination is everybody: broadcast or multicast.
@@ -113,7 +118,7 @@ func (x *transmitter) flood(b []byte, segment int, h *packet.IP) (Drop, bool) {
 		return DropNoRoute, false
 	}
 	length, copies := x.cut(b, segment)
-	if length == 0 {
+	if length == 0 || copies > maxGroupCut {
 		return DropIP, false
 	}
 	if !x.plane.copies.allow(x.now, copyEvery, copyBurst) {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/l2tp"
 )
 
@@ -108,6 +109,40 @@ func TestPacketsToEverybodyReachAllButTheirSender(t *testing.T) {
 			t.Errorf("the sessions got %d, %d and %d packets, want 2, 2 and 0", a, b, c)
 		}
 		r.wantDrop(DropNoRoute, 1, "DHCP of others is not for clients")
+	})
+}
+
+// A super-packet to everybody comes to each session as its datagrams, each of
+// which counts as a copy; one of very many is nobody's.
+func TestSuperPacketsToEverybody(t *testing.T) {
+	inRig(t, multicast, func(r *rig) {
+		other := r.join(netip.MustParseAddr("10.83.0.77"), 7)
+		b := udp4(farAddr, mdns, 5353, 950)
+		r.device.InjectSuper(0, netdev.Packet{Buf: b, End: len(b), Segment: 100, HeaderLen: 28, CsumStart: 20, CsumOffset: 6})
+		seen := map[uint16][]byte{}
+		for range 20 {
+			inner := r.client.next()
+			h, err := l2tp.ParseData(inner[8:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[h.Session] = append(seen[h.Session], inner[8+h.Off+4+28:8+h.End]...)
+		}
+		for _, id := range []uint16{peerSession, 7} {
+			if !bytes.Equal(seen[id], b[28:]) {
+				t.Errorf("session %d got %d bytes, want %d", id, len(seen[id]), 950)
+			}
+		}
+		if owed := time.Duration(r.plane.copies.next.Load() - (time.Now().UnixNano() - int64(copyBurst*copyEvery))); owed < 20*copyEvery {
+			t.Errorf("the copies were counted as %d", owed/copyEvery)
+		}
+		for _, v := range []struct{ payload, segment int }{{1000, 1}, {60000, 29}} {
+			r.device.InjectSuper(0, super(tcp4(farAddr, mdns, v.payload), v.segment))
+		}
+		r.wantDrop(DropIP, 2, "thousands of copies for everybody")
+		if n := other.Counters().OutPackets; n != 10 {
+			t.Errorf("%d copies were sent", n)
+		}
 	})
 }
 
