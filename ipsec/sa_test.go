@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -97,6 +98,57 @@ func TestRetireWhileOpening(t *testing.T) {
 			t.Errorf("%d users, keys kept: %v", in.users, in.keys != (expanded{}))
 		}
 	})
+}
+
+// The same with batches of several SAs, in turn, of which each is retired at
+// another time: what is open of one in a lane does not keep, or lose, the keys of
+// its neighbours.
+func TestRetireWhileBatchesAreOpened(t *testing.T) {
+	const rounds, each = 20, 8
+	var all []*twins
+	for range 3 {
+		for _, s := range suites {
+			all = append(all, newTwins(t, s))
+		}
+	}
+	var to []*twins
+	var lengths []int
+	for i := range rounds * each * len(all) {
+		to, lengths = append(to, all[i*7%len(all)]), append(lengths, i*31%700)
+	}
+	packets := sealTogether(t, NewSealer(rand.Reader), to, lengths)
+	var wg sync.WaitGroup
+	for w := range 2 {
+		wg.Go(func() {
+			o, n := NewOpener(), len(packets)/rounds
+			for round := w; round < rounds; round += 2 {
+				batch := make([]In, 0, n)
+				for i := round * n; i < (round+1)*n; i++ {
+					batch = append(batch, In{SA: to[i].in, Buf: packets[i], End: len(packets[i])})
+				}
+				o.Open(batch)
+				for i := range batch {
+					if d := batch[i].Drop; d != DropNone && d != DropRetired && d != DropReplay { // the other worker may be far ahead
+						t.Errorf("packet %d, %v: %v", i, batch[i].SA.Suite(), d)
+					}
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for _, p := range all {
+			for p.in.Packets() < each {
+				runtime.Gosched()
+			}
+			p.in.Retire()
+		}
+	})
+	wg.Wait()
+	for _, p := range all {
+		if p.in.users != 0 || p.in.keys != (expanded{}) {
+			t.Errorf("%v: %d users, keys kept: %v", p.in.Suite(), p.in.users, p.in.keys != (expanded{}))
+		}
+	}
 }
 
 func TestSequenceNumbersEnd(t *testing.T) {
