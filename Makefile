@@ -94,9 +94,9 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## measure, and print the table of the README (as root)
+bench: ## measure, beside other servers: tables, out/bench.json, docs/bench.svg (as root; 25 minutes; ARGS=-quick: 3)
 	@test/install-deps bench
-	$(GO) run ./test/cmd/bench
+	$(GO) run ./test/cmd/bench -json out/bench.json -svg docs/bench.svg $(ARGS)
 
 .PHONY: cover
 cover: ## write out/cover.html

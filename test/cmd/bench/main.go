@@ -72,7 +72,7 @@ func run(ctx context.Context) error {
 	only := flag.String("only", strings.Join(names, ","), "the parts to run")
 	lanes := flag.String("contestants", "", "those of bulk transfers: all, or of "+strings.Join(keys, ","))
 	file := flag.String("json", "", "write the figures to this file, too")
-	chart := flag.String("svg", "", "and the chart to this one")
+	chart := flag.String("svg", "", "and the chart to this one, if the run is whole enough for it: not -quick, and with bulk")
 	quick := flag.Bool("quick", false, "fewer and shorter measurements: some three minutes")
 	flag.IntVar(&b.n, "n", 10000, "idle sessions")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "how long they are watched")
@@ -102,6 +102,9 @@ func run(ctx context.Context) error {
 	defer unlock()
 	if err := b.measure(ctx, strings.Split(*only, ",")); err != nil {
 		return err
+	}
+	if *quick || len(b.lanes) > 0 || !slices.Contains(strings.Split(*only, ","), "bulk") {
+		*chart = ""
 	}
 	return b.publish(*file, *chart)
 }
@@ -167,8 +170,10 @@ func (b *bench) publish(file, chart string) error {
 			return err
 		}
 	}
-	_ = chart
-	return nil
+	if chart == "" {
+		return nil
+	}
+	return write(chart, func(f *os.File) error { return b.chart().SVG(f) })
 }
 
 // write makes a file, and the directory that it is in.
