@@ -48,12 +48,8 @@ type load struct {
 
 // carry has TCP flow one way, and measures in the midst of it.
 func (l *lane) carry(ctx context.Context, o load) (t traffic, err error) {
-	from, err := l.addresses(o.flows)
-	if err != nil {
-		return t, err
-	}
 	var c counters
-	if err := l.flow.order(&c, "open %c %d %s", o.way[0], int64(o.pace/8), from); err != nil {
+	if err := l.flow.order(&c, "open %c %d %s", o.way[0], int64(o.pace/8), l.addresses(o.flows)); err != nil {
 		return t, err
 	}
 	pause(ctx, o.warm)
@@ -95,10 +91,10 @@ func (l *lane) read(way string) (r reading, err error) {
 	if way == "down" {
 		sender, receiver = receiver, sender
 	}
-	r.at = time.Now()
 	if err = receiver.order(&r.receiver, "info"); err != nil {
 		return r, err
 	}
+	r.at = time.Now()
 	if l.server != nil {
 		if r.cpu, err = l.server.cpu(); err != nil {
 			return r, err

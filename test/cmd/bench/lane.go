@@ -202,16 +202,14 @@ func (l *lane) close() {
 	}
 }
 
-// addresses are the sources of n flows, as the program load wants them.
-func (l *lane) addresses(n int) (string, error) {
-	if n > len(l.clients) {
-		return "", fmt.Errorf("%d flows, and %d clients", n, len(l.clients))
-	}
+// addresses are the sources of n flows, which all clients have in turn, as the
+// program load wants them.
+func (l *lane) addresses(n int) string {
 	var s []string
-	for _, a := range l.clients[:n] {
-		s = append(s, a.String())
+	for i := range n {
+		s = append(s, l.clients[i%len(l.clients)].String())
 	}
-	return strings.Join(s, ","), nil
+	return strings.Join(s, ",")
 }
 
 // broken is the gist of why a lane could not be started: what it said last. If

@@ -73,18 +73,18 @@ func run(ctx context.Context) error {
 	lanes := flag.String("contestants", "", "those of bulk transfers: all, or of "+strings.Join(keys, ","))
 	file := flag.String("json", "", "write the figures to this file, too")
 	chart := flag.String("svg", "", "and the chart to this one, if the run is whole enough for it: not -quick, and with bulk")
-	quick := flag.Bool("quick", false, "fewer and shorter measurements: some three minutes")
+	quick := flag.Bool("quick", false, "fewer and shorter measurements, of fewer things: some three minutes")
 	flag.IntVar(&b.n, "n", 10000, "idle sessions")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "how long they are watched")
 	flag.IntVar(&b.repeat, "repeat", 5, "repetitions, of which the median counts")
 	flag.DurationVar(&b.watch, "watch", 2*time.Second, "how long a transfer is watched")
 	flag.StringVar(&b.profile, "profile", "", "write profiles of our server to this directory")
 	flag.Parse()
-	if *quick {
-		b.n, b.idle, b.repeat, b.watch = 1000, 10*time.Second, 2, time.Second
-	}
 	if *lanes != "" {
 		b.lanes = strings.Split(*lanes, ",")
+	}
+	if *quick {
+		b.quicken(only)
 	}
 	if err := known("part", strings.Split(*only, ","), names); err != nil {
 		return err
@@ -107,6 +107,30 @@ func run(ctx context.Context) error {
 		*chart = ""
 	}
 	return b.publish(*file, *chart)
+}
+
+// quicken makes the run a short one, as far as nobody said otherwise.
+func (b *bench) quicken(only *string) {
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["only"] {
+		*only = "bulk,udp,sessions,latency,server"
+	}
+	if !given["contestants"] {
+		b.lanes = quickly
+	}
+	if !given["repeat"] {
+		b.repeat = 1
+	}
+	if !given["watch"] {
+		b.watch = time.Second
+	}
+	if !given["n"] {
+		b.n = 1000
+	}
+	if !given["idle"] {
+		b.idle = 10 * time.Second
+	}
 }
 
 func known(what string, wanted, there []string) error {

@@ -110,12 +110,8 @@ func (l *lane) startStream(way string, size int) (stop func() error, err error) 
 	if way == "up" {
 		return func() error { return l.client.order(&s, "stop") }, l.client.order(&s, "up %d", size)
 	}
-	to, err := l.addresses(len(l.clients))
-	if err != nil {
-		return nil, err
-	}
 	var said string
-	return func() error { return l.blast.order(&said, "stop") }, l.blast.order(&said, "down %d %s", size, to)
+	return func() error { return l.blast.order(&said, "stop") }, l.blast.order(&said, "down %d %s", size, l.addresses(len(l.clients)))
 }
 
 // carried is how many packets the server has carried one way. Our own says so.

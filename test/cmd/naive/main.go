@@ -26,6 +26,7 @@ import (
 const (
 	innerMTU     = 1400
 	socketBuffer = 7 << 20 // as the server's
+	queueLen     = 5000    // packets: TCP should not lose what we are slow to read
 )
 
 func main() {
@@ -103,7 +104,7 @@ func open(name, address string) (*water.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tun, errors.Join(netlink.LinkSetMTU(link, innerMTU), netlink.AddrAdd(link, a), netlink.LinkSetUp(link))
+	return tun, errors.Join(netlink.LinkSetMTU(link, innerMTU), netlink.LinkSetTxQLen(link, queueLen), netlink.AddrAdd(link, a), netlink.LinkSetUp(link))
 }
 
 // send carries packets of the device to the peer.
