@@ -26,7 +26,7 @@ const (
 	datagramLen = 1536
 	trainLen    = 1 << 16
 
-	openBatch = 128
+	openBatch = 192
 
 	// What a peer may ask of the control plane by packets of its user.
 	packetEvery, packetBurst = 50 * time.Millisecond, 20
