@@ -31,6 +31,9 @@ func onOtherCores() []string {
 // whatever else the machine does.
 func pin(cores string) []string { return []string{"nice", "-n", "-10", "taskset", "-c", cores} }
 
+// inRealTime is what to put in front of a program that comes before all others.
+func inRealTime() []string { return []string{"chrt", "-f", "50"} }
+
 // The addresses of every lane.
 const (
 	outsideServer = "203.0.113.1"

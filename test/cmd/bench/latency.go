@@ -45,7 +45,7 @@ type probes struct {
 // runLatency measures how much later an answer comes through the tunnel than
 // past it.
 func (b *bench) runLatency(ctx context.Context) error {
-	l, err := b.rig.lane(ctx, adit("latency", "latency", variant{tier: "avx512", esp: "cbc-sha1"}), forTCP)
+	l, err := b.rig.lane(ctx, adit("latency", "latency", variant{tier: "avx512", esp: "cbc-sha1", first: true}), forTCP)
 	if err != nil {
 		why, err := broken(ctx, err)
 		if err != nil {
@@ -79,11 +79,11 @@ func (b *bench) runLatency(ctx context.Context) error {
 }
 
 // prober starts the echo behind the server, and the client that has it answer.
-// Neither waits for a core: what is to be seen is how long the server takes. The
-// echo is on the server's core, so that with and without a tunnel one core wakes
-// another as often.
+// Like the server they wait for nobody: what is to be seen is how long it all
+// takes, not what else the machine has to do. The echo is on the server's core, so
+// that with and without a tunnel one core wakes another as often.
 func (l *lane) prober(ctx context.Context) (*process, error) {
-	first := []string{"chrt", "-f", "50", l.rig.program("load")}
+	first := append(inRealTime(), l.rig.program("load"))
 	echo, err := l.start(ctx, l.srv, nil, slices.Concat(onServerCore(), first, []string{"udpecho"})...)
 	if err != nil {
 		return nil, err
