@@ -123,10 +123,15 @@ func (b *bench) runBulk(ctx context.Context) error {
 		return err
 	}
 	defer closeLanes(lanes)
-	for range b.repeat {
+	for round := range b.repeat {
 		for _, l := range lanes {
-			if err := b.turn(ctx, l); err != nil {
-				return fmt.Errorf("%s: %w", l.key, err)
+			err := b.turn(ctx, l)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "%s: %v\n", l.name, err)
+				b.Notes = append(b.Notes, fmt.Sprintf("%s failed in round %d: %v", l.name, round+1, err))
 			}
 		}
 	}

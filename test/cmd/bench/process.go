@@ -76,8 +76,12 @@ func (p *process) complaint() error {
 	return errors.New(strings.Join(lines[max(0, len(lines)-5):], "\n"))
 }
 
+// patience is how long a process may take to obey. One that hangs is ended.
+const patience = 5 * time.Minute
+
 // order sends a command and reads the answer.
 func (p *process) order(answer any, format string, args ...any) error {
+	defer time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() }).Stop()
 	if _, err := fmt.Fprintf(p.in, format+"\n", args...); err != nil {
 		return errors.Join(err, p.complaint())
 	}
