@@ -299,8 +299,7 @@ func sealInner(t *testing.T, out *Outbound, plain []byte) []byte {
 	binary.BigEndian.PutUint32(p.Buf[p.Off+4:], uint32(out.seq))
 	s := NewSealer(rand.Reader)
 	batch := []Out{p}
-	s.encrypt(batch)
-	s.authenticate(batch)
+	s.seal(batch)
 	return p.Buf[p.Off:p.End]
 }
 

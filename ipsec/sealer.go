@@ -18,7 +18,7 @@ type Sealer struct {
 	ivs    ivSource
 	engine *lanes.Engine
 	nonce  [12]byte
-	cbc    []lanes.CBC
+	cbc    []lanes.Packet
 	macs   []lanes.MAC
 }
 
@@ -43,8 +43,7 @@ func (s *Sealer) Seal(batch []Out) {
 		i += n
 	}
 	s.drawIVs(batch)
-	s.encrypt(batch)
-	s.authenticate(batch)
+	s.seal(batch)
 }
 
 // number gives each packet of a run its header, padding and trailer, and moves
@@ -124,42 +123,37 @@ func (s *Sealer) drawIVs(batch []Out) {
 	}
 }
 
-// encrypt encrypts the batch: AES-CBC in lanes, all packets at once.
-func (s *Sealer) encrypt(batch []Out) {
-	s.cbc = s.cbc[:0]
+// seal encrypts the batch and puts the ICVs behind the packets: those with
+// AES-CBC in lanes, all at once.
+func (s *Sealer) seal(batch []Out) {
+	s.cbc, s.macs = s.cbc[:0], s.macs[:0]
 	for i := range batch {
 		p := &batch[i]
 		if p.Drop != DropNone {
 			continue
 		}
-		k, sealed := &p.SA.keys, p.Buf[p.Off+headerLen:p.End-p.SA.icvLen()]
+		k, at := &p.SA.keys, p.End-p.SA.icvLen()
+		sealed, icv := p.Buf[p.Off:at], p.Buf[at:p.End]
 		switch {
 		case k.aes != nil:
-			s.cbc = append(s.cbc, lanes.CBC{Key: k.aes, Data: sealed})
+			s.cbc = append(s.cbc, lanes.Packet{Cipher: k.aes, MAC: k.mac, Data: sealed, Sum: icv})
 		case k.des != nil:
-			encryptDES(k.des, sealed)
+			encryptDES(k.des, sealed[headerLen:])
+			s.macs = append(s.macs, lanes.MAC{Key: k.mac, Data: sealed, Sum: icv})
 		default:
-			body := sealed[p.SA.suite.ivLen():]
-			copy(s.nonce[:], k.salt[:])
-			copy(s.nonce[saltLen:], sealed)
-			k.aead.Seal(body[:0], s.nonce[:], body, p.Buf[p.Off:p.Off+headerLen])
+			s.sealGCM(p)
 		}
 	}
-	s.engine.EncryptCBC(s.cbc)
+	s.engine.Seal(s.cbc)
+	s.engine.Sum(s.macs)
 	clear(s.cbc) // keep no packet and no key alive
+	clear(s.macs)
 }
 
-// authenticate puts the ICVs behind the packets, all hashes at once.
-func (s *Sealer) authenticate(batch []Out) {
-	s.macs = s.macs[:0]
-	for i := range batch {
-		p := &batch[i]
-		if p.Drop != DropNone || p.SA.keys.mac == nil {
-			continue
-		}
-		at := p.End - p.SA.icvLen()
-		s.macs = append(s.macs, lanes.MAC{Key: p.SA.keys.mac, Data: p.Buf[p.Off:at], Sum: p.Buf[at:p.End]})
-	}
-	s.engine.Sum(s.macs)
-	clear(s.macs)
+func (s *Sealer) sealGCM(p *Out) {
+	k, head := &p.SA.keys, p.SA.suite.HeadRoom()
+	copy(s.nonce[:], k.salt[:])
+	copy(s.nonce[saltLen:], p.Buf[p.Off+headerLen:p.Off+head])
+	body := p.Buf[p.Off+head : p.End-gcmICVLen]
+	k.aead.Seal(body[:0], s.nonce[:], body, p.Buf[p.Off:p.Off+headerLen])
 }

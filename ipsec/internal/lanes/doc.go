@@ -17,13 +17,19 @@
 // at a time, also in AVX512 when there are few packets; AVX2 in AESNI for SHA384
 // and SHA512, and where the extensions are missing; else the standard library.
 //
+// Packets of one length under one key, as a super-packet becomes, are sealed with a
+// kernel of AVX512 that encrypts the next 64 bytes of 16 packets while it hashes
+// the last ones: AES and additions are done by different units of the CPU. It is
+// for SHA1 only, since no other hash leaves registers to encrypt in. Everything
+// else is encrypted first and hashed then.
+//
 // The assembly is generated: see the module in gen, which is no part of the
 // server. The build tag purego leaves it out.
 //
 // # What it is not
 //
-// It knows nothing of ESP: what is in a packet, where its IV comes from and
-// when a key ends is the caller's. AES-GCM and 3DES are not here.
+// It knows nothing of ESP but where the IV is: what is in a packet, where its IV
+// comes from and when a key ends is the caller's. AES-GCM and 3DES are not here.
 //
 // # Concurrency and ownership
 //

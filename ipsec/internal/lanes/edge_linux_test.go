@@ -1,6 +1,8 @@
 package lanes
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,4 +56,30 @@ func TestCBCStaysWithinThePacket(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Neither does the one that encrypts and hashes at once.
+func TestSealingStaysWithinThePacket(t *testing.T) {
+	r := newRand(25)
+	for _, e := range engines() {
+		k := newKeys(t, r, 32, SHA1)
+		for blocks := range 30 {
+			n := HeadSize + BlockSize*(1+blocks)
+			last, first := atTheEdge(t, n)
+			for _, data := range [][]byte{last, first} {
+				var packets []Packet
+				for range 15 {
+					packets = append(packets, newSealing(r, k, blocks).packet)
+				}
+				s := newSealing(r, k, blocks)
+				copy(data, s.packet.Data)
+				s.packet.Data = data
+				e.Seal(slices.Insert(packets, 8, s.packet))
+				at := cap(s.buf) - cap(s.packet.Sum) - n
+				if !bytes.Equal(data, s.want[at:at+n]) || !bytes.Equal(s.packet.Sum, s.want[at+n:at+n+12]) {
+					t.Fatalf("%s: %d blocks on the edge of a page are wrong", e.name, blocks)
+				}
+			}
+		}
+	}
 }

@@ -29,6 +29,7 @@ type Engine struct {
 	cbcScratch
 	hasher
 	macScratch
+	divided divided
 }
 
 // New returns an Engine of that tier, or of the highest that this CPU has if

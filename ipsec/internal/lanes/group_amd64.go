@@ -11,13 +11,14 @@ import (
 // kernels. Pointers are numbers, since kernels change them: what is pointed to
 // is either held elsewhere or in the group, which does not move.
 type group struct {
-	cursor [16]uintptr // where each lane's next block is
-	after  [16]uintptr // where it goes on when it has done as many as body
-	state  [16]uintptr // where its state is, which the kernel reads and writes
-	body   [16]uint32  // blocks before it goes on elsewhere; not if this is zero
-	total  [16]uint32  // blocks that it has to do
-	rows   [64]uint64  // the kernels' own: states
-	words  [64]uint64  // the kernels' own: blocks
+	cursor [16]uintptr  // where each lane's next block is
+	after  [16]uintptr  // where it goes on when it has done as many as body
+	state  [16]uintptr  // where its state is, which the kernel reads and writes
+	body   [16]uint32   // blocks before it goes on elsewhere; not if this is zero
+	total  [16]uint32   // blocks that it has to do
+	rows   [64]uint64   // the kernels' own: states
+	words  [64]uint64   // the kernels' own: blocks
+	ring   [32][64]byte // the kernels' own: words of this block of the messages and the next
 
 	tails  [2048]byte       // the last block or two of every lane's message
 	blocks [chunk][128]byte // each job's inner state, and then its outer block
@@ -64,32 +65,44 @@ type macScratch struct {
 	held  [16]unsafe.Pointer // its packet
 }
 
-// start gives a lane a job: the blocks of the packet as they are, and a copy of
-// the rest with the padding of FIPS 180-4, section 5.1.
+// start gives a lane a job.
 func (s *macScratch) start(f *form, lane int, i uint8, j *MAC) {
+	s.begin(lane, i, j.Key)
+	s.goOn(f, lane, j.Data, 0)
+}
+
+// begin lets a lane start job i, of which it has no blocks yet.
+func (s *macScratch) begin(lane int, i uint8, k *MACKey) {
+	g := s.group
+	*(*state)(g.blocks[i][:]) = k.inner
+	g.state[lane] = uintptr(unsafe.Pointer(&g.blocks[i]))
+	s.job[lane] = i
+}
+
+// goOn gives a lane the message of its job, of which that many blocks are done:
+// the blocks of the packet as they are, and a copy of the rest with the padding
+// of FIPS 180-4, section 5.1.
+func (s *macScratch) goOn(f *form, lane int, data []byte, done int) {
 	g, block := s.group, 1<<f.shift
-	body, rest := len(j.Data)>>f.shift, len(j.Data)&(block-1)
+	body, rest := len(data)>>f.shift-done, len(data)&(block-1)
 	tail := g.tails[2*block*lane:][:2*block]
 	end := block
 	if rest >= block-f.length {
 		end = 2 * block
 	}
 	clear(tail[rest:end])
-	copy(tail, j.Data[len(j.Data)-rest:])
+	copy(tail, data[len(data)-rest:])
 	tail[rest] = 0x80
-	binary.BigEndian.PutUint64(tail[end-8:end], uint64(block+len(j.Data))*8)
+	binary.BigEndian.PutUint64(tail[end-8:end], uint64(block+len(data))*8)
 
-	*(*state)(g.blocks[i][:]) = j.Key.inner
 	g.after[lane] = uintptr(unsafe.Pointer(&tail[0]))
-	g.state[lane] = uintptr(unsafe.Pointer(&g.blocks[i]))
 	g.body[lane] = uint32(body)
 	g.total[lane] = uint32(body + end>>f.shift)
-	s.job[lane] = i
 	if body == 0 {
 		g.cursor[lane] = g.after[lane]
 		return
 	}
-	s.held[lane] = unsafe.Pointer(&j.Data[0])
+	s.held[lane] = unsafe.Pointer(&data[done<<f.shift])
 	g.cursor[lane] = uintptr(s.held[lane])
 }
 

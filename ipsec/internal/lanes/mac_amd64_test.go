@@ -39,7 +39,7 @@ func TestLayoutOfTheGroup(t *testing.T) {
 		{unsafe.Offsetof(g.total), 448},
 		{unsafe.Offsetof(g.rows), 512},
 		{unsafe.Offsetof(g.words), 1024},
-		{unsafe.Offsetof(g.tails), 1536},
+		{unsafe.Offsetof(g.ring), 1536},
 	} {
 		if v.got != v.want {
 			t.Errorf("a field is at %d, not at %d: gen/vector.go must agree", v.got, v.want)
@@ -101,6 +101,31 @@ func TestNoMACKeyStaysInTheEngine(t *testing.T) {
 				if f != nil && !bytes.Equal(f.state, make([]byte, len(f.state))) {
 					t.Errorf("%s: a state is left in the standard library's hash", e.name)
 				}
+			}
+		}
+	}
+}
+
+func TestNoKeyStaysWhereItIsSealedTogether(t *testing.T) {
+	r := newRand(24)
+	for _, e := range engines() {
+		for _, n := range []int{9, 16, 20} {
+			k := newKeys(t, r, 32, SHA1)
+			var packets []Packet
+			for range n {
+				packets = append(packets, newSealing(r, k, 30).packet)
+			}
+			e.Seal(packets)
+			g := e.group
+			if g == nil { // Generic has none
+				continue
+			}
+			left := unsafe.Slice(g.pointer(), unsafe.Sizeof(*g))
+			if bytes.Contains(left, k.mac.inner[:20]) || bytes.Contains(left, k.mac.outer[:20]) || bytes.Contains(left, k.cipher.enc[0][:]) {
+				t.Errorf("%s: keys are left of %d packets", e.name, n)
+			}
+			if g.rows != [64]uint64{} || e.held != [16]unsafe.Pointer{} {
+				t.Errorf("%s: %d packets are left where the kernel worked", e.name, n)
 			}
 		}
 	}

@@ -331,761 +331,757 @@ block:
 	VPADDQ        Z24, Z25, K2, Z25
 	VMOVDQU64     192(DI), K3, Z25
 	VMOVDQU64     Z25, 64(DI)
-	VPBROADCASTD  sha1Constants<>+0(SB), Z21
-	VPADDD        Z21, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+0(SB), Z20, Z20
 	VPADDD        Z0, Z20, Z20
+	VPRORD        $0x1b, Z16, Z22
 	VPRORD        $0x02, Z17, Z23
 	VPTERNLOGD    $0xca, Z19, Z18, Z17
 	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
 	VPADDD        Z22, Z20, Z20
-	VPADDD        Z21, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+0(SB), Z19, Z19
 	VPADDD        Z1, Z19, Z19
+	VPRORD        $0x1b, Z20, Z22
 	VPRORD        $0x02, Z16, Z17
 	VPTERNLOGD    $0xca, Z18, Z23, Z16
 	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
 	VPADDD        Z22, Z19, Z19
-	VPADDD        Z21, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+0(SB), Z18, Z18
 	VPADDD        Z2, Z18, Z18
+	VPRORD        $0x1b, Z19, Z22
 	VPRORD        $0x02, Z20, Z16
 	VPTERNLOGD    $0xca, Z23, Z17, Z20
 	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
 	VPADDD        Z22, Z18, Z18
-	VPADDD        Z21, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+0(SB), Z23, Z23
 	VPADDD        Z3, Z23, Z23
+	VPRORD        $0x1b, Z18, Z22
 	VPRORD        $0x02, Z19, Z20
 	VPTERNLOGD    $0xca, Z17, Z16, Z19
 	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
 	VPADDD        Z22, Z23, Z23
-	VPADDD        Z21, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+0(SB), Z17, Z17
 	VPADDD        Z4, Z17, Z17
+	VPRORD        $0x1b, Z23, Z22
 	VPRORD        $0x02, Z18, Z19
 	VPTERNLOGD    $0xca, Z16, Z20, Z18
 	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
 	VPADDD        Z22, Z17, Z17
-	VPADDD        Z21, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+0(SB), Z16, Z16
 	VPADDD        Z5, Z16, Z16
+	VPRORD        $0x1b, Z17, Z22
 	VPRORD        $0x02, Z23, Z18
 	VPTERNLOGD    $0xca, Z20, Z19, Z23
 	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
 	VPADDD        Z22, Z16, Z16
-	VPADDD        Z21, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+0(SB), Z20, Z20
 	VPADDD        Z6, Z20, Z20
+	VPRORD        $0x1b, Z16, Z22
 	VPRORD        $0x02, Z17, Z23
 	VPTERNLOGD    $0xca, Z19, Z18, Z17
 	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
 	VPADDD        Z22, Z20, Z20
-	VPADDD        Z21, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+0(SB), Z19, Z19
 	VPADDD        Z7, Z19, Z19
+	VPRORD        $0x1b, Z20, Z22
 	VPRORD        $0x02, Z16, Z17
 	VPTERNLOGD    $0xca, Z18, Z23, Z16
 	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
 	VPADDD        Z22, Z19, Z19
-	VPADDD        Z21, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+0(SB), Z18, Z18
 	VPADDD        Z8, Z18, Z18
+	VPRORD        $0x1b, Z19, Z22
 	VPRORD        $0x02, Z20, Z16
 	VPTERNLOGD    $0xca, Z23, Z17, Z20
 	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
 	VPADDD        Z22, Z18, Z18
-	VPADDD        Z21, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+0(SB), Z23, Z23
 	VPADDD        Z9, Z23, Z23
+	VPRORD        $0x1b, Z18, Z22
 	VPRORD        $0x02, Z19, Z20
 	VPTERNLOGD    $0xca, Z17, Z16, Z19
 	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
 	VPADDD        Z22, Z23, Z23
-	VPADDD        Z21, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+0(SB), Z17, Z17
 	VPADDD        Z10, Z17, Z17
+	VPRORD        $0x1b, Z23, Z22
 	VPRORD        $0x02, Z18, Z19
 	VPTERNLOGD    $0xca, Z16, Z20, Z18
 	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
 	VPADDD        Z22, Z17, Z17
-	VPADDD        Z21, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+0(SB), Z16, Z16
 	VPADDD        Z11, Z16, Z16
+	VPRORD        $0x1b, Z17, Z22
 	VPRORD        $0x02, Z23, Z18
 	VPTERNLOGD    $0xca, Z20, Z19, Z23
 	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
 	VPADDD        Z22, Z16, Z16
-	VPADDD        Z21, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+0(SB), Z20, Z20
 	VPADDD        Z12, Z20, Z20
+	VPRORD        $0x1b, Z16, Z22
 	VPRORD        $0x02, Z17, Z23
 	VPTERNLOGD    $0xca, Z19, Z18, Z17
 	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
 	VPADDD        Z22, Z20, Z20
-	VPADDD        Z21, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+0(SB), Z19, Z19
 	VPADDD        Z13, Z19, Z19
-	VPRORD        $0x02, Z16, Z17
-	VPTERNLOGD    $0xca, Z18, Z23, Z16
-	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
-	VPADDD        Z22, Z19, Z19
-	VPADDD        Z21, Z18, Z18
-	VPADDD        Z14, Z18, Z18
-	VPRORD        $0x02, Z20, Z16
-	VPTERNLOGD    $0xca, Z23, Z17, Z20
-	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
-	VPADDD        Z22, Z18, Z18
-	VPADDD        Z21, Z23, Z23
-	VPADDD        Z15, Z23, Z23
-	VPRORD        $0x02, Z19, Z20
-	VPTERNLOGD    $0xca, Z17, Z16, Z19
-	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
-	VPADDD        Z22, Z23, Z23
 	VPTERNLOGD    $0x96, Z8, Z2, Z0
 	VPXORD        Z13, Z0, Z0
 	VPROLD        $0x01, Z0, Z0
-	VPADDD        Z21, Z17, Z17
-	VPADDD        Z0, Z17, Z17
-	VPRORD        $0x02, Z18, Z19
-	VPTERNLOGD    $0xca, Z16, Z20, Z18
-	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
-	VPADDD        Z22, Z17, Z17
+	VPRORD        $0x1b, Z20, Z22
+	VPRORD        $0x02, Z16, Z17
+	VPTERNLOGD    $0xca, Z18, Z23, Z16
+	VPADDD        Z16, Z19, Z19
+	VPADDD        Z22, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+0(SB), Z18, Z18
+	VPADDD        Z14, Z18, Z18
 	VPTERNLOGD    $0x96, Z9, Z3, Z1
 	VPXORD        Z14, Z1, Z1
 	VPROLD        $0x01, Z1, Z1
-	VPADDD        Z21, Z16, Z16
-	VPADDD        Z1, Z16, Z16
-	VPRORD        $0x02, Z23, Z18
-	VPTERNLOGD    $0xca, Z20, Z19, Z23
-	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
-	VPADDD        Z22, Z16, Z16
+	VPRORD        $0x1b, Z19, Z22
+	VPRORD        $0x02, Z20, Z16
+	VPTERNLOGD    $0xca, Z23, Z17, Z20
+	VPADDD        Z20, Z18, Z18
+	VPADDD        Z22, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+0(SB), Z23, Z23
+	VPADDD        Z15, Z23, Z23
 	VPTERNLOGD    $0x96, Z10, Z4, Z2
 	VPXORD        Z15, Z2, Z2
 	VPROLD        $0x01, Z2, Z2
-	VPADDD        Z21, Z20, Z20
-	VPADDD        Z2, Z20, Z20
-	VPRORD        $0x02, Z17, Z23
-	VPTERNLOGD    $0xca, Z19, Z18, Z17
-	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
-	VPADDD        Z22, Z20, Z20
+	VPRORD        $0x1b, Z18, Z22
+	VPRORD        $0x02, Z19, Z20
+	VPTERNLOGD    $0xca, Z17, Z16, Z19
+	VPADDD        Z19, Z23, Z23
+	VPADDD        Z22, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+0(SB), Z17, Z17
+	VPADDD        Z0, Z17, Z17
 	VPTERNLOGD    $0x96, Z11, Z5, Z3
 	VPXORD        Z0, Z3, Z3
 	VPROLD        $0x01, Z3, Z3
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z3, Z19, Z19
-	VPRORD        $0x02, Z16, Z17
-	VPTERNLOGD    $0xca, Z18, Z23, Z16
-	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
-	VPADDD        Z22, Z19, Z19
-	VPBROADCASTD  sha1Constants<>+4(SB), Z21
+	VPRORD        $0x1b, Z23, Z22
+	VPRORD        $0x02, Z18, Z19
+	VPTERNLOGD    $0xca, Z16, Z20, Z18
+	VPADDD        Z18, Z17, Z17
+	VPADDD        Z22, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+0(SB), Z16, Z16
+	VPADDD        Z1, Z16, Z16
 	VPTERNLOGD    $0x96, Z12, Z6, Z4
 	VPXORD        Z1, Z4, Z4
 	VPROLD        $0x01, Z4, Z4
-	VPADDD        Z21, Z18, Z18
-	VPADDD        Z4, Z18, Z18
-	VPRORD        $0x02, Z20, Z16
-	VPTERNLOGD    $0x96, Z23, Z17, Z20
-	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
-	VPADDD        Z22, Z18, Z18
+	VPRORD        $0x1b, Z17, Z22
+	VPRORD        $0x02, Z23, Z18
+	VPTERNLOGD    $0xca, Z20, Z19, Z23
+	VPADDD        Z23, Z16, Z16
+	VPADDD        Z22, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+0(SB), Z20, Z20
+	VPADDD        Z2, Z20, Z20
 	VPTERNLOGD    $0x96, Z13, Z7, Z5
 	VPXORD        Z2, Z5, Z5
 	VPROLD        $0x01, Z5, Z5
-	VPADDD        Z21, Z23, Z23
-	VPADDD        Z5, Z23, Z23
-	VPRORD        $0x02, Z19, Z20
-	VPTERNLOGD    $0x96, Z17, Z16, Z19
-	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
-	VPADDD        Z22, Z23, Z23
+	VPRORD        $0x1b, Z16, Z22
+	VPRORD        $0x02, Z17, Z23
+	VPTERNLOGD    $0xca, Z19, Z18, Z17
+	VPADDD        Z17, Z20, Z20
+	VPADDD        Z22, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+0(SB), Z19, Z19
+	VPADDD        Z3, Z19, Z19
 	VPTERNLOGD    $0x96, Z14, Z8, Z6
 	VPXORD        Z3, Z6, Z6
 	VPROLD        $0x01, Z6, Z6
-	VPADDD        Z21, Z17, Z17
-	VPADDD        Z6, Z17, Z17
-	VPRORD        $0x02, Z18, Z19
-	VPTERNLOGD    $0x96, Z16, Z20, Z18
-	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
-	VPADDD        Z22, Z17, Z17
+	VPRORD        $0x1b, Z20, Z22
+	VPRORD        $0x02, Z16, Z17
+	VPTERNLOGD    $0xca, Z18, Z23, Z16
+	VPADDD        Z16, Z19, Z19
+	VPADDD        Z22, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+4(SB), Z18, Z18
+	VPADDD        Z4, Z18, Z18
 	VPTERNLOGD    $0x96, Z15, Z9, Z7
 	VPXORD        Z4, Z7, Z7
 	VPROLD        $0x01, Z7, Z7
-	VPADDD        Z21, Z16, Z16
-	VPADDD        Z7, Z16, Z16
-	VPRORD        $0x02, Z23, Z18
-	VPTERNLOGD    $0x96, Z20, Z19, Z23
-	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
-	VPADDD        Z22, Z16, Z16
-	VPTERNLOGD    $0x96, Z0, Z10, Z8
-	VPXORD        Z5, Z8, Z8
-	VPROLD        $0x01, Z8, Z8
-	VPADDD        Z21, Z20, Z20
-	VPADDD        Z8, Z20, Z20
-	VPRORD        $0x02, Z17, Z23
-	VPTERNLOGD    $0x96, Z19, Z18, Z17
-	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
-	VPADDD        Z22, Z20, Z20
-	VPTERNLOGD    $0x96, Z1, Z11, Z9
-	VPXORD        Z6, Z9, Z9
-	VPROLD        $0x01, Z9, Z9
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z9, Z19, Z19
-	VPRORD        $0x02, Z16, Z17
-	VPTERNLOGD    $0x96, Z18, Z23, Z16
-	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
-	VPADDD        Z22, Z19, Z19
-	VPTERNLOGD    $0x96, Z2, Z12, Z10
-	VPXORD        Z7, Z10, Z10
-	VPROLD        $0x01, Z10, Z10
-	VPADDD        Z21, Z18, Z18
-	VPADDD        Z10, Z18, Z18
+	VPRORD        $0x1b, Z19, Z22
 	VPRORD        $0x02, Z20, Z16
 	VPTERNLOGD    $0x96, Z23, Z17, Z20
 	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
 	VPADDD        Z22, Z18, Z18
-	VPTERNLOGD    $0x96, Z3, Z13, Z11
-	VPXORD        Z8, Z11, Z11
-	VPROLD        $0x01, Z11, Z11
-	VPADDD        Z21, Z23, Z23
-	VPADDD        Z11, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+4(SB), Z23, Z23
+	VPADDD        Z5, Z23, Z23
+	VPTERNLOGD    $0x96, Z0, Z10, Z8
+	VPXORD        Z5, Z8, Z8
+	VPROLD        $0x01, Z8, Z8
+	VPRORD        $0x1b, Z18, Z22
 	VPRORD        $0x02, Z19, Z20
 	VPTERNLOGD    $0x96, Z17, Z16, Z19
 	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
 	VPADDD        Z22, Z23, Z23
-	VPTERNLOGD    $0x96, Z4, Z14, Z12
-	VPXORD        Z9, Z12, Z12
-	VPROLD        $0x01, Z12, Z12
-	VPADDD        Z21, Z17, Z17
-	VPADDD        Z12, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+4(SB), Z17, Z17
+	VPADDD        Z6, Z17, Z17
+	VPTERNLOGD    $0x96, Z1, Z11, Z9
+	VPXORD        Z6, Z9, Z9
+	VPROLD        $0x01, Z9, Z9
+	VPRORD        $0x1b, Z23, Z22
 	VPRORD        $0x02, Z18, Z19
 	VPTERNLOGD    $0x96, Z16, Z20, Z18
 	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
 	VPADDD        Z22, Z17, Z17
-	VPTERNLOGD    $0x96, Z5, Z15, Z13
-	VPXORD        Z10, Z13, Z13
-	VPROLD        $0x01, Z13, Z13
-	VPADDD        Z21, Z16, Z16
-	VPADDD        Z13, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+4(SB), Z16, Z16
+	VPADDD        Z7, Z16, Z16
+	VPTERNLOGD    $0x96, Z2, Z12, Z10
+	VPXORD        Z7, Z10, Z10
+	VPROLD        $0x01, Z10, Z10
+	VPRORD        $0x1b, Z17, Z22
 	VPRORD        $0x02, Z23, Z18
 	VPTERNLOGD    $0x96, Z20, Z19, Z23
 	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
 	VPADDD        Z22, Z16, Z16
-	VPTERNLOGD    $0x96, Z6, Z0, Z14
-	VPXORD        Z11, Z14, Z14
-	VPROLD        $0x01, Z14, Z14
-	VPADDD        Z21, Z20, Z20
-	VPADDD        Z14, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+4(SB), Z20, Z20
+	VPADDD        Z8, Z20, Z20
+	VPTERNLOGD    $0x96, Z3, Z13, Z11
+	VPXORD        Z8, Z11, Z11
+	VPROLD        $0x01, Z11, Z11
+	VPRORD        $0x1b, Z16, Z22
 	VPRORD        $0x02, Z17, Z23
 	VPTERNLOGD    $0x96, Z19, Z18, Z17
 	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
 	VPADDD        Z22, Z20, Z20
-	VPTERNLOGD    $0x96, Z7, Z1, Z15
-	VPXORD        Z12, Z15, Z15
-	VPROLD        $0x01, Z15, Z15
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z15, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+4(SB), Z19, Z19
+	VPADDD        Z9, Z19, Z19
+	VPTERNLOGD    $0x96, Z4, Z14, Z12
+	VPXORD        Z9, Z12, Z12
+	VPROLD        $0x01, Z12, Z12
+	VPRORD        $0x1b, Z20, Z22
 	VPRORD        $0x02, Z16, Z17
 	VPTERNLOGD    $0x96, Z18, Z23, Z16
 	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
 	VPADDD        Z22, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+4(SB), Z18, Z18
+	VPADDD        Z10, Z18, Z18
+	VPTERNLOGD    $0x96, Z5, Z15, Z13
+	VPXORD        Z10, Z13, Z13
+	VPROLD        $0x01, Z13, Z13
+	VPRORD        $0x1b, Z19, Z22
+	VPRORD        $0x02, Z20, Z16
+	VPTERNLOGD    $0x96, Z23, Z17, Z20
+	VPADDD        Z20, Z18, Z18
+	VPADDD        Z22, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+4(SB), Z23, Z23
+	VPADDD        Z11, Z23, Z23
+	VPTERNLOGD    $0x96, Z6, Z0, Z14
+	VPXORD        Z11, Z14, Z14
+	VPROLD        $0x01, Z14, Z14
+	VPRORD        $0x1b, Z18, Z22
+	VPRORD        $0x02, Z19, Z20
+	VPTERNLOGD    $0x96, Z17, Z16, Z19
+	VPADDD        Z19, Z23, Z23
+	VPADDD        Z22, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+4(SB), Z17, Z17
+	VPADDD        Z12, Z17, Z17
+	VPTERNLOGD    $0x96, Z7, Z1, Z15
+	VPXORD        Z12, Z15, Z15
+	VPROLD        $0x01, Z15, Z15
+	VPRORD        $0x1b, Z23, Z22
+	VPRORD        $0x02, Z18, Z19
+	VPTERNLOGD    $0x96, Z16, Z20, Z18
+	VPADDD        Z18, Z17, Z17
+	VPADDD        Z22, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+4(SB), Z16, Z16
+	VPADDD        Z13, Z16, Z16
 	VPTERNLOGD    $0x96, Z8, Z2, Z0
 	VPXORD        Z13, Z0, Z0
 	VPROLD        $0x01, Z0, Z0
-	VPADDD        Z21, Z18, Z18
+	VPRORD        $0x1b, Z17, Z22
+	VPRORD        $0x02, Z23, Z18
+	VPTERNLOGD    $0x96, Z20, Z19, Z23
+	VPADDD        Z23, Z16, Z16
+	VPADDD        Z22, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+4(SB), Z20, Z20
+	VPADDD        Z14, Z20, Z20
+	VPTERNLOGD    $0x96, Z9, Z3, Z1
+	VPXORD        Z14, Z1, Z1
+	VPROLD        $0x01, Z1, Z1
+	VPRORD        $0x1b, Z16, Z22
+	VPRORD        $0x02, Z17, Z23
+	VPTERNLOGD    $0x96, Z19, Z18, Z17
+	VPADDD        Z17, Z20, Z20
+	VPADDD        Z22, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+4(SB), Z19, Z19
+	VPADDD        Z15, Z19, Z19
+	VPTERNLOGD    $0x96, Z10, Z4, Z2
+	VPXORD        Z15, Z2, Z2
+	VPROLD        $0x01, Z2, Z2
+	VPRORD        $0x1b, Z20, Z22
+	VPRORD        $0x02, Z16, Z17
+	VPTERNLOGD    $0x96, Z18, Z23, Z16
+	VPADDD        Z16, Z19, Z19
+	VPADDD        Z22, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+4(SB), Z18, Z18
 	VPADDD        Z0, Z18, Z18
+	VPTERNLOGD    $0x96, Z11, Z5, Z3
+	VPXORD        Z0, Z3, Z3
+	VPROLD        $0x01, Z3, Z3
+	VPRORD        $0x1b, Z19, Z22
 	VPRORD        $0x02, Z20, Z16
 	VPTERNLOGD    $0x96, Z23, Z17, Z20
 	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
 	VPADDD        Z22, Z18, Z18
-	VPTERNLOGD    $0x96, Z9, Z3, Z1
-	VPXORD        Z14, Z1, Z1
-	VPROLD        $0x01, Z1, Z1
-	VPADDD        Z21, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+4(SB), Z23, Z23
 	VPADDD        Z1, Z23, Z23
+	VPTERNLOGD    $0x96, Z12, Z6, Z4
+	VPXORD        Z1, Z4, Z4
+	VPROLD        $0x01, Z4, Z4
+	VPRORD        $0x1b, Z18, Z22
 	VPRORD        $0x02, Z19, Z20
 	VPTERNLOGD    $0x96, Z17, Z16, Z19
 	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
 	VPADDD        Z22, Z23, Z23
-	VPTERNLOGD    $0x96, Z10, Z4, Z2
-	VPXORD        Z15, Z2, Z2
-	VPROLD        $0x01, Z2, Z2
-	VPADDD        Z21, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+4(SB), Z17, Z17
 	VPADDD        Z2, Z17, Z17
+	VPTERNLOGD    $0x96, Z13, Z7, Z5
+	VPXORD        Z2, Z5, Z5
+	VPROLD        $0x01, Z5, Z5
+	VPRORD        $0x1b, Z23, Z22
 	VPRORD        $0x02, Z18, Z19
 	VPTERNLOGD    $0x96, Z16, Z20, Z18
 	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
 	VPADDD        Z22, Z17, Z17
-	VPTERNLOGD    $0x96, Z11, Z5, Z3
-	VPXORD        Z0, Z3, Z3
-	VPROLD        $0x01, Z3, Z3
-	VPADDD        Z21, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+4(SB), Z16, Z16
 	VPADDD        Z3, Z16, Z16
+	VPTERNLOGD    $0x96, Z14, Z8, Z6
+	VPXORD        Z3, Z6, Z6
+	VPROLD        $0x01, Z6, Z6
+	VPRORD        $0x1b, Z17, Z22
 	VPRORD        $0x02, Z23, Z18
 	VPTERNLOGD    $0x96, Z20, Z19, Z23
 	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
 	VPADDD        Z22, Z16, Z16
-	VPTERNLOGD    $0x96, Z12, Z6, Z4
-	VPXORD        Z1, Z4, Z4
-	VPROLD        $0x01, Z4, Z4
-	VPADDD        Z21, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+4(SB), Z20, Z20
 	VPADDD        Z4, Z20, Z20
+	VPTERNLOGD    $0x96, Z15, Z9, Z7
+	VPXORD        Z4, Z7, Z7
+	VPROLD        $0x01, Z7, Z7
+	VPRORD        $0x1b, Z16, Z22
 	VPRORD        $0x02, Z17, Z23
 	VPTERNLOGD    $0x96, Z19, Z18, Z17
 	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
 	VPADDD        Z22, Z20, Z20
-	VPTERNLOGD    $0x96, Z13, Z7, Z5
-	VPXORD        Z2, Z5, Z5
-	VPROLD        $0x01, Z5, Z5
-	VPADDD        Z21, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+4(SB), Z19, Z19
 	VPADDD        Z5, Z19, Z19
+	VPTERNLOGD    $0x96, Z0, Z10, Z8
+	VPXORD        Z5, Z8, Z8
+	VPROLD        $0x01, Z8, Z8
+	VPRORD        $0x1b, Z20, Z22
 	VPRORD        $0x02, Z16, Z17
 	VPTERNLOGD    $0x96, Z18, Z23, Z16
 	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
 	VPADDD        Z22, Z19, Z19
-	VPTERNLOGD    $0x96, Z14, Z8, Z6
-	VPXORD        Z3, Z6, Z6
-	VPROLD        $0x01, Z6, Z6
-	VPADDD        Z21, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+4(SB), Z18, Z18
 	VPADDD        Z6, Z18, Z18
+	VPTERNLOGD    $0x96, Z1, Z11, Z9
+	VPXORD        Z6, Z9, Z9
+	VPROLD        $0x01, Z9, Z9
+	VPRORD        $0x1b, Z19, Z22
 	VPRORD        $0x02, Z20, Z16
 	VPTERNLOGD    $0x96, Z23, Z17, Z20
 	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
 	VPADDD        Z22, Z18, Z18
-	VPTERNLOGD    $0x96, Z15, Z9, Z7
-	VPXORD        Z4, Z7, Z7
-	VPROLD        $0x01, Z7, Z7
-	VPADDD        Z21, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+4(SB), Z23, Z23
 	VPADDD        Z7, Z23, Z23
+	VPTERNLOGD    $0x96, Z2, Z12, Z10
+	VPXORD        Z7, Z10, Z10
+	VPROLD        $0x01, Z10, Z10
+	VPRORD        $0x1b, Z18, Z22
 	VPRORD        $0x02, Z19, Z20
 	VPTERNLOGD    $0x96, Z17, Z16, Z19
 	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
 	VPADDD        Z22, Z23, Z23
-	VPBROADCASTD  sha1Constants<>+8(SB), Z21
-	VPTERNLOGD    $0x96, Z0, Z10, Z8
-	VPXORD        Z5, Z8, Z8
-	VPROLD        $0x01, Z8, Z8
-	VPADDD        Z21, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+8(SB), Z17, Z17
 	VPADDD        Z8, Z17, Z17
+	VPTERNLOGD    $0x96, Z3, Z13, Z11
+	VPXORD        Z8, Z11, Z11
+	VPROLD        $0x01, Z11, Z11
+	VPRORD        $0x1b, Z23, Z22
 	VPRORD        $0x02, Z18, Z19
 	VPTERNLOGD    $0xe8, Z16, Z20, Z18
 	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
 	VPADDD        Z22, Z17, Z17
-	VPTERNLOGD    $0x96, Z1, Z11, Z9
-	VPXORD        Z6, Z9, Z9
-	VPROLD        $0x01, Z9, Z9
-	VPADDD        Z21, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+8(SB), Z16, Z16
 	VPADDD        Z9, Z16, Z16
+	VPTERNLOGD    $0x96, Z4, Z14, Z12
+	VPXORD        Z9, Z12, Z12
+	VPROLD        $0x01, Z12, Z12
+	VPRORD        $0x1b, Z17, Z22
 	VPRORD        $0x02, Z23, Z18
 	VPTERNLOGD    $0xe8, Z20, Z19, Z23
 	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
 	VPADDD        Z22, Z16, Z16
-	VPTERNLOGD    $0x96, Z2, Z12, Z10
-	VPXORD        Z7, Z10, Z10
-	VPROLD        $0x01, Z10, Z10
-	VPADDD        Z21, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+8(SB), Z20, Z20
 	VPADDD        Z10, Z20, Z20
+	VPTERNLOGD    $0x96, Z5, Z15, Z13
+	VPXORD        Z10, Z13, Z13
+	VPROLD        $0x01, Z13, Z13
+	VPRORD        $0x1b, Z16, Z22
 	VPRORD        $0x02, Z17, Z23
 	VPTERNLOGD    $0xe8, Z19, Z18, Z17
 	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
 	VPADDD        Z22, Z20, Z20
-	VPTERNLOGD    $0x96, Z3, Z13, Z11
-	VPXORD        Z8, Z11, Z11
-	VPROLD        $0x01, Z11, Z11
-	VPADDD        Z21, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+8(SB), Z19, Z19
 	VPADDD        Z11, Z19, Z19
+	VPTERNLOGD    $0x96, Z6, Z0, Z14
+	VPXORD        Z11, Z14, Z14
+	VPROLD        $0x01, Z14, Z14
+	VPRORD        $0x1b, Z20, Z22
 	VPRORD        $0x02, Z16, Z17
 	VPTERNLOGD    $0xe8, Z18, Z23, Z16
 	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
 	VPADDD        Z22, Z19, Z19
-	VPTERNLOGD    $0x96, Z4, Z14, Z12
-	VPXORD        Z9, Z12, Z12
-	VPROLD        $0x01, Z12, Z12
-	VPADDD        Z21, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+8(SB), Z18, Z18
 	VPADDD        Z12, Z18, Z18
+	VPTERNLOGD    $0x96, Z7, Z1, Z15
+	VPXORD        Z12, Z15, Z15
+	VPROLD        $0x01, Z15, Z15
+	VPRORD        $0x1b, Z19, Z22
 	VPRORD        $0x02, Z20, Z16
 	VPTERNLOGD    $0xe8, Z23, Z17, Z20
 	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
 	VPADDD        Z22, Z18, Z18
-	VPTERNLOGD    $0x96, Z5, Z15, Z13
-	VPXORD        Z10, Z13, Z13
-	VPROLD        $0x01, Z13, Z13
-	VPADDD        Z21, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+8(SB), Z23, Z23
 	VPADDD        Z13, Z23, Z23
+	VPTERNLOGD    $0x96, Z8, Z2, Z0
+	VPXORD        Z13, Z0, Z0
+	VPROLD        $0x01, Z0, Z0
+	VPRORD        $0x1b, Z18, Z22
 	VPRORD        $0x02, Z19, Z20
 	VPTERNLOGD    $0xe8, Z17, Z16, Z19
 	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
 	VPADDD        Z22, Z23, Z23
-	VPTERNLOGD    $0x96, Z6, Z0, Z14
-	VPXORD        Z11, Z14, Z14
-	VPROLD        $0x01, Z14, Z14
-	VPADDD        Z21, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+8(SB), Z17, Z17
 	VPADDD        Z14, Z17, Z17
+	VPTERNLOGD    $0x96, Z9, Z3, Z1
+	VPXORD        Z14, Z1, Z1
+	VPROLD        $0x01, Z1, Z1
+	VPRORD        $0x1b, Z23, Z22
 	VPRORD        $0x02, Z18, Z19
 	VPTERNLOGD    $0xe8, Z16, Z20, Z18
 	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
 	VPADDD        Z22, Z17, Z17
-	VPTERNLOGD    $0x96, Z7, Z1, Z15
-	VPXORD        Z12, Z15, Z15
-	VPROLD        $0x01, Z15, Z15
-	VPADDD        Z21, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+8(SB), Z16, Z16
 	VPADDD        Z15, Z16, Z16
+	VPTERNLOGD    $0x96, Z10, Z4, Z2
+	VPXORD        Z15, Z2, Z2
+	VPROLD        $0x01, Z2, Z2
+	VPRORD        $0x1b, Z17, Z22
 	VPRORD        $0x02, Z23, Z18
 	VPTERNLOGD    $0xe8, Z20, Z19, Z23
 	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
 	VPADDD        Z22, Z16, Z16
-	VPTERNLOGD    $0x96, Z8, Z2, Z0
-	VPXORD        Z13, Z0, Z0
-	VPROLD        $0x01, Z0, Z0
-	VPADDD        Z21, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+8(SB), Z20, Z20
 	VPADDD        Z0, Z20, Z20
-	VPRORD        $0x02, Z17, Z23
-	VPTERNLOGD    $0xe8, Z19, Z18, Z17
-	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
-	VPADDD        Z22, Z20, Z20
-	VPTERNLOGD    $0x96, Z9, Z3, Z1
-	VPXORD        Z14, Z1, Z1
-	VPROLD        $0x01, Z1, Z1
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z1, Z19, Z19
-	VPRORD        $0x02, Z16, Z17
-	VPTERNLOGD    $0xe8, Z18, Z23, Z16
-	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
-	VPADDD        Z22, Z19, Z19
-	VPTERNLOGD    $0x96, Z10, Z4, Z2
-	VPXORD        Z15, Z2, Z2
-	VPROLD        $0x01, Z2, Z2
-	VPADDD        Z21, Z18, Z18
-	VPADDD        Z2, Z18, Z18
-	VPRORD        $0x02, Z20, Z16
-	VPTERNLOGD    $0xe8, Z23, Z17, Z20
-	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
-	VPADDD        Z22, Z18, Z18
 	VPTERNLOGD    $0x96, Z11, Z5, Z3
 	VPXORD        Z0, Z3, Z3
 	VPROLD        $0x01, Z3, Z3
-	VPADDD        Z21, Z23, Z23
-	VPADDD        Z3, Z23, Z23
-	VPRORD        $0x02, Z19, Z20
-	VPTERNLOGD    $0xe8, Z17, Z16, Z19
-	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
-	VPADDD        Z22, Z23, Z23
-	VPTERNLOGD    $0x96, Z12, Z6, Z4
-	VPXORD        Z1, Z4, Z4
-	VPROLD        $0x01, Z4, Z4
-	VPADDD        Z21, Z17, Z17
-	VPADDD        Z4, Z17, Z17
-	VPRORD        $0x02, Z18, Z19
-	VPTERNLOGD    $0xe8, Z16, Z20, Z18
-	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
-	VPADDD        Z22, Z17, Z17
-	VPTERNLOGD    $0x96, Z13, Z7, Z5
-	VPXORD        Z2, Z5, Z5
-	VPROLD        $0x01, Z5, Z5
-	VPADDD        Z21, Z16, Z16
-	VPADDD        Z5, Z16, Z16
-	VPRORD        $0x02, Z23, Z18
-	VPTERNLOGD    $0xe8, Z20, Z19, Z23
-	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
-	VPADDD        Z22, Z16, Z16
-	VPTERNLOGD    $0x96, Z14, Z8, Z6
-	VPXORD        Z3, Z6, Z6
-	VPROLD        $0x01, Z6, Z6
-	VPADDD        Z21, Z20, Z20
-	VPADDD        Z6, Z20, Z20
+	VPRORD        $0x1b, Z16, Z22
 	VPRORD        $0x02, Z17, Z23
 	VPTERNLOGD    $0xe8, Z19, Z18, Z17
 	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
 	VPADDD        Z22, Z20, Z20
-	VPTERNLOGD    $0x96, Z15, Z9, Z7
-	VPXORD        Z4, Z7, Z7
-	VPROLD        $0x01, Z7, Z7
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z7, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+8(SB), Z19, Z19
+	VPADDD        Z1, Z19, Z19
+	VPTERNLOGD    $0x96, Z12, Z6, Z4
+	VPXORD        Z1, Z4, Z4
+	VPROLD        $0x01, Z4, Z4
+	VPRORD        $0x1b, Z20, Z22
 	VPRORD        $0x02, Z16, Z17
 	VPTERNLOGD    $0xe8, Z18, Z23, Z16
 	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
 	VPADDD        Z22, Z19, Z19
-	VPTERNLOGD    $0x96, Z0, Z10, Z8
-	VPXORD        Z5, Z8, Z8
-	VPROLD        $0x01, Z8, Z8
-	VPADDD        Z21, Z18, Z18
-	VPADDD        Z8, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+8(SB), Z18, Z18
+	VPADDD        Z2, Z18, Z18
+	VPTERNLOGD    $0x96, Z13, Z7, Z5
+	VPXORD        Z2, Z5, Z5
+	VPROLD        $0x01, Z5, Z5
+	VPRORD        $0x1b, Z19, Z22
 	VPRORD        $0x02, Z20, Z16
 	VPTERNLOGD    $0xe8, Z23, Z17, Z20
 	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
 	VPADDD        Z22, Z18, Z18
-	VPTERNLOGD    $0x96, Z1, Z11, Z9
-	VPXORD        Z6, Z9, Z9
-	VPROLD        $0x01, Z9, Z9
-	VPADDD        Z21, Z23, Z23
-	VPADDD        Z9, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+8(SB), Z23, Z23
+	VPADDD        Z3, Z23, Z23
+	VPTERNLOGD    $0x96, Z14, Z8, Z6
+	VPXORD        Z3, Z6, Z6
+	VPROLD        $0x01, Z6, Z6
+	VPRORD        $0x1b, Z18, Z22
 	VPRORD        $0x02, Z19, Z20
 	VPTERNLOGD    $0xe8, Z17, Z16, Z19
 	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
 	VPADDD        Z22, Z23, Z23
-	VPTERNLOGD    $0x96, Z2, Z12, Z10
-	VPXORD        Z7, Z10, Z10
-	VPROLD        $0x01, Z10, Z10
-	VPADDD        Z21, Z17, Z17
-	VPADDD        Z10, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+8(SB), Z17, Z17
+	VPADDD        Z4, Z17, Z17
+	VPTERNLOGD    $0x96, Z15, Z9, Z7
+	VPXORD        Z4, Z7, Z7
+	VPROLD        $0x01, Z7, Z7
+	VPRORD        $0x1b, Z23, Z22
 	VPRORD        $0x02, Z18, Z19
 	VPTERNLOGD    $0xe8, Z16, Z20, Z18
 	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
 	VPADDD        Z22, Z17, Z17
-	VPTERNLOGD    $0x96, Z3, Z13, Z11
-	VPXORD        Z8, Z11, Z11
-	VPROLD        $0x01, Z11, Z11
-	VPADDD        Z21, Z16, Z16
-	VPADDD        Z11, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+8(SB), Z16, Z16
+	VPADDD        Z5, Z16, Z16
+	VPTERNLOGD    $0x96, Z0, Z10, Z8
+	VPXORD        Z5, Z8, Z8
+	VPROLD        $0x01, Z8, Z8
+	VPRORD        $0x1b, Z17, Z22
 	VPRORD        $0x02, Z23, Z18
 	VPTERNLOGD    $0xe8, Z20, Z19, Z23
 	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
 	VPADDD        Z22, Z16, Z16
-	VPBROADCASTD  sha1Constants<>+12(SB), Z21
+	VPADDD.BCST   sha1Constants<>+8(SB), Z20, Z20
+	VPADDD        Z6, Z20, Z20
+	VPTERNLOGD    $0x96, Z1, Z11, Z9
+	VPXORD        Z6, Z9, Z9
+	VPROLD        $0x01, Z9, Z9
+	VPRORD        $0x1b, Z16, Z22
+	VPRORD        $0x02, Z17, Z23
+	VPTERNLOGD    $0xe8, Z19, Z18, Z17
+	VPADDD        Z17, Z20, Z20
+	VPADDD        Z22, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+8(SB), Z19, Z19
+	VPADDD        Z7, Z19, Z19
+	VPTERNLOGD    $0x96, Z2, Z12, Z10
+	VPXORD        Z7, Z10, Z10
+	VPROLD        $0x01, Z10, Z10
+	VPRORD        $0x1b, Z20, Z22
+	VPRORD        $0x02, Z16, Z17
+	VPTERNLOGD    $0xe8, Z18, Z23, Z16
+	VPADDD        Z16, Z19, Z19
+	VPADDD        Z22, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+8(SB), Z18, Z18
+	VPADDD        Z8, Z18, Z18
+	VPTERNLOGD    $0x96, Z3, Z13, Z11
+	VPXORD        Z8, Z11, Z11
+	VPROLD        $0x01, Z11, Z11
+	VPRORD        $0x1b, Z19, Z22
+	VPRORD        $0x02, Z20, Z16
+	VPTERNLOGD    $0xe8, Z23, Z17, Z20
+	VPADDD        Z20, Z18, Z18
+	VPADDD        Z22, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+8(SB), Z23, Z23
+	VPADDD        Z9, Z23, Z23
 	VPTERNLOGD    $0x96, Z4, Z14, Z12
 	VPXORD        Z9, Z12, Z12
 	VPROLD        $0x01, Z12, Z12
-	VPADDD        Z21, Z20, Z20
-	VPADDD        Z12, Z20, Z20
-	VPRORD        $0x02, Z17, Z23
-	VPTERNLOGD    $0x96, Z19, Z18, Z17
-	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
-	VPADDD        Z22, Z20, Z20
+	VPRORD        $0x1b, Z18, Z22
+	VPRORD        $0x02, Z19, Z20
+	VPTERNLOGD    $0xe8, Z17, Z16, Z19
+	VPADDD        Z19, Z23, Z23
+	VPADDD        Z22, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+8(SB), Z17, Z17
+	VPADDD        Z10, Z17, Z17
 	VPTERNLOGD    $0x96, Z5, Z15, Z13
 	VPXORD        Z10, Z13, Z13
 	VPROLD        $0x01, Z13, Z13
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z13, Z19, Z19
-	VPRORD        $0x02, Z16, Z17
-	VPTERNLOGD    $0x96, Z18, Z23, Z16
-	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
-	VPADDD        Z22, Z19, Z19
+	VPRORD        $0x1b, Z23, Z22
+	VPRORD        $0x02, Z18, Z19
+	VPTERNLOGD    $0xe8, Z16, Z20, Z18
+	VPADDD        Z18, Z17, Z17
+	VPADDD        Z22, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+8(SB), Z16, Z16
+	VPADDD        Z11, Z16, Z16
 	VPTERNLOGD    $0x96, Z6, Z0, Z14
 	VPXORD        Z11, Z14, Z14
 	VPROLD        $0x01, Z14, Z14
-	VPADDD        Z21, Z18, Z18
-	VPADDD        Z14, Z18, Z18
-	VPRORD        $0x02, Z20, Z16
-	VPTERNLOGD    $0x96, Z23, Z17, Z20
-	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
-	VPADDD        Z22, Z18, Z18
+	VPRORD        $0x1b, Z17, Z22
+	VPRORD        $0x02, Z23, Z18
+	VPTERNLOGD    $0xe8, Z20, Z19, Z23
+	VPADDD        Z23, Z16, Z16
+	VPADDD        Z22, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+12(SB), Z20, Z20
+	VPADDD        Z12, Z20, Z20
 	VPTERNLOGD    $0x96, Z7, Z1, Z15
 	VPXORD        Z12, Z15, Z15
 	VPROLD        $0x01, Z15, Z15
-	VPADDD        Z21, Z23, Z23
-	VPADDD        Z15, Z23, Z23
-	VPRORD        $0x02, Z19, Z20
-	VPTERNLOGD    $0x96, Z17, Z16, Z19
-	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
-	VPADDD        Z22, Z23, Z23
+	VPRORD        $0x1b, Z16, Z22
+	VPRORD        $0x02, Z17, Z23
+	VPTERNLOGD    $0x96, Z19, Z18, Z17
+	VPADDD        Z17, Z20, Z20
+	VPADDD        Z22, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+12(SB), Z19, Z19
+	VPADDD        Z13, Z19, Z19
 	VPTERNLOGD    $0x96, Z8, Z2, Z0
 	VPXORD        Z13, Z0, Z0
 	VPROLD        $0x01, Z0, Z0
-	VPADDD        Z21, Z17, Z17
-	VPADDD        Z0, Z17, Z17
-	VPRORD        $0x02, Z18, Z19
-	VPTERNLOGD    $0x96, Z16, Z20, Z18
-	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
-	VPADDD        Z22, Z17, Z17
+	VPRORD        $0x1b, Z20, Z22
+	VPRORD        $0x02, Z16, Z17
+	VPTERNLOGD    $0x96, Z18, Z23, Z16
+	VPADDD        Z16, Z19, Z19
+	VPADDD        Z22, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+12(SB), Z18, Z18
+	VPADDD        Z14, Z18, Z18
 	VPTERNLOGD    $0x96, Z9, Z3, Z1
 	VPXORD        Z14, Z1, Z1
 	VPROLD        $0x01, Z1, Z1
-	VPADDD        Z21, Z16, Z16
-	VPADDD        Z1, Z16, Z16
-	VPRORD        $0x02, Z23, Z18
-	VPTERNLOGD    $0x96, Z20, Z19, Z23
-	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
-	VPADDD        Z22, Z16, Z16
+	VPRORD        $0x1b, Z19, Z22
+	VPRORD        $0x02, Z20, Z16
+	VPTERNLOGD    $0x96, Z23, Z17, Z20
+	VPADDD        Z20, Z18, Z18
+	VPADDD        Z22, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+12(SB), Z23, Z23
+	VPADDD        Z15, Z23, Z23
 	VPTERNLOGD    $0x96, Z10, Z4, Z2
 	VPXORD        Z15, Z2, Z2
 	VPROLD        $0x01, Z2, Z2
-	VPADDD        Z21, Z20, Z20
-	VPADDD        Z2, Z20, Z20
-	VPRORD        $0x02, Z17, Z23
-	VPTERNLOGD    $0x96, Z19, Z18, Z17
-	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
-	VPADDD        Z22, Z20, Z20
+	VPRORD        $0x1b, Z18, Z22
+	VPRORD        $0x02, Z19, Z20
+	VPTERNLOGD    $0x96, Z17, Z16, Z19
+	VPADDD        Z19, Z23, Z23
+	VPADDD        Z22, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+12(SB), Z17, Z17
+	VPADDD        Z0, Z17, Z17
 	VPTERNLOGD    $0x96, Z11, Z5, Z3
 	VPXORD        Z0, Z3, Z3
 	VPROLD        $0x01, Z3, Z3
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z3, Z19, Z19
-	VPRORD        $0x02, Z16, Z17
-	VPTERNLOGD    $0x96, Z18, Z23, Z16
-	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
-	VPADDD        Z22, Z19, Z19
+	VPRORD        $0x1b, Z23, Z22
+	VPRORD        $0x02, Z18, Z19
+	VPTERNLOGD    $0x96, Z16, Z20, Z18
+	VPADDD        Z18, Z17, Z17
+	VPADDD        Z22, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+12(SB), Z16, Z16
+	VPADDD        Z1, Z16, Z16
 	VPTERNLOGD    $0x96, Z12, Z6, Z4
 	VPXORD        Z1, Z4, Z4
 	VPROLD        $0x01, Z4, Z4
-	VPADDD        Z21, Z18, Z18
-	VPADDD        Z4, Z18, Z18
-	VPRORD        $0x02, Z20, Z16
-	VPTERNLOGD    $0x96, Z23, Z17, Z20
-	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
-	VPADDD        Z22, Z18, Z18
+	VPRORD        $0x1b, Z17, Z22
+	VPRORD        $0x02, Z23, Z18
+	VPTERNLOGD    $0x96, Z20, Z19, Z23
+	VPADDD        Z23, Z16, Z16
+	VPADDD        Z22, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+12(SB), Z20, Z20
+	VPADDD        Z2, Z20, Z20
 	VPTERNLOGD    $0x96, Z13, Z7, Z5
 	VPXORD        Z2, Z5, Z5
 	VPROLD        $0x01, Z5, Z5
-	VPADDD        Z21, Z23, Z23
-	VPADDD        Z5, Z23, Z23
-	VPRORD        $0x02, Z19, Z20
-	VPTERNLOGD    $0x96, Z17, Z16, Z19
-	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
-	VPADDD        Z22, Z23, Z23
+	VPRORD        $0x1b, Z16, Z22
+	VPRORD        $0x02, Z17, Z23
+	VPTERNLOGD    $0x96, Z19, Z18, Z17
+	VPADDD        Z17, Z20, Z20
+	VPADDD        Z22, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+12(SB), Z19, Z19
+	VPADDD        Z3, Z19, Z19
 	VPTERNLOGD    $0x96, Z14, Z8, Z6
 	VPXORD        Z3, Z6, Z6
 	VPROLD        $0x01, Z6, Z6
-	VPADDD        Z21, Z17, Z17
-	VPADDD        Z6, Z17, Z17
-	VPRORD        $0x02, Z18, Z19
-	VPTERNLOGD    $0x96, Z16, Z20, Z18
-	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
-	VPADDD        Z22, Z17, Z17
+	VPRORD        $0x1b, Z20, Z22
+	VPRORD        $0x02, Z16, Z17
+	VPTERNLOGD    $0x96, Z18, Z23, Z16
+	VPADDD        Z16, Z19, Z19
+	VPADDD        Z22, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+12(SB), Z18, Z18
+	VPADDD        Z4, Z18, Z18
 	VPTERNLOGD    $0x96, Z15, Z9, Z7
 	VPXORD        Z4, Z7, Z7
 	VPROLD        $0x01, Z7, Z7
-	VPADDD        Z21, Z16, Z16
-	VPADDD        Z7, Z16, Z16
-	VPRORD        $0x02, Z23, Z18
-	VPTERNLOGD    $0x96, Z20, Z19, Z23
-	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
-	VPADDD        Z22, Z16, Z16
-	VPTERNLOGD    $0x96, Z0, Z10, Z8
-	VPXORD        Z5, Z8, Z8
-	VPROLD        $0x01, Z8, Z8
-	VPADDD        Z21, Z20, Z20
-	VPADDD        Z8, Z20, Z20
-	VPRORD        $0x02, Z17, Z23
-	VPTERNLOGD    $0x96, Z19, Z18, Z17
-	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
-	VPADDD        Z22, Z20, Z20
-	VPTERNLOGD    $0x96, Z1, Z11, Z9
-	VPXORD        Z6, Z9, Z9
-	VPROLD        $0x01, Z9, Z9
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z9, Z19, Z19
-	VPRORD        $0x02, Z16, Z17
-	VPTERNLOGD    $0x96, Z18, Z23, Z16
-	VPADDD        Z16, Z19, Z19
-	VPRORD        $0x1b, Z20, Z22
-	VPADDD        Z22, Z19, Z19
-	VPTERNLOGD    $0x96, Z2, Z12, Z10
-	VPXORD        Z7, Z10, Z10
-	VPROLD        $0x01, Z10, Z10
-	VPADDD        Z21, Z18, Z18
-	VPADDD        Z10, Z18, Z18
+	VPRORD        $0x1b, Z19, Z22
 	VPRORD        $0x02, Z20, Z16
 	VPTERNLOGD    $0x96, Z23, Z17, Z20
 	VPADDD        Z20, Z18, Z18
-	VPRORD        $0x1b, Z19, Z22
 	VPADDD        Z22, Z18, Z18
-	VPTERNLOGD    $0x96, Z3, Z13, Z11
-	VPXORD        Z8, Z11, Z11
-	VPROLD        $0x01, Z11, Z11
-	VPADDD        Z21, Z23, Z23
-	VPADDD        Z11, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+12(SB), Z23, Z23
+	VPADDD        Z5, Z23, Z23
+	VPTERNLOGD    $0x96, Z0, Z10, Z8
+	VPXORD        Z5, Z8, Z8
+	VPROLD        $0x01, Z8, Z8
+	VPRORD        $0x1b, Z18, Z22
 	VPRORD        $0x02, Z19, Z20
 	VPTERNLOGD    $0x96, Z17, Z16, Z19
 	VPADDD        Z19, Z23, Z23
-	VPRORD        $0x1b, Z18, Z22
 	VPADDD        Z22, Z23, Z23
-	VPTERNLOGD    $0x96, Z4, Z14, Z12
-	VPXORD        Z9, Z12, Z12
-	VPROLD        $0x01, Z12, Z12
-	VPADDD        Z21, Z17, Z17
-	VPADDD        Z12, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+12(SB), Z17, Z17
+	VPADDD        Z6, Z17, Z17
+	VPTERNLOGD    $0x96, Z1, Z11, Z9
+	VPXORD        Z6, Z9, Z9
+	VPROLD        $0x01, Z9, Z9
+	VPRORD        $0x1b, Z23, Z22
 	VPRORD        $0x02, Z18, Z19
 	VPTERNLOGD    $0x96, Z16, Z20, Z18
 	VPADDD        Z18, Z17, Z17
-	VPRORD        $0x1b, Z23, Z22
 	VPADDD        Z22, Z17, Z17
-	VPTERNLOGD    $0x96, Z5, Z15, Z13
-	VPXORD        Z10, Z13, Z13
-	VPROLD        $0x01, Z13, Z13
-	VPADDD        Z21, Z16, Z16
-	VPADDD        Z13, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+12(SB), Z16, Z16
+	VPADDD        Z7, Z16, Z16
+	VPTERNLOGD    $0x96, Z2, Z12, Z10
+	VPXORD        Z7, Z10, Z10
+	VPROLD        $0x01, Z10, Z10
+	VPRORD        $0x1b, Z17, Z22
 	VPRORD        $0x02, Z23, Z18
 	VPTERNLOGD    $0x96, Z20, Z19, Z23
 	VPADDD        Z23, Z16, Z16
-	VPRORD        $0x1b, Z17, Z22
 	VPADDD        Z22, Z16, Z16
-	VPTERNLOGD    $0x96, Z6, Z0, Z14
-	VPXORD        Z11, Z14, Z14
-	VPROLD        $0x01, Z14, Z14
-	VPADDD        Z21, Z20, Z20
-	VPADDD        Z14, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+12(SB), Z20, Z20
+	VPADDD        Z8, Z20, Z20
+	VPTERNLOGD    $0x96, Z3, Z13, Z11
+	VPXORD        Z8, Z11, Z11
+	VPROLD        $0x01, Z11, Z11
+	VPRORD        $0x1b, Z16, Z22
 	VPRORD        $0x02, Z17, Z23
 	VPTERNLOGD    $0x96, Z19, Z18, Z17
 	VPADDD        Z17, Z20, Z20
-	VPRORD        $0x1b, Z16, Z22
 	VPADDD        Z22, Z20, Z20
-	VPTERNLOGD    $0x96, Z7, Z1, Z15
-	VPXORD        Z12, Z15, Z15
-	VPROLD        $0x01, Z15, Z15
-	VPADDD        Z21, Z19, Z19
-	VPADDD        Z15, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+12(SB), Z19, Z19
+	VPADDD        Z9, Z19, Z19
+	VPTERNLOGD    $0x96, Z4, Z14, Z12
+	VPXORD        Z9, Z12, Z12
+	VPROLD        $0x01, Z12, Z12
+	VPRORD        $0x1b, Z20, Z22
 	VPRORD        $0x02, Z16, Z17
 	VPTERNLOGD    $0x96, Z18, Z23, Z16
 	VPADDD        Z16, Z19, Z19
+	VPADDD        Z22, Z19, Z19
+	VPADDD.BCST   sha1Constants<>+12(SB), Z18, Z18
+	VPADDD        Z10, Z18, Z18
+	VPTERNLOGD    $0x96, Z5, Z15, Z13
+	VPXORD        Z10, Z13, Z13
+	VPROLD        $0x01, Z13, Z13
+	VPRORD        $0x1b, Z19, Z22
+	VPRORD        $0x02, Z20, Z16
+	VPTERNLOGD    $0x96, Z23, Z17, Z20
+	VPADDD        Z20, Z18, Z18
+	VPADDD        Z22, Z18, Z18
+	VPADDD.BCST   sha1Constants<>+12(SB), Z23, Z23
+	VPADDD        Z11, Z23, Z23
+	VPTERNLOGD    $0x96, Z6, Z0, Z14
+	VPXORD        Z11, Z14, Z14
+	VPROLD        $0x01, Z14, Z14
+	VPRORD        $0x1b, Z18, Z22
+	VPRORD        $0x02, Z19, Z20
+	VPTERNLOGD    $0x96, Z17, Z16, Z19
+	VPADDD        Z19, Z23, Z23
+	VPADDD        Z22, Z23, Z23
+	VPADDD.BCST   sha1Constants<>+12(SB), Z17, Z17
+	VPADDD        Z12, Z17, Z17
+	VPTERNLOGD    $0x96, Z7, Z1, Z15
+	VPXORD        Z12, Z15, Z15
+	VPROLD        $0x01, Z15, Z15
+	VPRORD        $0x1b, Z23, Z22
+	VPRORD        $0x02, Z18, Z19
+	VPTERNLOGD    $0x96, Z16, Z20, Z18
+	VPADDD        Z18, Z17, Z17
+	VPADDD        Z22, Z17, Z17
+	VPADDD.BCST   sha1Constants<>+12(SB), Z16, Z16
+	VPADDD        Z13, Z16, Z16
+	VPRORD        $0x1b, Z17, Z22
+	VPRORD        $0x02, Z23, Z18
+	VPTERNLOGD    $0x96, Z20, Z19, Z23
+	VPADDD        Z23, Z16, Z16
+	VPADDD        Z22, Z16, Z16
+	VPADDD.BCST   sha1Constants<>+12(SB), Z20, Z20
+	VPADDD        Z14, Z20, Z20
+	VPRORD        $0x1b, Z16, Z22
+	VPRORD        $0x02, Z17, Z23
+	VPTERNLOGD    $0x96, Z19, Z18, Z17
+	VPADDD        Z17, Z20, Z20
+	VPADDD        Z22, Z20, Z20
+	VPADDD.BCST   sha1Constants<>+12(SB), Z19, Z19
+	VPADDD        Z15, Z19, Z19
 	VPRORD        $0x1b, Z20, Z22
+	VPRORD        $0x02, Z16, Z17
+	VPTERNLOGD    $0x96, Z18, Z23, Z16
+	VPADDD        Z16, Z19, Z19
 	VPADDD        Z22, Z19, Z19
 	VMOVDQU64     512(DI), Z21
 	VPADDD        Z19, Z21, K1, Z21
@@ -1407,6 +1403,9 @@ block:
 	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y4, Y4
 	VPADDD       1024(DI), Y4, Y4
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y1, Y15
 	VPSRLD       $0x02, Y1, Y7
 	VPOR         Y15, Y7, Y7
@@ -1414,12 +1413,13 @@ block:
 	VPAND        Y1, Y15, Y1
 	VPXOR        Y3, Y1, Y1
 	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y3, Y3
 	VPADDD       1056(DI), Y3, Y3
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y0, Y15
 	VPSRLD       $0x02, Y0, Y1
 	VPOR         Y15, Y1, Y1
@@ -1427,12 +1427,13 @@ block:
 	VPAND        Y0, Y15, Y0
 	VPXOR        Y2, Y0, Y0
 	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y2, Y2
 	VPADDD       1088(DI), Y2, Y2
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y4, Y15
 	VPSRLD       $0x02, Y4, Y0
 	VPOR         Y15, Y0, Y0
@@ -1440,12 +1441,13 @@ block:
 	VPAND        Y4, Y15, Y4
 	VPXOR        Y7, Y4, Y4
 	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y7, Y7
 	VPADDD       1120(DI), Y7, Y7
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y3, Y15
 	VPSRLD       $0x02, Y3, Y4
 	VPOR         Y15, Y4, Y4
@@ -1453,12 +1455,13 @@ block:
 	VPAND        Y3, Y15, Y3
 	VPXOR        Y1, Y3, Y3
 	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y1, Y1
 	VPADDD       1152(DI), Y1, Y1
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y2, Y15
 	VPSRLD       $0x02, Y2, Y3
 	VPOR         Y15, Y3, Y3
@@ -1466,12 +1469,13 @@ block:
 	VPAND        Y2, Y15, Y2
 	VPXOR        Y0, Y2, Y2
 	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y0, Y0
 	VPADDD       1184(DI), Y0, Y0
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y7, Y15
 	VPSRLD       $0x02, Y7, Y2
 	VPOR         Y15, Y2, Y2
@@ -1479,12 +1483,13 @@ block:
 	VPAND        Y7, Y15, Y7
 	VPXOR        Y4, Y7, Y7
 	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y4, Y4
 	VPADDD       1216(DI), Y4, Y4
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y1, Y15
 	VPSRLD       $0x02, Y1, Y7
 	VPOR         Y15, Y7, Y7
@@ -1492,12 +1497,13 @@ block:
 	VPAND        Y1, Y15, Y1
 	VPXOR        Y3, Y1, Y1
 	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y3, Y3
 	VPADDD       1248(DI), Y3, Y3
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y0, Y15
 	VPSRLD       $0x02, Y0, Y1
 	VPOR         Y15, Y1, Y1
@@ -1505,12 +1511,13 @@ block:
 	VPAND        Y0, Y15, Y0
 	VPXOR        Y2, Y0, Y0
 	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y2, Y2
 	VPADDD       1280(DI), Y2, Y2
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y4, Y15
 	VPSRLD       $0x02, Y4, Y0
 	VPOR         Y15, Y0, Y0
@@ -1518,12 +1525,13 @@ block:
 	VPAND        Y4, Y15, Y4
 	VPXOR        Y7, Y4, Y4
 	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y7, Y7
 	VPADDD       1312(DI), Y7, Y7
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y3, Y15
 	VPSRLD       $0x02, Y3, Y4
 	VPOR         Y15, Y4, Y4
@@ -1531,12 +1539,13 @@ block:
 	VPAND        Y3, Y15, Y3
 	VPXOR        Y1, Y3, Y3
 	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y1, Y1
 	VPADDD       1344(DI), Y1, Y1
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y2, Y15
 	VPSRLD       $0x02, Y2, Y3
 	VPOR         Y15, Y3, Y3
@@ -1544,12 +1553,13 @@ block:
 	VPAND        Y2, Y15, Y2
 	VPXOR        Y0, Y2, Y2
 	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y0, Y0
 	VPADDD       1376(DI), Y0, Y0
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y7, Y15
 	VPSRLD       $0x02, Y7, Y2
 	VPOR         Y15, Y2, Y2
@@ -1557,12 +1567,13 @@ block:
 	VPAND        Y7, Y15, Y7
 	VPXOR        Y4, Y7, Y7
 	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y4, Y4
 	VPADDD       1408(DI), Y4, Y4
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y1, Y15
 	VPSRLD       $0x02, Y1, Y7
 	VPOR         Y15, Y7, Y7
@@ -1570,49 +1581,10 @@ block:
 	VPAND        Y1, Y15, Y1
 	VPXOR        Y3, Y1, Y1
 	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y3, Y3
 	VPADDD       1440(DI), Y3, Y3
-	VPSLLD       $0x1e, Y0, Y15
-	VPSRLD       $0x02, Y0, Y1
-	VPOR         Y15, Y1, Y1
-	VPXOR        Y7, Y2, Y15
-	VPAND        Y0, Y15, Y0
-	VPXOR        Y2, Y0, Y0
-	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y3, Y3
-	VPADDD       Y5, Y2, Y2
-	VPADDD       1472(DI), Y2, Y2
-	VPSLLD       $0x1e, Y4, Y15
-	VPSRLD       $0x02, Y4, Y0
-	VPOR         Y15, Y0, Y0
-	VPXOR        Y1, Y7, Y15
-	VPAND        Y4, Y15, Y4
-	VPXOR        Y7, Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPADDD       Y5, Y7, Y7
-	VPADDD       1504(DI), Y7, Y7
-	VPSLLD       $0x1e, Y3, Y15
-	VPSRLD       $0x02, Y3, Y4
-	VPOR         Y15, Y4, Y4
-	VPXOR        Y0, Y1, Y15
-	VPAND        Y3, Y15, Y3
-	VPXOR        Y1, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y7, Y7
 	VMOVDQU      1024(DI), Y8
 	VPXOR        1440(DI), Y8, Y8
 	VPXOR        1280(DI), Y8, Y8
@@ -1621,19 +1593,20 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1024(DI)
-	VPADDD       Y5, Y1, Y1
-	VPADDD       1024(DI), Y1, Y1
-	VPSLLD       $0x1e, Y2, Y15
-	VPSRLD       $0x02, Y2, Y3
-	VPOR         Y15, Y3, Y3
-	VPXOR        Y4, Y0, Y15
-	VPAND        Y2, Y15, Y2
-	VPXOR        Y0, Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y1, Y1
+	VPSLLD       $0x1e, Y0, Y15
+	VPSRLD       $0x02, Y0, Y1
+	VPOR         Y15, Y1, Y1
+	VPXOR        Y7, Y2, Y15
+	VPAND        Y0, Y15, Y0
+	VPXOR        Y2, Y0, Y0
+	VPADDD       Y0, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
+	VPADDD       Y5, Y2, Y2
+	VPADDD       1472(DI), Y2, Y2
 	VMOVDQU      1056(DI), Y8
 	VPXOR        1472(DI), Y8, Y8
 	VPXOR        1312(DI), Y8, Y8
@@ -1642,19 +1615,20 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1056(DI)
-	VPADDD       Y5, Y0, Y0
-	VPADDD       1056(DI), Y0, Y0
-	VPSLLD       $0x1e, Y7, Y15
-	VPSRLD       $0x02, Y7, Y2
-	VPOR         Y15, Y2, Y2
-	VPXOR        Y3, Y4, Y15
-	VPAND        Y7, Y15, Y7
-	VPXOR        Y4, Y7, Y7
-	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y0, Y0
+	VPSLLD       $0x1e, Y4, Y15
+	VPSRLD       $0x02, Y4, Y0
+	VPOR         Y15, Y0, Y0
+	VPXOR        Y1, Y7, Y15
+	VPAND        Y4, Y15, Y4
+	VPXOR        Y7, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
+	VPADDD       Y5, Y7, Y7
+	VPADDD       1504(DI), Y7, Y7
 	VMOVDQU      1088(DI), Y8
 	VPXOR        1504(DI), Y8, Y8
 	VPXOR        1344(DI), Y8, Y8
@@ -1663,19 +1637,20 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1088(DI)
-	VPADDD       Y5, Y4, Y4
-	VPADDD       1088(DI), Y4, Y4
-	VPSLLD       $0x1e, Y1, Y15
-	VPSRLD       $0x02, Y1, Y7
-	VPOR         Y15, Y7, Y7
-	VPXOR        Y2, Y3, Y15
-	VPAND        Y1, Y15, Y1
-	VPXOR        Y3, Y1, Y1
-	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y4, Y4
+	VPSLLD       $0x1e, Y3, Y15
+	VPSRLD       $0x02, Y3, Y4
+	VPOR         Y15, Y4, Y4
+	VPXOR        Y0, Y1, Y15
+	VPAND        Y3, Y15, Y3
+	VPXOR        Y1, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
+	VPADDD       Y5, Y1, Y1
+	VPADDD       1024(DI), Y1, Y1
 	VMOVDQU      1120(DI), Y8
 	VPXOR        1024(DI), Y8, Y8
 	VPXOR        1376(DI), Y8, Y8
@@ -1684,8 +1659,75 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1120(DI)
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y2, Y15
+	VPSRLD       $0x02, Y2, Y3
+	VPOR         Y15, Y3, Y3
+	VPXOR        Y4, Y0, Y15
+	VPAND        Y2, Y15, Y2
+	VPXOR        Y0, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
+	VPADDD       Y5, Y0, Y0
+	VPADDD       1056(DI), Y0, Y0
+	VMOVDQU      1152(DI), Y8
+	VPXOR        1056(DI), Y8, Y8
+	VPXOR        1408(DI), Y8, Y8
+	VPXOR        1216(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1152(DI)
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y7, Y15
+	VPSRLD       $0x02, Y7, Y2
+	VPOR         Y15, Y2, Y2
+	VPXOR        Y3, Y4, Y15
+	VPAND        Y7, Y15, Y7
+	VPXOR        Y4, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       1088(DI), Y4, Y4
+	VMOVDQU      1184(DI), Y8
+	VPXOR        1088(DI), Y8, Y8
+	VPXOR        1440(DI), Y8, Y8
+	VPXOR        1248(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1184(DI)
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y1, Y15
+	VPSRLD       $0x02, Y1, Y7
+	VPOR         Y15, Y7, Y7
+	VPXOR        Y2, Y3, Y15
+	VPAND        Y1, Y15, Y1
+	VPXOR        Y3, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+0(SB), Y5
 	VPADDD       Y5, Y3, Y3
 	VPADDD       1120(DI), Y3, Y3
+	VMOVDQU      1216(DI), Y8
+	VPXOR        1120(DI), Y8, Y8
+	VPXOR        1472(DI), Y8, Y8
+	VPXOR        1280(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1216(DI)
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y0, Y15
 	VPSRLD       $0x02, Y0, Y1
 	VPOR         Y15, Y1, Y1
@@ -1693,71 +1735,10 @@ block:
 	VPAND        Y0, Y15, Y0
 	VPXOR        Y2, Y0, Y0
 	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y3, Y3
 	VPBROADCASTD sha1Constants<>+4(SB), Y5
-	VMOVDQU      1152(DI), Y8
-	VPXOR        1056(DI), Y8, Y8
-	VPXOR        1408(DI), Y8, Y8
-	VPXOR        1216(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1152(DI)
 	VPADDD       Y5, Y2, Y2
 	VPADDD       1152(DI), Y2, Y2
-	VPSLLD       $0x1e, Y4, Y15
-	VPSRLD       $0x02, Y4, Y0
-	VPOR         Y15, Y0, Y0
-	VPXOR        Y4, Y1, Y4
-	VPXOR        Y7, Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VMOVDQU      1184(DI), Y8
-	VPXOR        1088(DI), Y8, Y8
-	VPXOR        1440(DI), Y8, Y8
-	VPXOR        1248(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1184(DI)
-	VPADDD       Y5, Y7, Y7
-	VPADDD       1184(DI), Y7, Y7
-	VPSLLD       $0x1e, Y3, Y15
-	VPSRLD       $0x02, Y3, Y4
-	VPOR         Y15, Y4, Y4
-	VPXOR        Y3, Y0, Y3
-	VPXOR        Y1, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      1216(DI), Y8
-	VPXOR        1120(DI), Y8, Y8
-	VPXOR        1472(DI), Y8, Y8
-	VPXOR        1280(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1216(DI)
-	VPADDD       Y5, Y1, Y1
-	VPADDD       1216(DI), Y1, Y1
-	VPSLLD       $0x1e, Y2, Y15
-	VPSRLD       $0x02, Y2, Y3
-	VPOR         Y15, Y3, Y3
-	VPXOR        Y2, Y4, Y2
-	VPXOR        Y0, Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y1, Y1
 	VMOVDQU      1248(DI), Y8
 	VPXOR        1152(DI), Y8, Y8
 	VPXOR        1504(DI), Y8, Y8
@@ -1766,18 +1747,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1248(DI)
-	VPADDD       Y5, Y0, Y0
-	VPADDD       1248(DI), Y0, Y0
-	VPSLLD       $0x1e, Y7, Y15
-	VPSRLD       $0x02, Y7, Y2
-	VPOR         Y15, Y2, Y2
-	VPXOR        Y7, Y3, Y7
-	VPXOR        Y4, Y7, Y7
-	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y0, Y0
+	VPSLLD       $0x1e, Y4, Y15
+	VPSRLD       $0x02, Y4, Y0
+	VPOR         Y15, Y0, Y0
+	VPXOR        Y4, Y1, Y4
+	VPXOR        Y7, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y7, Y7
+	VPADDD       1184(DI), Y7, Y7
 	VMOVDQU      1280(DI), Y8
 	VPXOR        1184(DI), Y8, Y8
 	VPXOR        1024(DI), Y8, Y8
@@ -1786,18 +1768,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1280(DI)
-	VPADDD       Y5, Y4, Y4
-	VPADDD       1280(DI), Y4, Y4
-	VPSLLD       $0x1e, Y1, Y15
-	VPSRLD       $0x02, Y1, Y7
-	VPOR         Y15, Y7, Y7
-	VPXOR        Y1, Y2, Y1
-	VPXOR        Y3, Y1, Y1
-	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y4, Y4
+	VPSLLD       $0x1e, Y3, Y15
+	VPSRLD       $0x02, Y3, Y4
+	VPOR         Y15, Y4, Y4
+	VPXOR        Y3, Y0, Y3
+	VPXOR        Y1, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y1, Y1
+	VPADDD       1216(DI), Y1, Y1
 	VMOVDQU      1312(DI), Y8
 	VPXOR        1216(DI), Y8, Y8
 	VPXOR        1056(DI), Y8, Y8
@@ -1806,18 +1789,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1312(DI)
-	VPADDD       Y5, Y3, Y3
-	VPADDD       1312(DI), Y3, Y3
-	VPSLLD       $0x1e, Y0, Y15
-	VPSRLD       $0x02, Y0, Y1
-	VPOR         Y15, Y1, Y1
-	VPXOR        Y0, Y7, Y0
-	VPXOR        Y2, Y0, Y0
-	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y3, Y3
+	VPSLLD       $0x1e, Y2, Y15
+	VPSRLD       $0x02, Y2, Y3
+	VPOR         Y15, Y3, Y3
+	VPXOR        Y2, Y4, Y2
+	VPXOR        Y0, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y0, Y0
+	VPADDD       1248(DI), Y0, Y0
 	VMOVDQU      1344(DI), Y8
 	VPXOR        1248(DI), Y8, Y8
 	VPXOR        1088(DI), Y8, Y8
@@ -1826,18 +1810,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1344(DI)
-	VPADDD       Y5, Y2, Y2
-	VPADDD       1344(DI), Y2, Y2
-	VPSLLD       $0x1e, Y4, Y15
-	VPSRLD       $0x02, Y4, Y0
-	VPOR         Y15, Y0, Y0
-	VPXOR        Y4, Y1, Y4
-	VPXOR        Y7, Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y2, Y2
+	VPSLLD       $0x1e, Y7, Y15
+	VPSRLD       $0x02, Y7, Y2
+	VPOR         Y15, Y2, Y2
+	VPXOR        Y7, Y3, Y7
+	VPXOR        Y4, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       1280(DI), Y4, Y4
 	VMOVDQU      1376(DI), Y8
 	VPXOR        1280(DI), Y8, Y8
 	VPXOR        1120(DI), Y8, Y8
@@ -1846,18 +1831,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1376(DI)
-	VPADDD       Y5, Y7, Y7
-	VPADDD       1376(DI), Y7, Y7
-	VPSLLD       $0x1e, Y3, Y15
-	VPSRLD       $0x02, Y3, Y4
-	VPOR         Y15, Y4, Y4
-	VPXOR        Y3, Y0, Y3
-	VPXOR        Y1, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y7, Y7
+	VPSLLD       $0x1e, Y1, Y15
+	VPSRLD       $0x02, Y1, Y7
+	VPOR         Y15, Y7, Y7
+	VPXOR        Y1, Y2, Y1
+	VPXOR        Y3, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y3, Y3
+	VPADDD       1312(DI), Y3, Y3
 	VMOVDQU      1408(DI), Y8
 	VPXOR        1312(DI), Y8, Y8
 	VPXOR        1152(DI), Y8, Y8
@@ -1866,18 +1852,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1408(DI)
-	VPADDD       Y5, Y1, Y1
-	VPADDD       1408(DI), Y1, Y1
-	VPSLLD       $0x1e, Y2, Y15
-	VPSRLD       $0x02, Y2, Y3
-	VPOR         Y15, Y3, Y3
-	VPXOR        Y2, Y4, Y2
-	VPXOR        Y0, Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y1, Y1
+	VPSLLD       $0x1e, Y0, Y15
+	VPSRLD       $0x02, Y0, Y1
+	VPOR         Y15, Y1, Y1
+	VPXOR        Y0, Y7, Y0
+	VPXOR        Y2, Y0, Y0
+	VPADDD       Y0, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y2, Y2
+	VPADDD       1344(DI), Y2, Y2
 	VMOVDQU      1440(DI), Y8
 	VPXOR        1344(DI), Y8, Y8
 	VPXOR        1184(DI), Y8, Y8
@@ -1886,18 +1873,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1440(DI)
-	VPADDD       Y5, Y0, Y0
-	VPADDD       1440(DI), Y0, Y0
-	VPSLLD       $0x1e, Y7, Y15
-	VPSRLD       $0x02, Y7, Y2
-	VPOR         Y15, Y2, Y2
-	VPXOR        Y7, Y3, Y7
-	VPXOR        Y4, Y7, Y7
-	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y0, Y0
+	VPSLLD       $0x1e, Y4, Y15
+	VPSRLD       $0x02, Y4, Y0
+	VPOR         Y15, Y0, Y0
+	VPXOR        Y4, Y1, Y4
+	VPXOR        Y7, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y7, Y7
+	VPADDD       1376(DI), Y7, Y7
 	VMOVDQU      1472(DI), Y8
 	VPXOR        1376(DI), Y8, Y8
 	VPXOR        1216(DI), Y8, Y8
@@ -1906,18 +1894,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1472(DI)
-	VPADDD       Y5, Y4, Y4
-	VPADDD       1472(DI), Y4, Y4
-	VPSLLD       $0x1e, Y1, Y15
-	VPSRLD       $0x02, Y1, Y7
-	VPOR         Y15, Y7, Y7
-	VPXOR        Y1, Y2, Y1
-	VPXOR        Y3, Y1, Y1
-	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y4, Y4
+	VPSLLD       $0x1e, Y3, Y15
+	VPSRLD       $0x02, Y3, Y4
+	VPOR         Y15, Y4, Y4
+	VPXOR        Y3, Y0, Y3
+	VPXOR        Y1, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y1, Y1
+	VPADDD       1408(DI), Y1, Y1
 	VMOVDQU      1504(DI), Y8
 	VPXOR        1408(DI), Y8, Y8
 	VPXOR        1248(DI), Y8, Y8
@@ -1926,18 +1915,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1504(DI)
-	VPADDD       Y5, Y3, Y3
-	VPADDD       1504(DI), Y3, Y3
-	VPSLLD       $0x1e, Y0, Y15
-	VPSRLD       $0x02, Y0, Y1
-	VPOR         Y15, Y1, Y1
-	VPXOR        Y0, Y7, Y0
-	VPXOR        Y2, Y0, Y0
-	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y3, Y3
+	VPSLLD       $0x1e, Y2, Y15
+	VPSRLD       $0x02, Y2, Y3
+	VPOR         Y15, Y3, Y3
+	VPXOR        Y2, Y4, Y2
+	VPXOR        Y0, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y0, Y0
+	VPADDD       1440(DI), Y0, Y0
 	VMOVDQU      1024(DI), Y8
 	VPXOR        1440(DI), Y8, Y8
 	VPXOR        1280(DI), Y8, Y8
@@ -1946,169 +1936,240 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1024(DI)
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y7, Y15
+	VPSRLD       $0x02, Y7, Y2
+	VPOR         Y15, Y2, Y2
+	VPXOR        Y7, Y3, Y7
+	VPXOR        Y4, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       1472(DI), Y4, Y4
+	VMOVDQU      1056(DI), Y8
+	VPXOR        1472(DI), Y8, Y8
+	VPXOR        1312(DI), Y8, Y8
+	VPXOR        1120(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1056(DI)
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y1, Y15
+	VPSRLD       $0x02, Y1, Y7
+	VPOR         Y15, Y7, Y7
+	VPXOR        Y1, Y2, Y1
+	VPXOR        Y3, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
+	VPADDD       Y5, Y3, Y3
+	VPADDD       1504(DI), Y3, Y3
+	VMOVDQU      1088(DI), Y8
+	VPXOR        1504(DI), Y8, Y8
+	VPXOR        1344(DI), Y8, Y8
+	VPXOR        1152(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1088(DI)
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y0, Y15
+	VPSRLD       $0x02, Y0, Y1
+	VPOR         Y15, Y1, Y1
+	VPXOR        Y0, Y7, Y0
+	VPXOR        Y2, Y0, Y0
+	VPADDD       Y0, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
 	VPADDD       Y5, Y2, Y2
 	VPADDD       1024(DI), Y2, Y2
+	VMOVDQU      1120(DI), Y8
+	VPXOR        1024(DI), Y8, Y8
+	VPXOR        1376(DI), Y8, Y8
+	VPXOR        1184(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1120(DI)
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y4, Y15
 	VPSRLD       $0x02, Y4, Y0
 	VPOR         Y15, Y0, Y0
 	VPXOR        Y4, Y1, Y4
 	VPXOR        Y7, Y4, Y4
 	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y2, Y2
-	VMOVDQU      1056(DI), Y8
-	VPXOR        1472(DI), Y8, Y8
-	VPXOR        1312(DI), Y8, Y8
-	VPXOR        1120(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1056(DI)
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
 	VPADDD       Y5, Y7, Y7
 	VPADDD       1056(DI), Y7, Y7
+	VMOVDQU      1152(DI), Y8
+	VPXOR        1056(DI), Y8, Y8
+	VPXOR        1408(DI), Y8, Y8
+	VPXOR        1216(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1152(DI)
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y3, Y15
 	VPSRLD       $0x02, Y3, Y4
 	VPOR         Y15, Y4, Y4
 	VPXOR        Y3, Y0, Y3
 	VPXOR        Y1, Y3, Y3
 	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      1088(DI), Y8
-	VPXOR        1504(DI), Y8, Y8
-	VPXOR        1344(DI), Y8, Y8
-	VPXOR        1152(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1088(DI)
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
 	VPADDD       Y5, Y1, Y1
 	VPADDD       1088(DI), Y1, Y1
+	VMOVDQU      1184(DI), Y8
+	VPXOR        1088(DI), Y8, Y8
+	VPXOR        1440(DI), Y8, Y8
+	VPXOR        1248(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1184(DI)
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y2, Y15
 	VPSRLD       $0x02, Y2, Y3
 	VPOR         Y15, Y3, Y3
 	VPXOR        Y2, Y4, Y2
 	VPXOR        Y0, Y2, Y2
 	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VMOVDQU      1120(DI), Y8
-	VPXOR        1024(DI), Y8, Y8
-	VPXOR        1376(DI), Y8, Y8
-	VPXOR        1184(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1120(DI)
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
 	VPADDD       Y5, Y0, Y0
 	VPADDD       1120(DI), Y0, Y0
+	VMOVDQU      1216(DI), Y8
+	VPXOR        1120(DI), Y8, Y8
+	VPXOR        1472(DI), Y8, Y8
+	VPXOR        1280(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1216(DI)
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y7, Y15
 	VPSRLD       $0x02, Y7, Y2
 	VPOR         Y15, Y2, Y2
 	VPXOR        Y7, Y3, Y7
 	VPXOR        Y4, Y7, Y7
 	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVDQU      1152(DI), Y8
-	VPXOR        1056(DI), Y8, Y8
-	VPXOR        1408(DI), Y8, Y8
-	VPXOR        1216(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1152(DI)
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
 	VPADDD       Y5, Y4, Y4
 	VPADDD       1152(DI), Y4, Y4
+	VMOVDQU      1248(DI), Y8
+	VPXOR        1152(DI), Y8, Y8
+	VPXOR        1504(DI), Y8, Y8
+	VPXOR        1312(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1248(DI)
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y1, Y15
 	VPSRLD       $0x02, Y1, Y7
 	VPOR         Y15, Y7, Y7
 	VPXOR        Y1, Y2, Y1
 	VPXOR        Y3, Y1, Y1
 	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      1184(DI), Y8
-	VPXOR        1088(DI), Y8, Y8
-	VPXOR        1440(DI), Y8, Y8
-	VPXOR        1248(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1184(DI)
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
 	VPADDD       Y5, Y3, Y3
 	VPADDD       1184(DI), Y3, Y3
+	VMOVDQU      1280(DI), Y8
+	VPXOR        1184(DI), Y8, Y8
+	VPXOR        1024(DI), Y8, Y8
+	VPXOR        1344(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1280(DI)
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y0, Y15
 	VPSRLD       $0x02, Y0, Y1
 	VPOR         Y15, Y1, Y1
 	VPXOR        Y0, Y7, Y0
 	VPXOR        Y2, Y0, Y0
 	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      1216(DI), Y8
-	VPXOR        1120(DI), Y8, Y8
-	VPXOR        1472(DI), Y8, Y8
-	VPXOR        1280(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1216(DI)
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
 	VPADDD       Y5, Y2, Y2
 	VPADDD       1216(DI), Y2, Y2
+	VMOVDQU      1312(DI), Y8
+	VPXOR        1216(DI), Y8, Y8
+	VPXOR        1056(DI), Y8, Y8
+	VPXOR        1376(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1312(DI)
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y4, Y15
 	VPSRLD       $0x02, Y4, Y0
 	VPOR         Y15, Y0, Y0
 	VPXOR        Y4, Y1, Y4
 	VPXOR        Y7, Y4, Y4
 	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y2, Y2
-	VMOVDQU      1248(DI), Y8
-	VPXOR        1152(DI), Y8, Y8
-	VPXOR        1504(DI), Y8, Y8
-	VPXOR        1312(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1248(DI)
+	VPBROADCASTD sha1Constants<>+4(SB), Y5
 	VPADDD       Y5, Y7, Y7
 	VPADDD       1248(DI), Y7, Y7
+	VMOVDQU      1344(DI), Y8
+	VPXOR        1248(DI), Y8, Y8
+	VPXOR        1088(DI), Y8, Y8
+	VPXOR        1408(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1344(DI)
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y3, Y15
 	VPSRLD       $0x02, Y3, Y4
 	VPOR         Y15, Y4, Y4
 	VPXOR        Y3, Y0, Y3
 	VPXOR        Y1, Y3, Y3
 	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y7, Y7
 	VPBROADCASTD sha1Constants<>+8(SB), Y5
-	VMOVDQU      1280(DI), Y8
-	VPXOR        1184(DI), Y8, Y8
-	VPXOR        1024(DI), Y8, Y8
-	VPXOR        1344(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1280(DI)
 	VPADDD       Y5, Y1, Y1
 	VPADDD       1280(DI), Y1, Y1
+	VMOVDQU      1376(DI), Y8
+	VPXOR        1280(DI), Y8, Y8
+	VPXOR        1120(DI), Y8, Y8
+	VPXOR        1440(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1376(DI)
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y2, Y15
 	VPSRLD       $0x02, Y2, Y3
 	VPOR         Y15, Y3, Y3
@@ -2117,20 +2178,21 @@ block:
 	VPAND        Y15, Y2, Y2
 	VPXOR        Y4, Y2, Y2
 	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VMOVDQU      1312(DI), Y8
-	VPXOR        1216(DI), Y8, Y8
-	VPXOR        1056(DI), Y8, Y8
-	VPXOR        1376(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1312(DI)
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
 	VPADDD       Y5, Y0, Y0
 	VPADDD       1312(DI), Y0, Y0
+	VMOVDQU      1408(DI), Y8
+	VPXOR        1312(DI), Y8, Y8
+	VPXOR        1152(DI), Y8, Y8
+	VPXOR        1472(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1408(DI)
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y7, Y15
 	VPSRLD       $0x02, Y7, Y2
 	VPOR         Y15, Y2, Y2
@@ -2139,20 +2201,21 @@ block:
 	VPAND        Y15, Y7, Y7
 	VPXOR        Y3, Y7, Y7
 	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVDQU      1344(DI), Y8
-	VPXOR        1248(DI), Y8, Y8
-	VPXOR        1088(DI), Y8, Y8
-	VPXOR        1408(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1344(DI)
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
 	VPADDD       Y5, Y4, Y4
 	VPADDD       1344(DI), Y4, Y4
+	VMOVDQU      1440(DI), Y8
+	VPXOR        1344(DI), Y8, Y8
+	VPXOR        1184(DI), Y8, Y8
+	VPXOR        1504(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1440(DI)
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y1, Y15
 	VPSRLD       $0x02, Y1, Y7
 	VPOR         Y15, Y7, Y7
@@ -2161,20 +2224,21 @@ block:
 	VPAND        Y15, Y1, Y1
 	VPXOR        Y2, Y1, Y1
 	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      1376(DI), Y8
-	VPXOR        1280(DI), Y8, Y8
-	VPXOR        1120(DI), Y8, Y8
-	VPXOR        1440(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1376(DI)
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
 	VPADDD       Y5, Y3, Y3
 	VPADDD       1376(DI), Y3, Y3
+	VMOVDQU      1472(DI), Y8
+	VPXOR        1376(DI), Y8, Y8
+	VPXOR        1216(DI), Y8, Y8
+	VPXOR        1024(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1472(DI)
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y0, Y15
 	VPSRLD       $0x02, Y0, Y1
 	VPOR         Y15, Y1, Y1
@@ -2183,20 +2247,21 @@ block:
 	VPAND        Y15, Y0, Y0
 	VPXOR        Y7, Y0, Y0
 	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      1408(DI), Y8
-	VPXOR        1312(DI), Y8, Y8
-	VPXOR        1152(DI), Y8, Y8
-	VPXOR        1472(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1408(DI)
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
 	VPADDD       Y5, Y2, Y2
 	VPADDD       1408(DI), Y2, Y2
+	VMOVDQU      1504(DI), Y8
+	VPXOR        1408(DI), Y8, Y8
+	VPXOR        1248(DI), Y8, Y8
+	VPXOR        1056(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1504(DI)
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y4, Y15
 	VPSRLD       $0x02, Y4, Y0
 	VPOR         Y15, Y0, Y0
@@ -2205,20 +2270,21 @@ block:
 	VPAND        Y15, Y4, Y4
 	VPXOR        Y1, Y4, Y4
 	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y2, Y2
-	VMOVDQU      1440(DI), Y8
-	VPXOR        1344(DI), Y8, Y8
-	VPXOR        1184(DI), Y8, Y8
-	VPXOR        1504(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1440(DI)
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
 	VPADDD       Y5, Y7, Y7
 	VPADDD       1440(DI), Y7, Y7
+	VMOVDQU      1024(DI), Y8
+	VPXOR        1440(DI), Y8, Y8
+	VPXOR        1280(DI), Y8, Y8
+	VPXOR        1088(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1024(DI)
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y3, Y15
 	VPSRLD       $0x02, Y3, Y4
 	VPOR         Y15, Y4, Y4
@@ -2227,20 +2293,21 @@ block:
 	VPAND        Y15, Y3, Y3
 	VPXOR        Y0, Y3, Y3
 	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      1472(DI), Y8
-	VPXOR        1376(DI), Y8, Y8
-	VPXOR        1216(DI), Y8, Y8
-	VPXOR        1024(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1472(DI)
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
 	VPADDD       Y5, Y1, Y1
 	VPADDD       1472(DI), Y1, Y1
+	VMOVDQU      1056(DI), Y8
+	VPXOR        1472(DI), Y8, Y8
+	VPXOR        1312(DI), Y8, Y8
+	VPXOR        1120(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1056(DI)
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y2, Y15
 	VPSRLD       $0x02, Y2, Y3
 	VPOR         Y15, Y3, Y3
@@ -2249,20 +2316,21 @@ block:
 	VPAND        Y15, Y2, Y2
 	VPXOR        Y4, Y2, Y2
 	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VMOVDQU      1504(DI), Y8
-	VPXOR        1408(DI), Y8, Y8
-	VPXOR        1248(DI), Y8, Y8
-	VPXOR        1056(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1504(DI)
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
 	VPADDD       Y5, Y0, Y0
 	VPADDD       1504(DI), Y0, Y0
+	VMOVDQU      1088(DI), Y8
+	VPXOR        1504(DI), Y8, Y8
+	VPXOR        1344(DI), Y8, Y8
+	VPXOR        1152(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1088(DI)
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y7, Y15
 	VPSRLD       $0x02, Y7, Y2
 	VPOR         Y15, Y2, Y2
@@ -2271,76 +2339,10 @@ block:
 	VPAND        Y15, Y7, Y7
 	VPXOR        Y3, Y7, Y7
 	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y0, Y0
-	VMOVDQU      1024(DI), Y8
-	VPXOR        1440(DI), Y8, Y8
-	VPXOR        1280(DI), Y8, Y8
-	VPXOR        1088(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1024(DI)
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
 	VPADDD       Y5, Y4, Y4
 	VPADDD       1024(DI), Y4, Y4
-	VPSLLD       $0x1e, Y1, Y15
-	VPSRLD       $0x02, Y1, Y7
-	VPOR         Y15, Y7, Y7
-	VPXOR        Y2, Y3, Y15
-	VPXOR        Y1, Y2, Y1
-	VPAND        Y15, Y1, Y1
-	VPXOR        Y2, Y1, Y1
-	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y4, Y4
-	VMOVDQU      1056(DI), Y8
-	VPXOR        1472(DI), Y8, Y8
-	VPXOR        1312(DI), Y8, Y8
-	VPXOR        1120(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1056(DI)
-	VPADDD       Y5, Y3, Y3
-	VPADDD       1056(DI), Y3, Y3
-	VPSLLD       $0x1e, Y0, Y15
-	VPSRLD       $0x02, Y0, Y1
-	VPOR         Y15, Y1, Y1
-	VPXOR        Y7, Y2, Y15
-	VPXOR        Y0, Y7, Y0
-	VPAND        Y15, Y0, Y0
-	VPXOR        Y7, Y0, Y0
-	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y3, Y3
-	VMOVDQU      1088(DI), Y8
-	VPXOR        1504(DI), Y8, Y8
-	VPXOR        1344(DI), Y8, Y8
-	VPXOR        1152(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1088(DI)
-	VPADDD       Y5, Y2, Y2
-	VPADDD       1088(DI), Y2, Y2
-	VPSLLD       $0x1e, Y4, Y15
-	VPSRLD       $0x02, Y4, Y0
-	VPOR         Y15, Y0, Y0
-	VPXOR        Y1, Y7, Y15
-	VPXOR        Y4, Y1, Y4
-	VPAND        Y15, Y4, Y4
-	VPXOR        Y1, Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y2, Y2
 	VMOVDQU      1120(DI), Y8
 	VPXOR        1024(DI), Y8, Y8
 	VPXOR        1376(DI), Y8, Y8
@@ -2349,74 +2351,9 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1120(DI)
-	VPADDD       Y5, Y7, Y7
-	VPADDD       1120(DI), Y7, Y7
-	VPSLLD       $0x1e, Y3, Y15
-	VPSRLD       $0x02, Y3, Y4
-	VPOR         Y15, Y4, Y4
-	VPXOR        Y0, Y1, Y15
-	VPXOR        Y3, Y0, Y3
-	VPAND        Y15, Y3, Y3
-	VPXOR        Y0, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y7, Y7
-	VMOVDQU      1152(DI), Y8
-	VPXOR        1056(DI), Y8, Y8
-	VPXOR        1408(DI), Y8, Y8
-	VPXOR        1216(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1152(DI)
-	VPADDD       Y5, Y1, Y1
-	VPADDD       1152(DI), Y1, Y1
-	VPSLLD       $0x1e, Y2, Y15
-	VPSRLD       $0x02, Y2, Y3
-	VPOR         Y15, Y3, Y3
-	VPXOR        Y4, Y0, Y15
-	VPXOR        Y2, Y4, Y2
-	VPAND        Y15, Y2, Y2
-	VPXOR        Y4, Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y1, Y1
-	VMOVDQU      1184(DI), Y8
-	VPXOR        1088(DI), Y8, Y8
-	VPXOR        1440(DI), Y8, Y8
-	VPXOR        1248(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1184(DI)
-	VPADDD       Y5, Y0, Y0
-	VPADDD       1184(DI), Y0, Y0
-	VPSLLD       $0x1e, Y7, Y15
-	VPSRLD       $0x02, Y7, Y2
-	VPOR         Y15, Y2, Y2
-	VPXOR        Y3, Y4, Y15
-	VPXOR        Y7, Y3, Y7
-	VPAND        Y15, Y7, Y7
-	VPXOR        Y3, Y7, Y7
-	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
-	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y0, Y0
-	VMOVDQU      1216(DI), Y8
-	VPXOR        1120(DI), Y8, Y8
-	VPXOR        1472(DI), Y8, Y8
-	VPXOR        1280(DI), Y8, Y8
-	VPSLLD       $0x01, Y8, Y15
-	VPSRLD       $0x1f, Y8, Y8
-	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1216(DI)
-	VPADDD       Y5, Y4, Y4
-	VPADDD       1216(DI), Y4, Y4
 	VPSLLD       $0x1e, Y1, Y15
 	VPSRLD       $0x02, Y1, Y7
 	VPOR         Y15, Y7, Y7
@@ -2425,20 +2362,21 @@ block:
 	VPAND        Y15, Y1, Y1
 	VPXOR        Y2, Y1, Y1
 	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y4, Y4
-	VMOVDQU      1248(DI), Y8
-	VPXOR        1152(DI), Y8, Y8
-	VPXOR        1504(DI), Y8, Y8
-	VPXOR        1312(DI), Y8, Y8
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y3, Y3
+	VPADDD       1056(DI), Y3, Y3
+	VMOVDQU      1152(DI), Y8
+	VPXOR        1056(DI), Y8, Y8
+	VPXOR        1408(DI), Y8, Y8
+	VPXOR        1216(DI), Y8, Y8
 	VPSLLD       $0x01, Y8, Y15
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1248(DI)
-	VPADDD       Y5, Y3, Y3
-	VPADDD       1248(DI), Y3, Y3
+	VMOVDQU      Y8, 1152(DI)
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y0, Y15
 	VPSRLD       $0x02, Y0, Y1
 	VPOR         Y15, Y1, Y1
@@ -2447,20 +2385,21 @@ block:
 	VPAND        Y15, Y0, Y0
 	VPXOR        Y7, Y0, Y0
 	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y3, Y3
-	VMOVDQU      1280(DI), Y8
-	VPXOR        1184(DI), Y8, Y8
-	VPXOR        1024(DI), Y8, Y8
-	VPXOR        1344(DI), Y8, Y8
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y2, Y2
+	VPADDD       1088(DI), Y2, Y2
+	VMOVDQU      1184(DI), Y8
+	VPXOR        1088(DI), Y8, Y8
+	VPXOR        1440(DI), Y8, Y8
+	VPXOR        1248(DI), Y8, Y8
 	VPSLLD       $0x01, Y8, Y15
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1280(DI)
-	VPADDD       Y5, Y2, Y2
-	VPADDD       1280(DI), Y2, Y2
+	VMOVDQU      Y8, 1184(DI)
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y4, Y15
 	VPSRLD       $0x02, Y4, Y0
 	VPOR         Y15, Y0, Y0
@@ -2469,20 +2408,21 @@ block:
 	VPAND        Y15, Y4, Y4
 	VPXOR        Y1, Y4, Y4
 	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y2, Y2
-	VMOVDQU      1312(DI), Y8
-	VPXOR        1216(DI), Y8, Y8
-	VPXOR        1056(DI), Y8, Y8
-	VPXOR        1376(DI), Y8, Y8
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y7, Y7
+	VPADDD       1120(DI), Y7, Y7
+	VMOVDQU      1216(DI), Y8
+	VPXOR        1120(DI), Y8, Y8
+	VPXOR        1472(DI), Y8, Y8
+	VPXOR        1280(DI), Y8, Y8
 	VPSLLD       $0x01, Y8, Y15
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1312(DI)
-	VPADDD       Y5, Y7, Y7
-	VPADDD       1312(DI), Y7, Y7
+	VMOVDQU      Y8, 1216(DI)
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y3, Y15
 	VPSRLD       $0x02, Y3, Y4
 	VPOR         Y15, Y4, Y4
@@ -2491,20 +2431,21 @@ block:
 	VPAND        Y15, Y3, Y3
 	VPXOR        Y0, Y3, Y3
 	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y7, Y7
-	VMOVDQU      1344(DI), Y8
-	VPXOR        1248(DI), Y8, Y8
-	VPXOR        1088(DI), Y8, Y8
-	VPXOR        1408(DI), Y8, Y8
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y1, Y1
+	VPADDD       1152(DI), Y1, Y1
+	VMOVDQU      1248(DI), Y8
+	VPXOR        1152(DI), Y8, Y8
+	VPXOR        1504(DI), Y8, Y8
+	VPXOR        1312(DI), Y8, Y8
 	VPSLLD       $0x01, Y8, Y15
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1344(DI)
-	VPADDD       Y5, Y1, Y1
-	VPADDD       1344(DI), Y1, Y1
+	VMOVDQU      Y8, 1248(DI)
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y2, Y15
 	VPSRLD       $0x02, Y2, Y3
 	VPOR         Y15, Y3, Y3
@@ -2513,20 +2454,21 @@ block:
 	VPAND        Y15, Y2, Y2
 	VPXOR        Y4, Y2, Y2
 	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y1, Y1
-	VMOVDQU      1376(DI), Y8
-	VPXOR        1280(DI), Y8, Y8
-	VPXOR        1120(DI), Y8, Y8
-	VPXOR        1440(DI), Y8, Y8
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y0, Y0
+	VPADDD       1184(DI), Y0, Y0
+	VMOVDQU      1280(DI), Y8
+	VPXOR        1184(DI), Y8, Y8
+	VPXOR        1024(DI), Y8, Y8
+	VPXOR        1344(DI), Y8, Y8
 	VPSLLD       $0x01, Y8, Y15
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
-	VMOVDQU      Y8, 1376(DI)
-	VPADDD       Y5, Y0, Y0
-	VPADDD       1376(DI), Y0, Y0
+	VMOVDQU      Y8, 1280(DI)
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y7, Y15
 	VPSRLD       $0x02, Y7, Y2
 	VPOR         Y15, Y2, Y2
@@ -2535,11 +2477,79 @@ block:
 	VPAND        Y15, Y7, Y7
 	VPXOR        Y3, Y7, Y7
 	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y0, Y0
-	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       1216(DI), Y4, Y4
+	VMOVDQU      1312(DI), Y8
+	VPXOR        1216(DI), Y8, Y8
+	VPXOR        1056(DI), Y8, Y8
+	VPXOR        1376(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1312(DI)
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y1, Y15
+	VPSRLD       $0x02, Y1, Y7
+	VPOR         Y15, Y7, Y7
+	VPXOR        Y2, Y3, Y15
+	VPXOR        Y1, Y2, Y1
+	VPAND        Y15, Y1, Y1
+	VPXOR        Y2, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y3, Y3
+	VPADDD       1248(DI), Y3, Y3
+	VMOVDQU      1344(DI), Y8
+	VPXOR        1248(DI), Y8, Y8
+	VPXOR        1088(DI), Y8, Y8
+	VPXOR        1408(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1344(DI)
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y0, Y15
+	VPSRLD       $0x02, Y0, Y1
+	VPOR         Y15, Y1, Y1
+	VPXOR        Y7, Y2, Y15
+	VPXOR        Y0, Y7, Y0
+	VPAND        Y15, Y0, Y0
+	VPXOR        Y7, Y0, Y0
+	VPADDD       Y0, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y2, Y2
+	VPADDD       1280(DI), Y2, Y2
+	VMOVDQU      1376(DI), Y8
+	VPXOR        1280(DI), Y8, Y8
+	VPXOR        1120(DI), Y8, Y8
+	VPXOR        1440(DI), Y8, Y8
+	VPSLLD       $0x01, Y8, Y15
+	VPSRLD       $0x1f, Y8, Y8
+	VPOR         Y15, Y8, Y8
+	VMOVDQU      Y8, 1376(DI)
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y4, Y15
+	VPSRLD       $0x02, Y4, Y0
+	VPOR         Y15, Y0, Y0
+	VPXOR        Y1, Y7, Y15
+	VPXOR        Y4, Y1, Y4
+	VPAND        Y15, Y4, Y4
+	VPXOR        Y1, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y7, Y7
+	VPADDD       1312(DI), Y7, Y7
 	VMOVDQU      1408(DI), Y8
 	VPXOR        1312(DI), Y8, Y8
 	VPXOR        1152(DI), Y8, Y8
@@ -2548,18 +2558,21 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1408(DI)
-	VPADDD       Y5, Y4, Y4
-	VPADDD       1408(DI), Y4, Y4
-	VPSLLD       $0x1e, Y1, Y15
-	VPSRLD       $0x02, Y1, Y7
-	VPOR         Y15, Y7, Y7
-	VPXOR        Y1, Y2, Y1
-	VPXOR        Y3, Y1, Y1
-	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y4, Y4
+	VPSLLD       $0x1e, Y3, Y15
+	VPSRLD       $0x02, Y3, Y4
+	VPOR         Y15, Y4, Y4
+	VPXOR        Y0, Y1, Y15
+	VPXOR        Y3, Y0, Y3
+	VPAND        Y15, Y3, Y3
+	VPXOR        Y0, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y1, Y1
+	VPADDD       1344(DI), Y1, Y1
 	VMOVDQU      1440(DI), Y8
 	VPXOR        1344(DI), Y8, Y8
 	VPXOR        1184(DI), Y8, Y8
@@ -2568,18 +2581,21 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1440(DI)
-	VPADDD       Y5, Y3, Y3
-	VPADDD       1440(DI), Y3, Y3
-	VPSLLD       $0x1e, Y0, Y15
-	VPSRLD       $0x02, Y0, Y1
-	VPOR         Y15, Y1, Y1
-	VPXOR        Y0, Y7, Y0
-	VPXOR        Y2, Y0, Y0
-	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y3, Y3
+	VPSLLD       $0x1e, Y2, Y15
+	VPSRLD       $0x02, Y2, Y3
+	VPOR         Y15, Y3, Y3
+	VPXOR        Y4, Y0, Y15
+	VPXOR        Y2, Y4, Y2
+	VPAND        Y15, Y2, Y2
+	VPXOR        Y4, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+8(SB), Y5
+	VPADDD       Y5, Y0, Y0
+	VPADDD       1376(DI), Y0, Y0
 	VMOVDQU      1472(DI), Y8
 	VPXOR        1376(DI), Y8, Y8
 	VPXOR        1216(DI), Y8, Y8
@@ -2588,18 +2604,21 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1472(DI)
-	VPADDD       Y5, Y2, Y2
-	VPADDD       1472(DI), Y2, Y2
-	VPSLLD       $0x1e, Y4, Y15
-	VPSRLD       $0x02, Y4, Y0
-	VPOR         Y15, Y0, Y0
-	VPXOR        Y4, Y1, Y4
-	VPXOR        Y7, Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y2, Y2
+	VPSLLD       $0x1e, Y7, Y15
+	VPSRLD       $0x02, Y7, Y2
+	VPOR         Y15, Y2, Y2
+	VPXOR        Y3, Y4, Y15
+	VPXOR        Y7, Y3, Y7
+	VPAND        Y15, Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       1408(DI), Y4, Y4
 	VMOVDQU      1504(DI), Y8
 	VPXOR        1408(DI), Y8, Y8
 	VPXOR        1248(DI), Y8, Y8
@@ -2608,18 +2627,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1504(DI)
-	VPADDD       Y5, Y7, Y7
-	VPADDD       1504(DI), Y7, Y7
-	VPSLLD       $0x1e, Y3, Y15
-	VPSRLD       $0x02, Y3, Y4
-	VPOR         Y15, Y4, Y4
-	VPXOR        Y3, Y0, Y3
-	VPXOR        Y1, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y7, Y7
+	VPSLLD       $0x1e, Y1, Y15
+	VPSRLD       $0x02, Y1, Y7
+	VPOR         Y15, Y7, Y7
+	VPXOR        Y1, Y2, Y1
+	VPXOR        Y3, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y3, Y3
+	VPADDD       1440(DI), Y3, Y3
 	VMOVDQU      1024(DI), Y8
 	VPXOR        1440(DI), Y8, Y8
 	VPXOR        1280(DI), Y8, Y8
@@ -2628,18 +2648,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1024(DI)
-	VPADDD       Y5, Y1, Y1
-	VPADDD       1024(DI), Y1, Y1
-	VPSLLD       $0x1e, Y2, Y15
-	VPSRLD       $0x02, Y2, Y3
-	VPOR         Y15, Y3, Y3
-	VPXOR        Y2, Y4, Y2
-	VPXOR        Y0, Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y1, Y1
+	VPSLLD       $0x1e, Y0, Y15
+	VPSRLD       $0x02, Y0, Y1
+	VPOR         Y15, Y1, Y1
+	VPXOR        Y0, Y7, Y0
+	VPXOR        Y2, Y0, Y0
+	VPADDD       Y0, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y2, Y2
+	VPADDD       1472(DI), Y2, Y2
 	VMOVDQU      1056(DI), Y8
 	VPXOR        1472(DI), Y8, Y8
 	VPXOR        1312(DI), Y8, Y8
@@ -2648,18 +2669,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1056(DI)
-	VPADDD       Y5, Y0, Y0
-	VPADDD       1056(DI), Y0, Y0
-	VPSLLD       $0x1e, Y7, Y15
-	VPSRLD       $0x02, Y7, Y2
-	VPOR         Y15, Y2, Y2
-	VPXOR        Y7, Y3, Y7
-	VPXOR        Y4, Y7, Y7
-	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y0, Y0
+	VPSLLD       $0x1e, Y4, Y15
+	VPSRLD       $0x02, Y4, Y0
+	VPOR         Y15, Y0, Y0
+	VPXOR        Y4, Y1, Y4
+	VPXOR        Y7, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y7, Y7
+	VPADDD       1504(DI), Y7, Y7
 	VMOVDQU      1088(DI), Y8
 	VPXOR        1504(DI), Y8, Y8
 	VPXOR        1344(DI), Y8, Y8
@@ -2668,18 +2690,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1088(DI)
-	VPADDD       Y5, Y4, Y4
-	VPADDD       1088(DI), Y4, Y4
-	VPSLLD       $0x1e, Y1, Y15
-	VPSRLD       $0x02, Y1, Y7
-	VPOR         Y15, Y7, Y7
-	VPXOR        Y1, Y2, Y1
-	VPXOR        Y3, Y1, Y1
-	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y4, Y4
+	VPSLLD       $0x1e, Y3, Y15
+	VPSRLD       $0x02, Y3, Y4
+	VPOR         Y15, Y4, Y4
+	VPXOR        Y3, Y0, Y3
+	VPXOR        Y1, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y1, Y1
+	VPADDD       1024(DI), Y1, Y1
 	VMOVDQU      1120(DI), Y8
 	VPXOR        1024(DI), Y8, Y8
 	VPXOR        1376(DI), Y8, Y8
@@ -2688,18 +2711,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1120(DI)
-	VPADDD       Y5, Y3, Y3
-	VPADDD       1120(DI), Y3, Y3
-	VPSLLD       $0x1e, Y0, Y15
-	VPSRLD       $0x02, Y0, Y1
-	VPOR         Y15, Y1, Y1
-	VPXOR        Y0, Y7, Y0
-	VPXOR        Y2, Y0, Y0
-	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y3, Y3
+	VPSLLD       $0x1e, Y2, Y15
+	VPSRLD       $0x02, Y2, Y3
+	VPOR         Y15, Y3, Y3
+	VPXOR        Y2, Y4, Y2
+	VPXOR        Y0, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y0, Y0
+	VPADDD       1056(DI), Y0, Y0
 	VMOVDQU      1152(DI), Y8
 	VPXOR        1056(DI), Y8, Y8
 	VPXOR        1408(DI), Y8, Y8
@@ -2708,18 +2732,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1152(DI)
-	VPADDD       Y5, Y2, Y2
-	VPADDD       1152(DI), Y2, Y2
-	VPSLLD       $0x1e, Y4, Y15
-	VPSRLD       $0x02, Y4, Y0
-	VPOR         Y15, Y0, Y0
-	VPXOR        Y4, Y1, Y4
-	VPXOR        Y7, Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y2, Y2
+	VPSLLD       $0x1e, Y7, Y15
+	VPSRLD       $0x02, Y7, Y2
+	VPOR         Y15, Y2, Y2
+	VPXOR        Y7, Y3, Y7
+	VPXOR        Y4, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       1088(DI), Y4, Y4
 	VMOVDQU      1184(DI), Y8
 	VPXOR        1088(DI), Y8, Y8
 	VPXOR        1440(DI), Y8, Y8
@@ -2728,18 +2753,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1184(DI)
-	VPADDD       Y5, Y7, Y7
-	VPADDD       1184(DI), Y7, Y7
-	VPSLLD       $0x1e, Y3, Y15
-	VPSRLD       $0x02, Y3, Y4
-	VPOR         Y15, Y4, Y4
-	VPXOR        Y3, Y0, Y3
-	VPXOR        Y1, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y7, Y7
+	VPSLLD       $0x1e, Y1, Y15
+	VPSRLD       $0x02, Y1, Y7
+	VPOR         Y15, Y7, Y7
+	VPXOR        Y1, Y2, Y1
+	VPXOR        Y3, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y3, Y3
+	VPADDD       1120(DI), Y3, Y3
 	VMOVDQU      1216(DI), Y8
 	VPXOR        1120(DI), Y8, Y8
 	VPXOR        1472(DI), Y8, Y8
@@ -2748,18 +2774,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1216(DI)
-	VPADDD       Y5, Y1, Y1
-	VPADDD       1216(DI), Y1, Y1
-	VPSLLD       $0x1e, Y2, Y15
-	VPSRLD       $0x02, Y2, Y3
-	VPOR         Y15, Y3, Y3
-	VPXOR        Y2, Y4, Y2
-	VPXOR        Y0, Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y1, Y1
+	VPSLLD       $0x1e, Y0, Y15
+	VPSRLD       $0x02, Y0, Y1
+	VPOR         Y15, Y1, Y1
+	VPXOR        Y0, Y7, Y0
+	VPXOR        Y2, Y0, Y0
+	VPADDD       Y0, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y2, Y2
+	VPADDD       1152(DI), Y2, Y2
 	VMOVDQU      1248(DI), Y8
 	VPXOR        1152(DI), Y8, Y8
 	VPXOR        1504(DI), Y8, Y8
@@ -2768,18 +2795,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1248(DI)
-	VPADDD       Y5, Y0, Y0
-	VPADDD       1248(DI), Y0, Y0
-	VPSLLD       $0x1e, Y7, Y15
-	VPSRLD       $0x02, Y7, Y2
-	VPOR         Y15, Y2, Y2
-	VPXOR        Y7, Y3, Y7
-	VPXOR        Y4, Y7, Y7
-	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y0, Y0
+	VPSLLD       $0x1e, Y4, Y15
+	VPSRLD       $0x02, Y4, Y0
+	VPOR         Y15, Y0, Y0
+	VPXOR        Y4, Y1, Y4
+	VPXOR        Y7, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y7, Y7
+	VPADDD       1184(DI), Y7, Y7
 	VMOVDQU      1280(DI), Y8
 	VPXOR        1184(DI), Y8, Y8
 	VPXOR        1024(DI), Y8, Y8
@@ -2788,18 +2816,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1280(DI)
-	VPADDD       Y5, Y4, Y4
-	VPADDD       1280(DI), Y4, Y4
-	VPSLLD       $0x1e, Y1, Y15
-	VPSRLD       $0x02, Y1, Y7
-	VPOR         Y15, Y7, Y7
-	VPXOR        Y1, Y2, Y1
-	VPXOR        Y3, Y1, Y1
-	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y4, Y4
+	VPSLLD       $0x1e, Y3, Y15
+	VPSRLD       $0x02, Y3, Y4
+	VPOR         Y15, Y4, Y4
+	VPXOR        Y3, Y0, Y3
+	VPXOR        Y1, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y1, Y1
+	VPADDD       1216(DI), Y1, Y1
 	VMOVDQU      1312(DI), Y8
 	VPXOR        1216(DI), Y8, Y8
 	VPXOR        1056(DI), Y8, Y8
@@ -2808,18 +2837,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1312(DI)
-	VPADDD       Y5, Y3, Y3
-	VPADDD       1312(DI), Y3, Y3
-	VPSLLD       $0x1e, Y0, Y15
-	VPSRLD       $0x02, Y0, Y1
-	VPOR         Y15, Y1, Y1
-	VPXOR        Y0, Y7, Y0
-	VPXOR        Y2, Y0, Y0
-	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y3, Y3
+	VPSLLD       $0x1e, Y2, Y15
+	VPSRLD       $0x02, Y2, Y3
+	VPOR         Y15, Y3, Y3
+	VPXOR        Y2, Y4, Y2
+	VPXOR        Y0, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y0, Y0
+	VPADDD       1248(DI), Y0, Y0
 	VMOVDQU      1344(DI), Y8
 	VPXOR        1248(DI), Y8, Y8
 	VPXOR        1088(DI), Y8, Y8
@@ -2828,18 +2858,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1344(DI)
-	VPADDD       Y5, Y2, Y2
-	VPADDD       1344(DI), Y2, Y2
-	VPSLLD       $0x1e, Y4, Y15
-	VPSRLD       $0x02, Y4, Y0
-	VPOR         Y15, Y0, Y0
-	VPXOR        Y4, Y1, Y4
-	VPXOR        Y7, Y4, Y4
-	VPADDD       Y4, Y2, Y2
-	VPSLLD       $0x05, Y3, Y15
-	VPSRLD       $0x1b, Y3, Y6
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y2, Y2
+	VPSLLD       $0x1e, Y7, Y15
+	VPSRLD       $0x02, Y7, Y2
+	VPOR         Y15, Y2, Y2
+	VPXOR        Y7, Y3, Y7
+	VPXOR        Y4, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       1280(DI), Y4, Y4
 	VMOVDQU      1376(DI), Y8
 	VPXOR        1280(DI), Y8, Y8
 	VPXOR        1120(DI), Y8, Y8
@@ -2848,18 +2879,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1376(DI)
-	VPADDD       Y5, Y7, Y7
-	VPADDD       1376(DI), Y7, Y7
-	VPSLLD       $0x1e, Y3, Y15
-	VPSRLD       $0x02, Y3, Y4
-	VPOR         Y15, Y4, Y4
-	VPXOR        Y3, Y0, Y3
-	VPXOR        Y1, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPSLLD       $0x05, Y2, Y15
-	VPSRLD       $0x1b, Y2, Y6
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y7, Y7
+	VPSLLD       $0x1e, Y1, Y15
+	VPSRLD       $0x02, Y1, Y7
+	VPOR         Y15, Y7, Y7
+	VPXOR        Y1, Y2, Y1
+	VPXOR        Y3, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y3, Y3
+	VPADDD       1312(DI), Y3, Y3
 	VMOVDQU      1408(DI), Y8
 	VPXOR        1312(DI), Y8, Y8
 	VPXOR        1152(DI), Y8, Y8
@@ -2868,18 +2900,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1408(DI)
-	VPADDD       Y5, Y1, Y1
-	VPADDD       1408(DI), Y1, Y1
-	VPSLLD       $0x1e, Y2, Y15
-	VPSRLD       $0x02, Y2, Y3
-	VPOR         Y15, Y3, Y3
-	VPXOR        Y2, Y4, Y2
-	VPXOR        Y0, Y2, Y2
-	VPADDD       Y2, Y1, Y1
-	VPSLLD       $0x05, Y7, Y15
-	VPSRLD       $0x1b, Y7, Y6
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y1, Y1
+	VPSLLD       $0x1e, Y0, Y15
+	VPSRLD       $0x02, Y0, Y1
+	VPOR         Y15, Y1, Y1
+	VPXOR        Y0, Y7, Y0
+	VPXOR        Y2, Y0, Y0
+	VPADDD       Y0, Y3, Y3
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y2, Y2
+	VPADDD       1344(DI), Y2, Y2
 	VMOVDQU      1440(DI), Y8
 	VPXOR        1344(DI), Y8, Y8
 	VPXOR        1184(DI), Y8, Y8
@@ -2888,18 +2921,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1440(DI)
-	VPADDD       Y5, Y0, Y0
-	VPADDD       1440(DI), Y0, Y0
-	VPSLLD       $0x1e, Y7, Y15
-	VPSRLD       $0x02, Y7, Y2
-	VPOR         Y15, Y2, Y2
-	VPXOR        Y7, Y3, Y7
-	VPXOR        Y4, Y7, Y7
-	VPADDD       Y7, Y0, Y0
-	VPSLLD       $0x05, Y1, Y15
-	VPSRLD       $0x1b, Y1, Y6
+	VPSLLD       $0x05, Y3, Y15
+	VPSRLD       $0x1b, Y3, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y0, Y0
+	VPSLLD       $0x1e, Y4, Y15
+	VPSRLD       $0x02, Y4, Y0
+	VPOR         Y15, Y0, Y0
+	VPXOR        Y4, Y1, Y4
+	VPXOR        Y7, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y7, Y7
+	VPADDD       1376(DI), Y7, Y7
 	VMOVDQU      1472(DI), Y8
 	VPXOR        1376(DI), Y8, Y8
 	VPXOR        1216(DI), Y8, Y8
@@ -2908,18 +2942,19 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1472(DI)
-	VPADDD       Y5, Y4, Y4
-	VPADDD       1472(DI), Y4, Y4
-	VPSLLD       $0x1e, Y1, Y15
-	VPSRLD       $0x02, Y1, Y7
-	VPOR         Y15, Y7, Y7
-	VPXOR        Y1, Y2, Y1
-	VPXOR        Y3, Y1, Y1
-	VPADDD       Y1, Y4, Y4
-	VPSLLD       $0x05, Y0, Y15
-	VPSRLD       $0x1b, Y0, Y6
+	VPSLLD       $0x05, Y2, Y15
+	VPSRLD       $0x1b, Y2, Y6
 	VPOR         Y15, Y6, Y6
-	VPADDD       Y6, Y4, Y4
+	VPSLLD       $0x1e, Y3, Y15
+	VPSRLD       $0x02, Y3, Y4
+	VPOR         Y15, Y4, Y4
+	VPXOR        Y3, Y0, Y3
+	VPXOR        Y1, Y3, Y3
+	VPADDD       Y3, Y7, Y7
+	VPADDD       Y6, Y7, Y7
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y1, Y1
+	VPADDD       1408(DI), Y1, Y1
 	VMOVDQU      1504(DI), Y8
 	VPXOR        1408(DI), Y8, Y8
 	VPXOR        1248(DI), Y8, Y8
@@ -2928,17 +2963,54 @@ block:
 	VPSRLD       $0x1f, Y8, Y8
 	VPOR         Y15, Y8, Y8
 	VMOVDQU      Y8, 1504(DI)
+	VPSLLD       $0x05, Y7, Y15
+	VPSRLD       $0x1b, Y7, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y2, Y15
+	VPSRLD       $0x02, Y2, Y3
+	VPOR         Y15, Y3, Y3
+	VPXOR        Y2, Y4, Y2
+	VPXOR        Y0, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y0, Y0
+	VPADDD       1440(DI), Y0, Y0
+	VPSLLD       $0x05, Y1, Y15
+	VPSRLD       $0x1b, Y1, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y7, Y15
+	VPSRLD       $0x02, Y7, Y2
+	VPOR         Y15, Y2, Y2
+	VPXOR        Y7, Y3, Y7
+	VPXOR        Y4, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       1472(DI), Y4, Y4
+	VPSLLD       $0x05, Y0, Y15
+	VPSRLD       $0x1b, Y0, Y6
+	VPOR         Y15, Y6, Y6
+	VPSLLD       $0x1e, Y1, Y15
+	VPSRLD       $0x02, Y1, Y7
+	VPOR         Y15, Y7, Y7
+	VPXOR        Y1, Y2, Y1
+	VPXOR        Y3, Y1, Y1
+	VPADDD       Y1, Y4, Y4
+	VPADDD       Y6, Y4, Y4
+	VPBROADCASTD sha1Constants<>+12(SB), Y5
 	VPADDD       Y5, Y3, Y3
 	VPADDD       1504(DI), Y3, Y3
+	VPSLLD       $0x05, Y4, Y15
+	VPSRLD       $0x1b, Y4, Y6
+	VPOR         Y15, Y6, Y6
 	VPSLLD       $0x1e, Y0, Y15
 	VPSRLD       $0x02, Y0, Y1
 	VPOR         Y15, Y1, Y1
 	VPXOR        Y0, Y7, Y0
 	VPXOR        Y2, Y0, Y0
 	VPADDD       Y0, Y3, Y3
-	VPSLLD       $0x05, Y4, Y15
-	VPSRLD       $0x1b, Y4, Y6
-	VPOR         Y15, Y6, Y6
 	VPADDD       Y6, Y3, Y3
 	VPXOR        Y8, Y8, Y8
 	VMOVDQU      448(DI), Y6

@@ -33,6 +33,7 @@ var families = []struct {
 	{"sha256", sha256Kernels},
 	{"sha512", sha512Kernels},
 	{"shani", extensionKernels},
+	{"seal", sealKernels},
 }
 
 func main() {

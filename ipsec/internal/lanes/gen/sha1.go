@@ -21,25 +21,31 @@ func sha1Kernels(c *build.Context) {
 }
 
 func (v *vector) sha1() {
-	k := v.temps[0]
+	v.sha1Add(0, v.state[4])
 	for i := range 80 {
-		if i%20 == 0 {
-			v.VPBROADCASTD(v.table.Offset(4*(i/20)), k)
-		}
-		v.sha1Round(i, k)
+		v.sha1Round(i)
+	}
+}
+
+// sha1Add adds to e what round i takes from the message and the constants, and
+// makes a word of the message for a later round: neither has to wait for the
+// round before, and is in nobody's way then.
+func (v *vector) sha1Add(i int, e vreg) {
+	const ahead = 3
+	v.addConstant(v.table.Offset(4*(i/20)), e)
+	v.VPADDD(v.message(i), e, e)
+	if i+ahead >= 16 && i+ahead < 80 {
+		v.sha1Schedule(i + ahead)
 	}
 }
 
 // sha1Round takes the register of b, which is used for the last time before it
-// is rotated, to work in, and puts what is rotated into a free one.
-func (v *vector) sha1Round(i int, k vreg) {
+// is rotated, to work in, and puts what is rotated into a free one. What every
+// other step of a round waits for is first.
+func (v *vector) sha1Round(i int) {
 	s, f, rotated := v.state, v.state[1], v.temps[1]
 	a, b, c, d, e := s[0], v.temps[2], s[2], s[3], s[4]
-	if i >= 16 {
-		v.sha1Schedule(i)
-	}
-	v.VPADDD(k, e, e)
-	v.VPADDD(v.message(i), e, e)
+	v.rotate(27, a, rotated)
 	v.rotate(2, f, b)
 	switch i / 20 {
 	case 0:
@@ -50,8 +56,10 @@ func (v *vector) sha1Round(i int, k vreg) {
 		v.parity(c, d, f, f)
 	}
 	v.VPADDD(f, e, e)
-	v.rotate(27, a, rotated)
 	v.VPADDD(rotated, e, e)
+	if i < 79 {
+		v.sha1Add(i+1, d) // d is the next round's e
+	}
 	v.temps[2] = f
 	v.state = []vreg{e, a, b, c, d}
 }

@@ -18,6 +18,7 @@ const (
 	groupTotal  = groupBody + 16*4
 	groupRows   = groupTotal + 16*4
 	groupWords  = groupRows + 8*64
+	groupRing   = groupWords + 8*64
 )
 
 // The registers of a hash kernel's arguments, and what else it counts with.

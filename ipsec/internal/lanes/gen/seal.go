@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// A packet to be sealed has eight bytes that are not encrypted, and then the IV.
+// Its blocks are encrypted four at a time, which is as much as SHA1 takes.
+const (
+	headSize     = 8
+	stepBlocks   = 4
+	stepSize     = stepBlocks * blockSize
+	wordsInFront = (headSize + blockSize) / 4 // words of the message in front of the first encrypted block
+)
+
+// sealer emits a kernel that encrypts and hashes in the same 16 lanes. The
+// units of a CPU that encrypt and those that add are others, and both are in use
+// all the time.
+//
+// Encryption has four lanes in every register: lane 4*part+i is part of register
+// i, as it is where a hash transposes its message. So the hash need not fetch
+// what was encrypted: it is transposed at once, into a ring of two blocks of
+// words, of which the hash reads one while what is encrypted goes into the other
+// and, as the message is six words ahead, into the beginning of the first, which
+// was read by then.
+type sealer struct {
+	*vector
+	packets    lanePointers
+	keys       Register
+	rounds     Mem
+	offset     Register // of the block before the next step in the packets
+	here, next Register // where in the ring the hash is, and where it will be
+	chain      []vreg   // what was encrypted last
+	temps      []vreg   // free registers, five
+}
+
+func sealKernels(c *build.Context) {
+	flip, table := reversal(c, 4), constants32(c, "sha1Constants", sha1Constants)
+	s := &sealer{vector: &vector{Context: c, size: 64, word: 4, flip: flip, table: table}}
+	s.allocate(5)
+	c.Function("sealSHA1x16")
+	c.Attributes(attr.NOSPLIT)
+	c.SignatureExpr("func(lanes *byte, packets *[16]*byte, bytes int, keys *byte, rounds int)")
+	c.Pragma("noescape")
+	c.Doc("sealSHA1x16 encrypts 16 packets with one key, whose schedule keys is: of each 64",
+		"bytes more than that many, behind the 8 bytes and the IV that it begins with. It runs",
+		"SHA1 over that many bytes of each, a multiple of 64 and not zero, from the first on.")
+	c.Load(c.Param("lanes"), groupReg)
+	c.Load(c.Param("packets"), RSI)
+	c.Load(c.Param("keys"), RDX)
+	s.enter()
+	s.keys, s.rounds, s.offset, s.here, s.next = RDX, param(c, "rounds"), RCX, RAX, R15
+	s.packets = lanePointers{c, RSI, RBX, []GPPhysical{R8, R9, R10, R11, R12, R13, R14}}
+	s.packets.load(s.lanes())
+	free := s.vector.temps
+	s.vector.temps = []vreg{nil, free[0], free[1]} // the first is for AVX2 only
+	s.chain, s.temps = free[2:6], free[6:]
+
+	c.MOVQ(U32(headSize), s.offset)
+	c.MOVQ(U32(groupRing+s.half()), s.here)
+	c.MOVQ(U32(groupRing), s.next)
+	s.head()
+	s.encrypt("first")
+	c.Label("step")
+	c.XCHGQ(s.here, s.next)
+	c.ADDQ(U32(stepSize), s.offset)
+	weave(c, s.block, func() { s.encrypt("rounds") })
+	c.CMPQ(s.offset, param(c, "bytes"))
+	c.JL(LabelRef("step"))
+	s.vector.temps = s.words
+	s.leave()
+	c.VZEROUPPER()
+	c.RET()
+}
+
+// half is how many bytes of the ring are a block of words.
+func (s *sealer) half() int { return 16 * s.size }
+
+// slot is where a word of the next block of the message is, or of the one behind.
+func (s *sealer) slot(word int) Mem {
+	base := s.next
+	if word >= 16 {
+		base = s.here
+	}
+	return Mem{Base: groupReg, Index: base, Scale: 1, Disp: word % 16 * s.size}
+}
+
+// lane is an address in the packet of the lane that is part of register i.
+func (s *sealer) lane(i, part, disp int) Mem {
+	return s.packets.at(part*s.per()+i, s.offset).Offset(disp)
+}
+
+// fetch reads a block of every lane into a register.
+func (s *sealer) fetch(i, disp int, to vreg) {
+	for part := range perRegister {
+		s.insert(part, s.lane(i, part, disp), to)
+	}
+}
+
+// head puts what is in front of the first encrypted block into the ring, and the
+// IV into chain.
+func (s *sealer) head() {
+	for _, from := range []int{0, wordsInFront - 4} {
+		for i, z := range s.chain {
+			s.fetch(i, 4*from-headSize, z)
+		}
+		s.put(from)
+	}
+	for i, z := range s.chain {
+		s.fetch(i, 0, z)
+	}
+}
+
+// encrypt encrypts four blocks in every lane.
+func (s *sealer) encrypt(label string) {
+	key, input := s.temps[0], s.temps[1]
+	fetchKey := func(round int) { s.VBROADCASTI32X4(Mem{Base: s.keys, Disp: round * blockSize}, key) }
+	for block := range stepBlocks {
+		disp := (block + 1) * blockSize
+		fetchKey(0)
+		for i, z := range s.chain {
+			s.fetch(i, disp, input)
+			s.VPTERNLOGD(Imm(0x96), input, key, z)
+		}
+		eachRound(s.Context, fmt.Sprint(label, block), s.rounds, func(round int) {
+			fetchKey(round)
+			for _, z := range s.chain {
+				s.VAESENC(key, z, z)
+			}
+		})
+		fetchKey(lastRound)
+		for _, z := range s.chain {
+			s.VAESENCLAST(key, z, z)
+		}
+		for i, z := range s.chain {
+			for part := range perRegister {
+				s.extract(part, z, s.lane(i, part, disp))
+			}
+		}
+		s.put(wordsInFront + 4*block)
+	}
+}
+
+// put transposes chain and puts it into the ring, as four words from there on.
+func (s *sealer) put(word int) {
+	a, b, c, d, e := s.temps[0], s.temps[1], s.temps[2], s.temps[3], s.temps[4]
+	s.VPSHUFB(s.flip, s.chain[0], a)
+	s.VPSHUFB(s.flip, s.chain[1], b)
+	s.VPUNPCKHDQ(b, a, c)
+	s.VPUNPCKLDQ(b, a, a)
+	s.VPSHUFB(s.flip, s.chain[2], b)
+	s.VPSHUFB(s.flip, s.chain[3], d)
+	s.VPUNPCKHDQ(d, b, e)
+	s.VPUNPCKLDQ(d, b, b)
+	s.VPUNPCKLQDQ(b, a, d)
+	s.move(d, s.slot(word))
+	s.VPUNPCKHQDQ(b, a, a)
+	s.move(a, s.slot(word+1))
+	s.VPUNPCKLQDQ(e, c, d)
+	s.move(d, s.slot(word+2))
+	s.VPUNPCKHQDQ(e, c, c)
+	s.move(c, s.slot(word+3))
+}
+
+// block hashes a block of words.
+func (s *sealer) block() {
+	for i, r := range s.state {
+		s.move(ofGroup(groupRows+i*s.size), r)
+	}
+	for i, r := range s.words {
+		s.move(Mem{Base: groupReg, Index: s.here, Scale: 1, Disp: i * s.size}, r)
+	}
+	s.sha1()
+	for i, r := range s.state {
+		sum := ofGroup(groupRows + i*s.size)
+		s.VPADDD(sum, r, r)
+		s.move(r, sum)
+	}
+}

@@ -1,0 +1,131 @@
+package lanes
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"math/rand/v2"
+	"testing"
+)
+
+// keys are the keys of an SA, for an Engine and for the standard library.
+type keys struct {
+	cipher *CipherKey
+	mac    *MACKey
+	block  cipher.Block
+	raw    []byte // the MAC's
+	hash   Hash
+}
+
+func newKeys(t testing.TB, r *rand.Rand, size int, h Hash) *keys {
+	t.Helper()
+	k := &keys{raw: randomBytes(r, 20), hash: h}
+	k.cipher, k.block = newKey(t, r, size)
+	var err error
+	if k.mac, err = NewMACKey(h, k.raw); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// sealing is a packet in a buffer with guards, and what the buffer should be.
+type sealing struct {
+	packet    Packet
+	buf, want []byte
+}
+
+// newSealing makes a packet of that many blocks, at an odd place, with its sum
+// right behind it, and asks the standard library what becomes of it.
+func newSealing(r *rand.Rand, k *keys, blocks int) *sealing {
+	const sum = 12
+	n, at := HeadSize+BlockSize*(1+blocks), guard+r.IntN(64)
+	s := &sealing{buf: randomBytes(r, at+n+sum+guard)}
+	s.packet = Packet{Cipher: k.cipher, MAC: k.mac, Data: s.buf[at : at+n], Sum: s.buf[at+n : at+n+sum]}
+	s.want = bytes.Clone(s.buf)
+	data := s.want[at : at+n]
+	body := data[HeadSize+BlockSize:]
+	cipher.NewCBCEncrypter(k.block, data[HeadSize:HeadSize+BlockSize]).CryptBlocks(body, body)
+	m := standard(k.hash, k.raw)
+	m.Write(data)
+	copy(s.want[at+n:at+n+sum], m.Sum(nil))
+	return s
+}
+
+// checkSealed seals all packets in one call, with every Engine, and looks at
+// everything that was or was not written.
+func checkSealed(t *testing.T, all []*sealing) {
+	t.Helper()
+	for _, e := range engines() {
+		var packets []Packet
+		var bufs [][]byte
+		for _, s := range all {
+			p, buf := s.packet, bytes.Clone(s.buf)
+			place := func(b []byte) []byte { return buf[cap(s.buf)-cap(b):][:len(b)] }
+			p.Data, p.Sum = place(p.Data), place(p.Sum)
+			packets, bufs = append(packets, p), append(bufs, buf)
+		}
+		e.Seal(packets)
+		for i, s := range all {
+			if !bytes.Equal(bufs[i], s.want) {
+				t.Fatalf("%s: packet %d of %d, %d bytes:\n got %x\nwant %x", e.name, i, len(all), len(s.packet.Data), bufs[i], s.want)
+			}
+		}
+		if d := &e.divided; d.n != 0 || d.cbcs[0].Key != nil || d.macs[0].Key != nil {
+			t.Fatalf("%s keeps packets or keys of %d alive", e.name, len(all))
+		}
+	}
+}
+
+// Every length of up to 40 blocks, in as many lanes as there are and in fewer,
+// with every size of key.
+func TestSealingOfEveryLength(t *testing.T) {
+	r := newRand(21)
+	for blocks := range 41 {
+		for i, n := range []int{1, 9, 15, 33} {
+			k := newKeys(t, r, 16+8*((blocks+i)%3), SHA1)
+			var all []*sealing
+			for range n {
+				all = append(all, newSealing(r, k, blocks))
+			}
+			checkSealed(t, all)
+		}
+	}
+}
+
+// Trains of full packets of some senders, each with a shorter one at its end, as
+// super-packets have them, and other hashes, keys and lengths between them.
+func TestSealingOfTrains(t *testing.T) {
+	r := newRand(22)
+	for n := 0; n < 40; n += 3 {
+		k := newKeys(t, r, 32, SHA1)
+		for _, other := range []*keys{k, newKeys(t, r, 32, SHA1), newKeys(t, r, 16, SHA256), {cipher: k.cipher, block: k.block}} {
+			if other.mac == nil { // the same cipher key, and another for the hash
+				fresh := newKeys(t, r, 32, SHA1)
+				fresh.cipher, fresh.block = k.cipher, k.block
+				other = fresh
+			}
+			var all []*sealing
+			for range n {
+				all = append(all, newSealing(r, k, 89))
+			}
+			all = append(all, newSealing(r, other, r.IntN(89)))
+			for range 40 - n {
+				all = append(all, newSealing(r, other, 89))
+			}
+			checkSealed(t, all)
+		}
+	}
+}
+
+func TestSealingAllocatesNothing(t *testing.T) {
+	r := newRand(23)
+	k := newKeys(t, r, 32, SHA1)
+	var packets []Packet
+	for i := range 80 {
+		packets = append(packets, newSealing(r, k, 88+i/70).packet)
+	}
+	for _, e := range engines() {
+		if n := testing.AllocsPerRun(20, func() { e.Seal(packets) }); n != 0 {
+			t.Errorf("%s: %v allocations", e.name, n)
+		}
+	}
+}
