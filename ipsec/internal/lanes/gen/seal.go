@@ -61,6 +61,9 @@ func sealKernels(c *build.Context) {
 	s.vector.temps = []vreg{nil, free[0], free[1]} // the first is for AVX2 only
 	s.chain, s.temps = free[2:6], free[6:]
 
+	for i := range s.state {
+		s.move(ofGroup(groupRows+i*s.size), s.words[i])
+	}
 	c.MOVQ(U32(headSize), s.offset)
 	c.MOVQ(U32(groupRing+s.half()), s.here)
 	c.MOVQ(U32(groupRing), s.next)
@@ -146,31 +149,16 @@ func (s *sealer) encrypt(label string) {
 	}
 }
 
-// put transposes chain and puts it into the ring, as four words from there on.
+// put puts chain into the ring, as four words from there on.
 func (s *sealer) put(word int) {
-	a, b, c, d, e := s.temps[0], s.temps[1], s.temps[2], s.temps[3], s.temps[4]
-	s.VPSHUFB(s.flip, s.chain[0], a)
-	s.VPSHUFB(s.flip, s.chain[1], b)
-	s.VPUNPCKHDQ(b, a, c)
-	s.VPUNPCKLDQ(b, a, a)
-	s.VPSHUFB(s.flip, s.chain[2], b)
-	s.VPSHUFB(s.flip, s.chain[3], d)
-	s.VPUNPCKHDQ(d, b, e)
-	s.VPUNPCKLDQ(d, b, b)
-	s.VPUNPCKLQDQ(b, a, d)
-	s.move(d, s.slot(word))
-	s.VPUNPCKHQDQ(b, a, a)
-	s.move(a, s.slot(word+1))
-	s.VPUNPCKLQDQ(e, c, d)
-	s.move(d, s.slot(word+2))
-	s.VPUNPCKHQDQ(e, c, c)
-	s.move(c, s.slot(word+3))
+	s.vector.put(s.chain, s.temps, func(i int) Mem { return s.slot(word + i) })
 }
 
-// block hashes a block of words.
+// block hashes a block of words. Between blocks the state is in registers of
+// words too.
 func (s *sealer) block() {
 	for i, r := range s.state {
-		s.move(ofGroup(groupRows+i*s.size), r)
+		s.VMOVDQA64(s.words[i], r)
 	}
 	for i, r := range s.words {
 		s.move(Mem{Base: groupReg, Index: s.here, Scale: 1, Disp: i * s.size}, r)
@@ -178,7 +166,7 @@ func (s *sealer) block() {
 	s.sha1()
 	for i, r := range s.state {
 		sum := ofGroup(groupRows + i*s.size)
-		s.VPADDD(sum, r, r)
-		s.move(r, sum)
+		s.VPADDD(sum, r, s.words[i])
+		s.move(s.words[i], sum)
 	}
 }

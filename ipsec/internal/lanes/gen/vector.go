@@ -74,6 +74,18 @@ func (v *vector) hash(name, doc string, state int, rounds func()) {
 	v.Load(v.Param("lanes"), groupReg)
 	v.Load(v.Param("blocks"), blocksReg)
 	v.enter()
+	if v.wide() && state == 5 {
+		v.pipelined(rounds)
+	} else {
+		v.oneByOne(rounds)
+	}
+	v.leave()
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// oneByOne emits a loop that loads a block and then hashes it.
+func (v *vector) oneByOne(rounds func()) {
 	v.Label("block")
 	for i, r := range v.state {
 		v.move(ofGroup(groupRows+i*v.size), r)
@@ -90,9 +102,34 @@ func (v *vector) hash(name, doc string, state int, rounds func()) {
 	}
 	v.DECQ(blocksReg)
 	v.JNZ(operand.LabelRef("block"))
-	v.leave()
-	v.VZEROUPPER()
-	v.RET()
+}
+
+// pipelined emits a loop that hashes a block and, in turns with that, loads the
+// next one into the ring: rotations and transpositions are done by different
+// units of the CPU. Behind the last block a lane loads the same again. It is for
+// SHA1, which leaves registers for it.
+func (v *vector) pipelined(rounds func()) {
+	all := v.temps
+	forRounds, start := []vreg{nil, all[0], all[1]}, all[5:] // the first is for AVX2 only
+	v.loadRing(all)
+	for i := range v.state {
+		v.move(ofGroup(groupRows+i*v.size), start[i])
+	}
+	v.Label("block")
+	v.advanceMasks()
+	for i, r := range v.state {
+		v.VMOVDQA64(start[i], r)
+	}
+	for i, r := range v.words {
+		v.move(v.slot(i), r)
+	}
+	v.temps = forRounds
+	weave(v.Context, rounds, func() { v.loadRing(all[2:]) })
+	v.temps = start
+	v.foldMasked()
+	v.temps = all
+	v.DECQ(blocksReg)
+	v.JNZ(operand.LabelRef("block"))
 }
 
 // allocate gives out the registers.
@@ -217,6 +254,39 @@ func (v *vector) load() {
 	for chunk := range v.word {
 		v.transpose(v.words[chunk*v.per():][:v.per()], v.temps)
 	}
+}
+
+// slot is where the ring has a word.
+func (v *vector) slot(word int) operand.Mem { return ofGroup(groupRing + word*v.size) }
+
+// loadRing reads a block for every lane into the ring.
+func (v *vector) loadRing(free []vreg) {
+	for chunk := range v.word {
+		w := free[:v.per():v.per()]
+		v.gather(groupCursor, 16*chunk, w)
+		v.put(w, free[v.per():], func(word int) operand.Mem { return v.slot(chunk*v.per() + word) })
+	}
+}
+
+// put transposes four registers, which stay as they are, and stores them.
+func (v *vector) put(w, temps []vreg, slot func(word int) operand.Mem) {
+	a, b, c, d, e := temps[0], temps[1], temps[2], temps[3], temps[4]
+	v.VPSHUFB(v.flip, w[0], a)
+	v.VPSHUFB(v.flip, w[1], b)
+	v.VPUNPCKHDQ(b, a, c)
+	v.VPUNPCKLDQ(b, a, a)
+	v.VPSHUFB(v.flip, w[2], b)
+	v.VPSHUFB(v.flip, w[3], d)
+	v.VPUNPCKHDQ(d, b, e)
+	v.VPUNPCKLDQ(d, b, b)
+	v.VPUNPCKLQDQ(b, a, d)
+	v.move(d, slot(0))
+	v.VPUNPCKHQDQ(b, a, a)
+	v.move(a, slot(1))
+	v.VPUNPCKLQDQ(e, c, d)
+	v.move(d, slot(2))
+	v.VPUNPCKHQDQ(e, c, c)
+	v.move(c, slot(3))
 }
 
 // loadNarrow is load for AVX2: it leaves the words in memory.
