@@ -75,11 +75,11 @@ func number(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
-	case a >= 100:
+	case a >= 99.95: // what will be rounded has the digits of what it is rounded to
 		return strconv.FormatFloat(math.Round(v), 'f', 0, 64)
-	case a >= 10:
+	case a >= 9.995:
 		return strconv.FormatFloat(v, 'f', 1, 64)
-	case a >= 0.1:
+	case a >= 0.0995:
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	default:
 		return strconv.FormatFloat(v, 'f', 2+int(math.Ceil(-math.Log10(a)))-1, 64)

@@ -33,7 +33,7 @@ func TestMedianAndRange(t *testing.T) {
 
 func TestNumbersHaveTheDigitsThatCount(t *testing.T) {
 	for v, want := range map[float64]string{
-		0: "0", 1234.5: "1235", 123.4: "123", 12.345: "12.3", 1.2345: "1.23", 0.1234: "0.12", 0.01234: "0.012", 0.00012: "0.00012",
+		0: "0", 1234.5: "1235", 123.4: "123", 12.345: "12.3", 1.2345: "1.23", 0.1234: "0.12", 0.01234: "0.012", 9.999: "10.0", 99.99: "100", 0.0999: "0.10", 0.00012: "0.00012",
 	} {
 		if got := number(v); got != want {
 			t.Errorf("%v is written %s, not %s", v, got, want)

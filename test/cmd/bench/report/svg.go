@@ -80,7 +80,7 @@ func (c *Chart) SVG(w io.Writer) error {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" role="img" aria-label="%s">`+"\n",
 		chartWidth, height, escape(c.Title))
 	fmt.Fprintf(&b, "<style>%s</style>\n", style)
-	text(&b, 0, 18, "title", "start", c.Title)
+	text(&b, 4, 18, "title", "start", c.Title)
 	x := float64(nameWidth)
 	for i, s := range c.Series {
 		fmt.Fprintf(&b, `<rect class="s%d" x="%.0f" y="34" width="11" height="11"/>`+"\n", i, x)
@@ -102,10 +102,10 @@ func (c *Chart) SVG(w io.Writer) error {
 	}
 	if mark > 0 {
 		x := nameWidth + scale(mark)
-		fmt.Fprintf(&b, `<line class="mark" x1="%.1f" y1="%d" x2="%.1[1]f" y2="%d"/>`+"\n", x, chartTop-6, bottom-4)
+		fmt.Fprintf(&b, `<line class="mark" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>`+"\n", x, chartTop-6, x, bottom-4)
 		text(&b, x, float64(bottom+10), "small", "start", c.MarkName)
 	}
-	text(&b, 0, float64(height-8), "small", "start", c.Note)
+	text(&b, 4, float64(height-8), "small", "start", c.Note)
 	b.WriteString("</svg>\n")
 	_, err := io.WriteString(w, b.String())
 	return err

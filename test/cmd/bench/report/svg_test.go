@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -83,8 +84,14 @@ func TestBarsAreAsLongAsTheirValues(t *testing.T) {
 			t.Errorf("the chart does not say %q", s)
 		}
 	}
-	if strings.Contains(out.String(), "NaN") {
+	if strings.Contains(out.String(), "NaN") || strings.Contains(out.String(), "%!") {
 		t.Error("the chart has a number that is none")
+	}
+	// The line for 1 is at an eighth of the longest bar, from top to bottom.
+	line := fmt.Sprintf(`<line class="mark" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>`,
+		nameWidth+barWidth/8.0, chartTop-6, nameWidth+barWidth/8.0, chartTop+2*(2*barHeight+rowGap)-4)
+	if !strings.Contains(out.String(), line) {
+		t.Errorf("there is no %s in\n%s", line, out.String())
 	}
 }
 
