@@ -292,3 +292,24 @@ func TestNoAllocations(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// A burst of more flows than Linux keeps packets for waits until it is read.
+func TestABurstWaits(t *testing.T) {
+	d := openTest(t, 1, "10.99.9.1/24")
+	conn, err := net.Dial("udp4", "10.99.9.2:7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const burst = 1500
+	for i := range burst {
+		if _, err := fmt.Fprintf(conn, "%d", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range burst {
+		if got := string(nextUDP(t, d.Queues()[0])[28:]); got != fmt.Sprint(i) {
+			t.Fatalf("packet %d is %q", i, got)
+		}
+	}
+}

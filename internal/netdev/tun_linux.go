@@ -206,6 +206,10 @@ func waterQueue(i *water.Interface) (*queue, error) {
 	return newQueue(f, NoHeaders)
 }
 
+// queueLen is how many packets and super-packets the kernel keeps in a queue
+// until it is read. Linux has 500, fewer than there are flows.
+const queueLen = 2000
+
 // bringUp leaves the device's gso_max_size as it is. A lower one would make local
 // TCP's super-packets as long as one train of datagrams, but what the kernel
 // forwards is longer, and would be cut into single packets.
@@ -216,6 +220,9 @@ func bringUp(name string, mtu int) error {
 	}
 	if err := netlink.LinkSetMTU(link, mtu); err != nil {
 		return fmt.Errorf("device %s: MTU %d: %w", name, mtu, err)
+	}
+	if err := netlink.LinkSetTxQLen(link, queueLen); err != nil {
+		return fmt.Errorf("device %s: queue of %d packets: %w", name, queueLen, err)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("device %s: up: %w", name, err)
