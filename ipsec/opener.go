@@ -92,14 +92,15 @@ func (o *Opener) verify(batch []In) {
 	if n := len(batch) * maxICVLen; len(o.sums) < n {
 		o.sums = make([]byte, n)
 	}
-	o.macs = o.macs[:0]
+	o.macs = room(o.macs, len(batch))
 	sums := o.sums
 	for i := range batch {
 		p := &batch[i]
 		if p.Drop != DropNone || p.SA.keys.mac == nil {
 			continue
 		}
-		o.macs = append(o.macs, lanes.MAC{Key: p.SA.keys.mac, Data: p.Buf[p.Off : p.End-p.icv], Sum: sums[:p.icv]})
+		j := add(&o.macs)
+		j.Key, j.Data, j.Sum = p.SA.keys.mac, p.Buf[p.Off:p.End-p.icv], sums[:p.icv]
 		sums = sums[maxICVLen:]
 	}
 	o.engine.Sum(o.macs)
@@ -119,7 +120,7 @@ func (o *Opener) verify(batch []In) {
 
 // decrypt decrypts what is authentic: AES-CBC in lanes, all packets at once.
 func (o *Opener) decrypt(batch []In) {
-	o.cbc = o.cbc[:0]
+	o.cbc = room(o.cbc, len(batch))
 	for i := range batch {
 		p := &batch[i]
 		if p.Drop != DropNone {
@@ -128,7 +129,8 @@ func (o *Opener) decrypt(batch []In) {
 		k, sealed := &p.SA.keys, p.Buf[p.Off+headerLen:p.End-p.icv]
 		switch {
 		case k.aes != nil:
-			o.cbc = append(o.cbc, lanes.CBC{Key: k.aes, Data: sealed})
+			j := add(&o.cbc)
+			j.Key, j.Data = k.aes, sealed
 		case k.des != nil:
 			decryptDES(k.des, sealed)
 		default:

@@ -126,7 +126,7 @@ func (s *Sealer) drawIVs(batch []Out) {
 // seal encrypts the batch and puts the ICVs behind the packets: those with
 // AES-CBC in lanes, all at once.
 func (s *Sealer) seal(batch []Out) {
-	s.cbc, s.macs = s.cbc[:0], s.macs[:0]
+	s.cbc, s.macs = room(s.cbc, len(batch)), room(s.macs, len(batch))
 	for i := range batch {
 		p := &batch[i]
 		if p.Drop != DropNone {
@@ -136,10 +136,12 @@ func (s *Sealer) seal(batch []Out) {
 		sealed, icv := p.Buf[p.Off:at], p.Buf[at:p.End]
 		switch {
 		case k.aes != nil:
-			s.cbc = append(s.cbc, lanes.Packet{Cipher: k.aes, MAC: k.mac, Data: sealed, Sum: icv})
+			j := add(&s.cbc)
+			j.Cipher, j.MAC, j.Data, j.Sum = k.aes, k.mac, sealed, icv
 		case k.des != nil:
 			encryptDES(k.des, sealed[headerLen:])
-			s.macs = append(s.macs, lanes.MAC{Key: k.mac, Data: sealed, Sum: icv})
+			j := add(&s.macs)
+			j.Key, j.Data, j.Sum = k.mac, sealed, icv
 		default:
 			s.sealGCM(p)
 		}
@@ -156,4 +158,21 @@ func (s *Sealer) sealGCM(p *Out) {
 	copy(s.nonce[saltLen:], p.Buf[p.Off+headerLen:p.Off+head])
 	body := p.Buf[p.Off+head : p.End-gcmICVLen]
 	k.aead.Seal(body[:0], s.nonce[:], body, p.Buf[p.Off:p.Off+headerLen])
+}
+
+// room returns an empty list of jobs that has room for n.
+func room[J any](jobs []J, n int) []J {
+	if cap(jobs) < n {
+		return make([]J, 0, n)
+	}
+	return jobs[:0]
+}
+
+// add makes a list that has room one job longer. A job that is written where it
+// will be, field by field, costs less than one that is appended: that is copied
+// in other pieces than it was written in, for which a CPU stops.
+func add[J any](jobs *[]J) *J {
+	n := len(*jobs)
+	*jobs = (*jobs)[:n+1]
+	return &(*jobs)[n]
 }

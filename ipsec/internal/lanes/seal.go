@@ -46,8 +46,9 @@ func (e *Engine) Seal(packets []Packet) {
 
 func (e *Engine) divide(p *Packet) {
 	d := &e.divided
-	d.cbcs[d.n] = CBC{Key: p.Cipher, Data: p.Data[HeadSize:]}
-	d.macs[d.n] = MAC{Key: p.MAC, Data: p.Data, Sum: p.Sum}
+	c, m := &d.cbcs[d.n], &d.macs[d.n]
+	c.Key, c.Data = p.Cipher, p.Data[HeadSize:]
+	m.Key, m.Data, m.Sum = p.MAC, p.Data, p.Sum
 	d.n++
 }
 
