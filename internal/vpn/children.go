@@ -126,7 +126,7 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 		c.observe(ChildUp{c.who(), p.Child})
 		c.told = false
 		c.carry(now)
-		c.dialChildUp(now, p)
+		c.dialChildUp(now)
 		return
 	}
 }

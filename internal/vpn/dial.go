@@ -196,13 +196,12 @@ func (c *Conn) dialPhaseOneUp(now time.Time, p *phase1) {
 	}
 }
 
-// dialChildUp begins the tunnel on the first pair of ESP SAs. With a later one
-// the client deletes those before it, as built-in clients do.
-func (c *Conn) dialChildUp(now time.Time, up *pair) {
+// dialChildUp begins the tunnel on the first pair of ESP SAs.
+func (c *Conn) dialChildUp(now time.Time) {
 	if c.dialer == nil {
 		return
 	}
-	c.dialDelete(now, up)
+	c.dialDelete(now)
 	if c.tunnel != nil || c.dialer.keysOnly {
 		return
 	}
@@ -210,12 +209,13 @@ func (c *Conn) dialChildUp(now time.Time, up *pair) {
 	c.changed = true
 }
 
-// dialDelete deletes all confirmed pairs but one. They receive a while longer:
-// packets are on their way.
-func (c *Conn) dialDelete(now time.Time, but *pair) {
+// dialDelete deletes all confirmed pairs but the one that sends, as built-in
+// clients do. When both ends renewed at once that is not always the one that was
+// confirmed last. They receive a while longer: packets are on their way.
+func (c *Conn) dialDelete(now time.Time) {
 	var spis []uint32
 	for _, p := range c.kids.pairs {
-		if p == but || !p.confirmed || p.deleted {
+		if p == c.kids.sending || !p.confirmed || p.deleted {
 			continue
 		}
 		spis = append(spis, p.InSPI)
