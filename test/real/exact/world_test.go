@@ -3,6 +3,7 @@
 package exact
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,7 +60,12 @@ func open() error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil { // until this process ends
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) // until this process ends
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		fmt.Println("exact: waiting for another run on this host to end")
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
 		return err
 	}
 	keepOpen = lock
