@@ -30,6 +30,10 @@ func (m *maker) tcpBulk(e end, count int) stream {
 				size = 1 + m.rng.IntN(size)
 			}
 		}
+		if m.rng.IntN(60) == 0 {
+			h.id++
+			return whole(m.aside(h, s)), true
+		}
 		left--
 		n := size
 		if left == 0 && m.rng.IntN(2) == 0 {
@@ -51,9 +55,26 @@ func (m *maker) tcpBulk(e end, count int) stream {
 	}
 }
 
+// aside is a packet in mid-flow that cannot be joined with others, and in whose
+// place nothing is missing if it is overtaken: so that must not be.
+func (m *maker) aside(h header, s segment) []byte {
+	again := s
+	again.seq -= 100
+	b := again.with(h, bytes(m.rng, 100))
+	switch {
+	case m.rng.IntN(2) == 0: // cut off within the header
+		return h.packet(b[:4+m.rng.IntN(16)])
+	case h.src.Is4():
+		h.options = []byte{1, 1, 1, 0}
+		return h.packet(b)
+	}
+	h.protocol = protoDest
+	return h.packet(append([]byte{protoTCP, 0, 1, 4, 0, 0, 0, 0}, b...)) // PadN
+}
+
 // turn changes something for all that follows.
 func (m *maker) turn(h *header, s *segment) {
-	switch m.rng.IntN(12) {
+	switch m.rng.IntN(14) {
 	case 0: // a gap
 		s.seq += uint32(1 + m.rng.IntN(5000))
 	case 1: // a retransmission
@@ -70,7 +91,11 @@ func (m *maker) turn(h *header, s *segment) {
 		h.id = uint16(m.rng.Uint32())
 	case 7:
 		h.label = m.rng.Uint32()
-	case 8: // around the end of the numbers
+	case 8: // flags that all have
+		s.flags = tcpACK | byte(m.rng.Uint32())&(tcpFIN|tcpRST|tcpURG|tcpECE|tcpCWR)
+	case 9:
+		s.flags = tcpACK
+	case 10: // around the end of the numbers
 		s.seq = -uint32(m.rng.IntN(5000))
 		h.id = -uint16(m.rng.IntN(5))
 	default:

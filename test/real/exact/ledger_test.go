@@ -55,13 +55,15 @@ func (l *ledger) flowOf(b []byte) flow {
 	f := flow{protocol: b[6]}
 	var ports []byte
 	switch {
-	case dst.Is6():
-		ports = b[40:]
-	case b[6]&0x3f == 0 && b[7] == 0: // no fragment
-		ports = b[int(b[0]&15)*4:]
-	}
-	if dst.Is4() {
+	case dst.Is4():
 		f.protocol = b[9]
+		if b[6]&0x3f == 0 && b[7] == 0 { // no fragment
+			ports = b[int(b[0]&15)*4:]
+		}
+	case f.protocol == protoDest:
+		f.protocol, ports = b[40], b[48:] // they are of 8 bytes here
+	default:
+		ports = b[40:]
 	}
 	if f.far = dst; l.back {
 		f.far = src
