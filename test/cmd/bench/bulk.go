@@ -136,6 +136,7 @@ func (b *bench) runBulk(ctx context.Context) error {
 		}
 	}
 	b.bulkTable(wanted)
+	b.disturbance(wanted)
 	return nil
 }
 
@@ -180,6 +181,20 @@ func (b *bench) turn(ctx context.Context, l *lane) error {
 		fmt.Fprintf(os.Stderr, "%s, %s: %.2f CPU s/GB, %.1f U, %.2f Gbit/s, core %.0f %%\n", l.name, way, t.cost(), t.cost()/unit, t.gbits(), t.busy())
 	}
 	return nil
+}
+
+// disturbance is how much of the server's core others had while transfers were
+// watched, of which a quiet machine has little: the kernel's interrupts.
+func (b *bench) disturbance(all []contestant) {
+	var f report.Figure
+	for _, c := range all {
+		for _, way := range ways {
+			f.Samples = append(f.Samples, b.Get(bulkKey(c.key, way, "others")).Samples...)
+		}
+	}
+	if len(f.Samples) > 0 {
+		b.Notes = append(b.Notes, fmt.Sprintf("While transfers were watched, other programs and interrupts had %.0f %% of the server's core.", f.Median()))
+	}
 }
 
 func (b *bench) bulkTable(all []contestant) {

@@ -23,21 +23,7 @@ func cpuClock(pid int) (float64, error) {
 	return float64(t.Nano()) / 1e9, nil
 }
 
-// treeClock is that of a process and of all that it is an ancestor of.
-func treeClock(pid int) (float64, error) {
-	sum, err := cpuClock(pid)
-	if err != nil {
-		return 0, err
-	}
-	all, err := descendants(pid)
-	for _, p := range all {
-		if t, err := cpuClock(p); err == nil { // else it has ended since
-			sum += t
-		}
-	}
-	return sum, err
-}
-
+// descendants are all that a process is an ancestor of.
 func descendants(pid int) ([]int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

@@ -26,6 +26,7 @@ type process struct {
 	log     string
 	control *admin.Client // of a server
 	rig     *rig
+	tree    []int // the process and its descendants
 }
 
 // start runs a program in a namespace, at most until ctx ends. ip, taskset, nice and chrt become what
@@ -102,13 +103,24 @@ func (p *process) line(want string) error {
 }
 
 // cpu is the processor time, user's and system's, that the process has had and
-// whatever it started, in seconds.
-func (p *process) cpu() (float64, error) {
-	t, err := treeClock(p.cmd.Process.Pid)
-	if err != nil {
-		return 0, errors.Join(err, p.complaint())
+// whatever it had started when it was first asked, in seconds.
+func (p *process) cpu() (sum float64, err error) {
+	if p.tree == nil {
+		pid := p.cmd.Process.Pid
+		children, err := descendants(pid)
+		if err != nil {
+			return 0, err
+		}
+		p.tree = append([]int{pid}, children...)
 	}
-	return t, nil
+	for _, pid := range p.tree {
+		t, err := cpuClock(pid)
+		if err != nil {
+			return 0, errors.Join(err, p.complaint())
+		}
+		sum += t
+	}
+	return sum, nil
 }
 
 // serves waits until a server of ours answers.
