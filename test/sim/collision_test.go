@@ -32,7 +32,7 @@ func collide(t *testing.T, delay time.Duration) {
 	}
 	w.Net.SetPolicy(udptest.Policy{Delay: delay})
 	own := d.Network.Peer
-	up, down, sent := 0, 0, 40000
+	up, down, sent := 0, 0, 8000
 	count := func() {
 		for b := w.Device.Poll(); b != nil; b = w.Device.Poll() {
 			up++
@@ -44,7 +44,7 @@ func collide(t *testing.T, delay time.Duration) {
 	for i := range sent {
 		l.Device.Inject(0, datagram(own, internet, uint32(i)))
 		w.Device.Inject(0, datagram(internet, own, uint32(i)))
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(25 * time.Millisecond)
 		count()
 	}
 	time.Sleep(time.Second)
