@@ -154,7 +154,6 @@ func (c *Conn) deleteChild(now time.Time, outSPI uint32) {
 		if p.OutSPI != outSPI {
 			continue
 		}
-		p.out.Retire()
 		p.deleted, p.renewed = true, true // nobody renews it
 		if end := now.Add(deletedGrace); p.expires.IsZero() || end.Before(p.expires) {
 			p.expires = end
@@ -163,6 +162,8 @@ func (c *Conn) deleteChild(now time.Time, outSPI uint32) {
 			c.promote(p)
 		}
 		c.changed = true
+		c.publish() // before it is retired, workers stop sealing by it
+		p.out.Retire()
 		break
 	}
 	if c.kids.sending == nil {
