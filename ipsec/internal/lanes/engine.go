@@ -30,6 +30,7 @@ type Engine struct {
 	hasher
 	macScratch
 	divided divided
+	waiting waiting
 }
 
 // New returns an Engine of that tier, or of the highest that this CPU has if

@@ -13,6 +13,9 @@ type Packet struct {
 	Data, Sum []byte
 }
 
+// leastTogether is how many packets are worth being sealed together.
+const leastTogether = 9
+
 // few is how many packets are divided into jobs at a time.
 const few = 64
 
@@ -23,25 +26,61 @@ type divided struct {
 	macs [few]MAC
 }
 
+// waiting is packets that one kernel can seal together: their keys for encryption
+// and their lengths are the same.
+type waiting struct {
+	n       int
+	packets [maxTogether]*Packet
+}
+
+const maxTogether = 16
+
 // Seal encrypts every packet and computes its HMAC. Where there is a kernel that
-// does both at once, neighbours of the same length under the same keys are
-// sealed with it; all other packets are encrypted together, and then
+// does both at once, packets of the same length under the same key are sealed
+// with it, although others lie between them, such as the short ones that
+// super-packets end in. All other packets are encrypted together, and then
 // authenticated together.
 func (e *Engine) Seal(packets []Packet) {
-	for len(packets) > 0 {
-		if n := e.together(packets); n > 0 {
-			e.sealTogether(packets[:n])
-			packets = packets[n:]
+	w := &e.waiting
+	for i := range packets {
+		p := &packets[i]
+		switch {
+		case w.n > 0 && alike(w.packets[0], p):
+		case e.suits(p) && (w.n == 0 || i+1 < len(packets) && alike(p, &packets[i+1])):
+			e.sealWaiting()
+		default:
+			e.divide(p)
 			continue
 		}
-		e.divide(&packets[0])
-		packets = packets[1:]
-		if e.divided.n == few {
-			e.sealDivided()
+		w.packets[w.n] = p
+		if w.n++; w.n == maxTogether {
+			e.sealWaiting()
 		}
 	}
+	e.sealWaiting()
 	e.sealDivided()
 	e.finishTogether()
+}
+
+// alike reports whether two packets can be sealed together, if one of them can be
+// sealed with another at all.
+func alike(p, q *Packet) bool {
+	return p.Cipher == q.Cipher && p.MAC.hash == q.MAC.hash && len(p.Data) == len(q.Data)
+}
+
+// sealWaiting seals what waits, if it is enough, or divides it. It keeps none of
+// it alive.
+func (e *Engine) sealWaiting() {
+	w := &e.waiting
+	if w.n >= leastTogether {
+		e.sealTogether(w.packets[:w.n])
+	} else {
+		for _, p := range w.packets[:w.n] {
+			e.divide(p)
+		}
+	}
+	clear(w.packets[:w.n])
+	w.n = 0
 }
 
 func (e *Engine) divide(p *Packet) {
@@ -49,7 +88,9 @@ func (e *Engine) divide(p *Packet) {
 	c, m := &d.cbcs[d.n], &d.macs[d.n]
 	c.Key, c.Data = p.Cipher, p.Data[HeadSize:]
 	m.Key, m.Data, m.Sum = p.MAC, p.Data, p.Sum
-	d.n++
+	if d.n++; d.n == few {
+		e.sealDivided()
+	}
 }
 
 // sealDivided seals what was divided. It keeps no packet and no key alive.

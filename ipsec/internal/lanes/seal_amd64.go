@@ -2,41 +2,23 @@
 
 package lanes
 
-// leastTogether is how many packets are worth being sealed together, and
-// leastSteps how many times 64 bytes each has to have for it.
+// leastSteps is how many times 64 bytes a packet has to have to be sealed
+// together with others.
 const (
-	leastTogether = 9
-	leastSteps    = 3
-	stepSize      = 4 * BlockSize
+	leastSteps = 3
+	stepSize   = 4 * BlockSize
 )
 
-// together is how many of the first packets are to be sealed together: 16 with
-// the same key, hash and length, or fewer where there are no others behind them,
-// which would then be alone, or none.
-func (e *Engine) together(packets []Packet) int {
-	first := &packets[0]
-	if e.tier != AVX512 || NoCrypto || first.MAC.hash != SHA1 || len(first.Data) < HeadSize+BlockSize+leastSteps*stepSize {
-		return 0
-	}
-	n := 1
-	for n < min(len(packets), maxLanes) {
-		p := &packets[n]
-		if p.Cipher != first.Cipher || p.MAC.hash != first.MAC.hash || len(p.Data) != len(first.Data) {
-			break
-		}
-		n++
-	}
-	if n == maxLanes || n == len(packets) && n >= leastTogether {
-		return n
-	}
-	return 0
+// suits reports whether a packet can be sealed together with others like it.
+func (e *Engine) suits(p *Packet) bool {
+	return e.tier == AVX512 && !NoCrypto && p.MAC.hash == SHA1 && len(p.Data) >= HeadSize+BlockSize+leastSteps*stepSize
 }
 
-// sealTogether seals packets that together found. The kernel encrypts all but the
+// sealTogether seals packets that are alike. The kernel encrypts all but the
 // last blocks, and hashes what is encrypted one step later. Lanes without a
 // packet encrypt the first one: they write the same at the same time to the same
 // place.
-func (e *Engine) sealTogether(packets []Packet) {
+func (e *Engine) sealTogether(packets []*Packet) {
 	g, f, key := e.group, &forms[SHA1], packets[0].Cipher
 	blocks := (len(packets[0].Data)-HeadSize)/BlockSize - 1
 	steps := blocks * BlockSize / stepSize
