@@ -168,6 +168,11 @@ func (l *usageLog) judge(t *testing.T, warm time.Duration) {
 		most.memory, most.goroutines, most.files = max(most.memory, u.memory), max(most.goroutines, u.goroutines), max(most.files, u.files)
 	}
 	last := l.list[len(l.list)-1]
+	var course []uint64
+	for i := 0; i < len(l.list); i += max(1, len(l.list)/20) {
+		course = append(course, l.list[i].memory>>10)
+	}
+	t.Logf("the course of its memory in kB: %d", course)
 	t.Logf("the server at first, when it was warm, at most and at last: %v; %v; %v; %v", l.list[0], first, most, last)
 	if most.memory > first.memory+soakGrowth {
 		t.Errorf("the server has grown from %d to %d kB", first.memory>>10, most.memory>>10)
