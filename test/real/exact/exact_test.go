@@ -50,7 +50,7 @@ var (
 )
 
 // scenarios are every tier, and every host that lacks something: with one tier
-// each, in the soak with all of them.
+// each, in the soak with all of them, and there under the race detector, too.
 func scenarios() (list []scenario) {
 	tiers := tiersHere()
 	for i, c := range []scenario{
@@ -81,6 +81,10 @@ func scenarios() (list []scenario) {
 				list = append(list, one)
 			}
 		}
+	}
+	if *soak {
+		env := []string{"GOMAXPROCS=4"}
+		list = append(list, scenario{name: "race detector", joins: joinsAll, tier: tiers[len(tiers)-1], host: host{env: env, race: true}})
 	}
 	return list
 }

@@ -74,10 +74,8 @@ func open() error {
 		return err
 	}
 	lowered = filepath.Join(dir, "lowered")
-	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "real", "-o", lowered, "../lowered")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the server: %w\n%s", err, out)
+	if err := build(lowered, "CGO_ENABLED=0"); err != nil {
+		return err
 	}
 	down() // what a run that was killed left behind
 	for _, command := range []string{
@@ -121,6 +119,17 @@ func open() error {
 
 var keepOpen *os.File // the lock
 
+// build builds the server.
+func build(to, env string, flags ...string) error {
+	args := append([]string{"build", "-buildvcs=false", "-tags", "real", "-o", to}, flags...)
+	c := exec.Command("go", append(args, "../lowered")...)
+	c.Env = append(os.Environ(), env)
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the server: %w\n%s", err, out)
+	}
+	return nil
+}
+
 func ip(command string) error {
 	if out, err := exec.Command("ip", strings.Fields(command)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("ip %s: %w: %s", command, err, out)
@@ -139,6 +148,7 @@ type host struct {
 	without string   // for lowered
 	env     []string // of the process
 	network string   // lines of the configuration; "": a TUN device
+	race    bool     // with the race detector, which makes the server end with an error
 }
 
 // server is a running one.
@@ -201,7 +211,14 @@ password = %q
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := lab.Command(nsServer, lowered, "-c", file, "-pprof", filepath.Join(dir, "pprof"), "-without", h.without)
+	binary := lowered
+	if h.race {
+		binary = filepath.Join(dir, "raced")
+		if err := build(binary, "CGO_ENABLED=1", "-race"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := lab.Command(nsServer, binary, "-c", file, "-pprof", filepath.Join(dir, "pprof"), "-without", h.without)
 	c.Env = append(c.Env, h.env...)
 	s.run = lab.Start(t, c, filepath.Join(dir, "log"))
 	return s
