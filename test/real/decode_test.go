@@ -30,12 +30,14 @@ const (
 	colPayloads
 	colICVGood
 	colL2TP
+	colDatagram
 	columns
 )
 
 var decodeFields = [columns]string{
 	"frame.number", "ip.src", "frame.protocols", "_ws.malformed", "_ws.expert.severity", "_ws.expert.message",
 	"isakmp.exchangetype", "isakmp.flag_e", "isakmp.typepayload", "esp.icv_good", "l2tp.avp.message_type",
+	"udp.payload",
 }
 
 // warning is tshark's severity of what is worth a look (PI_WARN).
@@ -72,11 +74,19 @@ func TestTsharkDecodesEveryPacket(t *testing.T) {
 	s.Stop(t)
 	capture.Stop(t)
 
-	seen := map[string]int{}
+	seen, messages := map[string]int{}, map[string]bool{}
 	for _, p := range capture.Decode(t, keys, decodeFields[:]...) {
-		if from, _, _ := strings.Cut(p[colSource], ","); from == lab.ServerIP {
-			judge(t, p, seen)
+		if from, _, _ := strings.Cut(p[colSource], ","); from != lab.ServerIP {
+			continue
 		}
+		// A slow client is sent a message again. What tshark shows of the copy
+		// says nothing: it decrypts it by the IV of the message after it.
+		if contains(p[colProtocols], ":isakmp") && messages[p[colDatagram]] {
+			seen["sent again"]++
+			continue
+		}
+		messages[p[colDatagram]] = true
+		judge(t, p, seen)
 	}
 	t.Logf("the server sent, as tshark names it: %v", seen)
 	for _, want := range []string{
