@@ -78,7 +78,7 @@ func (l *Lab) Prepare(t testing.TB, c Config) *Server {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the server's log:\n%s", tail(s.Log(), 60))
+			t.Logf("the server's log:\n%s", tail(s.Log(), 25))
 		}
 	})
 	return s
