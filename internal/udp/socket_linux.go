@@ -122,17 +122,38 @@ type reader struct {
 func (r *reader) init() {
 	r.messages.init()
 	r.read = func(fd uintptr) bool {
-		for {
-			r.got, r.errno = r.call(unix.SYS_RECVMMSG, fd, 0, r.want)
-			switch r.errno {
-			case unix.EAGAIN:
-				return false // wait for the poller
-			case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.EPROTO, unix.EMSGSIZE:
-				continue // an ICMP error for something sent: it is gone once read
-			}
+		r.got, r.errno = 0, 0
+		for r.errno == 0 && r.got < r.want && !r.train() {
+			r.errno = r.take(fd)
+		}
+		if r.got > 0 {
+			r.errno = 0
 			return true
 		}
+		return r.errno != unix.EAGAIN // else wait for the poller
 	}
+}
+
+// take reads what is there, as far as there is room. ReadBatch has it do so
+// until nothing is there: the first datagram of a burst wakes the reader, and
+// the others come while it is read.
+func (r *reader) take(fd uintptr) syscall.Errno {
+	for {
+		n, errno := r.call(unix.SYS_RECVMMSG, fd, r.got, r.want)
+		switch errno {
+		case 0:
+			r.got += n
+		case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.EPROTO, unix.EMSGSIZE:
+			continue // an ICMP error for something sent: it is gone once read
+		}
+		return errno
+	}
+}
+
+// train reports whether the last message read is a train, by its running over
+// into the second room. It is a burst by itself.
+func (r *reader) train() bool {
+	return r.got > 0 && uint64(r.headers[r.got-1].Len) > r.iovecs[r.got-1][0].Len
 }
 
 // ReadBatch implements Conn.

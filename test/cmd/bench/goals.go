@@ -16,7 +16,7 @@ func (b *bench) goals() {
 			b.goal("goal/"+t.env+"/"+way, t.name+", "+way, "U", f, report.AtMost(t.must), report.AtMost(t.aim))
 		})
 	}
-	zero := b.Get(bulkKey(zeroSums, "up", "units"))
+	zero := b.Get(bulkKey(noSums, "up", "units"))
 	b.goal("goal/zero/up", "AVX-512 tier, up, no UDP checksums from the client", "U", zero, report.AtMost(2.8), report.AtMost(2.0))
 	compare := func(key, name string, of, by string, must, aim report.Bound) {
 		for _, way := range ways {

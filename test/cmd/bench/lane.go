@@ -69,6 +69,7 @@ type lane struct {
 	rig        *rig
 	dir        string   // for files
 	srv, cli   string   // namespaces
+	hop        string   // and what is between them, if something is
 	server     *process // its processor time, and that of its children, counts
 	client     *process
 	clients    []netip.Addr // inside, where traffic comes from
@@ -122,6 +123,38 @@ func (l *lane) network(ctx context.Context) error {
 		"ip netns exec "+l.cli+" ethtool -K eth0 tso off tx-udp-segmentation off",
 		"ip netns exec "+l.srv+" ethtool -K out gro on",
 	)
+}
+
+// withoutSums puts a hop between the client and the server that takes the
+// checksums of the client's datagrams away. The client's kernel cuts no trains
+// without them, and what it is given one by one comes to the server one by one,
+// at the client's pace, and not as from a network.
+func (l *lane) withoutSums(ctx context.Context) error {
+	hop := "bench-" + l.key + "-h"
+	_ = exec.Command("ip", "netns", "del", hop).Run()
+	if err := commands(ctx,
+		"ip netns add "+hop,
+		"ip -n "+l.cli+" link set eth0 netns "+hop+" name right",
+		"ip -n "+hop+" link add left type veth peer name eth0 netns "+l.cli,
+		"ip -n "+l.cli+" addr add "+outsideClient+"/24 dev eth0",
+		"ip -n "+l.cli+" link set eth0 up",
+		"ip -n "+hop+" link set left up",
+		"ip -n "+hop+" link set right up",
+		"ip netns exec "+l.cli+" ethtool -K eth0 tso off tx-udp-segmentation off",
+		"ip netns exec "+hop+" ethtool -K right tso off tx-udp-segmentation off",
+	); err != nil {
+		return err
+	}
+	l.hop = hop
+	rules := exec.CommandContext(ctx, "ip", "netns", "exec", hop, "nft", "-f", "-")
+	rules.Stdin = strings.NewReader(`table netdev hop {
+	chain left { type filter hook ingress device "left" priority 0; udp checksum set 0; fwd to "right"; }
+	chain right { type filter hook ingress device "right" priority 0; fwd to "left"; }
+}`)
+	if out, err := rules.CombinedOutput(); err != nil {
+		return fmt.Errorf("nft: %w: %s", err, out)
+	}
+	return nil
 }
 
 func commands(ctx context.Context, all ...string) error {
@@ -200,8 +233,8 @@ func (l *lane) stop() {
 
 func (l *lane) close() {
 	l.stop()
-	for _, ns := range []string{l.srv, l.cli} {
-		_ = exec.Command("ip", "netns", "del", ns).Run() // nothing more can be done
+	for _, ns := range []string{l.srv, l.cli, l.hop} {
+		_ = exec.Command("ip", "netns", "del", ns).Run() // there may be none
 	}
 }
 
