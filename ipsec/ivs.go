@@ -12,6 +12,10 @@ const (
 	// ivsPerSeed is how many blocks of key stream are used before there is a
 	// new key.
 	ivsPerSeed = 1 << 20
+
+	// ivStock is how many bytes of IVs are made at a time, at least: what makes
+	// them has left the caches of a server that has little to do.
+	ivStock = 64 * aes.BlockSize
 )
 
 // ivSource makes IVs that nobody can predict (RFC 3602, section 3): the key
@@ -21,24 +25,37 @@ type ivSource struct {
 	rand   io.Reader
 	stream cipher.Stream
 	left   int // blocks until the next seed
-	buf    []byte
+	room   []byte
+	stock  []byte // what is left in room
 }
 
 // draw returns n bytes, valid until the next call.
 func (s *ivSource) draw(n int) ([]byte, error) {
-	blocks := (n + aes.BlockSize - 1) / aes.BlockSize
-	if s.left < blocks {
-		if err := s.seed(); err != nil {
+	if len(s.stock) < n {
+		if err := s.fill(max(n, ivStock)); err != nil {
 			return nil, err
 		}
 	}
-	s.left -= blocks
-	if len(s.buf) < n {
-		s.buf = make([]byte, n)
+	ivs := s.stock[:n]
+	s.stock = s.stock[n:]
+	return ivs, nil
+}
+
+func (s *ivSource) fill(n int) error {
+	blocks := (n + aes.BlockSize - 1) / aes.BlockSize
+	if s.left < blocks {
+		if err := s.seed(); err != nil {
+			return err
+		}
 	}
-	clear(s.buf[:n])
-	s.stream.XORKeyStream(s.buf[:n], s.buf[:n])
-	return s.buf[:n], nil
+	s.left -= blocks
+	if len(s.room) < n {
+		s.room = make([]byte, n)
+	}
+	s.stock = s.room[:n]
+	clear(s.stock)
+	s.stream.XORKeyStream(s.stock, s.stock)
+	return nil
 }
 
 func (s *ivSource) seed() error {

@@ -279,9 +279,11 @@ func TestIVsComeFromRandomness(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := make([]byte, 5*16)
-		cipher.NewCTR(block, seed[32:]).XORKeyStream(want, want)
-		for _, n := range []int{3, 2} {
+		stream := make([]byte, ivStock+70*16)
+		cipher.NewCTR(block, seed[32:]).XORKeyStream(stream, stream)
+		// The last batch needs more than is left of the stock, and than a stock.
+		for _, b := range []struct{ n, at int }{{3, 0}, {2, 3 * 16}, {70, ivStock}} {
+			n, want := b.n, stream[b.at:]
 			var batch []Out
 			for range n {
 				batch = append(batch, newOut(out, make([]byte, 40)))
@@ -295,9 +297,9 @@ func TestIVsComeFromRandomness(t *testing.T) {
 				seen[string(iv)], want = true, want[16:]
 			}
 		}
-		s.ivs.left = 2 // fewer than the next batch needs: the second seed
+		s.ivs.left, s.ivs.stock = 2, nil // fewer than the next batch needs: the second seed
 	}
-	s.ivs.left = 0
+	s.ivs.left, s.ivs.stock = 0, nil
 	batch := []Out{newOut(out, make([]byte, 40))}
 	if s.Seal(batch); batch[0].Drop != DropRandom {
 		t.Errorf("without a third seed: %v", batch[0].Drop)
