@@ -116,6 +116,36 @@ func TestSealingOfTrains(t *testing.T) {
 	}
 }
 
+// Two bytes of the script are packets: which keys they have, new ones or those
+// of the ones before, how many they are, and how many blocks each has.
+func FuzzSeal(f *testing.F) {
+	f.Add(uint64(1), []byte{})
+	f.Add(uint64(2), []byte{0xf2, 89, 0x02, 20, 0xf3, 89})
+	f.Add(uint64(3), bytes.Repeat([]byte{0x92, 12, 0x08, 11}, 4))
+	f.Add(uint64(4), []byte{0x83, 89, 0x0c, 3, 0x83, 89, 0x0d, 89, 0xf3, 89})
+	f.Fuzz(func(t *testing.T, seed uint64, script []byte) {
+		r := newRand(seed)
+		k := newKeys(t, r, 32, SHA1)
+		var all []*sealing
+		for ; len(script) >= 2 && len(all) < 80; script = script[2:] {
+			switch kind := script[0] & 0xf; {
+			case kind < 3:
+				k = newKeys(t, r, 16+8*int(kind), SHA1)
+			case kind == 8:
+				k = newKeys(t, r, 32, SHA1+Hash(script[0]>>4)%(hashes-SHA1))
+			case kind == 12: // the same key for encryption, another for the hash
+				fresh := newKeys(t, r, 32, SHA1)
+				fresh.cipher, fresh.block = k.cipher, k.block
+				k = fresh
+			}
+			for range 1 + script[0]>>4 {
+				all = append(all, newSealing(r, k, int(script[1])%100))
+			}
+		}
+		checkSealed(t, all)
+	})
+}
+
 func TestSealingAllocatesNothing(t *testing.T) {
 	r := newRand(23)
 	k := newKeys(t, r, 32, SHA1)
