@@ -96,7 +96,8 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 .PHONY: bench
 bench: ## measure, beside other servers: tables, out/bench.json, docs/bench.svg (as root; 25 minutes; ARGS=-quick: 3)
 	@test/install-deps bench
-	$(GO) run ./test/cmd/bench -json out/bench.json -svg docs/bench.svg $(ARGS)
+	$(GO) build -o $(BIN)/bench ./test/cmd/bench
+	exec $(BIN)/bench -json out/bench.json -svg docs/bench.svg $(ARGS)
 
 .PHONY: cover
 cover: ## write out/cover.html

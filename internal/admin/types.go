@@ -29,6 +29,7 @@ type Session struct {
 type Status struct {
 	Version     string            `json:"version"`
 	Since       time.Time         `json:"since"`
+	Kernels     string            `json:"kernels"` // what packets are encrypted with
 	Sessions    []Session         `json:"sessions"`
 	Connections int               `json:"connections"` // authenticated by pre-shared key or certificate
 	Strangers   int               `json:"unauthenticated"`

@@ -214,8 +214,9 @@ func warnings(c *conf.Config) []string {
 // Status implements admin.Controlled.
 func (a *instance) Status() admin.Status {
 	n := a.server.Counts()
+	kernels, _ := Kernels() // nothing serves with an error
 	st := admin.Status{
-		Version: a.opts.Version, Since: a.since,
+		Version: a.opts.Version, Since: a.since, Kernels: kernels,
 		Connections: n.Connections - n.Strangers, Strangers: n.Strangers, HalfOpen: n.HalfOpen,
 		Leases: a.pool.InUse(), Drops: a.drops(), Warnings: a.warnings(a.config.Load()),
 		Sessions: []admin.Session{},

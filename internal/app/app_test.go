@@ -42,6 +42,9 @@ func TestNoCryptoIsSaidLoudly(t *testing.T) {
 	if said != ipsec.NoCrypto {
 		t.Errorf("the warning is there: %v, this build has the tag: %v", said, ipsec.NoCrypto)
 	}
+	if kernels, err := Kernels(); err != nil || (kernels == "none") != ipsec.NoCrypto {
+		t.Errorf("its kernels: %v, %v", kernels, err)
+	}
 }
 
 func TestPeersStringsAreHarmlessInLogs(t *testing.T) {

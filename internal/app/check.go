@@ -31,7 +31,7 @@ func Check(c *conf.Config) []Finding {
 	kernels, err := Kernels()
 	list := []Finding{
 		{What: named(c.File) + " is valid"},
-		{What: "packets are encrypted with the kernels " + kernels, Err: err},
+		{What: "kernels that packets are encrypted with: " + kernels, Err: err},
 		{What: "capability NET_ADMIN", Err: checkNetAdmin()},
 		{What: "device /dev/net/tun", Err: checkTUN()},
 		{What: "state directory " + c.Server.StateDir, Err: checkStateDir(c.Server.StateDir)},

@@ -24,7 +24,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx)
 	stop()
 	if err != nil {
@@ -70,12 +70,12 @@ func run(ctx context.Context) error {
 		keys = append(keys, c.key)
 	}
 	only := flag.String("only", strings.Join(names, ","), "the parts to run")
-	lanes := flag.String("contestants", "", "those of bulk transfers: all, or of "+strings.Join(keys, ","))
+	lanes := flag.String("contestants", "", "the contestants of the part bulk, where bare is no tunnel: all, or some of "+strings.Join(keys, ","))
 	file := flag.String("json", "", "write the figures to this file, too")
-	chart := flag.String("svg", "", "and the chart to this one, if the run is whole enough for it: not -quick, and with bulk")
+	chart := flag.String("svg", "", "draw the chart to this file, if the run is whole enough for it: not -quick, with bulk, with all contestants")
 	quick := flag.Bool("quick", false, "fewer and shorter measurements, of fewer things: some three minutes")
-	flag.IntVar(&b.n, "n", 10000, "idle sessions")
-	flag.DurationVar(&b.idle, "idle", time.Minute, "how long they are watched")
+	flag.IntVar(&b.n, "n", 10000, "how many idle sessions there are in the part idle")
+	flag.DurationVar(&b.idle, "idle", time.Minute, "how long the part idle watches idle sessions")
 	flag.IntVar(&b.repeat, "repeat", 5, "repetitions, of which the median counts")
 	flag.DurationVar(&b.watch, "watch", 2*time.Second, "how long a transfer is watched")
 	flag.StringVar(&b.profile, "profile", "", "write profiles of our server to this directory")
@@ -95,16 +95,16 @@ func run(ctx context.Context) error {
 	if os.Geteuid() != 0 {
 		return errors.New("network namespaces need root")
 	}
-	unlock, err := alone()
+	unlock, err := alone(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	failed := b.measure(ctx, strings.Split(*only, ","))
-	if ctx.Err() != nil || len(b.Tables) == 0 {
+	if len(b.Tables) == 0 {
 		return failed
 	}
-	if *quick || len(b.lanes) > 0 || !slices.Contains(strings.Split(*only, ","), "bulk") {
+	if ctx.Err() != nil || *quick || len(b.lanes) > 0 || !slices.Contains(strings.Split(*only, ","), "bulk") {
 		*chart = ""
 	}
 	return errors.Join(failed, b.publish(*file, *chart))
@@ -144,29 +144,32 @@ func known(what string, wanted, there []string) error {
 }
 
 // alone waits until no other run is left: two would measure each other.
-func alone() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(os.TempDir(), "adit-bench.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+func alone(ctx context.Context) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(os.TempDir(), scratch+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench: waiting for another run to end")
-		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
-			err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	}
+	for err != nil {
+		if pause(ctx, 100*time.Millisecond); ctx.Err() != nil {
+			return nil, errors.New("interrupted")
 		}
-		if err != nil {
-			return nil, err
-		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
 	return func() { _ = f.Close() }, nil
 }
 
 func (b *bench) measure(ctx context.Context, wanted []string) error {
-	dir, err := os.MkdirTemp("", "adit-bench")
+	sweep()
+	dir, err := os.MkdirTemp("", scratch)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	fmt.Fprintln(os.Stderr, "bench: building")
 	if err := build(ctx, filepath.Join(dir, "bin")); err != nil {
 		return err
 	}
@@ -181,7 +184,9 @@ func (b *bench) measure(ctx context.Context, wanted []string) error {
 		from := time.Now()
 		err := p.run(ctx)
 		if ctx.Err() != nil {
-			return fmt.Errorf("%s: interrupted", p.name)
+			failed = fmt.Errorf("%s: interrupted", p.name)
+			b.Notes = append(b.Notes, "Not everything was measured. "+failed.Error())
+			break
 		}
 		if err != nil {
 			// The others' figures are good all the same.

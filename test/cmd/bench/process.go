@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,8 +35,9 @@ type process struct {
 func (r *rig) start(ctx context.Context, ns string, env []string, args ...string) (*process, error) {
 	p := &process{rig: r, log: filepath.Join(r.dir, fmt.Sprintf("log%d", len(r.running)))}
 	p.cmd = exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns}, args...)...)
-	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's Ctrl-C is ours
+	p.cmd.Env = append(environment(), env...)
+	// The terminal's Ctrl-C is ours, and nothing outlives us.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -56,6 +58,11 @@ func (r *rig) start(ctx context.Context, ns string, env []string, args ...string
 	}
 	r.running = append(r.running, p)
 	return p, nil
+}
+
+// environment is ours, but for what changes a server's configuration.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ADIT_") })
 }
 
 // kill ends the process at once. It may be called more than once.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -101,6 +102,26 @@ func (r *rig) removeNetwork() {
 		_ = exec.Command("ip", "netns", "del", ns).Run() // there may be none
 	}
 }
+
+// scratch is how the names of runs' directories begin, and of their lock.
+const scratch = "adit-bench"
+
+// sweep removes what runs that were killed left. There is no other run now.
+func sweep() {
+	out, _ := exec.Command("ip", "netns", "list").Output() // there may be none
+	for line := range strings.Lines(string(out)) {
+		if name, _, _ := strings.Cut(strings.TrimSpace(line), " "); ours.MatchString(name) {
+			_ = exec.Command("ip", "netns", "del", name).Run()
+		}
+	}
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), scratch+"[0-9]*")) // the pattern is right
+	for _, dir := range left {
+		_ = os.RemoveAll(dir)
+	}
+}
+
+// ours are the namespaces of all runs.
+var ours = regexp.MustCompile("^bench-(srv|cli|one|.+-[sch])$")
 
 // server starts a server, fresh, in front of which prefix may put programs
 // such as taskset, and waits until it serves.

@@ -98,6 +98,10 @@ func TestMarkdown(t *testing.T) {
 	example().Markdown(&b)
 	want := `a machine
 
+### What it is to reach, and reaches
+
+Must and aim are bounds of the project's own, and Within is which of them the median keeps. U is the processor time of openssl for as many bytes: its row is below.
+
 | Figure | Measured | Must | Aim | Within |
 |---|---|---|---|---|
 | a | 1.50 U | ≤ 1.6 U | ≤ 1.2 U | must |
