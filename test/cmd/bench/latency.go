@@ -57,6 +57,7 @@ func (b *bench) runLatency(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		fmt.Fprintln(os.Stderr, "latency: not measured:", why)
 		b.Add(&report.Figure{Key: latencyKey(lone.key, "p50", "added"), Name: "latency", Why: why})
 		return nil
 	}
