@@ -27,6 +27,14 @@ func newKeys(t testing.TB, r *rand.Rand, size int, h Hash) *keys {
 	return k
 }
 
+// otherMAC is the same key for encryption, and another for HMAC-SHA1.
+func (k *keys) otherMAC(t testing.TB, r *rand.Rand) *keys {
+	t.Helper()
+	other := newKeys(t, r, 32, SHA1)
+	other.cipher, other.block = k.cipher, k.block
+	return other
+}
+
 // sealing is a packet in a buffer with guards, and what the buffer should be.
 type sealing struct {
 	packet    Packet
@@ -97,12 +105,7 @@ func TestSealingOfTrains(t *testing.T) {
 	r := newRand(22)
 	for n := 0; n < 40; n += 3 {
 		k := newKeys(t, r, 32, SHA1)
-		for _, other := range []*keys{k, newKeys(t, r, 32, SHA1), newKeys(t, r, 16, SHA256), {cipher: k.cipher, block: k.block}} {
-			if other.mac == nil { // the same cipher key, and another for the hash
-				fresh := newKeys(t, r, 32, SHA1)
-				fresh.cipher, fresh.block = k.cipher, k.block
-				other = fresh
-			}
+		for _, other := range []*keys{k, newKeys(t, r, 32, SHA1), newKeys(t, r, 16, SHA256), k.otherMAC(t, r)} {
 			var all []*sealing
 			for range n {
 				all = append(all, newSealing(r, k, 89))
@@ -133,10 +136,8 @@ func FuzzSeal(f *testing.F) {
 				k = newKeys(t, r, 16+8*int(kind), SHA1)
 			case kind == 8:
 				k = newKeys(t, r, 32, SHA1+Hash(script[0]>>4)%(hashes-SHA1))
-			case kind == 12: // the same key for encryption, another for the hash
-				fresh := newKeys(t, r, 32, SHA1)
-				fresh.cipher, fresh.block = k.cipher, k.block
-				k = fresh
+			case kind == 12:
+				k = k.otherMAC(t, r)
 			}
 			for range 1 + script[0]>>4 {
 				all = append(all, newSealing(r, k, int(script[1])%100))

@@ -100,9 +100,6 @@ func (r *rig) lane(ctx context.Context, c contestant, k kind) (*lane, error) {
 }
 
 func (l *lane) network(ctx context.Context) error {
-	for _, ns := range []string{l.srv, l.cli} {
-		_ = exec.Command("ip", "netns", "del", ns).Run() // of a run that was killed
-	}
 	return commands(ctx,
 		"ip netns add "+l.srv,
 		"ip netns add "+l.cli,
@@ -131,7 +128,6 @@ func (l *lane) network(ctx context.Context) error {
 // at the client's pace, and not as from a network.
 func (l *lane) withoutSums(ctx context.Context) error {
 	hop := "bench-" + l.key + "-h"
-	_ = exec.Command("ip", "netns", "del", hop).Run()
 	if err := commands(ctx,
 		"ip netns add "+hop,
 		"ip -n "+l.cli+" link set eth0 netns "+hop+" name right",

@@ -149,17 +149,20 @@ func alone(ctx context.Context) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench: waiting for another run to end")
-	}
-	for err != nil {
+	for said := false; ; said = true {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { _ = f.Close() }, nil
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		case !said:
+			fmt.Fprintln(os.Stderr, "bench: waiting for another run to end")
+		}
 		if pause(ctx, 100*time.Millisecond); ctx.Err() != nil {
 			return nil, errors.New("interrupted")
 		}
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
-	return func() { _ = f.Close() }, nil
 }
 
 func (b *bench) measure(ctx context.Context, wanted []string) error {

@@ -67,7 +67,7 @@ type rig struct {
 
 // network makes that of the many clients and the one that is watched.
 func (r *rig) network(ctx context.Context) error {
-	r.removeNetwork() // what a run that was killed left
+	r.removeNetwork() // that of the part before
 	return commands(ctx,
 		"ip netns add "+nsServer,
 		"ip netns add "+nsCrowd,

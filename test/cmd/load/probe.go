@@ -157,7 +157,7 @@ func runUDPEcho(ctx context.Context, _ options) error {
 	}
 	runtime.GOMAXPROCS(2)  // one of which waits in the kernel all the time,
 	debug.SetGCPercent(-1) // and stops for nobody
-	go func() { echoAll(fd) }()
+	go echoAll(fd)
 	return serve(ctx, func([]string) (any, error) { return "ready", nil })
 }
 
