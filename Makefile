@@ -29,7 +29,7 @@ build: ## build the static binary bin/adit
 	$(BUILD) -o $(BIN)/adit ./cmd/adit
 
 .PHONY: test
-test: check real ## everything that a change must pass (as root; under 20 minutes)
+test: check real ## everything that a change must pass (as root; half an hour on two cores)
 
 .PHONY: check
 check: lint unit race emulated ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
