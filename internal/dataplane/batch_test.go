@@ -21,7 +21,17 @@ type queued struct {
 	got    [][]byte
 }
 
-func (q *queued) ReadBatch(p []udp.Packet) (int, error) {
+func (q *queued) Read(p []udp.Packet, handle func(n int) []udp.Packet) error {
+	for {
+		n := q.take(p)
+		if n == 0 {
+			return net.ErrClosed
+		}
+		p = handle(n)
+	}
+}
+
+func (q *queued) take(p []udp.Packet) int {
 	q.asked = append(q.asked, len(p))
 	n := 0
 	for n < len(p) && len(q.ready) > 0 {
@@ -35,10 +45,7 @@ func (q *queued) ReadBatch(p []udp.Packet) (int, error) {
 		q.ready = q.ready[1:]
 		n++
 	}
-	if n == 0 {
-		return 0, net.ErrClosed
-	}
-	return n, nil
+	return n
 }
 
 type queuedDevice struct {

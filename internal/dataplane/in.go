@@ -101,15 +101,12 @@ func (r *receiver) renew(n int) {
 
 // run reads until the socket is closed, and returns why it ended.
 func (r *receiver) run() error {
-	for {
-		n, err := r.socket.Conn.ReadBatch(r.packets[:r.want])
-		if err != nil {
-			return err
-		}
+	return r.socket.Conn.Read(r.packets[:r.want], func(n int) []udp.Packet {
 		r.plan(n)
 		r.handle(n)
 		r.renew(n)
-	}
+		return r.packets[:r.want]
+	})
 }
 
 // plan settles how many packets are read next, after n. What is not there

@@ -85,13 +85,10 @@ func newTransmitter(p *Plane, worker int, q netdev.Queue, t *tally) *transmitter
 
 // run reads until the queue is closed, and returns why it ended.
 func (x *transmitter) run() error {
-	for {
-		n, err := x.queue.ReadBatch(x.room, x.packets)
-		if err != nil {
-			return err
-		}
+	return x.queue.Read(x.room, x.packets, func(n int) bool {
 		x.handle(n)
-	}
+		return true
+	})
 }
 
 // handle takes the first n packets all the way to the sockets.

@@ -229,7 +229,7 @@ func TestControlSide(t *testing.T) {
 		}
 		read := func() string {
 			p := []udp.Packet{{Data: make([]byte, 100)}}
-			if _, err := r.client.conn.ReadBatch(p); err != nil {
+			if _, err := r.client.conn.Receive(p); err != nil {
 				t.Fatal(err)
 			}
 			return p[0].Remote.String() + " " + string(p[0].Data)

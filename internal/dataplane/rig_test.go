@@ -265,7 +265,7 @@ func (c *client) ip(b []byte) {
 func (c *client) next() []byte {
 	c.Helper()
 	p := []udp.Packet{{Data: make([]byte, 2000)}}
-	if _, err := c.conn.ReadBatch(p); err != nil {
+	if _, err := c.conn.Receive(p); err != nil {
 		c.Fatal(err)
 	}
 	if p[0].Remote != c.server {

@@ -26,7 +26,7 @@ type sinkConn struct {
 	panics bool
 }
 
-func (s *sinkConn) ReadBatch([]udp.Packet) (int, error) { select {} }
+func (s *sinkConn) Read([]udp.Packet, func(int) []udp.Packet) error { select {} }
 
 func (s *sinkConn) WriteBatch(p []udp.Packet) (int, error) {
 	if s.panics {
@@ -53,7 +53,7 @@ type sinkDevice struct {
 	panics bool
 }
 
-func (s *sinkDevice) ReadBatch(netdev.Room, []netdev.Packet) (int, error) { select {} }
+func (s *sinkDevice) Read(netdev.Room, []netdev.Packet, func(int) bool) error { select {} }
 
 func (s *sinkDevice) WriteBatch(p []netdev.Packet) (int, error) {
 	if s.panics {

@@ -249,7 +249,7 @@ func awaitForwarding(t *testing.T, a, b *device, flows []*conversation) {
 			}
 			for {
 				packets := make([]Packet, 8)
-				n, err := q.ReadBatch(testRoom(), packets)
+				n, err := once(q, testRoom(), packets)
 				if err != nil {
 					break
 				}
@@ -284,7 +284,7 @@ func collect(t *testing.T, d *device, count int) (list [][]byte) {
 	}
 	for len(list) < count {
 		packets := make([]Packet, 64)
-		n, err := q.ReadBatch(testRoom(), packets)
+		n, err := once(q, testRoom(), packets)
 		if err != nil {
 			t.Errorf("%d of %d packets came", len(list), count)
 			return list

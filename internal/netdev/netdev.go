@@ -43,11 +43,14 @@ func (r *Room) take(n int) Packet {
 // Queue is one queue of a device. One goroutine reads at a time, any number
 // write. Close of the device unblocks them.
 type Queue interface {
-	// ReadBatch blocks for at least one packet, and returns how many were read.
-	// It stops when no more are there, packets is full, or less than room.Len()
-	// is left. Each packet's Buf is its part of room.Buf, Off is room.Head. It
-	// returns io.ErrShortBuffer if room has no place for one.
-	ReadBatch(room Room, packets []Packet) (int, error)
+	// Read waits for packets and calls handle with how many it read, over and
+	// over, until handle returns false or something fails. A batch ends when no
+	// more packets are there, packets is full, or less than room.Len() is left.
+	// Each packet's Buf is its part of room.Buf, which every batch has anew, and
+	// Off is room.Head. It returns io.ErrShortBuffer if room has no place for one.
+	// That handle is called here spares a call of the kernel a batch, as
+	// udp.Conn says.
+	Read(room Room, packets []Packet, handle func(n int) bool) error
 
 	// WriteBatch writes packets, those of each flow in order, and never blocks:
 	// what the device does not take is dropped. It returns how many were written.

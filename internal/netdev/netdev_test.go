@@ -84,12 +84,21 @@ func buffers(n int) []Packet {
 // testRoom has place for some packets.
 func testRoom() Room { return Room{Buf: make([]byte, 1<<17), Head: 64, Tail: 32} }
 
+// once reads one batch, and returns how many packets there are.
+func once(q Queue, room Room, packets []Packet) (n int, err error) {
+	err = q.Read(room, packets, func(got int) bool {
+		n = got
+		return false
+	})
+	return n, err
+}
+
 // nextUDP reads from a queue until a UDP packet comes.
 func nextUDP(t *testing.T, q Queue) []byte {
 	t.Helper()
 	for {
 		packets := make([]Packet, 1)
-		if n, err := q.ReadBatch(testRoom(), packets); n != 1 || err != nil {
+		if n, err := once(q, testRoom(), packets); n != 1 || err != nil {
 			t.Fatal(n, err)
 		}
 		p := packets[0]
@@ -153,18 +162,13 @@ func TestEveryQueueCarries(t *testing.T) {
 	got := make(chan int, 1)
 	for i, q := range d.Queues() {
 		go func() {
-			for {
-				n, err := q.ReadBatch(testRoom(), make([]Packet, 8))
-				if err != nil {
-					return
+			_ = q.Read(testRoom(), make([]Packet, 8), func(int) bool { // until the device is closed
+				select {
+				case got <- i:
+				default:
 				}
-				if n > 0 {
-					select {
-					case got <- i:
-					default:
-					}
-				}
-			}
+				return true
+			})
 		}()
 	}
 	used := map[int]bool{}
@@ -184,17 +188,43 @@ func TestEveryQueueCarries(t *testing.T) {
 	}
 }
 
+// A packet that comes while another is handled is read without waiting for a
+// third.
+func TestReadForgetsNothing(t *testing.T) {
+	d := openTest(t, 1, "10.99.8.1/24")
+	conn, err := net.Dial("udp4", "10.99.8.2:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	send := func() {
+		if _, err := conn.Write(make([]byte, 10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send()
+	packets, left := make([]Packet, 4), 50
+	if err := d.Queues()[0].Read(testRoom(), packets, func(n int) bool {
+		for _, p := range packets[:n] {
+			if h, ok := packet.Parse(p.Buf[p.Off:p.End]); !ok || h.Protocol != packet.UDP {
+				continue // the kernel's own
+			}
+			if left--; left > 0 {
+				send()
+			}
+		}
+		return left > 0
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestCloseUnblocks(t *testing.T) {
 	d := openTest(t, 2, "10.99.2.1/24")
 	done := make(chan error)
 	for _, q := range d.Queues() {
 		go func() {
-			for {
-				if _, err := q.ReadBatch(testRoom(), make([]Packet, 1)); err != nil {
-					done <- err
-					return
-				}
-			}
+			done <- q.Read(testRoom(), make([]Packet, 1), func(int) bool { return true })
 		}()
 	}
 	if err := d.Close(); err != nil {
@@ -233,7 +263,7 @@ func TestReadsIntoTheRoom(t *testing.T) {
 		}
 		for left := 8; left > 0; {
 			packets := make([]Packet, v.places)
-			n, err := q.ReadBatch(room, packets)
+			n, err := once(q, room, packets)
 			if err != nil || n > v.most {
 				t.Fatalf("%d packets, %v; at most %d fit", n, err, v.most)
 			}
@@ -250,7 +280,7 @@ func TestReadsIntoTheRoom(t *testing.T) {
 		}
 	}
 	room := Room{Buf: make([]byte, 100+MaxPacket+29), Head: 100, Tail: 30}
-	if _, err := q.ReadBatch(room, make([]Packet, 1)); !errors.Is(err, io.ErrShortBuffer) {
+	if _, err := once(q, room, make([]Packet, 1)); !errors.Is(err, io.ErrShortBuffer) {
 		t.Errorf("read into a room that is too small: %v", err)
 	}
 }
@@ -277,15 +307,19 @@ func TestNoAllocations(t *testing.T) {
 	}
 	defer func() { _ = conn.Close() }()
 	room, packets, payload := testRoom(), make([]Packet, 4), make([]byte, 100)
+	got := 0
+	once := func(n int) bool {
+		got = n
+		return false
+	}
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := conn.Write(payload); err != nil {
 			t.Fatal(err)
 		}
-		n, err := q.ReadBatch(room, packets)
-		if err != nil {
+		if err := q.Read(room, packets, once); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := q.WriteBatch(packets[:n]); err != nil {
+		if _, err := q.WriteBatch(packets[:got]); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {

@@ -21,13 +21,13 @@ type queue struct {
 	idle     [8]atomic.Pointer[fileWriter]
 }
 
-// fileReader is what ReadBatch works with. The poller is given one function for
-// the life of the file, which finds its arguments here.
+// fileReader is what Read works with. The poller is given one function for the
+// life of the file, which finds its arguments here.
 type fileReader struct {
 	room    Room
 	packets []Packet
-	got     int
-	err     error
+	handle  func(n int) bool
+	err     error // why it ended
 	read    func(fd uintptr) bool
 }
 
@@ -46,47 +46,62 @@ func newQueue(f *os.File, o Offloads) (*queue, error) {
 	return q, nil
 }
 
-// ReadBatch implements Queue.
-func (q *queue) ReadBatch(room Room, packets []Packet) (int, error) {
-	if len(room.Buf) < room.Len() {
-		return 0, io.ErrShortBuffer
+// Read implements Queue.
+func (q *queue) Read(room Room, packets []Packet, handle func(n int) bool) error {
+	if len(room.Buf) < room.Len() || len(packets) == 0 {
+		return io.ErrShortBuffer
 	}
 	r := &q.reader
-	r.room, r.packets, r.got, r.err = room, packets, 0, nil
+	r.room, r.packets, r.handle, r.err = room, packets, handle, nil
 	if err := q.raw.Read(r.read); errors.Is(err, os.ErrDeadlineExceeded) {
-		return 0, os.ErrDeadlineExceeded
+		return os.ErrDeadlineExceeded
 	} else if err != nil {
-		return 0, net.ErrClosed // a file's own error for it has no exported name
+		return net.ErrClosed // a file's own error for it has no exported name
 	}
-	return r.got, r.err
+	return r.err
 }
 
-// readAll reads until there is no more, and reports whether there was any.
+// readAll reads and has handled what there is, and reports whether that was all
+// for ever: if not, the poller waits for more.
 func (q *queue) readAll(fd uintptr) bool {
 	r := &q.reader
-	for r.got < len(r.packets) && len(r.room.Buf) >= r.room.Len() {
-		at := r.room.Head - q.vnet
-		b := r.room.Buf[at : r.room.Head+MaxPacket]
-		n, errno := readNow(fd, b)
-		switch errno {
-		case 0:
-		case unix.EAGAIN:
-			return r.got > 0
-		default:
-			r.err = errno
+	for {
+		n, err := r.fill(fd, q.vnet)
+		if n > 0 && !r.handle(n) {
 			return true
 		}
-		if n <= q.vnet {
-			continue
+		switch err {
+		case 0:
+		case unix.EAGAIN:
+			return false
+		default:
+			r.err = err
+			return true
 		}
-		p := r.room.take(n - q.vnet)
-		if q.vnet > 0 && !p.getVnet(b) {
-			continue
-		}
-		r.packets[r.got] = p
-		r.got++
 	}
-	return true
+}
+
+// fill reads as much as there is, and there is room for. It returns EAGAIN if
+// nothing was left behind.
+func (r *fileReader) fill(fd uintptr, vnet int) (got int, errno syscall.Errno) {
+	room := r.room
+	for got < len(r.packets) && len(room.Buf) >= room.Len() {
+		b := room.Buf[room.Head-vnet : room.Head+MaxPacket]
+		n, errno := readNow(fd, b)
+		if errno != 0 {
+			return got, errno
+		}
+		if n <= vnet {
+			continue
+		}
+		p := room.take(n - vnet)
+		if vnet > 0 && !p.getVnet(b) {
+			continue
+		}
+		r.packets[got] = p
+		got++
+	}
+	return got, 0
 }
 
 // Close implements Queue.

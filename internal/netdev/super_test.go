@@ -35,11 +35,7 @@ func (m *mirror) run(q Queue) {
 	room := Room{Buf: make([]byte, 4*MaxPacket), Head: HeadRoom, Tail: 0}
 	read, slab := make([]Packet, 64), make([]byte, 1<<20)
 	var write []Packet
-	for {
-		n, err := q.ReadBatch(room, read)
-		if err != nil {
-			return
-		}
+	_ = q.Read(room, read, func(n int) bool { // until the device is closed
 		write = write[:0]
 		used := 0
 		for i := range read[:n] {
@@ -71,10 +67,9 @@ func (m *mirror) run(q Queue) {
 				used += len(buf)
 			}
 		}
-		if _, err := q.WriteBatch(write); err != nil {
-			return
-		}
-	}
+		_, err := q.WriteBatch(write)
+		return err == nil
+	})
 }
 
 func (m *mirror) push(write []Packet, p Packet) []Packet {
@@ -406,16 +401,20 @@ func TestNoAllocationsForSuperPackets(t *testing.T) {
 	}
 	room, packets, payload := testRoom(), make([]Packet, 4), make([]byte, 20000)
 	slab, segments, supers := make([]byte, 1<<20), make([]Packet, 0, 100), 0
+	got := 0
+	once := func(n int) bool {
+		got = n
+		return false
+	}
 	if n := testing.AllocsPerRun(200, func() {
 		if _, err := conn.Write(payload); err != nil {
 			t.Fatal(err)
 		}
-		n, err := q.ReadBatch(room, packets)
-		if err != nil {
+		if err := q.Read(room, packets, once); err != nil {
 			t.Fatal(err)
 		}
 		segments = segments[:0]
-		for i := range packets[:n] {
+		for i := range packets[:got] {
 			p := &packets[i]
 			var c packet.Cutter
 			if p.Segment == 0 || !c.Reset(p.Buf[p.Off:p.End], p.Segment) {

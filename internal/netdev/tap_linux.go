@@ -144,34 +144,40 @@ type tapQueue struct {
 	writers sync.Pool   // of *[]Packet
 }
 
-// ReadBatch implements Queue.
-func (q *tapQueue) ReadBatch(room Room, packets []Packet) (int, error) {
-	if len(room.Buf) < room.Len() {
-		return 0, io.ErrShortBuffer
+// Read implements Queue.
+func (q *tapQueue) Read(room Room, packets []Packet, handle func(n int) bool) error {
+	if len(room.Buf) < room.Len() || len(packets) == 0 {
+		return io.ErrShortBuffer
 	}
-	for {
-		if n := q.looped(room, packets); n > 0 {
-			return n, nil
-		}
-		frames := room
-		frames.Head -= etherLen
-		n, err := q.queue.ReadBatch(frames, packets)
+	more := true
+	filtered := func(n int) bool {
 		for i := range packets[:n] {
 			packets[i].Off += etherLen
 		}
+		if n = q.tap.filter(q.queue, packets[:n]); n > 0 {
+			more = handle(n)
+		}
+		return more
+	}
+	frames := room
+	frames.Head -= etherLen
+	for more {
+		if n := q.looped(room, packets); n > 0 {
+			more = handle(n)
+			continue
+		}
+		err := q.queue.Read(frames, packets, filtered)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			if err := q.queue.file.SetReadDeadline(time.Time{}); err != nil {
-				return 0, net.ErrClosed
+				return net.ErrClosed
 			}
 			continue // to what hairpin has left for us
 		}
 		if err != nil {
-			return 0, err
-		}
-		if n = q.tap.filter(q.queue, packets[:n]); n > 0 {
-			return n, nil
+			return err
 		}
 	}
+	return nil
 }
 
 // looped takes what one client sent to another.

@@ -117,11 +117,7 @@ func TestTAPAsksForNeighbours(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	go func() { // ARP is handled by whoever reads
-		for {
-			if _, err := d.Queues()[0].ReadBatch(testRoom(), make([]Packet, 4)); err != nil {
-				return
-			}
-		}
+		_ = d.Queues()[0].Read(testRoom(), make([]Packet, 4), func(int) bool { return true })
 	}()
 	got := make([]byte, 100)
 	if n, from, err := near.ReadFromUDPAddrPort(got); err != nil || string(got[:n]) != "first" || from.Addr() != client {
@@ -163,12 +159,7 @@ func TestTAPCloseUnblocks(t *testing.T) {
 	d := openTestTAP(t, 1)
 	done := make(chan error)
 	go func() {
-		for {
-			if _, err := d.Queues()[0].ReadBatch(testRoom(), make([]Packet, 1)); err != nil {
-				done <- err
-				return
-			}
-		}
+		done <- d.Queues()[0].Read(testRoom(), make([]Packet, 1), func(int) bool { return true })
 	}()
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
@@ -204,7 +195,7 @@ func TestTAPHandsOverWhatIsForEverybodyIfItShall(t *testing.T) {
 		t.Helper()
 		packets := make([]Packet, 1)
 		for {
-			n, err := q.ReadBatch(testRoom(), packets)
+			n, err := once(q, testRoom(), packets)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -57,7 +57,7 @@ func TestRawESPAllocatesNothing(t *testing.T) {
 			t.Fatal(n, err)
 		}
 		in[0].Data = room
-		if _, err := s.ReadBatch(in); err != nil {
+		if err := s.Read(in, enough); err != nil {
 			t.Fatal(err)
 		}
 	}); n != 0 {

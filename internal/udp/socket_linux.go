@@ -93,6 +93,7 @@ func newSocket(conn packetConn, addr netip.AddrPort) (*Socket, error) {
 		return nil, err
 	}
 	s.reader.init()
+	s.reader.read = s.readAll
 	s.writers.New = func() any { return newWriter(s) }
 	return s, nil
 }
@@ -110,76 +111,113 @@ func (s *Socket) Bound() netip.AddrPort { return s.bound }
 // Close implements Conn.
 func (s *Socket) Close() error { return s.conn.Close() }
 
-// reader is what ReadBatch works with. The poller is given one function for
-// the life of the socket, which finds its arguments here.
+// reader is what Read works with. The poller is given one function for the life
+// of the socket, which finds its arguments here.
 type reader struct {
 	messages
-	want, got int
-	errno     syscall.Errno
-	read      func(fd uintptr) bool
+	packets []Packet // to be filled
+	ready   int      // how many of them, and of those behind them, are described
+	handle  func(n int) []Packet
+	errno   syscall.Errno // why it ended
+	read    func(fd uintptr) bool
 }
 
-func (r *reader) init() {
-	r.messages.init()
-	r.read = func(fd uintptr) bool {
-		r.got, r.errno = 0, 0
-		for r.errno == 0 && r.got < r.want && !r.train() {
-			r.errno = r.take(fd)
+// Read implements Conn.
+func (s *Socket) Read(packets []Packet, handle func(n int) []Packet) error {
+	r := &s.reader
+	r.handle, r.errno = handle, 0
+	r.packets, r.ready = nil, 0
+	if !r.prepare(packets, 0) {
+		return nil
+	}
+	err := s.raw.Read(r.read)
+	if err == nil && r.errno != 0 {
+		err = r.errno
+	}
+	return err
+}
+
+// readAll reads and has handled what there is, and reports whether that was all
+// for ever: if not, the poller waits for more.
+func (s *Socket) readAll(fd uintptr) bool {
+	r := &s.reader
+	for {
+		n, errno := r.fill(fd)
+		for i := range n {
+			s.received(&r.packets[i], i)
 		}
-		if r.got > 0 {
-			r.errno = 0
+		if n > 0 && !r.prepare(r.handle(n), n) {
 			return true
 		}
-		return r.errno != unix.EAGAIN // else wait for the poller
-	}
-}
-
-// take reads what is there, as far as there is room. ReadBatch has it do so
-// until nothing is there: the first datagram of a burst wakes the reader, and
-// the others come while it is read.
-func (r *reader) take(fd uintptr) syscall.Errno {
-	for {
-		n, errno := r.call(unix.SYS_RECVMMSG, fd, r.got, r.want)
 		switch errno {
 		case 0:
-			r.got += n
+		case unix.EAGAIN:
+			return false
+		default:
+			r.errno = errno
+			return true
+		}
+	}
+}
+
+// fill reads as much as there is, and there is room for. It returns EAGAIN if
+// nothing was left behind.
+func (r *reader) fill(fd uintptr) (n int, errno syscall.Errno) {
+	for n < len(r.packets) {
+		got, errno := r.call(unix.SYS_RECVMMSG, fd, n, len(r.packets))
+		switch errno {
+		case 0:
 		case unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.EHOSTDOWN, unix.ENETDOWN, unix.EPROTO, unix.EMSGSIZE:
 			continue // an ICMP error for something sent: it is gone once read
+		default:
+			return n, errno
 		}
-		return errno
+		n += got
+		// The first datagram of a burst wakes the reader, and the others come while
+		// it is read: it is worth asking again. But a train is a burst by itself,
+		// and a lone datagram does not wait for others.
+		if n < len(r.packets) && (n == 1 || r.train(n-1)) {
+			return n, unix.EAGAIN
+		}
 	}
+	return n, 0
 }
 
-// train reports whether the last message read is a train, by its running over
-// into the second room. It is a burst by itself.
-func (r *reader) train() bool {
-	return r.got > 0 && uint64(r.headers[r.got-1].Len) > r.iovecs[r.got-1][0].Len
+// train reports whether message i is a train, by its running over into the
+// second room.
+func (r *reader) train(i int) bool { return uint64(r.headers[i].Len) > r.iovecs[i][0].Len }
+
+// prepare has packets filled next, and reports whether there are any. Of those
+// that it had before only the ones that were filled are described anew: a lone
+// datagram does not pay for the burst that may come with it.
+func (r *reader) prepare(packets []Packet, filled int) bool {
+	packets = packets[:min(len(packets), batchLen)]
+	if len(packets) == 0 {
+		return false
+	}
+	if len(r.packets) == 0 || &packets[0] != &r.packets[0] {
+		filled, r.ready = 0, 0
+	}
+	r.packets = packets
+	if filled > len(packets) {
+		filled, r.ready = len(packets), len(packets)
+	}
+	for i := range filled {
+		r.describe(i)
+	}
+	for ; r.ready < len(packets); r.ready++ {
+		r.describe(r.ready)
+	}
+	return true
 }
 
-// ReadBatch implements Conn.
-func (s *Socket) ReadBatch(packets []Packet) (int, error) {
-	r := &s.reader
-	r.want = min(len(packets), batchLen)
-	if r.want == 0 {
-		return 0, nil
-	}
-	for i := range r.want {
-		h := &r.headers[i].Hdr
-		h.Namelen = unix.SizeofSockaddrInet6
-		h.Control = &r.controls[i].b[0]
-		h.SetControllen(len(r.controls[i].b))
-		r.setRooms(i, packets[i].Data, packets[i].Long)
-	}
-	if err := s.raw.Read(r.read); err != nil {
-		return 0, err
-	}
-	if r.errno != 0 {
-		return 0, r.errno
-	}
-	for i := range r.got {
-		s.received(&packets[i], i)
-	}
-	return r.got, nil
+// describe tells the kernel of the room of packet i.
+func (r *reader) describe(i int) {
+	h, p := &r.headers[i].Hdr, &r.packets[i]
+	h.Namelen = unix.SizeofSockaddrInet6
+	h.Control = &r.controls[i].b[0]
+	h.SetControllen(len(r.controls[i].b))
+	r.setRooms(i, p.Data, p.Long)
 }
 
 func (s *Socket) received(p *Packet, i int) {

@@ -15,15 +15,22 @@ type Packet struct {
 // Conn is a batched datagram socket. Every datagram carries both of its
 // addresses: a reply leaves from the address that received.
 //
-// ReadBatch may be called from one goroutine at a time, WriteBatch from any
-// number. Close unblocks both.
+// Read may be called from one goroutine at a time, WriteBatch from any number.
+// Close unblocks both.
 type Conn interface {
-	// ReadBatch blocks until at least one datagram is there and fills packets
-	// from the front. The caller provides Data with room; it is resliced. What
-	// is longer lies whole in Long, where there is one, longer than Data: so
-	// rooms for single datagrams can lie close together. A datagram without room
-	// comes empty.
-	ReadBatch(packets []Packet) (int, error)
+	// Read waits for datagrams, fills packets from the front and calls handle with
+	// how many it filled, over and over. What handle returns is filled next; nil
+	// ends Read, as does an error. Where that begins as what it returned before,
+	// packets that were not filled must be as they were.
+	//
+	// That handle is called here, and not by who called Read, spares a call of the
+	// kernel a batch: a poller that is asked anew has forgotten what it saw, and
+	// the socket must be asked, too.
+	//
+	// The caller provides Data with room; it is resliced. What is longer lies
+	// whole in Long, where there is one, longer than Data: so rooms for single
+	// datagrams can lie close together. A datagram without room comes empty.
+	Read(packets []Packet, handle func(n int) []Packet) error
 
 	// WriteBatch sends packets in order and never blocks: what the kernel has
 	// no room for is dropped. It returns how many were sent.

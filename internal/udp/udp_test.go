@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -28,12 +30,24 @@ func buffers(n int) []Packet {
 	return p
 }
 
+// once reads one batch, and returns how many packets came.
+func once(s *Socket, packets []Packet) (n int, err error) {
+	err = s.Read(packets, func(got int) []Packet {
+		n = got
+		return nil
+	})
+	return n, err
+}
+
+// enough is for a Read that ends with the first batch.
+func enough(int) []Packet { return nil }
+
 // readAll reads until it has n datagrams, trains cut.
 func readAll(t *testing.T, s *Socket, n int) (all []Packet) {
 	t.Helper()
 	for len(all) < n {
 		packets := buffers(8)
-		got, err := s.ReadBatch(packets)
+		got, err := once(s, packets)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,8 +170,94 @@ func TestTooLongForItsBuffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	packets := []Packet{{Data: make([]byte, 50)}}
-	if n, err := server.ReadBatch(packets); n != 1 || err != nil || len(packets[0].Data) != 0 {
+	if n, err := once(server, packets); n != 1 || err != nil || len(packets[0].Data) != 0 {
 		t.Errorf("%d, %v, %d bytes; want one empty datagram", n, err, len(packets[0].Data))
+	}
+}
+
+// What comes while a batch is handled is read without waiting for what comes
+// after it, whatever that batch was: one datagram, fewer than there was room for,
+// as many, or a train.
+func TestReadForgetsNothing(t *testing.T) {
+	for _, v := range []struct {
+		name            string
+		count, segments int
+	}{{"one", 1, 0}, {"some", 3, 0}, {"as many as fit", 8, 0}, {"a train", 1, 20}} {
+		t.Run(v.name, func(t *testing.T) {
+			server, client := listenOne(t, "127.0.0.1"), listenOne(t, "127.0.0.1")
+			p := Packet{Data: []byte("x"), Remote: server.Bound()}
+			if v.segments > 0 {
+				p, _ = train(server.Bound(), 100, v.segments)
+			}
+			out := slices.Repeat([]Packet{p}, v.count)
+			rooms := func() []Packet {
+				p := make([]Packet, 8)
+				for i := range p {
+					p[i].Data, p[i].Long = make([]byte, 1000), make([]byte, 1<<16)
+				}
+				return p
+			}
+			send := func() {
+				if n, err := client.WriteBatch(out); n != len(out) || err != nil {
+					t.Fatal(n, err)
+				}
+			}
+			send()
+			got, rounds := 0, 0
+			if err := server.Read(rooms(), func(n int) []Packet {
+				if got += n; got%v.count > 0 {
+					return rooms() // of a round that came in pieces
+				}
+				if rounds++; rounds == 50 {
+					return nil
+				}
+				send() // and nothing else until it is handled
+				return rooms()
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if got != 50*v.count {
+				t.Errorf("%d of %d", got, 50*v.count)
+			}
+		})
+	}
+}
+
+// Rooms that were filled are renewed, all others stay, however many are wanted
+// next.
+func TestRoomsStayUntilTheyAreFilled(t *testing.T) {
+	server, client := listenOne(t, "127.0.0.1"), listenOne(t, "127.0.0.1")
+	sent := 0
+	send := func(n int) {
+		for range n {
+			p := Packet{Data: []byte(strings.Repeat("x", 1+sent%5) + strconv.Itoa(sent)), Remote: server.Bound()}
+			if n, err := client.WriteBatch([]Packet{p}); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			sent++
+		}
+	}
+	rooms := buffers(16)
+	wants, got := []int{16, 2, 16, 1, 3, 16, 8}, 0
+	send(16)
+	if err := server.Read(rooms, func(n int) []Packet {
+		for i := range rooms[:n] {
+			if want := strings.Repeat("x", 1+got%5) + strconv.Itoa(got); string(rooms[i].Data) != want {
+				t.Errorf("%q came as %q, at %d of %d", want, rooms[i].Data, i, n)
+			}
+			got++
+			rooms[i].Data = make([]byte, 100)
+		}
+		if got < sent {
+			return rooms[:wants[got%len(wants)]]
+		}
+		if got > 500 {
+			return nil
+		}
+		send(1 + got%11)
+		return rooms[:wants[got%len(wants)]]
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -165,7 +265,7 @@ func TestCloseUnblocksRead(t *testing.T) {
 	s := listenOne(t, "127.0.0.1")
 	done := make(chan error)
 	go func() {
-		_, err := s.ReadBatch(buffers(1))
+		_, err := once(s, buffers(1))
 		done <- err
 	}()
 	if err := s.Close(); err != nil {
@@ -198,15 +298,12 @@ func TestSeveralSocketsShareAPort(t *testing.T) {
 				t.Fatalf("bound to %v and %v", s.Bound(), sockets[0].Bound())
 			}
 			go func() {
-				for {
-					n, err := s.ReadBatch(buffers(1))
-					if err != nil {
-						return
-					}
+				_ = s.Read(buffers(1), func(n int) []Packet { // until the socket is closed
 					for range n {
 						got <- i
 					}
-				}
+					return buffers(1)
+				})
 			}()
 		}
 		used := map[int]bool{}
@@ -272,7 +369,7 @@ func TestNoAllocations(t *testing.T) {
 			for i := range in {
 				in[i].Data = rooms[i]
 			}
-			if _, err := server.ReadBatch(in); err != nil {
+			if err := server.Read(in, enough); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {

@@ -120,7 +120,7 @@ func New(p Profile, a Account, h *udptest.Host, seed uint64, fail func(string)) 
 func (c *Client) read(s *udptest.Conn, port uint16) {
 	for {
 		p := []udp.Packet{{Data: make([]byte, 4096)}}
-		if _, err := s.ReadBatch(p); err != nil {
+		if _, err := s.Receive(p); err != nil {
 			return
 		}
 		select {

@@ -23,12 +23,14 @@ type forger struct {
 	forge       func(msg []byte) bool
 }
 
-func (f *forger) ReadBatch(list []udp.Packet) (int, error) {
-	n, err := f.Conn.ReadBatch(list)
-	for i := range list[:n] {
-		list[i].Local = netip.AddrPortFrom(f.victim, list[i].Local.Port())
-	}
-	return n, err
+func (f *forger) Read(list []udp.Packet, handle func(n int) []udp.Packet) error {
+	return f.Conn.Read(list, func(n int) []udp.Packet {
+		for i := range list[:n] {
+			list[i].Local = netip.AddrPortFrom(f.victim, list[i].Local.Port())
+		}
+		list = handle(n)
+		return list
+	})
 }
 
 func (f *forger) WriteBatch(list []udp.Packet) (int, error) {

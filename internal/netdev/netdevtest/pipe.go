@@ -114,8 +114,18 @@ func (d *Device) Close() error {
 	return nil
 }
 
-// ReadBatch implements netdev.Queue.
-func (q *queue) ReadBatch(room netdev.Room, packets []netdev.Packet) (int, error) {
+// Read implements netdev.Queue.
+func (q *queue) Read(room netdev.Room, packets []netdev.Packet, handle func(n int) bool) error {
+	for {
+		n, err := q.take(room, packets)
+		if err != nil || !handle(n) {
+			return err
+		}
+	}
+}
+
+// take waits for packets, and returns how many there are.
+func (q *queue) take(room netdev.Room, packets []netdev.Packet) (int, error) {
 	d := q.device
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -91,8 +91,20 @@ func (c *Conn) Local() netip.AddrPort {
 	return netip.AddrPortFrom(c.host.addrs[0], c.port)
 }
 
-// ReadBatch implements udp.Conn.
-func (c *Conn) ReadBatch(packets []udp.Packet) (int, error) {
+// Read implements udp.Conn.
+func (c *Conn) Read(packets []udp.Packet, handle func(n int) []udp.Packet) error {
+	for len(packets) > 0 {
+		n, err := c.Receive(packets)
+		if err != nil {
+			return err
+		}
+		packets = handle(n)
+	}
+	return nil
+}
+
+// Receive waits for datagrams, and returns how many packets it filled.
+func (c *Conn) Receive(packets []udp.Packet) (int, error) {
 	n := c.host.net
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -24,7 +24,7 @@ func send(t *testing.T, c *Conn, to, data string) {
 func want(t *testing.T, c *Conn, data string) udp.Packet {
 	t.Helper()
 	p := []udp.Packet{{Data: make([]byte, 100)}}
-	if n, err := c.ReadBatch(p); n != 1 || err != nil || string(p[0].Data) != data {
+	if n, err := c.Receive(p); n != 1 || err != nil || string(p[0].Data) != data {
 		t.Fatalf("%d, %v, %q from %v; want %q", n, err, p[0].Data, p[0].Remote, data)
 	}
 	return p[0]
@@ -150,7 +150,7 @@ func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(1).Host("192.0.2.1").Listen(500)
 		var err error
-		go func() { _, err = c.ReadBatch([]udp.Packet{{}}) }()
+		go func() { _, err = c.Receive([]udp.Packet{{}}) }()
 		synctest.Wait() // the reader is durably blocked, or this would not return
 		_ = c.Close()
 		synctest.Wait()
@@ -174,7 +174,7 @@ func run(t *testing.T, seed uint64, p Policy) (got []string, took time.Duration)
 		go func() {
 			for {
 				p := []udp.Packet{{Data: make([]byte, 10)}}
-				if _, err := server.ReadBatch(p); err != nil {
+				if _, err := server.Receive(p); err != nil {
 					return
 				}
 				got = append(got, string(p[0].Data))
@@ -234,7 +234,7 @@ func TestLongRoom(t *testing.T) {
 	for i := range p {
 		p[i].Data, p[i].Long = make([]byte, 5), make([]byte, 20)
 	}
-	got, err := server.ReadBatch(p)
+	got, err := server.Receive(p)
 	if got != 3 || err != nil || string(p[0].Data) != "short" || string(p[1].Data) != "longer than its room" || len(p[2].Data) != 0 {
 		t.Errorf("%d, %v, %q", got, err, [][]byte{p[0].Data, p[1].Data, p[2].Data})
 	}

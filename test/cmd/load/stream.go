@@ -102,8 +102,18 @@ func (s *stream) start(from []netip.Addr, to netip.AddrPort, size int) {
 
 func (s *stream) count() streamed { return streamed{s.packets.Load(), s.bytes.Load()} }
 
-// ReadBatch implements netdev.Queue.
-func (s *stream) ReadBatch(room netdev.Room, packets []netdev.Packet) (int, error) {
+// Read implements netdev.Queue.
+func (s *stream) Read(room netdev.Room, packets []netdev.Packet, handle func(n int) bool) error {
+	for {
+		n, err := s.take(room, packets)
+		if err != nil || !handle(n) {
+			return err
+		}
+	}
+}
+
+// take waits until there is something to send, and returns how many packets.
+func (s *stream) take(room netdev.Room, packets []netdev.Packet) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.send) == 0 && !s.closed {
