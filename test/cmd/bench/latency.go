@@ -74,7 +74,7 @@ func (b *bench) runLatency(ctx context.Context) error {
 		}
 		capacity[way] = 1e9 * t.gbits() / (t.busy() / 100)
 	}
-	for range min(3, b.repeat) {
+	for range b.repeat {
 		for _, w := range weights {
 			if err := b.latency(ctx, l, prober, w, capacity[w.way]); err != nil {
 				return err
