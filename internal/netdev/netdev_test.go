@@ -188,6 +188,32 @@ func TestEveryQueueCarries(t *testing.T) {
 	}
 }
 
+// Whoever sends without end does not keep a device open.
+func TestCloseEndsReadUnderLoad(t *testing.T) {
+	d := openTest(t, 1, "10.99.9.1/24")
+	conn, err := net.Dial("udp4", "10.99.9.2:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	send := func() { _, _ = conn.Write(make([]byte, 10)) } // it fails when the device is gone
+	send()
+	came := 0
+	if err := d.Queues()[0].Read(testRoom(), make([]Packet, 1), func(int) bool {
+		if came++; came == 10 {
+			go func() { _ = d.Close() }()
+		}
+		if came == 1e6 {
+			t.Error("closing did not end it")
+			return false
+		}
+		send() // there is always one that waits
+		return true
+	}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A packet that comes while another is handled is read without waiting for a
 // third.
 func TestReadForgetsNothing(t *testing.T) {

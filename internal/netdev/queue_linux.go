@@ -27,7 +27,8 @@ type fileReader struct {
 	room    Room
 	packets []Packet
 	handle  func(n int) bool
-	err     error // why it ended
+	over    bool  // Read ends
+	err     error // and why
 	read    func(fd uintptr) bool
 }
 
@@ -42,7 +43,7 @@ func newQueue(f *os.File, o Offloads) (*queue, error) {
 	if o < NoHeaders {
 		q.vnet = vnetLen
 	}
-	q.reader.read = q.readAll
+	q.reader.read = q.readSome
 	return q, nil
 }
 
@@ -52,33 +53,31 @@ func (q *queue) Read(room Room, packets []Packet, handle func(n int) bool) error
 		return io.ErrShortBuffer
 	}
 	r := &q.reader
-	r.room, r.packets, r.handle, r.err = room, packets, handle, nil
-	if err := q.raw.Read(r.read); errors.Is(err, os.ErrDeadlineExceeded) {
-		return os.ErrDeadlineExceeded
-	} else if err != nil {
-		return net.ErrClosed // a file's own error for it has no exported name
+	r.room, r.packets, r.handle, r.over, r.err = room, packets, handle, false, nil
+	for !r.over {
+		if err := q.raw.Read(r.read); errors.Is(err, os.ErrDeadlineExceeded) {
+			return os.ErrDeadlineExceeded
+		} else if err != nil {
+			return net.ErrClosed // a file's own error for it has no exported name
+		}
 	}
 	return r.err
 }
 
-// readAll reads and has handled what there is, and reports whether that was all
-// for ever: if not, the poller waits for more.
-func (q *queue) readAll(fd uintptr) bool {
+// readSome reads what there is and has it handled. It reports false if nothing
+// was left behind, for the poller to wait. If there may be more it leaves the
+// poller, which would not hear of Close as long as more comes.
+func (q *queue) readSome(fd uintptr) bool {
 	r := &q.reader
-	for {
-		n, err := r.fill(fd, q.vnet)
-		if n > 0 && !r.handle(n) {
-			return true
-		}
-		switch err {
-		case 0:
-		case unix.EAGAIN:
-			return false
-		default:
-			r.err = err
-			return true
-		}
+	n, errno := r.fill(fd, q.vnet)
+	if n > 0 && !r.handle(n) {
+		r.over = true
+		return true
 	}
+	if errno != 0 && errno != unix.EAGAIN {
+		r.over, r.err = true, errno
+	}
+	return errno != unix.EAGAIN
 }
 
 // fill reads as much as there is, and there is room for. It returns EAGAIN if

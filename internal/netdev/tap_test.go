@@ -155,6 +155,43 @@ func TestTAPClientToClient(t *testing.T) {
 	}
 }
 
+// Nor does it wait until nothing comes from the LAN any more.
+func TestTAPClientToClientUnderLoad(t *testing.T) {
+	d := openTestTAP(t, 1)
+	q, other := d.Queues()[0], netip.MustParseAddr("192.168.7.201")
+	d.Claim(client)
+	d.Claim(other)
+	near := listenUDP(t, "192.168.7.1:7001")
+	send := func() {
+		if _, err := near.WriteToUDPAddrPort([]byte("more"), netip.AddrPortFrom(client, 9000)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	template := make([]byte, 33)
+	template[0], template[9], template[3] = 0x45, packet.UDP, 33
+	copy(template[16:], client.AsSlice())
+	packets, more := make([]Packet, 1), 0
+	send()
+	if err := q.Read(testRoom(), packets, func(int) bool {
+		h, ok := packet.Parse(packets[0].Buf[packets[0].Off:packets[0].End])
+		if ok && h.Src == client {
+			return false
+		}
+		if more++; more == 10 {
+			if n, err := q.WriteBatch([]Packet{turn(template, other)}); n != 1 || err != nil {
+				t.Error(n, err)
+			}
+		}
+		send() // there is always one that waits
+		return more < 1000
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if more > 20 {
+		t.Errorf("it waited for %d packets from the LAN", more)
+	}
+}
+
 func TestTAPCloseUnblocks(t *testing.T) {
 	d := openTestTAP(t, 1)
 	done := make(chan error)

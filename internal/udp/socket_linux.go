@@ -93,7 +93,7 @@ func newSocket(conn packetConn, addr netip.AddrPort) (*Socket, error) {
 		return nil, err
 	}
 	s.reader.init()
-	s.reader.read = s.readAll
+	s.reader.read = s.readSome
 	s.writers.New = func() any { return newWriter(s) }
 	return s, nil
 }
@@ -118,46 +118,44 @@ type reader struct {
 	packets []Packet // to be filled
 	ready   int      // how many of them, and of those behind them, are described
 	handle  func(n int) []Packet
-	errno   syscall.Errno // why it ended
+	over    bool          // Read ends
+	errno   syscall.Errno // and why
 	read    func(fd uintptr) bool
 }
 
 // Read implements Conn.
 func (s *Socket) Read(packets []Packet, handle func(n int) []Packet) error {
 	r := &s.reader
-	r.handle, r.errno = handle, 0
-	r.packets, r.ready = nil, 0
-	if !r.prepare(packets, 0) {
-		return nil
+	r.packets, r.ready, r.handle, r.errno = nil, 0, handle, 0
+	r.over = !r.prepare(packets, 0)
+	for !r.over {
+		if err := s.raw.Read(r.read); err != nil {
+			return err
+		}
 	}
-	err := s.raw.Read(r.read)
-	if err == nil && r.errno != 0 {
-		err = r.errno
+	if r.errno != 0 {
+		return r.errno
 	}
-	return err
+	return nil
 }
 
-// readAll reads and has handled what there is, and reports whether that was all
-// for ever: if not, the poller waits for more.
-func (s *Socket) readAll(fd uintptr) bool {
+// readSome reads what there is and has it handled. It reports false if nothing
+// was left behind, for the poller to wait. If there may be more it leaves the
+// poller, which would not hear of Close as long as more comes.
+func (s *Socket) readSome(fd uintptr) bool {
 	r := &s.reader
-	for {
-		n, errno := r.fill(fd)
-		for i := range n {
-			s.received(&r.packets[i], i)
-		}
-		if n > 0 && !r.prepare(r.handle(n), n) {
-			return true
-		}
-		switch errno {
-		case 0:
-		case unix.EAGAIN:
-			return false
-		default:
-			r.errno = errno
-			return true
-		}
+	n, errno := r.fill(fd)
+	for i := range n {
+		s.received(&r.packets[i], i)
 	}
+	if n > 0 && !r.prepare(r.handle(n), n) {
+		r.over = true
+		return true
+	}
+	if errno != 0 && errno != unix.EAGAIN {
+		r.over, r.errno = true, errno
+	}
+	return errno != unix.EAGAIN
 }
 
 // fill reads as much as there is, and there is room for. It returns EAGAIN if

@@ -279,6 +279,32 @@ func TestCloseUnblocksRead(t *testing.T) {
 	}
 }
 
+// Whoever sends without end does not keep a socket open.
+func TestCloseEndsReadUnderLoad(t *testing.T) {
+	server, client := listenOne(t, "127.0.0.1"), listenOne(t, "127.0.0.1")
+	send := func() {
+		if n, err := client.WriteBatch([]Packet{{Data: []byte("x"), Remote: server.Bound()}}); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+	}
+	send()
+	rooms, came := buffers(1), 0
+	if err := server.Read(rooms, func(int) []Packet {
+		if came++; came == 10 {
+			go func() { _ = server.Close() }()
+		}
+		if came == 1e6 {
+			t.Error("closing did not end it")
+			return nil
+		}
+		send() // there is always one that waits
+		rooms[0].Data = rooms[0].Data[:cap(rooms[0].Data)]
+		return rooms
+	}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSeveralSocketsShareAPort(t *testing.T) {
 	families(t, func(t *testing.T, _, addr, _ string) {
 		sockets, err := Listen(netip.AddrPortFrom(netip.MustParseAddr(addr), 0), 4)
