@@ -49,7 +49,7 @@ type Queue interface {
 	// Each packet's Buf is its part of room.Buf, which every batch has anew, and
 	// Off is room.Head. It returns io.ErrShortBuffer if room has no place for one.
 	// That handle is called here spares a call of the kernel a batch, as
-	// udp.Conn says.
+	// udp.Conn says, and what it says of Close is so here, too.
 	Read(room Room, packets []Packet, handle func(n int) bool) error
 
 	// WriteBatch writes packets, those of each flow in order, and never blocks:

@@ -74,7 +74,7 @@ func (q *queue) readSome(fd uintptr) bool {
 		r.over = true
 		return true
 	}
-	if errno != 0 && errno != unix.EAGAIN {
+	if n == 0 && errno != 0 && errno != unix.EAGAIN { // behind a packet it comes again, or is gone
 		r.over, r.err = true, errno
 	}
 	return errno != unix.EAGAIN

@@ -164,17 +164,14 @@ func (q *tapQueue) Read(room Room, packets []Packet, handle func(n int) bool) er
 	for more {
 		if n := q.looped(room, packets); n > 0 {
 			more = handle(n)
+		} else if err := q.queue.Read(frames, packets, filtered); err == nil {
 			continue
-		}
-		err := q.queue.Read(frames, packets, filtered)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			if err := q.queue.file.SetReadDeadline(time.Time{}); err != nil {
-				return net.ErrClosed
-			}
-			continue // to what hairpin has left for us
-		}
-		if err != nil {
+		} else if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
+		}
+		// The deadline was hairpin's, and what is there by now is looked for next.
+		if err := q.queue.file.SetReadDeadline(time.Time{}); err != nil {
+			return net.ErrClosed
 		}
 	}
 	return nil

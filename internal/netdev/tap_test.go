@@ -192,6 +192,33 @@ func TestTAPClientToClientUnderLoad(t *testing.T) {
 	}
 }
 
+// Clients that send to each other without end do not keep the device open.
+func TestTAPCloseEndsReadUnderLoad(t *testing.T) {
+	d := openTestTAP(t, 1)
+	q, other := d.Queues()[0], netip.MustParseAddr("192.168.7.201")
+	d.Claim(client)
+	d.Claim(other)
+	template := make([]byte, 33)
+	template[0], template[9], template[3] = 0x45, packet.UDP, 33
+	copy(template[16:], client.AsSlice())
+	send := func() { _, _ = q.WriteBatch([]Packet{turn(template, other)}) } // it fails when the device is gone
+	send()
+	came := 0
+	if err := q.Read(testRoom(), make([]Packet, 1), func(int) bool {
+		if came++; came == 10 {
+			go func() { _ = d.Close() }()
+		}
+		if came == 1e6 {
+			t.Error("closing did not end it")
+			return false
+		}
+		send() // there is always one that waits
+		return true
+	}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTAPCloseUnblocks(t *testing.T) {
 	d := openTestTAP(t, 1)
 	done := make(chan error)

@@ -152,7 +152,7 @@ func (s *Socket) readSome(fd uintptr) bool {
 		r.over = true
 		return true
 	}
-	if errno != 0 && errno != unix.EAGAIN {
+	if n == 0 && errno != 0 && errno != unix.EAGAIN { // behind a datagram it comes again, or is gone
 		r.over, r.errno = true, errno
 	}
 	return errno != unix.EAGAIN
@@ -174,7 +174,7 @@ func (r *reader) fill(fd uintptr) (n int, errno syscall.Errno) {
 		// The first datagram of a burst wakes the reader, and the others come while
 		// it is read: it is worth asking again. But a train is a burst by itself,
 		// and a lone datagram does not wait for others.
-		if n < len(r.packets) && (n == 1 || r.train(n-1)) {
+		if n < len(r.packets) && (n <= 1 || r.train(n-1)) {
 			return n, unix.EAGAIN
 		}
 	}

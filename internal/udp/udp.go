@@ -25,7 +25,7 @@ type Conn interface {
 	//
 	// That handle is called here, and not by who called Read, spares a call of the
 	// kernel a batch: a poller that is asked anew has forgotten what it saw, and
-	// the socket must be asked, too.
+	// the socket must be asked, too. Close waits for it: handle must not call it.
 	//
 	// The caller provides Data with room; it is resliced. What is longer lies
 	// whole in Long, where there is one, longer than Data: so rooms for single
