@@ -196,7 +196,13 @@ func TestCloseEndsReadUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	send := func() { _, _ = conn.Write(make([]byte, 10)) } // it fails when the device is gone
+	closeUnderLoad(t, d, func() { _, _ = conn.Write(make([]byte, 10)) })
+}
+
+// closeUnderLoad closes a device for whose queue send always has one more packet.
+// It fails when the device is gone.
+func closeUnderLoad(t *testing.T, d Device, send func()) {
+	t.Helper()
 	send()
 	came := 0
 	if err := d.Queues()[0].Read(testRoom(), make([]Packet, 1), func(int) bool {

@@ -125,6 +125,14 @@ func TestTAPAsksForNeighbours(t *testing.T) {
 	}
 }
 
+// fromClient is a UDP packet of the client's to somebody.
+func fromClient(to netip.Addr) Packet {
+	template := make([]byte, 33)
+	template[0], template[9], template[3] = 0x45, packet.UDP, 33
+	copy(template[16:], client.AsSlice()) // turn swaps them
+	return turn(template, to)
+}
+
 // No bridge sends a frame back to where it came from.
 func TestTAPClientToClient(t *testing.T) {
 	d := openTestTAP(t, 2)
@@ -133,16 +141,12 @@ func TestTAPClientToClient(t *testing.T) {
 	d.Claim(other)
 	for _, q := range d.Queues() {
 		for _, before := range []bool{true, false} { // the reader waits already, or not yet
-			template := make([]byte, 33)
-			template[0], template[9], template[3] = 0x45, packet.UDP, 33
-			copy(template[16:], client.AsSlice())
-			p := turn(template, other)
 			got := make(chan []byte)
 			read := func() { got <- nextUDP(t, q) }
 			if before {
 				go read()
 			}
-			if n, err := q.WriteBatch([]Packet{p}); n != 1 || err != nil {
+			if n, err := q.WriteBatch([]Packet{fromClient(other)}); n != 1 || err != nil {
 				t.Fatal(n, err)
 			}
 			if !before {
@@ -167,9 +171,6 @@ func TestTAPClientToClientUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	template := make([]byte, 33)
-	template[0], template[9], template[3] = 0x45, packet.UDP, 33
-	copy(template[16:], client.AsSlice())
 	packets, more := make([]Packet, 1), 0
 	send()
 	if err := q.Read(testRoom(), packets, func(int) bool {
@@ -178,7 +179,7 @@ func TestTAPClientToClientUnderLoad(t *testing.T) {
 			return false
 		}
 		if more++; more == 10 {
-			if n, err := q.WriteBatch([]Packet{turn(template, other)}); n != 1 || err != nil {
+			if n, err := q.WriteBatch([]Packet{fromClient(other)}); n != 1 || err != nil {
 				t.Error(n, err)
 			}
 		}
@@ -198,25 +199,7 @@ func TestTAPCloseEndsReadUnderLoad(t *testing.T) {
 	q, other := d.Queues()[0], netip.MustParseAddr("192.168.7.201")
 	d.Claim(client)
 	d.Claim(other)
-	template := make([]byte, 33)
-	template[0], template[9], template[3] = 0x45, packet.UDP, 33
-	copy(template[16:], client.AsSlice())
-	send := func() { _, _ = q.WriteBatch([]Packet{turn(template, other)}) } // it fails when the device is gone
-	send()
-	came := 0
-	if err := q.Read(testRoom(), make([]Packet, 1), func(int) bool {
-		if came++; came == 10 {
-			go func() { _ = d.Close() }()
-		}
-		if came == 1e6 {
-			t.Error("closing did not end it")
-			return false
-		}
-		send() // there is always one that waits
-		return true
-	}); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("got %v", err)
-	}
+	closeUnderLoad(t, d, func() { _, _ = q.WriteBatch([]Packet{fromClient(other)}) })
 }
 
 func TestTAPCloseUnblocks(t *testing.T) {
