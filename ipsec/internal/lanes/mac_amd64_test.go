@@ -40,6 +40,8 @@ func TestLayoutOfTheGroup(t *testing.T) {
 		{unsafe.Offsetof(g.rows), 512},
 		{unsafe.Offsetof(g.words), 1024},
 		{unsafe.Offsetof(g.ring), 1536},
+		{unsafe.Offsetof(g.ends), 3584},
+		{unsafe.Offsetof(g.icvs), 5632},
 	} {
 		if v.got != v.want {
 			t.Errorf("a field is at %d, not at %d: gen/vector.go must agree", v.got, v.want)

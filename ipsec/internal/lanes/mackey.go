@@ -71,7 +71,7 @@ type state [64]byte
 // and its outer pad. It is immutable and may be shared, until Zero.
 type MACKey struct {
 	hash         Hash
-	inner, outer state
+	inner, outer state // one behind the other, for the kernel that seals
 }
 
 // NewMACKey makes an HMAC key of any length. It keeps no reference to it. An

@@ -76,105 +76,12 @@ DATA sha1Constants<>+8(SB)/4, $0x8f1bbcdc
 DATA sha1Constants<>+12(SB)/4, $0xca62c1d6
 GLOBL sha1Constants<>(SB), RODATA|NOPTR, $16
 
-// func sealSHA1x16(lanes *byte, packets *[16]*byte, bytes int, keys *byte, rounds int)
+// func sealSHA1x16(lanes *byte, packets *[16]*byte, bytes int, whole int, keys *byte, rounds int, mac *byte)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VL, VAES
-TEXT ·sealSHA1x16(SB), NOSPLIT, $0-40
+TEXT ·sealSHA1x16(SB), NOSPLIT, $0-56
 	MOVQ            lanes+0(FP), DI
 	MOVQ            packets+8(FP), SI
-	MOVQ            keys+24(FP), DX
-	MOVQ            256(DI), AX
-	VMOVDQU64       (AX), X21
-	MOVQ            288(DI), AX
-	VINSERTI32X4    $0x01, (AX), Z21, Z21
-	MOVQ            320(DI), AX
-	VINSERTI32X4    $0x02, (AX), Z21, Z21
-	MOVQ            352(DI), AX
-	VINSERTI32X4    $0x03, (AX), Z21, Z21
-	MOVQ            264(DI), AX
-	VMOVDQU64       (AX), X22
-	MOVQ            296(DI), AX
-	VINSERTI32X4    $0x01, (AX), Z22, Z22
-	MOVQ            328(DI), AX
-	VINSERTI32X4    $0x02, (AX), Z22, Z22
-	MOVQ            360(DI), AX
-	VINSERTI32X4    $0x03, (AX), Z22, Z22
-	MOVQ            272(DI), AX
-	VMOVDQU64       (AX), X23
-	MOVQ            304(DI), AX
-	VINSERTI32X4    $0x01, (AX), Z23, Z23
-	MOVQ            336(DI), AX
-	VINSERTI32X4    $0x02, (AX), Z23, Z23
-	MOVQ            368(DI), AX
-	VINSERTI32X4    $0x03, (AX), Z23, Z23
-	MOVQ            280(DI), AX
-	VMOVDQU64       (AX), X24
-	MOVQ            312(DI), AX
-	VINSERTI32X4    $0x01, (AX), Z24, Z24
-	MOVQ            344(DI), AX
-	VINSERTI32X4    $0x02, (AX), Z24, Z24
-	MOVQ            376(DI), AX
-	VINSERTI32X4    $0x03, (AX), Z24, Z24
-	VPSHUFB         reversal<>+0(SB), Z21, Z21
-	VPSHUFB         reversal<>+0(SB), Z22, Z22
-	VPSHUFB         reversal<>+0(SB), Z23, Z23
-	VPSHUFB         reversal<>+0(SB), Z24, Z24
-	VPUNPCKLDQ      Z22, Z21, Z25
-	VPUNPCKHDQ      Z22, Z21, Z26
-	VPUNPCKLDQ      Z24, Z23, Z27
-	VPUNPCKHDQ      Z24, Z23, Z28
-	VPUNPCKLQDQ     Z27, Z25, Z21
-	VPUNPCKHQDQ     Z27, Z25, Z22
-	VPUNPCKLQDQ     Z28, Z26, Z23
-	VPUNPCKHQDQ     Z28, Z26, Z24
-	VMOVDQU64       Z21, 512(DI)
-	VMOVDQU64       Z22, 576(DI)
-	VMOVDQU64       Z23, 640(DI)
-	VMOVDQU64       Z24, 704(DI)
-	MOVQ            256(DI), AX
-	VMOVDQU64       16(AX), X21
-	MOVQ            288(DI), AX
-	VINSERTI32X4    $0x01, 16(AX), Z21, Z21
-	MOVQ            320(DI), AX
-	VINSERTI32X4    $0x02, 16(AX), Z21, Z21
-	MOVQ            352(DI), AX
-	VINSERTI32X4    $0x03, 16(AX), Z21, Z21
-	MOVQ            264(DI), AX
-	VMOVDQU64       16(AX), X22
-	MOVQ            296(DI), AX
-	VINSERTI32X4    $0x01, 16(AX), Z22, Z22
-	MOVQ            328(DI), AX
-	VINSERTI32X4    $0x02, 16(AX), Z22, Z22
-	MOVQ            360(DI), AX
-	VINSERTI32X4    $0x03, 16(AX), Z22, Z22
-	MOVQ            272(DI), AX
-	VMOVDQU64       16(AX), X23
-	MOVQ            304(DI), AX
-	VINSERTI32X4    $0x01, 16(AX), Z23, Z23
-	MOVQ            336(DI), AX
-	VINSERTI32X4    $0x02, 16(AX), Z23, Z23
-	MOVQ            368(DI), AX
-	VINSERTI32X4    $0x03, 16(AX), Z23, Z23
-	MOVQ            280(DI), AX
-	VMOVDQU64       16(AX), X24
-	MOVQ            312(DI), AX
-	VINSERTI32X4    $0x01, 16(AX), Z24, Z24
-	MOVQ            344(DI), AX
-	VINSERTI32X4    $0x02, 16(AX), Z24, Z24
-	MOVQ            376(DI), AX
-	VINSERTI32X4    $0x03, 16(AX), Z24, Z24
-	VPSHUFB         reversal<>+0(SB), Z21, Z21
-	VPSHUFB         reversal<>+0(SB), Z22, Z22
-	VPSHUFB         reversal<>+0(SB), Z23, Z23
-	VPSHUFB         reversal<>+0(SB), Z24, Z24
-	VPUNPCKLDQ      Z22, Z21, Z25
-	VPUNPCKHDQ      Z22, Z21, Z26
-	VPUNPCKLDQ      Z24, Z23, Z27
-	VPUNPCKHDQ      Z24, Z23, Z28
-	VPUNPCKLQDQ     Z27, Z25, Z21
-	VPUNPCKHQDQ     Z27, Z25, Z22
-	VPUNPCKLQDQ     Z28, Z26, Z23
-	VPUNPCKHQDQ     Z28, Z26, Z24
-	VMOVDQU64       Z21, 768(DI)
+	MOVQ            keys+32(FP), DX
 	MOVQ            (SI), R8
 	MOVQ            8(SI), R9
 	MOVQ            16(SI), R10
@@ -182,11 +89,22 @@ TEXT ·sealSHA1x16(SB), NOSPLIT, $0-40
 	MOVQ            32(SI), R12
 	MOVQ            40(SI), R13
 	MOVQ            48(SI), R14
-	VMOVDQU64       512(DI), Z0
-	VMOVDQU64       576(DI), Z1
-	VMOVDQU64       640(DI), Z2
-	VMOVDQU64       704(DI), Z3
-	VMOVDQU64       768(DI), Z4
+	MOVQ            mac+48(FP), AX
+	VPBROADCASTD    (AX), Z0
+	VPSHUFB         reversal<>+0(SB), Z0, Z0
+	VMOVDQU64       Z0, 512(DI)
+	VPBROADCASTD    4(AX), Z1
+	VPSHUFB         reversal<>+0(SB), Z1, Z1
+	VMOVDQU64       Z1, 576(DI)
+	VPBROADCASTD    8(AX), Z2
+	VPSHUFB         reversal<>+0(SB), Z2, Z2
+	VMOVDQU64       Z2, 640(DI)
+	VPBROADCASTD    12(AX), Z3
+	VPSHUFB         reversal<>+0(SB), Z3, Z3
+	VMOVDQU64       Z3, 704(DI)
+	VPBROADCASTD    16(AX), Z4
+	VPSHUFB         reversal<>+0(SB), Z4, Z4
+	VMOVDQU64       Z4, 768(DI)
 	MOVQ            $0x00000008, CX
 	MOVQ            $0x00000a00, AX
 	MOVQ            $0x00000600, R15
@@ -327,7 +245,7 @@ TEXT ·sealSHA1x16(SB), NOSPLIT, $0-40
 	MOVQ            120(SI), BX
 	VINSERTI32X4    $0x03, 16(BX)(CX*1), Z28, Z28
 	VPTERNLOGD      $0x96, Z28, Z27, Z26
-	CMPQ            rounds+32(FP), $0x0c
+	CMPQ            rounds+40(FP), $0x0c
 	JL              first010
 	JE              first012
 	VBROADCASTI32X4 16(DX), Z27
@@ -475,7 +393,7 @@ first010:
 	MOVQ            120(SI), BX
 	VINSERTI32X4    $0x03, 32(BX)(CX*1), Z28, Z28
 	VPTERNLOGD      $0x96, Z28, Z27, Z26
-	CMPQ            rounds+32(FP), $0x0c
+	CMPQ            rounds+40(FP), $0x0c
 	JL              first110
 	JE              first112
 	VBROADCASTI32X4 16(DX), Z27
@@ -623,7 +541,7 @@ first110:
 	MOVQ            120(SI), BX
 	VINSERTI32X4    $0x03, 48(BX)(CX*1), Z28, Z28
 	VPTERNLOGD      $0x96, Z28, Z27, Z26
-	CMPQ            rounds+32(FP), $0x0c
+	CMPQ            rounds+40(FP), $0x0c
 	JL              first210
 	JE              first212
 	VBROADCASTI32X4 16(DX), Z27
@@ -771,7 +689,7 @@ first210:
 	MOVQ            120(SI), BX
 	VINSERTI32X4    $0x03, 64(BX)(CX*1), Z28, Z28
 	VPTERNLOGD      $0x96, Z28, Z27, Z26
-	CMPQ            rounds+32(FP), $0x0c
+	CMPQ            rounds+40(FP), $0x0c
 	JL              first310
 	JE              first312
 	VBROADCASTI32X4 16(DX), Z27
@@ -891,8 +809,10 @@ first310:
 	VMOVDQU64       Z29, 320(DI)(AX*1)
 
 step:
-	XCHGQ           AX, R15
 	ADDQ            $0x00000040, CX
+	CMPQ            CX, whole+24(FP)
+	JGE             end
+	XCHGQ           AX, R15
 	VMOVDQA64       Z0, Z16
 	VBROADCASTI32X4 (DX), Z27
 	VMOVDQA64       Z1, Z17
@@ -964,7 +884,7 @@ step:
 	VPTERNLOGD      $0x96, Z28, Z27, Z26
 	VPTERNLOGD      $0xca, Z22, Z17, Z20
 	VPADDD          Z20, Z18, Z18
-	CMPQ            rounds+32(FP), $0x0c
+	CMPQ            rounds+40(FP), $0x0c
 	JL              rounds010
 	JE              rounds012
 	VBROADCASTI32X4 16(DX), Z27
@@ -1307,7 +1227,7 @@ rounds010:
 	VPTERNLOGD      $0x96, Z4, Z14, Z12
 	VPTERNLOGD      $0x96, Z28, Z27, Z26
 	VPXORD          Z9, Z12, Z12
-	CMPQ            rounds+32(FP), $0x0c
+	CMPQ            rounds+40(FP), $0x0c
 	JL              rounds110
 	JE              rounds112
 	VBROADCASTI32X4 16(DX), Z27
@@ -1651,7 +1571,7 @@ rounds110:
 	VPADDD          Z20, Z18, Z18
 	VPTERNLOGD      $0x96, Z28, Z27, Z26
 	VPADDD          Z21, Z18, Z18
-	CMPQ            rounds+32(FP), $0x0c
+	CMPQ            rounds+40(FP), $0x0c
 	JL              rounds210
 	JE              rounds212
 	VBROADCASTI32X4 16(DX), Z27
@@ -1995,7 +1915,7 @@ rounds210:
 	VPROLD          $0x01, Z3, Z3
 	VPTERNLOGD      $0x96, Z28, Z27, Z26
 	VPRORD          $0x1b, Z22, Z21
-	CMPQ            rounds+32(FP), $0x0c
+	CMPQ            rounds+40(FP), $0x0c
 	JL              rounds310
 	JE              rounds312
 	VBROADCASTI32X4 16(DX), Z27
@@ -2268,103 +2188,1092 @@ rounds310:
 	VPADDD          768(DI), Z18, Z4
 	VMOVDQU64       Z29, 320(DI)(AX*1)
 	VMOVDQU64       Z4, 768(DI)
-	CMPQ            CX, bytes+16(FP)
-	JL              step
-	VMOVDQU64       512(DI), Z0
-	VMOVDQU64       576(DI), Z1
-	VMOVDQU64       640(DI), Z2
-	VMOVDQU64       704(DI), Z3
-	VPSHUFB         reversal<>+0(SB), Z0, Z0
-	VPSHUFB         reversal<>+0(SB), Z1, Z1
-	VPSHUFB         reversal<>+0(SB), Z2, Z2
-	VPSHUFB         reversal<>+0(SB), Z3, Z3
-	VPUNPCKLDQ      Z1, Z0, Z4
-	VPUNPCKHDQ      Z1, Z0, Z5
-	VPUNPCKLDQ      Z3, Z2, Z6
-	VPUNPCKHDQ      Z3, Z2, Z7
-	VPUNPCKLQDQ     Z6, Z4, Z0
-	VPUNPCKHQDQ     Z6, Z4, Z1
-	VPUNPCKLQDQ     Z7, Z5, Z2
-	VPUNPCKHQDQ     Z7, Z5, Z3
-	MOVQ            256(DI), AX
-	VMOVDQU64       X0, (AX)
-	MOVQ            288(DI), AX
-	VEXTRACTI32X4   $0x01, Z0, (AX)
-	MOVQ            320(DI), AX
-	VEXTRACTI32X4   $0x02, Z0, (AX)
-	MOVQ            352(DI), AX
-	VEXTRACTI32X4   $0x03, Z0, (AX)
-	MOVQ            264(DI), AX
-	VMOVDQU64       X1, (AX)
-	MOVQ            296(DI), AX
-	VEXTRACTI32X4   $0x01, Z1, (AX)
-	MOVQ            328(DI), AX
-	VEXTRACTI32X4   $0x02, Z1, (AX)
-	MOVQ            360(DI), AX
-	VEXTRACTI32X4   $0x03, Z1, (AX)
-	MOVQ            272(DI), AX
-	VMOVDQU64       X2, (AX)
-	MOVQ            304(DI), AX
-	VEXTRACTI32X4   $0x01, Z2, (AX)
-	MOVQ            336(DI), AX
-	VEXTRACTI32X4   $0x02, Z2, (AX)
-	MOVQ            368(DI), AX
-	VEXTRACTI32X4   $0x03, Z2, (AX)
-	MOVQ            280(DI), AX
-	VMOVDQU64       X3, (AX)
-	MOVQ            312(DI), AX
-	VEXTRACTI32X4   $0x01, Z3, (AX)
-	MOVQ            344(DI), AX
-	VEXTRACTI32X4   $0x02, Z3, (AX)
-	MOVQ            376(DI), AX
-	VEXTRACTI32X4   $0x03, Z3, (AX)
-	VMOVDQU64       768(DI), Z0
-	VMOVDQU64       768(DI), Z1
-	VMOVDQU64       768(DI), Z2
-	VMOVDQU64       768(DI), Z3
-	VPSHUFB         reversal<>+0(SB), Z0, Z0
-	VPSHUFB         reversal<>+0(SB), Z1, Z1
-	VPSHUFB         reversal<>+0(SB), Z2, Z2
-	VPSHUFB         reversal<>+0(SB), Z3, Z3
-	VPUNPCKLDQ      Z1, Z0, Z4
-	VPUNPCKHDQ      Z1, Z0, Z5
-	VPUNPCKLDQ      Z3, Z2, Z6
-	VPUNPCKHDQ      Z3, Z2, Z7
-	VPUNPCKLQDQ     Z6, Z4, Z0
-	VPUNPCKHQDQ     Z6, Z4, Z1
-	VPUNPCKLQDQ     Z7, Z5, Z2
-	VPUNPCKHQDQ     Z7, Z5, Z3
-	MOVQ            256(DI), AX
-	VMOVDQU64       X0, 16(AX)
-	MOVQ            288(DI), AX
-	VEXTRACTI32X4   $0x01, Z0, 16(AX)
-	MOVQ            320(DI), AX
-	VEXTRACTI32X4   $0x02, Z0, 16(AX)
-	MOVQ            352(DI), AX
-	VEXTRACTI32X4   $0x03, Z0, 16(AX)
-	MOVQ            264(DI), AX
-	VMOVDQU64       X1, 16(AX)
-	MOVQ            296(DI), AX
-	VEXTRACTI32X4   $0x01, Z1, 16(AX)
-	MOVQ            328(DI), AX
-	VEXTRACTI32X4   $0x02, Z1, 16(AX)
-	MOVQ            360(DI), AX
-	VEXTRACTI32X4   $0x03, Z1, 16(AX)
-	MOVQ            272(DI), AX
-	VMOVDQU64       X2, 16(AX)
-	MOVQ            304(DI), AX
-	VEXTRACTI32X4   $0x01, Z2, 16(AX)
-	MOVQ            336(DI), AX
-	VEXTRACTI32X4   $0x02, Z2, 16(AX)
-	MOVQ            368(DI), AX
-	VEXTRACTI32X4   $0x03, Z2, 16(AX)
-	MOVQ            280(DI), AX
-	VMOVDQU64       X3, 16(AX)
-	MOVQ            312(DI), AX
-	VEXTRACTI32X4   $0x01, Z3, 16(AX)
-	MOVQ            344(DI), AX
-	VEXTRACTI32X4   $0x02, Z3, 16(AX)
-	MOVQ            376(DI), AX
-	VEXTRACTI32X4   $0x03, Z3, 16(AX)
+	JMP             step
+
+end:
+	VMOVDQU64 (DI)(AX*1), Z27
+	VMOVDQU64 Z27, 3584(DI)
+	VMOVDQU64 64(DI)(AX*1), Z27
+	VMOVDQU64 Z27, 3648(DI)
+	VMOVDQU64 128(DI)(AX*1), Z27
+	VMOVDQU64 Z27, 3712(DI)
+	VMOVDQU64 192(DI)(AX*1), Z27
+	VMOVDQU64 Z27, 3776(DI)
+	VMOVDQU64 256(DI)(AX*1), Z27
+	VMOVDQU64 Z27, 3840(DI)
+	VMOVDQU64 320(DI)(AX*1), Z27
+	VMOVDQU64 Z27, 3904(DI)
+	MOVQ      $0x00000f80, R9
+	JMP       rest
+
+one:
+	VBROADCASTI32X4 (DX), Z27
+	MOVQ            (SI), BX
+	VMOVDQU64       16(BX)(CX*1), X28
+	MOVQ            32(SI), BX
+	VINSERTI32X4    $0x01, 16(BX)(CX*1), Z28, Z28
+	MOVQ            64(SI), BX
+	VINSERTI32X4    $0x02, 16(BX)(CX*1), Z28, Z28
+	MOVQ            96(SI), BX
+	VINSERTI32X4    $0x03, 16(BX)(CX*1), Z28, Z28
+	VPTERNLOGD      $0x96, Z28, Z27, Z23
+	MOVQ            8(SI), BX
+	VMOVDQU64       16(BX)(CX*1), X28
+	MOVQ            40(SI), BX
+	VINSERTI32X4    $0x01, 16(BX)(CX*1), Z28, Z28
+	MOVQ            72(SI), BX
+	VINSERTI32X4    $0x02, 16(BX)(CX*1), Z28, Z28
+	MOVQ            104(SI), BX
+	VINSERTI32X4    $0x03, 16(BX)(CX*1), Z28, Z28
+	VPTERNLOGD      $0x96, Z28, Z27, Z24
+	MOVQ            16(SI), BX
+	VMOVDQU64       16(BX)(CX*1), X28
+	MOVQ            48(SI), BX
+	VINSERTI32X4    $0x01, 16(BX)(CX*1), Z28, Z28
+	MOVQ            80(SI), BX
+	VINSERTI32X4    $0x02, 16(BX)(CX*1), Z28, Z28
+	MOVQ            112(SI), BX
+	VINSERTI32X4    $0x03, 16(BX)(CX*1), Z28, Z28
+	VPTERNLOGD      $0x96, Z28, Z27, Z25
+	MOVQ            24(SI), BX
+	VMOVDQU64       16(BX)(CX*1), X28
+	MOVQ            56(SI), BX
+	VINSERTI32X4    $0x01, 16(BX)(CX*1), Z28, Z28
+	MOVQ            88(SI), BX
+	VINSERTI32X4    $0x02, 16(BX)(CX*1), Z28, Z28
+	MOVQ            120(SI), BX
+	VINSERTI32X4    $0x03, 16(BX)(CX*1), Z28, Z28
+	VPTERNLOGD      $0x96, Z28, Z27, Z26
+	CMPQ            rounds+40(FP), $0x0c
+	JL              one10
+	JE              one12
+	VBROADCASTI32X4 16(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 32(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+
+one12:
+	VBROADCASTI32X4 48(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 64(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+
+one10:
+	VBROADCASTI32X4 80(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 96(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 112(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 128(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 144(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 160(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 176(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 192(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 208(DX), Z27
+	VAESENC         Z27, Z23, Z23
+	VAESENC         Z27, Z24, Z24
+	VAESENC         Z27, Z25, Z25
+	VAESENC         Z27, Z26, Z26
+	VBROADCASTI32X4 224(DX), Z27
+	VAESENCLAST     Z27, Z23, Z23
+	VAESENCLAST     Z27, Z24, Z24
+	VAESENCLAST     Z27, Z25, Z25
+	VAESENCLAST     Z27, Z26, Z26
+	MOVQ            (SI), BX
+	VMOVDQU64       X23, 16(BX)(CX*1)
+	MOVQ            32(SI), BX
+	VEXTRACTI32X4   $0x01, Z23, 16(BX)(CX*1)
+	MOVQ            64(SI), BX
+	VEXTRACTI32X4   $0x02, Z23, 16(BX)(CX*1)
+	MOVQ            96(SI), BX
+	VEXTRACTI32X4   $0x03, Z23, 16(BX)(CX*1)
+	MOVQ            8(SI), BX
+	VMOVDQU64       X24, 16(BX)(CX*1)
+	MOVQ            40(SI), BX
+	VEXTRACTI32X4   $0x01, Z24, 16(BX)(CX*1)
+	MOVQ            72(SI), BX
+	VEXTRACTI32X4   $0x02, Z24, 16(BX)(CX*1)
+	MOVQ            104(SI), BX
+	VEXTRACTI32X4   $0x03, Z24, 16(BX)(CX*1)
+	MOVQ            16(SI), BX
+	VMOVDQU64       X25, 16(BX)(CX*1)
+	MOVQ            48(SI), BX
+	VEXTRACTI32X4   $0x01, Z25, 16(BX)(CX*1)
+	MOVQ            80(SI), BX
+	VEXTRACTI32X4   $0x02, Z25, 16(BX)(CX*1)
+	MOVQ            112(SI), BX
+	VEXTRACTI32X4   $0x03, Z25, 16(BX)(CX*1)
+	MOVQ            24(SI), BX
+	VMOVDQU64       X26, 16(BX)(CX*1)
+	MOVQ            56(SI), BX
+	VEXTRACTI32X4   $0x01, Z26, 16(BX)(CX*1)
+	MOVQ            88(SI), BX
+	VEXTRACTI32X4   $0x02, Z26, 16(BX)(CX*1)
+	MOVQ            120(SI), BX
+	VEXTRACTI32X4   $0x03, Z26, 16(BX)(CX*1)
+	VPSHUFB         reversal<>+0(SB), Z23, Z27
+	VPSHUFB         reversal<>+0(SB), Z24, Z28
+	VPUNPCKHDQ      Z28, Z27, Z29
+	VPUNPCKLDQ      Z28, Z27, Z27
+	VPSHUFB         reversal<>+0(SB), Z25, Z28
+	VPSHUFB         reversal<>+0(SB), Z26, Z30
+	VPUNPCKHDQ      Z30, Z28, Z31
+	VPUNPCKLDQ      Z30, Z28, Z28
+	VPUNPCKLQDQ     Z28, Z27, Z30
+	VMOVDQU64       Z30, (DI)(R9*1)
+	VPUNPCKHQDQ     Z28, Z27, Z27
+	VMOVDQU64       Z27, 64(DI)(R9*1)
+	VPUNPCKLQDQ     Z31, Z29, Z30
+	VMOVDQU64       Z30, 128(DI)(R9*1)
+	VPUNPCKHQDQ     Z31, Z29, Z29
+	VMOVDQU64       Z29, 192(DI)(R9*1)
+	ADDQ            $0x10, CX
+	ADDQ            $0x00000100, R9
+
+rest:
+	CMPQ         CX, bytes+16(FP)
+	JL           one
+	MOVL         $0x80000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, (DI)(R9*1)
+	MOVQ         $0x000011c0, R10
+	MOVQ         $0x00000003, R8
+	CMPQ         R9, $0x00001180
+	JL           zero
+	ADDQ         $0x00000400, R10
+	INCQ         R8
+
+zero:
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 64(DI)(R9*1)
+	ADDQ         $0x00000040, R9
+	CMPQ         R9, R10
+	JL           zero
+	LEAQ         80(CX), R11
+	SHLQ         $0x03, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, (DI)(R10*1)
+	MOVQ         R15, AX
+	MOVQ         $0x00000e00, R15
+
+hash:
+	VMOVDQA64    Z0, Z19
+	VMOVDQA64    Z1, Z20
+	VMOVDQA64    Z2, Z17
+	VMOVDQA64    Z3, Z22
+	VMOVDQA64    Z4, Z18
+	VMOVDQU64    (DI)(AX*1), Z0
+	VMOVDQU64    64(DI)(AX*1), Z1
+	VMOVDQU64    128(DI)(AX*1), Z2
+	VMOVDQU64    192(DI)(AX*1), Z3
+	VMOVDQU64    256(DI)(AX*1), Z4
+	VMOVDQU64    320(DI)(AX*1), Z5
+	VMOVDQU64    384(DI)(AX*1), Z6
+	VMOVDQU64    448(DI)(AX*1), Z7
+	VMOVDQU64    512(DI)(AX*1), Z8
+	VMOVDQU64    576(DI)(AX*1), Z9
+	VMOVDQU64    640(DI)(AX*1), Z10
+	VMOVDQU64    704(DI)(AX*1), Z11
+	VMOVDQU64    768(DI)(AX*1), Z12
+	VMOVDQU64    832(DI)(AX*1), Z13
+	VMOVDQU64    896(DI)(AX*1), Z14
+	VMOVDQU64    960(DI)(AX*1), Z15
+	VPADDD.BCST  sha1Constants<>+0(SB), Z18, Z18
+	VPADDD       Z0, Z18, Z18
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0xca, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+0(SB), Z22, Z22
+	VPADDD       Z1, Z22, Z22
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0xca, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+0(SB), Z17, Z17
+	VPADDD       Z2, Z17, Z17
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0xca, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+0(SB), Z16, Z16
+	VPADDD       Z3, Z16, Z16
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0xca, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+0(SB), Z20, Z20
+	VPADDD       Z4, Z20, Z20
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0xca, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+0(SB), Z19, Z19
+	VPADDD       Z5, Z19, Z19
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0xca, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+0(SB), Z18, Z18
+	VPADDD       Z6, Z18, Z18
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0xca, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+0(SB), Z22, Z22
+	VPADDD       Z7, Z22, Z22
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0xca, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+0(SB), Z17, Z17
+	VPADDD       Z8, Z17, Z17
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0xca, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+0(SB), Z16, Z16
+	VPADDD       Z9, Z16, Z16
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0xca, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+0(SB), Z20, Z20
+	VPADDD       Z10, Z20, Z20
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0xca, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+0(SB), Z19, Z19
+	VPADDD       Z11, Z19, Z19
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0xca, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+0(SB), Z18, Z18
+	VPADDD       Z12, Z18, Z18
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0xca, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+0(SB), Z22, Z22
+	VPADDD       Z13, Z22, Z22
+	VPTERNLOGD   $0x96, Z8, Z2, Z0
+	VPXORD       Z13, Z0, Z0
+	VPROLD       $0x01, Z0, Z0
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0xca, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+0(SB), Z17, Z17
+	VPADDD       Z14, Z17, Z17
+	VPTERNLOGD   $0x96, Z9, Z3, Z1
+	VPXORD       Z14, Z1, Z1
+	VPROLD       $0x01, Z1, Z1
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0xca, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+0(SB), Z16, Z16
+	VPADDD       Z15, Z16, Z16
+	VPTERNLOGD   $0x96, Z10, Z4, Z2
+	VPXORD       Z15, Z2, Z2
+	VPROLD       $0x01, Z2, Z2
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0xca, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+0(SB), Z20, Z20
+	VPADDD       Z0, Z20, Z20
+	VPTERNLOGD   $0x96, Z11, Z5, Z3
+	VPXORD       Z0, Z3, Z3
+	VPROLD       $0x01, Z3, Z3
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0xca, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+0(SB), Z19, Z19
+	VPADDD       Z1, Z19, Z19
+	VPTERNLOGD   $0x96, Z12, Z6, Z4
+	VPXORD       Z1, Z4, Z4
+	VPROLD       $0x01, Z4, Z4
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0xca, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+0(SB), Z18, Z18
+	VPADDD       Z2, Z18, Z18
+	VPTERNLOGD   $0x96, Z13, Z7, Z5
+	VPXORD       Z2, Z5, Z5
+	VPROLD       $0x01, Z5, Z5
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0xca, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+0(SB), Z22, Z22
+	VPADDD       Z3, Z22, Z22
+	VPTERNLOGD   $0x96, Z14, Z8, Z6
+	VPXORD       Z3, Z6, Z6
+	VPROLD       $0x01, Z6, Z6
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0xca, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+4(SB), Z17, Z17
+	VPADDD       Z4, Z17, Z17
+	VPTERNLOGD   $0x96, Z15, Z9, Z7
+	VPXORD       Z4, Z7, Z7
+	VPROLD       $0x01, Z7, Z7
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0x96, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+4(SB), Z16, Z16
+	VPADDD       Z5, Z16, Z16
+	VPTERNLOGD   $0x96, Z0, Z10, Z8
+	VPXORD       Z5, Z8, Z8
+	VPROLD       $0x01, Z8, Z8
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0x96, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+4(SB), Z20, Z20
+	VPADDD       Z6, Z20, Z20
+	VPTERNLOGD   $0x96, Z1, Z11, Z9
+	VPXORD       Z6, Z9, Z9
+	VPROLD       $0x01, Z9, Z9
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0x96, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+4(SB), Z19, Z19
+	VPADDD       Z7, Z19, Z19
+	VPTERNLOGD   $0x96, Z2, Z12, Z10
+	VPXORD       Z7, Z10, Z10
+	VPROLD       $0x01, Z10, Z10
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0x96, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+4(SB), Z18, Z18
+	VPADDD       Z8, Z18, Z18
+	VPTERNLOGD   $0x96, Z3, Z13, Z11
+	VPXORD       Z8, Z11, Z11
+	VPROLD       $0x01, Z11, Z11
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0x96, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+4(SB), Z22, Z22
+	VPADDD       Z9, Z22, Z22
+	VPTERNLOGD   $0x96, Z4, Z14, Z12
+	VPXORD       Z9, Z12, Z12
+	VPROLD       $0x01, Z12, Z12
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0x96, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+4(SB), Z17, Z17
+	VPADDD       Z10, Z17, Z17
+	VPTERNLOGD   $0x96, Z5, Z15, Z13
+	VPXORD       Z10, Z13, Z13
+	VPROLD       $0x01, Z13, Z13
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0x96, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+4(SB), Z16, Z16
+	VPADDD       Z11, Z16, Z16
+	VPTERNLOGD   $0x96, Z6, Z0, Z14
+	VPXORD       Z11, Z14, Z14
+	VPROLD       $0x01, Z14, Z14
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0x96, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+4(SB), Z20, Z20
+	VPADDD       Z12, Z20, Z20
+	VPTERNLOGD   $0x96, Z7, Z1, Z15
+	VPXORD       Z12, Z15, Z15
+	VPROLD       $0x01, Z15, Z15
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0x96, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+4(SB), Z19, Z19
+	VPADDD       Z13, Z19, Z19
+	VPTERNLOGD   $0x96, Z8, Z2, Z0
+	VPXORD       Z13, Z0, Z0
+	VPROLD       $0x01, Z0, Z0
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0x96, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+4(SB), Z18, Z18
+	VPADDD       Z14, Z18, Z18
+	VPTERNLOGD   $0x96, Z9, Z3, Z1
+	VPXORD       Z14, Z1, Z1
+	VPROLD       $0x01, Z1, Z1
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0x96, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+4(SB), Z22, Z22
+	VPADDD       Z15, Z22, Z22
+	VPTERNLOGD   $0x96, Z10, Z4, Z2
+	VPXORD       Z15, Z2, Z2
+	VPROLD       $0x01, Z2, Z2
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0x96, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+4(SB), Z17, Z17
+	VPADDD       Z0, Z17, Z17
+	VPTERNLOGD   $0x96, Z11, Z5, Z3
+	VPXORD       Z0, Z3, Z3
+	VPROLD       $0x01, Z3, Z3
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0x96, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+4(SB), Z16, Z16
+	VPADDD       Z1, Z16, Z16
+	VPTERNLOGD   $0x96, Z12, Z6, Z4
+	VPXORD       Z1, Z4, Z4
+	VPROLD       $0x01, Z4, Z4
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0x96, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+4(SB), Z20, Z20
+	VPADDD       Z2, Z20, Z20
+	VPTERNLOGD   $0x96, Z13, Z7, Z5
+	VPXORD       Z2, Z5, Z5
+	VPROLD       $0x01, Z5, Z5
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0x96, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+4(SB), Z19, Z19
+	VPADDD       Z3, Z19, Z19
+	VPTERNLOGD   $0x96, Z14, Z8, Z6
+	VPXORD       Z3, Z6, Z6
+	VPROLD       $0x01, Z6, Z6
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0x96, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+4(SB), Z18, Z18
+	VPADDD       Z4, Z18, Z18
+	VPTERNLOGD   $0x96, Z15, Z9, Z7
+	VPXORD       Z4, Z7, Z7
+	VPROLD       $0x01, Z7, Z7
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0x96, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+4(SB), Z22, Z22
+	VPADDD       Z5, Z22, Z22
+	VPTERNLOGD   $0x96, Z0, Z10, Z8
+	VPXORD       Z5, Z8, Z8
+	VPROLD       $0x01, Z8, Z8
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0x96, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+4(SB), Z17, Z17
+	VPADDD       Z6, Z17, Z17
+	VPTERNLOGD   $0x96, Z1, Z11, Z9
+	VPXORD       Z6, Z9, Z9
+	VPROLD       $0x01, Z9, Z9
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0x96, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+4(SB), Z16, Z16
+	VPADDD       Z7, Z16, Z16
+	VPTERNLOGD   $0x96, Z2, Z12, Z10
+	VPXORD       Z7, Z10, Z10
+	VPROLD       $0x01, Z10, Z10
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0x96, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+8(SB), Z20, Z20
+	VPADDD       Z8, Z20, Z20
+	VPTERNLOGD   $0x96, Z3, Z13, Z11
+	VPXORD       Z8, Z11, Z11
+	VPROLD       $0x01, Z11, Z11
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0xe8, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+8(SB), Z19, Z19
+	VPADDD       Z9, Z19, Z19
+	VPTERNLOGD   $0x96, Z4, Z14, Z12
+	VPXORD       Z9, Z12, Z12
+	VPROLD       $0x01, Z12, Z12
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0xe8, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+8(SB), Z18, Z18
+	VPADDD       Z10, Z18, Z18
+	VPTERNLOGD   $0x96, Z5, Z15, Z13
+	VPXORD       Z10, Z13, Z13
+	VPROLD       $0x01, Z13, Z13
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0xe8, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+8(SB), Z22, Z22
+	VPADDD       Z11, Z22, Z22
+	VPTERNLOGD   $0x96, Z6, Z0, Z14
+	VPXORD       Z11, Z14, Z14
+	VPROLD       $0x01, Z14, Z14
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0xe8, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+8(SB), Z17, Z17
+	VPADDD       Z12, Z17, Z17
+	VPTERNLOGD   $0x96, Z7, Z1, Z15
+	VPXORD       Z12, Z15, Z15
+	VPROLD       $0x01, Z15, Z15
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0xe8, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+8(SB), Z16, Z16
+	VPADDD       Z13, Z16, Z16
+	VPTERNLOGD   $0x96, Z8, Z2, Z0
+	VPXORD       Z13, Z0, Z0
+	VPROLD       $0x01, Z0, Z0
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0xe8, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+8(SB), Z20, Z20
+	VPADDD       Z14, Z20, Z20
+	VPTERNLOGD   $0x96, Z9, Z3, Z1
+	VPXORD       Z14, Z1, Z1
+	VPROLD       $0x01, Z1, Z1
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0xe8, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+8(SB), Z19, Z19
+	VPADDD       Z15, Z19, Z19
+	VPTERNLOGD   $0x96, Z10, Z4, Z2
+	VPXORD       Z15, Z2, Z2
+	VPROLD       $0x01, Z2, Z2
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0xe8, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+8(SB), Z18, Z18
+	VPADDD       Z0, Z18, Z18
+	VPTERNLOGD   $0x96, Z11, Z5, Z3
+	VPXORD       Z0, Z3, Z3
+	VPROLD       $0x01, Z3, Z3
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0xe8, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+8(SB), Z22, Z22
+	VPADDD       Z1, Z22, Z22
+	VPTERNLOGD   $0x96, Z12, Z6, Z4
+	VPXORD       Z1, Z4, Z4
+	VPROLD       $0x01, Z4, Z4
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0xe8, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+8(SB), Z17, Z17
+	VPADDD       Z2, Z17, Z17
+	VPTERNLOGD   $0x96, Z13, Z7, Z5
+	VPXORD       Z2, Z5, Z5
+	VPROLD       $0x01, Z5, Z5
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0xe8, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+8(SB), Z16, Z16
+	VPADDD       Z3, Z16, Z16
+	VPTERNLOGD   $0x96, Z14, Z8, Z6
+	VPXORD       Z3, Z6, Z6
+	VPROLD       $0x01, Z6, Z6
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0xe8, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+8(SB), Z20, Z20
+	VPADDD       Z4, Z20, Z20
+	VPTERNLOGD   $0x96, Z15, Z9, Z7
+	VPXORD       Z4, Z7, Z7
+	VPROLD       $0x01, Z7, Z7
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0xe8, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+8(SB), Z19, Z19
+	VPADDD       Z5, Z19, Z19
+	VPTERNLOGD   $0x96, Z0, Z10, Z8
+	VPXORD       Z5, Z8, Z8
+	VPROLD       $0x01, Z8, Z8
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0xe8, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+8(SB), Z18, Z18
+	VPADDD       Z6, Z18, Z18
+	VPTERNLOGD   $0x96, Z1, Z11, Z9
+	VPXORD       Z6, Z9, Z9
+	VPROLD       $0x01, Z9, Z9
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0xe8, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+8(SB), Z22, Z22
+	VPADDD       Z7, Z22, Z22
+	VPTERNLOGD   $0x96, Z2, Z12, Z10
+	VPXORD       Z7, Z10, Z10
+	VPROLD       $0x01, Z10, Z10
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0xe8, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+8(SB), Z17, Z17
+	VPADDD       Z8, Z17, Z17
+	VPTERNLOGD   $0x96, Z3, Z13, Z11
+	VPXORD       Z8, Z11, Z11
+	VPROLD       $0x01, Z11, Z11
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0xe8, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+8(SB), Z16, Z16
+	VPADDD       Z9, Z16, Z16
+	VPTERNLOGD   $0x96, Z4, Z14, Z12
+	VPXORD       Z9, Z12, Z12
+	VPROLD       $0x01, Z12, Z12
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0xe8, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+8(SB), Z20, Z20
+	VPADDD       Z10, Z20, Z20
+	VPTERNLOGD   $0x96, Z5, Z15, Z13
+	VPXORD       Z10, Z13, Z13
+	VPROLD       $0x01, Z13, Z13
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0xe8, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+8(SB), Z19, Z19
+	VPADDD       Z11, Z19, Z19
+	VPTERNLOGD   $0x96, Z6, Z0, Z14
+	VPXORD       Z11, Z14, Z14
+	VPROLD       $0x01, Z14, Z14
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0xe8, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+12(SB), Z18, Z18
+	VPADDD       Z12, Z18, Z18
+	VPTERNLOGD   $0x96, Z7, Z1, Z15
+	VPXORD       Z12, Z15, Z15
+	VPROLD       $0x01, Z15, Z15
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0x96, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+12(SB), Z22, Z22
+	VPADDD       Z13, Z22, Z22
+	VPTERNLOGD   $0x96, Z8, Z2, Z0
+	VPXORD       Z13, Z0, Z0
+	VPROLD       $0x01, Z0, Z0
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0x96, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+12(SB), Z17, Z17
+	VPADDD       Z14, Z17, Z17
+	VPTERNLOGD   $0x96, Z9, Z3, Z1
+	VPXORD       Z14, Z1, Z1
+	VPROLD       $0x01, Z1, Z1
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0x96, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+12(SB), Z16, Z16
+	VPADDD       Z15, Z16, Z16
+	VPTERNLOGD   $0x96, Z10, Z4, Z2
+	VPXORD       Z15, Z2, Z2
+	VPROLD       $0x01, Z2, Z2
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0x96, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+12(SB), Z20, Z20
+	VPADDD       Z0, Z20, Z20
+	VPTERNLOGD   $0x96, Z11, Z5, Z3
+	VPXORD       Z0, Z3, Z3
+	VPROLD       $0x01, Z3, Z3
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0x96, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+12(SB), Z19, Z19
+	VPADDD       Z1, Z19, Z19
+	VPTERNLOGD   $0x96, Z12, Z6, Z4
+	VPXORD       Z1, Z4, Z4
+	VPROLD       $0x01, Z4, Z4
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0x96, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+12(SB), Z18, Z18
+	VPADDD       Z2, Z18, Z18
+	VPTERNLOGD   $0x96, Z13, Z7, Z5
+	VPXORD       Z2, Z5, Z5
+	VPROLD       $0x01, Z5, Z5
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0x96, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+12(SB), Z22, Z22
+	VPADDD       Z3, Z22, Z22
+	VPTERNLOGD   $0x96, Z14, Z8, Z6
+	VPXORD       Z3, Z6, Z6
+	VPROLD       $0x01, Z6, Z6
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0x96, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+12(SB), Z17, Z17
+	VPADDD       Z4, Z17, Z17
+	VPTERNLOGD   $0x96, Z15, Z9, Z7
+	VPXORD       Z4, Z7, Z7
+	VPROLD       $0x01, Z7, Z7
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0x96, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+12(SB), Z16, Z16
+	VPADDD       Z5, Z16, Z16
+	VPTERNLOGD   $0x96, Z0, Z10, Z8
+	VPXORD       Z5, Z8, Z8
+	VPROLD       $0x01, Z8, Z8
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0x96, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+12(SB), Z20, Z20
+	VPADDD       Z6, Z20, Z20
+	VPTERNLOGD   $0x96, Z1, Z11, Z9
+	VPXORD       Z6, Z9, Z9
+	VPROLD       $0x01, Z9, Z9
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0x96, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+12(SB), Z19, Z19
+	VPADDD       Z7, Z19, Z19
+	VPTERNLOGD   $0x96, Z2, Z12, Z10
+	VPXORD       Z7, Z10, Z10
+	VPROLD       $0x01, Z10, Z10
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0x96, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+12(SB), Z18, Z18
+	VPADDD       Z8, Z18, Z18
+	VPTERNLOGD   $0x96, Z3, Z13, Z11
+	VPXORD       Z8, Z11, Z11
+	VPROLD       $0x01, Z11, Z11
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0x96, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+12(SB), Z22, Z22
+	VPADDD       Z9, Z22, Z22
+	VPTERNLOGD   $0x96, Z4, Z14, Z12
+	VPXORD       Z9, Z12, Z12
+	VPROLD       $0x01, Z12, Z12
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0x96, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD.BCST  sha1Constants<>+12(SB), Z17, Z17
+	VPADDD       Z10, Z17, Z17
+	VPTERNLOGD   $0x96, Z5, Z15, Z13
+	VPXORD       Z10, Z13, Z13
+	VPROLD       $0x01, Z13, Z13
+	VPRORD       $0x1b, Z22, Z21
+	VPRORD       $0x02, Z18, Z19
+	VPTERNLOGD   $0x96, Z16, Z20, Z18
+	VPADDD       Z18, Z17, Z17
+	VPADDD       Z21, Z17, Z17
+	VPADDD.BCST  sha1Constants<>+12(SB), Z16, Z16
+	VPADDD       Z11, Z16, Z16
+	VPTERNLOGD   $0x96, Z6, Z0, Z14
+	VPXORD       Z11, Z14, Z14
+	VPROLD       $0x01, Z14, Z14
+	VPRORD       $0x1b, Z17, Z21
+	VPRORD       $0x02, Z22, Z18
+	VPTERNLOGD   $0x96, Z20, Z19, Z22
+	VPADDD       Z22, Z16, Z16
+	VPADDD       Z21, Z16, Z16
+	VPADDD.BCST  sha1Constants<>+12(SB), Z20, Z20
+	VPADDD       Z12, Z20, Z20
+	VPTERNLOGD   $0x96, Z7, Z1, Z15
+	VPXORD       Z12, Z15, Z15
+	VPROLD       $0x01, Z15, Z15
+	VPRORD       $0x1b, Z16, Z21
+	VPRORD       $0x02, Z17, Z22
+	VPTERNLOGD   $0x96, Z19, Z18, Z17
+	VPADDD       Z17, Z20, Z20
+	VPADDD       Z21, Z20, Z20
+	VPADDD.BCST  sha1Constants<>+12(SB), Z19, Z19
+	VPADDD       Z13, Z19, Z19
+	VPRORD       $0x1b, Z20, Z21
+	VPRORD       $0x02, Z16, Z17
+	VPTERNLOGD   $0x96, Z18, Z22, Z16
+	VPADDD       Z16, Z19, Z19
+	VPADDD       Z21, Z19, Z19
+	VPADDD.BCST  sha1Constants<>+12(SB), Z18, Z18
+	VPADDD       Z14, Z18, Z18
+	VPRORD       $0x1b, Z19, Z21
+	VPRORD       $0x02, Z20, Z16
+	VPTERNLOGD   $0x96, Z22, Z17, Z20
+	VPADDD       Z20, Z18, Z18
+	VPADDD       Z21, Z18, Z18
+	VPADDD.BCST  sha1Constants<>+12(SB), Z22, Z22
+	VPADDD       Z15, Z22, Z22
+	VPRORD       $0x1b, Z18, Z21
+	VPRORD       $0x02, Z19, Z20
+	VPTERNLOGD   $0x96, Z17, Z16, Z19
+	VPADDD       Z19, Z22, Z22
+	VPADDD       Z21, Z22, Z22
+	VPADDD       512(DI), Z22, Z0
+	VMOVDQU64    Z0, 512(DI)
+	VPADDD       576(DI), Z18, Z1
+	VMOVDQU64    Z1, 576(DI)
+	VPADDD       640(DI), Z20, Z2
+	VMOVDQU64    Z2, 640(DI)
+	VPADDD       704(DI), Z16, Z3
+	VMOVDQU64    Z3, 704(DI)
+	VPADDD       768(DI), Z17, Z4
+	VMOVDQU64    Z4, 768(DI)
+	DECQ         R8
+	JZ           sums
+	MOVQ         R15, AX
+	ADDQ         $0x00000400, R15
+	CMPQ         R8, $0x01
+	JNE          hash
+	VMOVDQU64    Z0, 3584(DI)
+	VMOVDQU64    Z1, 3648(DI)
+	VMOVDQU64    Z2, 3712(DI)
+	VMOVDQU64    Z3, 3776(DI)
+	VMOVDQU64    Z4, 3840(DI)
+	MOVL         $0x80000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 3904(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 3968(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4032(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4096(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4160(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4224(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4288(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4352(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4416(DI)
+	MOVL         $0x00000000, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4480(DI)
+	MOVL         $0x000002a0, R11
+	VPBROADCASTD R11, Z27
+	VMOVDQU64    Z27, 4544(DI)
+	MOVQ         mac+48(FP), AX
+	VPBROADCASTD 64(AX), Z0
+	VPSHUFB      reversal<>+0(SB), Z0, Z0
+	VMOVDQU64    Z0, 512(DI)
+	VPBROADCASTD 68(AX), Z1
+	VPSHUFB      reversal<>+0(SB), Z1, Z1
+	VMOVDQU64    Z1, 576(DI)
+	VPBROADCASTD 72(AX), Z2
+	VPSHUFB      reversal<>+0(SB), Z2, Z2
+	VMOVDQU64    Z2, 640(DI)
+	VPBROADCASTD 76(AX), Z3
+	VPSHUFB      reversal<>+0(SB), Z3, Z3
+	VMOVDQU64    Z3, 704(DI)
+	VPBROADCASTD 80(AX), Z4
+	VPSHUFB      reversal<>+0(SB), Z4, Z4
+	VMOVDQU64    Z4, 768(DI)
+	MOVQ         $0x00000e00, AX
+	JMP          hash
+
+sums:
+	VPSHUFB       reversal<>+0(SB), Z0, Z0
+	VPSHUFB       reversal<>+0(SB), Z1, Z1
+	VPSHUFB       reversal<>+0(SB), Z2, Z2
+	VPSHUFB       reversal<>+0(SB), Z3, Z3
+	VPUNPCKLDQ    Z1, Z0, Z27
+	VPUNPCKHDQ    Z1, Z0, Z28
+	VPUNPCKLDQ    Z3, Z2, Z29
+	VPUNPCKHDQ    Z3, Z2, Z30
+	VPUNPCKLQDQ   Z29, Z27, Z0
+	VPUNPCKHQDQ   Z29, Z27, Z1
+	VPUNPCKLQDQ   Z30, Z28, Z2
+	VPUNPCKHQDQ   Z30, Z28, Z3
+	VMOVDQU64     X0, 5632(DI)
+	VEXTRACTI32X4 $0x01, Z0, 5696(DI)
+	VEXTRACTI32X4 $0x02, Z0, 5760(DI)
+	VEXTRACTI32X4 $0x03, Z0, 5824(DI)
+	VMOVDQU64     X1, 5648(DI)
+	VEXTRACTI32X4 $0x01, Z1, 5712(DI)
+	VEXTRACTI32X4 $0x02, Z1, 5776(DI)
+	VEXTRACTI32X4 $0x03, Z1, 5840(DI)
+	VMOVDQU64     X2, 5664(DI)
+	VEXTRACTI32X4 $0x01, Z2, 5728(DI)
+	VEXTRACTI32X4 $0x02, Z2, 5792(DI)
+	VEXTRACTI32X4 $0x03, Z2, 5856(DI)
+	VMOVDQU64     X3, 5680(DI)
+	VEXTRACTI32X4 $0x01, Z3, 5744(DI)
+	VEXTRACTI32X4 $0x02, Z3, 5808(DI)
+	VEXTRACTI32X4 $0x03, Z3, 5872(DI)
 	VZEROUPPER
 	RET

@@ -4,9 +4,10 @@
 
 package lanes
 
-// sealSHA1x16 encrypts 16 packets with one key, whose schedule keys is: of each 64
-// bytes more than that many, behind the 8 bytes and the IV that it begins with. It runs
-// SHA1 over that many bytes of each, a multiple of 64 and not zero, from the first on.
+// sealSHA1x16 encrypts that many bytes, whole blocks, of each of 16 packets behind the 8
+// bytes and the IV that it begins with, with one key, whose schedule keys is. Whole is
+// bytes without what is behind the last 64, and is not zero. Of the HMAC over each packet
+// from the first byte on, the first 16 bytes go into lanes. mac is its key, as states.
 //
 //go:noescape
-func sealSHA1x16(lanes *byte, packets *[16]*byte, bytes int, keys *byte, rounds int)
+func sealSHA1x16(lanes *byte, packets *[16]*byte, bytes int, whole int, keys *byte, rounds int, mac *byte)

@@ -88,7 +88,7 @@ func checkSealed(t *testing.T, all []*sealing) {
 func TestSealingOfEveryLength(t *testing.T) {
 	r := newRand(21)
 	for blocks := range 41 {
-		for i, n := range []int{1, 9, 15, 33} {
+		for i, n := range []int{1, 5, 15, 33} {
 			k := newKeys(t, r, 16+8*((blocks+i)%3), SHA1)
 			var all []*sealing
 			for range n {

@@ -28,13 +28,17 @@ const (
 // words, of which the hash reads one while what is encrypted goes into the other
 // and, as the message is six words ahead, into the beginning of the first, which
 // was read by then.
+//
+// The packets are all of one length. So their ends and their padding are in the
+// same words, and so is what the outer hash takes: nothing of it goes through
+// memory as bytes, or is asked of any lane by itself.
 type sealer struct {
 	*vector
 	packets    lanePointers
 	keys       Register
 	rounds     Mem
-	offset     Register // of the block before the next step in the packets
-	here, next Register // where in the ring the hash is, and where it will be
+	offset     Register // of the block before those that are encrypted next, in the packets
+	here, next Register // where the words are of the block to be hashed, and of the one behind
 	chain      []vreg   // what was encrypted last
 	temps      []vreg   // free registers, five
 }
@@ -45,15 +49,15 @@ func sealKernels(c *build.Context) {
 	s.allocate(5)
 	c.Function("sealSHA1x16")
 	c.Attributes(attr.NOSPLIT)
-	c.SignatureExpr("func(lanes *byte, packets *[16]*byte, bytes int, keys *byte, rounds int)")
+	c.SignatureExpr("func(lanes *byte, packets *[16]*byte, bytes, whole int, keys *byte, rounds int, mac *byte)")
 	c.Pragma("noescape")
-	c.Doc("sealSHA1x16 encrypts 16 packets with one key, whose schedule keys is: of each 64",
-		"bytes more than that many, behind the 8 bytes and the IV that it begins with. It runs",
-		"SHA1 over that many bytes of each, a multiple of 64 and not zero, from the first on.")
+	c.Doc("sealSHA1x16 encrypts that many bytes, whole blocks, of each of 16 packets behind the 8",
+		"bytes and the IV that it begins with, with one key, whose schedule keys is. Whole is",
+		"bytes without what is behind the last 64, and is not zero. Of the HMAC over each packet",
+		"from the first byte on, the first 16 bytes go into lanes. mac is its key, as states.")
 	c.Load(c.Param("lanes"), groupReg)
 	c.Load(c.Param("packets"), RSI)
 	c.Load(c.Param("keys"), RDX)
-	s.enter()
 	s.keys, s.rounds, s.offset, s.here, s.next = RDX, param(c, "rounds"), RCX, RAX, R15
 	s.packets = lanePointers{c, RSI, RBX, []GPPhysical{R8, R9, R10, R11, R12, R13, R14}}
 	s.packets.load(s.lanes())
@@ -61,22 +65,21 @@ func sealKernels(c *build.Context) {
 	s.vector.temps = []vreg{nil, free[0], free[1]} // the first is for AVX2 only
 	s.chain, s.temps = free[2:6], free[6:]
 
-	for i := range s.state {
-		s.move(ofGroup(groupRows+i*s.size), s.words[i])
-	}
+	s.begin(innerState)
 	c.MOVQ(U32(headSize), s.offset)
 	c.MOVQ(U32(groupRing+s.half()), s.here)
 	c.MOVQ(U32(groupRing), s.next)
 	s.head()
-	s.encrypt("first")
+	s.encryptStep("first")
 	c.Label("step")
-	c.XCHGQ(s.here, s.next)
 	c.ADDQ(U32(stepSize), s.offset)
-	weave(c, s.block, func() { s.encrypt("rounds") })
-	c.CMPQ(s.offset, param(c, "bytes"))
-	c.JL(LabelRef("step"))
-	s.vector.temps = s.words
-	s.leave()
+	c.CMPQ(s.offset, param(c, "whole"))
+	c.JGE(LabelRef("end"))
+	c.XCHGQ(s.here, s.next)
+	weave(c, s.block, func() { s.encryptStep("rounds") })
+	c.JMP(LabelRef("step"))
+	c.Label("end")
+	s.end()
 	c.VZEROUPPER()
 	c.RET()
 }
@@ -119,33 +122,37 @@ func (s *sealer) head() {
 	}
 }
 
-// encrypt encrypts four blocks in every lane.
-func (s *sealer) encrypt(label string) {
+// encryptStep encrypts four blocks in every lane.
+func (s *sealer) encryptStep(label string) {
+	for block := range stepBlocks {
+		s.encrypt(fmt.Sprint(label, block), (block+1)*blockSize)
+		s.put(wordsInFront + 4*block)
+	}
+}
+
+// encrypt encrypts one block in every lane, disp behind offset.
+func (s *sealer) encrypt(label string, disp int) {
 	key, input := s.temps[0], s.temps[1]
 	fetchKey := func(round int) { s.VBROADCASTI32X4(Mem{Base: s.keys, Disp: round * blockSize}, key) }
-	for block := range stepBlocks {
-		disp := (block + 1) * blockSize
-		fetchKey(0)
-		for i, z := range s.chain {
-			s.fetch(i, disp, input)
-			s.VPTERNLOGD(Imm(0x96), input, key, z)
-		}
-		eachRound(s.Context, fmt.Sprint(label, block), s.rounds, func(round int) {
-			fetchKey(round)
-			for _, z := range s.chain {
-				s.VAESENC(key, z, z)
-			}
-		})
-		fetchKey(lastRound)
+	fetchKey(0)
+	for i, z := range s.chain {
+		s.fetch(i, disp, input)
+		s.VPTERNLOGD(Imm(0x96), input, key, z)
+	}
+	eachRound(s.Context, label, s.rounds, func(round int) {
+		fetchKey(round)
 		for _, z := range s.chain {
-			s.VAESENCLAST(key, z, z)
+			s.VAESENC(key, z, z)
 		}
-		for i, z := range s.chain {
-			for part := range perRegister {
-				s.extract(part, z, s.lane(i, part, disp))
-			}
+	})
+	fetchKey(lastRound)
+	for _, z := range s.chain {
+		s.VAESENCLAST(key, z, z)
+	}
+	for i, z := range s.chain {
+		for part := range perRegister {
+			s.extract(part, z, s.lane(i, part, disp))
 		}
-		s.put(wordsInFront + 4*block)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The offsets in bytes of what the hash kernels use of lanes.group.
+// The offsets in bytes of what the kernels use of lanes.group.
 const (
 	groupCursor = 0
 	groupAfter  = groupCursor + 16*8
@@ -19,6 +19,8 @@ const (
 	groupRows   = groupTotal + 16*4
 	groupWords  = groupRows + 8*64
 	groupRing   = groupWords + 8*64
+	groupEnds   = groupRing + 2*16*64
+	groupICVs   = groupEnds + 2*16*64
 )
 
 // The registers of a hash kernel's arguments, and what else it counts with.
