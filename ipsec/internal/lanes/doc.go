@@ -21,7 +21,8 @@
 // sealed with a kernel of AVX512 that encrypts the next 64 bytes of 16 packets
 // while it hashes the last ones: AES and additions are done by different units of
 // the CPU. It is for SHA1 only, since no other hash leaves registers to encrypt
-// in. Everything else is encrypted first and hashed then.
+// in. Everything else is encrypted first and hashed then. HMACs of packets that
+// came, of one length under one key, are computed by the same kernel without AES.
 //
 // The assembly is generated: see the module in gen, which is no part of the
 // server. The build tag purego leaves it out.

@@ -8,8 +8,9 @@ const chunk = 64
 
 // queue is the jobs of a chunk in the order that they are to be done in.
 type queue struct {
-	order [chunk]uint8
-	count [hashes * classes]uint8
+	others [chunk]uint8 // jobs that are like no other
+	order  [chunk]uint8
+	count  [hashes * classes]uint8
 }
 
 // classes is how many lengths in blocks are told apart: all that are longer
@@ -46,17 +47,19 @@ func (e *Engine) sum(jobs []MAC) {
 }
 
 func (e *Engine) sumChunk(jobs []MAC) {
-	hash := jobs[0].Key.hash
-	class := classOf(&jobs[0])
-	same := true
-	for i := range jobs {
+	rest := e.sumAlike(jobs)
+	if len(rest) == 0 {
+		return
+	}
+	hash, class, same := jobs[rest[0]].Key.hash, classOf(&jobs[rest[0]]), true
+	for _, i := range rest {
 		same = same && jobs[i].Key.hash == hash && classOf(&jobs[i]) == class
 	}
 	if same {
-		e.sumHash(hash, jobs, inOrder[:len(jobs)])
+		e.sumHash(hash, jobs, rest)
 		return
 	}
-	order := e.sort(jobs)
+	order := e.sort(jobs, rest)
 	for len(order) > 0 {
 		hash, n := jobs[order[0]].Key.hash, 1
 		for n < len(order) && jobs[order[n]].Key.hash == hash {
@@ -67,15 +70,57 @@ func (e *Engine) sumChunk(jobs []MAC) {
 	}
 }
 
+// sumAlike computes those jobs that there is a kernel for since they are alike,
+// although others lie between them, and returns the others.
+func (e *Engine) sumAlike(jobs []MAC) (rest []uint8) {
+	if e.tier != AVX512 {
+		return inOrder[:len(jobs)]
+	}
+	rest = e.others[:0]
+	var waiting [maxTogether]uint8
+	n := 0
+	sumWaiting := func() {
+		if n >= leastSigned {
+			e.signTogether(jobs, waiting[:n])
+		} else {
+			rest = append(rest, waiting[:n]...)
+		}
+		n = 0
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		switch {
+		case n > 0 && jobs[waiting[0]].like(j):
+		case e.together(j.Key, j.Data, j.Sum) && (n == 0 || i+1 < len(jobs) && j.like(&jobs[i+1])):
+			sumWaiting()
+		default:
+			rest = append(rest, uint8(i))
+			continue
+		}
+		waiting[n] = uint8(i)
+		if n++; n == maxTogether {
+			sumWaiting()
+		}
+	}
+	sumWaiting()
+	return rest
+}
+
+// like reports whether two jobs can be computed together, if one of them can be
+// with another at all.
+func (j *MAC) like(k *MAC) bool {
+	return j.Key == k.Key && len(j.Data) == len(k.Data) && len(j.Sum) == len(k.Sum)
+}
+
 // classOf is lower for longer jobs.
 func classOf(j *MAC) int { return max(0, classes-1-len(j.Data)/64) }
 
 // sort orders jobs by hash, and those of a hash from long to short: a long one
 // that begins last is alone at the end. It counts, since there are few
 // different lengths.
-func (q *queue) sort(jobs []MAC) []uint8 {
+func (q *queue) sort(jobs []MAC, some []uint8) []uint8 {
 	clear(q.count[:])
-	for i := range jobs {
+	for _, i := range some {
 		q.count[int(jobs[i].Key.hash)*classes+classOf(&jobs[i])]++
 	}
 	n := uint8(0)
@@ -83,12 +128,12 @@ func (q *queue) sort(jobs []MAC) []uint8 {
 		q.count[i] = n
 		n += c
 	}
-	for i := range jobs {
+	for _, i := range some {
 		p := &q.count[int(jobs[i].Key.hash)*classes+classOf(&jobs[i])]
-		q.order[*p] = uint8(i)
+		q.order[*p] = i
 		*p++
 	}
-	return q.order[:len(jobs)]
+	return q.order[:len(some)]
 }
 
 // sumHash computes jobs that have the same hash: first all inner hashes, then

@@ -27,6 +27,26 @@ func TestHMACStaysWithinThePacket(t *testing.T) {
 	}
 }
 
+// Neither does the one for packets of one SA.
+func TestHMACOfOneSAStaysWithinThePacket(t *testing.T) {
+	r := newRand(19)
+	k := newMACKey(t, r, SHA1)
+	for blocks := range 30 {
+		n := HeadSize + BlockSize*(1+blocks)
+		last, first := atTheEdge(t, n)
+		for _, data := range [][]byte{last, first} {
+			var messages []*message
+			for range 16 {
+				messages = append(messages, k.message(r, n, 12))
+			}
+			m := messages[9]
+			copy(data, m.job.Data)
+			m.job.Data = data
+			checkSums(t, messages)
+		}
+	}
+}
+
 // Packets as they are on the wire when every one is full, and when those of
 // the other direction are acknowledged between them.
 func BenchmarkSum(b *testing.B) {

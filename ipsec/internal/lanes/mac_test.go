@@ -46,17 +46,32 @@ type message struct {
 // behind them, and asks the standard library what it is.
 func newMessage(t testing.TB, r *rand.Rand, h Hash, n, sum int) *message {
 	t.Helper()
-	key := randomBytes(r, r.IntN(150))
-	k, err := NewMACKey(h, key)
+	return newMACKey(t, r, h).message(r, n, sum)
+}
+
+// macKey is a key, for an Engine and for the standard library.
+type macKey struct {
+	key *MACKey
+	raw []byte
+}
+
+func newMACKey(t testing.TB, r *rand.Rand, h Hash) macKey {
+	t.Helper()
+	raw := randomBytes(r, r.IntN(150))
+	key, err := NewMACKey(h, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return macKey{key, raw}
+}
+
+func (k macKey) message(r *rand.Rand, n, sum int) *message {
 	at := guard + r.IntN(64)
 	m := &message{buf: randomBytes(r, at+n+sum+guard)}
 	data := m.buf[at : at+n]
-	m.job = MAC{k, data, m.buf[at+n : at+n+sum]}
+	m.job = MAC{k.key, data, m.buf[at+n : at+n+sum]}
 	m.want = bytes.Clone(m.buf)
-	s := standard(h, key)
+	s := standard(k.key.hash, k.raw)
 	s.Write(data)
 	m.sum = m.job.Sum[:min(sum, s.Size())]
 	copy(m.want[at+n:], s.Sum(nil)[:len(m.sum)])
@@ -183,20 +198,64 @@ func TestTruncatedHMAC(t *testing.T) {
 	}
 }
 
-// FuzzHMAC reads jobs from its input: for each a hash, the length of the sum and
-// that of the data.
+// Packets of one SA as they come: of every length up to 40 blocks, as many as fill
+// the lanes and fewer, and with sums that are longer than what is computed together.
+func TestHMACOfOneSA(t *testing.T) {
+	r := newRand(17)
+	for blocks := range 41 {
+		for i, n := range []int{1, 6, 7, 16, 33} {
+			k := newMACKey(t, r, allHashes[(blocks+i)/5%2])
+			for _, sum := range []int{12, 16, 20} {
+				var messages []*message
+				for range n {
+					messages = append(messages, k.message(r, HeadSize+BlockSize*(1+blocks), sum))
+				}
+				checkSums(t, messages)
+			}
+		}
+	}
+}
+
+// Trains of full packets of two SAs, each with a shorter one at its end, and sums
+// that are not all as long.
+func TestHMACOfTrains(t *testing.T) {
+	r := newRand(18)
+	const full = 1448
+	for n := 0; n < 70; n += 3 {
+		k, other := newMACKey(t, r, SHA1), newMACKey(t, r, SHA1)
+		var messages []*message
+		for i := range n {
+			messages = append(messages, k.message(r, full, 12))
+			if i%20 == 19 {
+				messages = append(messages, other.message(r, full, 12))
+			}
+		}
+		messages = append(messages, k.message(r, HeadSize+BlockSize*(1+r.IntN(89)), 12))
+		for i := range 70 - n {
+			messages = append(messages, other.message(r, full, 12+i/60*8))
+		}
+		checkSums(t, messages)
+	}
+}
+
+// FuzzHMAC reads jobs from its input: for each a hash, how many follow with the
+// same key, the length of the sum and that of the data.
 func FuzzHMAC(f *testing.F) {
 	f.Add(uint64(1), []byte{})
 	f.Add(uint64(2), []byte{0, 12, 5, 168, 1, 16, 0, 55, 2, 24, 0, 112, 3, 32, 0, 127})
 	f.Add(uint64(3), bytes.Repeat([]byte{0, 12, 5, 168}, 17))
 	f.Add(uint64(4), bytes.Repeat([]byte{1, 16, 5, 168, 1, 16, 0, 104}, 13))
+	f.Add(uint64(6), bytes.Repeat([]byte{0xf0, 12, 5, 168, 0x70, 16, 0, 104, 0, 12, 5, 168}, 4))
 	f.Add(uint64(5), bytes.Repeat([]byte{3, 80, 1, 0, 2, 24, 0, 0, 0, 0, 8, 0}, 9))
 	f.Fuzz(func(t *testing.T, seed uint64, script []byte) {
 		r := newRand(seed)
 		var messages []*message
 		for ; len(script) >= 4 && len(messages) < 80; script = script[4:] {
 			n := int(binary.BigEndian.Uint16(script[2:]) % 2100)
-			messages = append(messages, newMessage(t, r, allHashes[script[0]%4], n, int(script[1]%90)))
+			k := newMACKey(t, r, allHashes[script[0]%4])
+			for range 1 + script[0]>>4 {
+				messages = append(messages, k.message(r, n, int(script[1]%90)))
+			}
 		}
 		checkSums(t, messages)
 	})

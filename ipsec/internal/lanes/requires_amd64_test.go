@@ -27,7 +27,7 @@ func TestKernelsUseOnlyWhatIsLookedFor(t *testing.T) {
 		{"cpuid", []string{"CPUID"}},
 		{"subWord|inverseMix|(en|de)cryptAESNI.*", aes},
 		{"(en|de)cryptAVX512.*", avx512},
-		{"sha1x16|sha256x16|sha512x8|sealSHA1x16", avx512},
+		{"sha1x16|sha256x16|sha512x8|sealSHA1x16|signSHA1x16", avx512},
 		{"sha1x8|sha256x8|sha512x4", avx2},
 		{"sha1x2|sha256x2", sha},
 	}

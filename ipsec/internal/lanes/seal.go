@@ -13,9 +13,12 @@ type Packet struct {
 	Data, Sum []byte
 }
 
-// leastTogether is how many packets are worth being sealed together: with fewer,
-// their own kernels are faster, whatever their length is.
-const leastTogether = 5
+// How many packets are worth being sealed together, or signed: with fewer, the
+// kernels for a few are as fast or faster.
+const (
+	leastSealed = 5
+	leastSigned = 7
+)
 
 // few is how many packets are divided into jobs at a time.
 const few = 64
@@ -66,14 +69,14 @@ func (e *Engine) Seal(packets []Packet) {
 // alike reports whether two packets can be sealed together, if one of them can be
 // sealed with another at all.
 func alike(p, q *Packet) bool {
-	return p.Cipher == q.Cipher && p.MAC == q.MAC && len(p.Data) == len(q.Data)
+	return p.Cipher == q.Cipher && p.MAC == q.MAC && len(p.Data) == len(q.Data) && len(p.Sum) == len(q.Sum)
 }
 
 // sealWaiting seals what waits, if it is enough, or divides it. It keeps none of
 // it alive.
 func (e *Engine) sealWaiting() {
 	w := &e.waiting
-	if w.n >= leastTogether {
+	if w.n >= leastSealed {
 		e.sealTogether(w.packets[:w.n])
 	} else {
 		for _, p := range w.packets[:w.n] {

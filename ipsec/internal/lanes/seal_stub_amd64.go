@@ -10,4 +10,9 @@ package lanes
 // from the first byte on, the first 16 bytes go into lanes. mac is its key, as states.
 //
 //go:noescape
-func sealSHA1x16(lanes *byte, packets *[16]*byte, bytes int, whole int, keys *byte, rounds int, mac *byte)
+func sealSHA1x16(lanes *byte, packets *[16]*byte, bytes int, whole int, mac *byte, keys *byte, rounds int)
+
+// signSHA1x16 is sealSHA1x16 of packets that are encrypted.
+//
+//go:noescape
+func signSHA1x16(lanes *byte, packets *[16]*byte, bytes int, whole int, mac *byte)

@@ -34,6 +34,7 @@ const (
 // memory as bytes, or is asked of any lane by itself.
 type sealer struct {
 	*vector
+	encrypts   bool // or the packets are encrypted
 	packets    lanePointers
 	keys       Register
 	rounds     Mem
@@ -45,43 +46,58 @@ type sealer struct {
 
 func sealKernels(c *build.Context) {
 	flip, table := reversal(c, 4), constants32(c, "sha1Constants", sha1Constants)
-	s := &sealer{vector: &vector{Context: c, size: 64, word: 4, flip: flip, table: table}}
-	s.allocate(5)
-	c.Function("sealSHA1x16")
-	c.Attributes(attr.NOSPLIT)
-	c.SignatureExpr("func(lanes *byte, packets *[16]*byte, bytes, whole int, keys *byte, rounds int, mac *byte)")
-	c.Pragma("noescape")
-	c.Doc("sealSHA1x16 encrypts that many bytes, whole blocks, of each of 16 packets behind the 8",
-		"bytes and the IV that it begins with, with one key, whose schedule keys is. Whole is",
-		"bytes without what is behind the last 64, and is not zero. Of the HMAC over each packet",
-		"from the first byte on, the first 16 bytes go into lanes. mac is its key, as states.")
-	c.Load(c.Param("lanes"), groupReg)
-	c.Load(c.Param("packets"), RSI)
-	c.Load(c.Param("keys"), RDX)
-	s.keys, s.rounds, s.offset, s.here, s.next = RDX, param(c, "rounds"), RCX, RAX, R15
-	s.packets = lanePointers{c, RSI, RBX, []GPPhysical{R8, R9, R10, R11, R12, R13, R14}}
+	for _, encrypts := range []bool{true, false} {
+		s := &sealer{vector: &vector{Context: c, size: 64, word: 4, flip: flip, table: table}, encrypts: encrypts}
+		s.allocate(5)
+		if encrypts {
+			c.Function("sealSHA1x16")
+			c.SignatureExpr("func(lanes *byte, packets *[16]*byte, bytes, whole int, mac, keys *byte, rounds int)")
+			c.Doc("sealSHA1x16 encrypts that many bytes, whole blocks, of each of 16 packets behind the 8",
+				"bytes and the IV that it begins with, with one key, whose schedule keys is. Whole is",
+				"bytes without what is behind the last 64, and is not zero. Of the HMAC over each packet",
+				"from the first byte on, the first 16 bytes go into lanes. mac is its key, as states.")
+		} else {
+			c.Function("signSHA1x16")
+			c.SignatureExpr("func(lanes *byte, packets *[16]*byte, bytes, whole int, mac *byte)")
+			c.Doc("signSHA1x16 is sealSHA1x16 of packets that are encrypted.")
+		}
+		s.write()
+	}
+}
+
+func (s *sealer) write() {
+	s.Attributes(attr.NOSPLIT)
+	s.Pragma("noescape")
+	s.Load(s.Param("lanes"), groupReg)
+	s.Load(s.Param("packets"), RSI)
+	if s.encrypts {
+		s.Load(s.Param("keys"), RDX)
+		s.keys, s.rounds = RDX, param(s.Context, "rounds")
+	}
+	s.offset, s.here, s.next = RCX, RAX, R15
+	s.packets = lanePointers{s.Context, RSI, RBX, []GPPhysical{R8, R9, R10, R11, R12, R13, R14}}
 	s.packets.load(s.lanes())
 	free := s.vector.temps
 	s.vector.temps = []vreg{nil, free[0], free[1]} // the first is for AVX2 only
 	s.chain, s.temps = free[2:6], free[6:]
 
 	s.begin(innerState)
-	c.MOVQ(U32(headSize), s.offset)
-	c.MOVQ(U32(groupRing+s.half()), s.here)
-	c.MOVQ(U32(groupRing), s.next)
+	s.MOVQ(U32(headSize), s.offset)
+	s.MOVQ(U32(groupRing+s.half()), s.here)
+	s.MOVQ(U32(groupRing), s.next)
 	s.head()
-	s.encryptStep("first")
-	c.Label("step")
-	c.ADDQ(U32(stepSize), s.offset)
-	c.CMPQ(s.offset, param(c, "whole"))
-	c.JGE(LabelRef("end"))
-	c.XCHGQ(s.here, s.next)
-	weave(c, s.block, func() { s.encryptStep("rounds") })
-	c.JMP(LabelRef("step"))
-	c.Label("end")
+	s.step("first")
+	s.Label("step")
+	s.ADDQ(U32(stepSize), s.offset)
+	s.CMPQ(s.offset, param(s.Context, "whole"))
+	s.JGE(LabelRef("end"))
+	s.XCHGQ(s.here, s.next)
+	weave(s.Context, s.block, func() { s.step("rounds") })
+	s.JMP(LabelRef("step"))
+	s.Label("end")
 	s.end()
-	c.VZEROUPPER()
-	c.RET()
+	s.VZEROUPPER()
+	s.RET()
 }
 
 // half is how many bytes of the ring are a block of words.
@@ -122,16 +138,22 @@ func (s *sealer) head() {
 	}
 }
 
-// encryptStep encrypts four blocks in every lane.
-func (s *sealer) encryptStep(label string) {
+// step takes four blocks of every lane.
+func (s *sealer) step(label string) {
 	for block := range stepBlocks {
-		s.encrypt(fmt.Sprint(label, block), (block+1)*blockSize)
+		s.take(fmt.Sprint(label, block), (block+1)*blockSize)
 		s.put(wordsInFront + 4*block)
 	}
 }
 
-// encrypt encrypts one block in every lane, disp behind offset.
-func (s *sealer) encrypt(label string, disp int) {
+// take encrypts one block of every lane, disp behind offset, or only reads it.
+func (s *sealer) take(label string, disp int) {
+	if !s.encrypts {
+		for i, z := range s.chain {
+			s.fetch(i, disp, z)
+		}
+		return
+	}
 	key, input := s.temps[0], s.temps[1]
 	fetchKey := func(round int) { s.VBROADCASTI32X4(Mem{Base: s.keys, Disp: round * blockSize}, key) }
 	fetchKey(0)

@@ -17,8 +17,8 @@ const (
 	sha1Size  = 20
 )
 
-// What the registers that held packets are for when nothing is left to encrypt
-// four blocks of at a time.
+// What the registers that held packets are for when fewer than four blocks are
+// left.
 var (
 	blocksLeft = R8  // to be hashed
 	slotReg    = R9  // the next free word of the ends
@@ -26,11 +26,11 @@ var (
 	valueReg   = R11
 )
 
-// end is what comes behind the last 64 bytes that were encrypted together. There
+// end is what comes behind the last four blocks that were taken together. There
 // is one copy of the rounds for all that is left to hash: the last block that was
 // filled, one or two with the message's end, and the outer one.
 func (s *sealer) end() {
-	s.encryptRest()
+	s.rest()
 	s.pad()
 	s.MOVQ(s.next, s.here)
 	s.MOVQ(U32(groupEnds), s.next)
@@ -79,9 +79,9 @@ func (s *sealer) fillWith(value GPPhysical, to Mem) {
 	s.move(s.temps[0], to)
 }
 
-// encryptRest encrypts up to three blocks, one after another. It collects the end
+// rest takes up to three blocks, one after another. It collects the end
 // of the message in words of its own: one block is in the ring to be hashed yet.
-func (s *sealer) encryptRest() {
+func (s *sealer) rest() {
 	for i := range wordsInFront {
 		s.move(s.slot(16+i), s.temps[0])
 		s.move(s.temps[0], s.ends(i))
@@ -90,7 +90,7 @@ func (s *sealer) encryptRest() {
 	s.packets.held = nil
 	s.JMP(LabelRef("rest"))
 	s.Label("one")
-	s.encrypt("one", blockSize)
+	s.take("one", blockSize)
 	s.vector.put(s.chain, s.temps, s.free)
 	s.ADDQ(Imm(blockSize), s.offset)
 	s.ADDQ(U32(4*s.size), slotReg)
