@@ -7,7 +7,7 @@ import (
 	"unsafe"
 )
 
-// group is what a hash kernel works on. Its layout up to icvs is known to the
+// group is what a hash kernel works on. Its layout up to keys is known to the
 // kernels. Pointers are numbers, since kernels change them: what is pointed to
 // is either held elsewhere or in the group, which does not move.
 type group struct {
@@ -21,6 +21,7 @@ type group struct {
 	ring   [32][64]byte // the kernels' own: words of this block of the messages and the next
 	ends   [32][64]byte // the kernels' own: words of the last blocks of messages that are sealed
 	icvs   [16][16]byte // of packets that are sealed
+	keys   [15][64]byte // the kernels' own: round keys, four times over
 
 	tails  [2048]byte       // the last block or two of every lane's message
 	blocks [chunk][128]byte // each job's inner state, and then its outer block

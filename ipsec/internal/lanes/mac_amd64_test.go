@@ -42,9 +42,33 @@ func TestLayoutOfTheGroup(t *testing.T) {
 		{unsafe.Offsetof(g.ring), 1536},
 		{unsafe.Offsetof(g.ends), 3584},
 		{unsafe.Offsetof(g.icvs), 5632},
+		{unsafe.Offsetof(g.keys), 5888},
 	} {
 		if v.got != v.want {
 			t.Errorf("a field is at %d, not at %d: gen/vector.go must agree", v.got, v.want)
+		}
+	}
+}
+
+// What kernels keep of keys meanwhile is overwritten.
+func TestNoKeyIsLeft(t *testing.T) {
+	r := newRand(26)
+	k := newKeys(t, r, 32, SHA1)
+	for _, e := range engines() {
+		if e.group == nil {
+			continue
+		}
+		var packets []Packet
+		var jobs []MAC
+		for range 20 {
+			packets = append(packets, newSealing(r, k, 10).packet)
+			jobs = append(jobs, newMessage(t, r, SHA1, 300, 12).job)
+		}
+		e.group.keys[3][5], e.group.rows[0] = 1, 1
+		e.Seal(packets)
+		e.Sum(jobs)
+		if e.tier == AVX512 && e.group.keys != [15][64]byte{} || e.group.rows != [64]uint64{} {
+			t.Errorf("%s: keys are left: %x, %x", e.name, e.group.keys, e.group.rows)
 		}
 	}
 }

@@ -36,7 +36,6 @@ type sealer struct {
 	*vector
 	encrypts   bool // or the packets are encrypted
 	packets    lanePointers
-	keys       Register
 	rounds     Mem
 	offset     Register // of the block before those that are encrypted next, in the packets
 	here, next Register // where the words are of the block to be hashed, and of the one behind
@@ -70,12 +69,12 @@ func (s *sealer) write() {
 	s.Pragma("noescape")
 	s.Load(s.Param("lanes"), groupReg)
 	s.Load(s.Param("packets"), RSI)
-	if s.encrypts {
-		s.Load(s.Param("keys"), RDX)
-		s.keys, s.rounds = RDX, param(s.Context, "rounds")
-	}
 	s.offset, s.here, s.next = RCX, RAX, R15
-	s.packets = lanePointers{s.Context, RSI, RBX, []GPPhysical{R8, R9, R10, R11, R12, R13, R14}}
+	if s.encrypts {
+		s.rounds = param(s.Context, "rounds")
+		s.spread()
+	}
+	s.packets = lanePointers{s.Context, RSI, RBX, []GPPhysical{RDX, R8, R9, R10, R11, R12, R13, R14}}
 	s.packets.load(s.lanes())
 	free := s.vector.temps
 	s.vector.temps = []vreg{nil, free[0], free[1]} // the first is for AVX2 only
@@ -96,8 +95,34 @@ func (s *sealer) write() {
 	s.JMP(LabelRef("step"))
 	s.Label("end")
 	s.end()
+	if s.encrypts {
+		s.wipe()
+	}
 	s.VZEROUPPER()
 	s.RET()
+}
+
+// key is where a round key is, four times over. To load it so costs nothing, but
+// to repeat it each time would take the time of an operation.
+func (s *sealer) key(round int) Mem { return ofGroup(groupKeys + round*s.size) }
+
+// spread writes the round keys there.
+func (s *sealer) spread() {
+	keys, z := s.here, s.vector.temps[0]
+	s.Load(s.Param("keys"), keys)
+	for round := range lastRound + 1 {
+		s.VBROADCASTI32X4(Mem{Base: keys, Disp: round * blockSize}, z)
+		s.move(z, s.key(round))
+	}
+}
+
+// wipe overwrites them.
+func (s *sealer) wipe() {
+	z := s.temps[0]
+	s.VPXORD(z, z, z)
+	for round := range lastRound + 1 {
+		s.move(z, s.key(round))
+	}
 }
 
 // half is how many bytes of the ring are a block of words.
@@ -155,19 +180,18 @@ func (s *sealer) take(label string, disp int) {
 		return
 	}
 	key, input := s.temps[0], s.temps[1]
-	fetchKey := func(round int) { s.VBROADCASTI32X4(Mem{Base: s.keys, Disp: round * blockSize}, key) }
-	fetchKey(0)
+	s.move(s.key(0), key)
 	for i, z := range s.chain {
 		s.fetch(i, disp, input)
 		s.VPTERNLOGD(Imm(0x96), input, key, z)
 	}
 	eachRound(s.Context, label, s.rounds, func(round int) {
-		fetchKey(round)
+		s.move(s.key(round), key)
 		for _, z := range s.chain {
 			s.VAESENC(key, z, z)
 		}
 	})
-	fetchKey(lastRound)
+	s.move(s.key(lastRound), key)
 	for _, z := range s.chain {
 		s.VAESENCLAST(key, z, z)
 	}

@@ -21,6 +21,7 @@ const (
 	groupRing   = groupWords + 8*64
 	groupEnds   = groupRing + 2*16*64
 	groupICVs   = groupEnds + 2*16*64
+	groupKeys   = groupICVs + 16*16
 )
 
 // The registers of a hash kernel's arguments, and what else it counts with.
