@@ -50,6 +50,18 @@ func TestLayoutOfTheGroup(t *testing.T) {
 	}
 }
 
+// A lower tier than the best chooses no kernel of the best.
+func TestTiersKeepToTheirKernels(t *testing.T) {
+	r := newRand(29)
+	k := newKeys(t, r, 32, SHA1)
+	p := newSealing(r, k, 20).packet
+	for _, e := range engines() {
+		if got, want := e.suits(&p), e.tier == AVX512 && !NoCrypto; got != want {
+			t.Errorf("%s: packets are sealed together: %v, want %v", e.name, got, want)
+		}
+	}
+}
+
 // What kernels keep of keys meanwhile is overwritten.
 func TestNoKeyIsLeft(t *testing.T) {
 	r := newRand(26)

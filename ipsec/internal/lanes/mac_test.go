@@ -211,8 +211,25 @@ func TestHMACOfOneSA(t *testing.T) {
 					messages = append(messages, k.message(r, HeadSize+BlockSize*(1+blocks), sum))
 				}
 				checkSums(t, messages)
+				for i := range n {
+					messages[i] = k.message(r, HeadSize+BlockSize*(1+blocks)+8, sum) // as with 3DES
+				}
+				checkSums(t, messages)
 			}
 		}
+	}
+}
+
+// Lengths of which the number of bits has more than 16.
+func TestHMACOfLongPacketsOfOneSA(t *testing.T) {
+	r := newRand(20)
+	k := newMACKey(t, r, SHA1)
+	for _, n := range []int{8104, 8120, 8136, 8184, 65512, 65544} {
+		var messages []*message
+		for range 16 {
+			messages = append(messages, k.message(r, n, 12))
+		}
+		checkSums(t, messages)
 	}
 }
 

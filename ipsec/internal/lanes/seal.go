@@ -46,6 +46,7 @@ const maxTogether = 16
 // authenticated together.
 func (e *Engine) Seal(packets []Packet) {
 	w := &e.waiting
+	w.n, e.divided.n = 0, 0 // a call that panicked left something, whose buffers are others' now
 	for i := range packets {
 		p := &packets[i]
 		switch {

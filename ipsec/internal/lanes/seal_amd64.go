@@ -5,13 +5,18 @@ package lanes
 // stepSize is how many bytes of each packet the kernel encrypts at once.
 const stepSize = 4 * BlockSize
 
+// longestTogether is as long as IP packets are. The kernel counts the bits of a
+// packet in 32 bits.
+const longestTogether = 1<<16 - 1
+
 // suits reports whether a packet can be sealed together with others like it.
 func (e *Engine) suits(p *Packet) bool { return e.together(p.MAC, p.Data, p.Sum) }
 
 // together reports whether there is a kernel for 16 packets like that.
 func (e *Engine) together(k *MACKey, data, sum []byte) bool {
 	blocks := len(data) - HeadSize - BlockSize
-	return e.tier == AVX512 && !NoCrypto && k.hash == SHA1 && blocks >= stepSize && blocks%BlockSize == 0 && len(sum) <= BlockSize
+	return e.tier == AVX512 && !NoCrypto && k.hash == SHA1 && len(sum) <= BlockSize &&
+		blocks%BlockSize == 0 && blocks >= stepSize && len(data) <= longestTogether
 }
 
 // sealTogether seals packets that are alike. Lanes without a packet do the same

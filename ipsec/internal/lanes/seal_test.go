@@ -35,6 +35,14 @@ func (k *keys) otherMAC(t testing.TB, r *rand.Rand) *keys {
 	return other
 }
 
+// otherCipher is another key for encryption, and the same for HMAC-SHA1.
+func (k *keys) otherCipher(t testing.TB, r *rand.Rand) *keys {
+	t.Helper()
+	other := newKeys(t, r, 32, SHA1)
+	other.mac, other.raw = k.mac, k.raw
+	return other
+}
+
 // sealing is a packet in a buffer with guards, and what the buffer should be.
 type sealing struct {
 	packet    Packet
@@ -43,8 +51,9 @@ type sealing struct {
 
 // newSealing makes a packet of that many blocks, at an odd place, with its sum
 // right behind it, and asks the standard library what becomes of it.
-func newSealing(r *rand.Rand, k *keys, blocks int) *sealing {
-	const sum = 12
+func newSealing(r *rand.Rand, k *keys, blocks int) *sealing { return newSealingOf(r, k, blocks, 12) }
+
+func newSealingOf(r *rand.Rand, k *keys, blocks, sum int) *sealing {
 	n, at := HeadSize+BlockSize*(1+blocks), guard+r.IntN(64)
 	s := &sealing{buf: randomBytes(r, at+n+sum+guard)}
 	s.packet = Packet{Cipher: k.cipher, MAC: k.mac, Data: s.buf[at : at+n], Sum: s.buf[at+n : at+n+sum]}
@@ -77,7 +86,7 @@ func checkSealed(t *testing.T, all []*sealing) {
 				t.Fatalf("%s: packet %d of %d, %d bytes:\n got %x\nwant %x", e.name, i, len(all), len(s.packet.Data), bufs[i], s.want)
 			}
 		}
-		if d := &e.divided; d.n != 0 || d.cbcs[0].Key != nil || d.macs[0].Key != nil {
+		if d := &e.divided; d.n != 0 || d.cbcs[0].Key != nil || d.macs[0].Key != nil || e.waiting != (waiting{}) {
 			t.Fatalf("%s keeps packets or keys of %d alive", e.name, len(all))
 		}
 	}
@@ -105,7 +114,7 @@ func TestSealingOfTrains(t *testing.T) {
 	r := newRand(22)
 	for n := 0; n < 40; n += 3 {
 		k := newKeys(t, r, 32, SHA1)
-		for _, other := range []*keys{k, newKeys(t, r, 32, SHA1), newKeys(t, r, 16, SHA256), k.otherMAC(t, r)} {
+		for _, other := range []*keys{k, newKeys(t, r, 32, SHA1), newKeys(t, r, 16, SHA256), k.otherMAC(t, r), k.otherCipher(t, r)} {
 			var all []*sealing
 			for range n {
 				all = append(all, newSealing(r, k, 89))
@@ -115,6 +124,40 @@ func TestSealingOfTrains(t *testing.T) {
 				all = append(all, newSealing(r, other, 89))
 			}
 			checkSealed(t, all)
+		}
+	}
+}
+
+// Lengths of which the number of bits has more than 16, and sums of different
+// lengths, of which some are longer than what a kernel leaves.
+func TestSealingOfLongPackets(t *testing.T) {
+	r := newRand(27)
+	k := newKeys(t, r, 32, SHA1)
+	for _, blocks := range []int{507, 508, 509, 510, 4093} {
+		var all []*sealing
+		for i := range 16 {
+			all = append(all, newSealingOf(r, k, blocks, 12+8*(i/13)))
+		}
+		checkSealed(t, all)
+	}
+}
+
+// After a panic, nothing of the call before is done.
+func TestNothingIsSealedLater(t *testing.T) {
+	r := newRand(28)
+	k := newKeys(t, r, 32, SHA1)
+	for _, e := range engines() {
+		s := newSealing(r, k, 20)
+		before := bytes.Clone(s.buf)
+		func() {
+			defer func() { _ = recover() }()
+			e.Seal([]Packet{s.packet, s.packet, {Cipher: k.cipher, MAC: k.mac, Data: make([]byte, 3)}})
+			t.Errorf("%s seals a packet of three bytes", e.name)
+		}()
+		copy(s.buf, before)
+		e.Seal(nil)
+		if !bytes.Equal(s.buf, before) {
+			t.Errorf("%s sealed a packet of the call before", e.name)
 		}
 	}
 }
