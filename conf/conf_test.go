@@ -223,6 +223,28 @@ func TestAnEmptySecretFileIsNoSecret(t *testing.T) {
 	}
 }
 
+func TestStaticAddressesThatNobodyCanHave(t *testing.T) {
+	for address, want := range map[string]string{
+		"10.83.0.2": "", "10.83.255.254": "", "10.84.0.1": "", "192.0.2.255": "", "192.168.1.201": "", "192.168.1.250": "",
+		"10.83.0.0":     "of all of the network",
+		"10.83.0.1":     "the server's own",
+		"10.83.255.255": "of all of the network",
+		"192.168.1.200": "the server's own",
+		"127.0.0.1":     "no address that a client can have",
+		"224.0.0.5":     "no address that a client can have",
+		"0.0.0.0":       "no address that a client can have",
+		"255.1.1.1":     "no address that a client can have",
+		"fe80::1":       "not an IPv4 address",
+		"10.83.0":       "not an IPv4 address",
+	} {
+		c := Default()
+		c.Network.Pool = []string{"10.83.0.7/16", "192.168.1.200-192.168.1.250", "nonsense"}
+		if err := c.CheckAddress(address); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", address, err, want)
+		}
+	}
+}
+
 func TestAUserThatIsThereTwiceIsNamedWithBothPlaces(t *testing.T) {
 	dir := t.TempDir()
 	users := filepath.Join(dir, UsersFile)

@@ -238,11 +238,35 @@ func validateUsers(d *decoder, c *Config) {
 		validateSettings(u.DNS, u.Routes, u.Domain, func(field, format string, args ...any) { d.failUser(i, field, format, args...) })
 		validateUser6(c, &u, func(field, format string, args ...any) { d.failUser(i, field, format, args...) })
 		if u.Address != "" {
-			if a, err := netip.ParseAddr(u.Address); err != nil || !a.Is4() {
-				d.failUser(i, "address", "%q is not an IPv4 address", u.Address)
+			if err := c.CheckAddress(u.Address); err != nil {
+				d.failUser(i, "address", "%v", err)
 			}
 		}
 	}
+}
+
+// CheckAddress says why no user can have a static address. What is wrong with
+// network.pool is not for it to say.
+func (c *Config) CheckAddress(address string) error {
+	a, err := netip.ParseAddr(address)
+	switch {
+	case err != nil || !a.Is4():
+		return fmt.Errorf("%q is not an IPv4 address", address)
+	case !a.IsGlobalUnicast() || a.As4()[0] == 0 || a.As4()[0] >= 240:
+		return fmt.Errorf("%v is no address that a client can have", a)
+	}
+	for _, s := range c.Network.Pool {
+		r, err := ParseRange(s)
+		p := r.Prefix
+		switch {
+		case err != nil:
+		case a == r.First || p.IsValid() && a == p.Addr().Next():
+			return fmt.Errorf("%v is the server's own, as the first address of %s in network.pool", a, s)
+		case p.Contains(a) && (a == p.Addr() || !p.Contains(a.Next())):
+			return fmt.Errorf("%v is the address of all of the network %s in network.pool, not of one client", a, s)
+		}
+	}
+	return nil
 }
 
 func validateRadius(d *decoder, c *Config) {

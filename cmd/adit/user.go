@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -136,8 +135,8 @@ func (u *userCommand) add(x conf.User) (err error) {
 		return usagef("a user needs a name")
 	}
 	if x.Address != "" {
-		if a, err := netip.ParseAddr(x.Address); err != nil || !a.Is4() {
-			return usagef("%q is not an IPv4 address", x.Address)
+		if err := u.conf.CheckAddress(x.Address); err != nil {
+			return usagef("%v", err)
 		}
 	}
 	if slices.ContainsFunc(u.conf.Users, named(x.Name)) {

@@ -7,10 +7,12 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +148,28 @@ func TestPhaseOneFailuresAreExplained(t *testing.T) {
 	}
 }
 
+// What waits for a restart is said by every reload until then, and no longer
+// once it is as it was.
+func TestReloadKeepsSayingWhatWaits(t *testing.T) {
+	c, next := conf.Default(), conf.Default()
+	a := &instance{
+		opts: Options{Config: c, Load: func() (*conf.Config, error) { return next, nil }}, log: newLogger(io.Discard, c.Log),
+		server: vpn.New(vpn.Config{Policy: &vpn.Policy{}}),
+	}
+	a.config.Store(c)
+	a.certs.Store(&certificates{})
+	next.Network.Device = "adit1"
+	for range 2 {
+		if r, err := a.Reload(); err != nil || !slices.Equal(r.Restart, []string{"network.device"}) {
+			t.Errorf("waiting: %v, %v", r.Restart, err)
+		}
+	}
+	next = conf.Default()
+	if r, err := a.Reload(); err != nil || len(r.Restart) != 0 {
+		t.Errorf("waiting when nothing differs: %v, %v", r.Restart, err)
+	}
+}
+
 // A reload takes over what the files hold now, though no key has changed; what
 // is wrong with them changes nothing.
 func TestReloadReadsCertificatesAgain(t *testing.T) {
@@ -156,7 +180,7 @@ func TestReloadReadsCertificatesAgain(t *testing.T) {
 	}
 	var log bytes.Buffer
 	a := &instance{
-		opts: Options{Load: func() (*conf.Config, error) { return c, nil }}, log: newLogger(&log, c.Log),
+		opts: Options{Config: c, Load: func() (*conf.Config, error) { return c, nil }}, log: newLogger(&log, c.Log),
 		server: vpn.New(vpn.Config{Policy: &vpn.Policy{}}),
 	}
 	a.config.Store(c)

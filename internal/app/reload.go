@@ -38,6 +38,7 @@ func (a *instance) readAgain() (admin.Reloaded, error) {
 		return admin.Reloaded{}, err
 	}
 	report := compare(a.config.Load(), c)
+	report.Restart = compare(a.opts.Config, c).Restart // what an earlier reload said waits still
 	for _, key := range certs.renewed(*a.certs.Load()) {
 		switch {
 		case slices.Contains(report.New, key) || slices.Contains(report.Live, key): // said already
