@@ -94,7 +94,7 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## measure, beside other servers: tables, out/bench.json, docs/bench.svg (as root; 25 minutes; ARGS=-quick: 3)
+bench: ## measure, beside other servers: tables, out/bench.json, docs/bench.svg (as root; 20 minutes; ARGS=-quick: 3)
 	@test/install-deps bench
 	$(GO) build -o $(BIN)/bench ./test/cmd/bench
 	exec $(BIN)/bench -json out/bench.json -svg docs/bench.svg $(ARGS)

@@ -86,7 +86,7 @@ type User struct {
 	Password     secret.Bytes `toml:"password" reload:"live" doc:"password"`
 	PasswordFile string       `toml:"password_file" reload:"live" doc:"file that holds the password"`
 	NTHash       secret.Bytes `toml:"nt_hash" reload:"live" doc:"NT hash instead of a password, 32 hex digits; mschapv2 only"`
-	Address      string       `toml:"address" reload:"live" doc:"static address"`
+	Address      string       `toml:"address" reload:"live" doc:"static address, one session at a time; not the server's own, nor a network's"`
 	Address6     string       `toml:"address6" reload:"live" doc:"static IPv6 address, by DHCPv6"`
 	Prefix6      string       `toml:"prefix6" reload:"live" doc:"static /64, from which the client makes its addresses"`
 	Delegated6   string       `toml:"delegated6" reload:"live" doc:"static prefix for the networks behind a client that is a router"`
@@ -100,7 +100,7 @@ type User struct {
 type Radius struct {
 	Servers       []RadiusServer `toml:"servers" reload:"restart" doc:"servers, asked in order"`
 	NASIdentifier string         `toml:"nas_identifier" reload:"restart" doc:"NAS-Identifier"`
-	CoAListen     string         `toml:"coa_listen" reload:"restart" doc:"address for CoA and Disconnect"`
+	CoAListen     string         `toml:"coa_listen" reload:"restart" doc:"address for CoA and Disconnect: not built yet, leave it empty"`
 	Timeout       time.Duration  `toml:"timeout" reload:"restart" doc:"how long one try waits"`
 	Tries         int            `toml:"tries" reload:"restart" doc:"how often one server is asked"`
 	Interim       time.Duration  `toml:"interim" reload:"new" doc:"interval of interim accounting; 0: none unless the server asks"`

@@ -159,7 +159,8 @@ func (b *bench) latencyTable() {
 	t := report.Table{
 		Title: "Latency, µs",
 		Text: "From a datagram's leaving the client's device to the answer's coming there: of an echo through the tunnel, and of the same echo past it, " +
-			"probed in turn. Added is the difference, the server's doing.",
+			"probed in turn. Added is the difference, the server's doing. Load is TCP, at that part of what " +
+			"the server's core could carry alone; what the other core does not manage to send of it shows in how busy the server is.",
 		Header: []string{"The server does", "its core is busy", "p50: tunnel", "bare", "added", "p99: tunnel", "bare", "added", "lost"},
 	}
 	for _, w := range weights {

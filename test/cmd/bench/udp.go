@@ -138,7 +138,7 @@ func (l *lane) carried(ctx context.Context, way string) (float64, error) {
 func (b *bench) udpTable(all []contestant) {
 	t := report.Table{
 		Title: "UDP, one client",
-		Text:  "Packets a second that a core would carry, and what one takes of it. Bytes: of the IP packet inside. Packets come to the server one by one, more than it can take.",
+		Text:  "Packets a second that a core would carry, and what one takes of it. Bytes: of the IP packet inside. Packets come to the server one by one, as many as the other core can send.",
 		Header: []string{"", "Bytes", "Down: packets a second a core", "µs a packet", "busy",
 			"Up: packets a second a core", "µs a packet", "busy"},
 	}
