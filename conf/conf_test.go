@@ -310,3 +310,19 @@ func TestServerPublicIsWhatClientsDial(t *testing.T) {
 		}
 	}
 }
+
+// A message says what to write instead, where there is little doubt.
+func TestAdviceOfErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"[network]\npool = '10.83.0.0/16'\n": `network.pool: must be a list, not a string: put it in brackets, as in ["…"]`,
+		"[network]\npool = 10\n":             "network.pool: must be a list, not a number\n",
+		"[ipsec]\nx = 1\n":                   "ipsec.x: unknown key\n",
+		"[auth]\nbackend = 'radius'\n":       `radius.servers: missing: auth.backend is radius: name a server, as in [{`,
+		"[auth]\nbackend = 'radius'\n[radius]\nservers = [{ address = '192.0.2.1' }]\n":             "radius.servers[0].secret: missing: set it, or secret_file",
+		"[ipsec]\npsk = '" + goodPSK + "'\n[[user]]\nname='a'\npassword='p'\naddress='127.0.0.1'\n": "user[0].address: 127.0.0.1 is no address that a client can have",
+	} {
+		if _, err := load(t, text); err == nil || !strings.Contains(err.Error()+"\n", want) {
+			t.Errorf("%q:\n got %v\nwant %s", text, err, want)
+		}
+	}
+}

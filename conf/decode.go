@@ -151,7 +151,11 @@ func (d *decoder) list(v reflect.Value, key string, x any) {
 			elements = append(elements, t)
 		}
 	default:
-		d.fail(key, "must be a list, not %s", kindOf(x))
+		advice := ""
+		if _, ok := x.(string); ok {
+			advice = `: put it in brackets, as in ["…"]`
+		}
+		d.fail(key, "must be a list, not %s%s", kindOf(x), advice)
 		return
 	}
 	list := reflect.MakeSlice(v.Type(), len(elements), len(elements))
@@ -204,9 +208,9 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// suggestion names the known key that is nearest to name.
+// suggestion names the known key that is nearest to name, if it is near.
 func suggestion(t reflect.Type, name string) string {
-	best, distance := "", 4
+	best, distance := "", min(4, 1+len(name)/2)
 	for field := range t.Fields() {
 		tag := field.Tag.Get("toml")
 		if tag == "-" {

@@ -203,7 +203,7 @@ func validateAuth(d *decoder, c *Config) {
 	}
 	oneOf(d, "auth.backend", c.Auth.Backend, "local", "radius")
 	if c.Auth.Backend == "radius" && len(c.Radius.Servers) == 0 {
-		d.fail("radius.servers", "missing: auth.backend is radius")
+		d.fail("radius.servers", `missing: auth.backend is radius: name a server, as in [{ address = "192.0.2.1:1812", secret_file = "radius-secret" }]`)
 	}
 }
 
@@ -280,7 +280,7 @@ func validateRadius(d *decoder, c *Config) {
 			hostPort(d, key+".accounting", s.Accounting, "1813")
 		}
 		if s.Secret.Len() == 0 && s.SecretFile == "" {
-			d.fail(key+".secret", "missing")
+			d.fail(key+".secret", "missing: set it, or secret_file to a file that holds it")
 		}
 	}
 	if c.Radius.Tries < 1 {
