@@ -284,8 +284,12 @@ func TestHMACAllocatesNothing(t *testing.T) {
 	for i := range 150 {
 		jobs = append(jobs, newMessage(t, r, allHashes[i%4], r.IntN(1500), 12).job)
 	}
+	k := newMACKey(t, r, SHA1)
+	for range 40 {
+		jobs = append(jobs, k.message(r, 1448, 12).job)
+	}
 	for _, e := range engines() {
-		for _, n := range []int{1, 3, 16, 64, 150} {
+		for _, n := range []int{1, 3, 16, 64, 190} {
 			if a := testing.AllocsPerRun(20, func() { e.Sum(jobs[:n]) }); a != 0 {
 				t.Errorf("%s: %v allocations for %d jobs", e.name, a, n)
 			}
