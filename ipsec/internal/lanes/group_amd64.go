@@ -68,26 +68,15 @@ type macScratch struct {
 	held  [16]unsafe.Pointer // its packet
 }
 
-// start gives a lane a job.
+// start gives a lane job i: the blocks of its message as they are, and a copy of
+// the rest with the padding of FIPS 180-4, section 5.1.
 func (s *macScratch) start(f *form, lane int, i uint8, j *MAC) {
-	s.begin(lane, i, j.Key)
-	s.goOn(f, lane, j.Data, 0)
-}
-
-// begin lets a lane start job i, of which it has no blocks yet.
-func (s *macScratch) begin(lane int, i uint8, k *MACKey) {
-	g := s.group
-	*(*state)(g.blocks[i][:]) = k.inner
+	g, block, data := s.group, 1<<f.shift, j.Data
+	*(*state)(g.blocks[i][:]) = j.Key.inner
 	g.state[lane] = uintptr(unsafe.Pointer(&g.blocks[i]))
 	s.job[lane] = i
-}
 
-// goOn gives a lane the message of its job, of which that many blocks are done:
-// the blocks of the packet as they are, and a copy of the rest with the padding
-// of FIPS 180-4, section 5.1.
-func (s *macScratch) goOn(f *form, lane int, data []byte, done int) {
-	g, block := s.group, 1<<f.shift
-	body, rest := len(data)>>f.shift-done, len(data)&(block-1)
+	body, rest := len(data)>>f.shift, len(data)&(block-1)
 	tail := g.tails[2*block*lane:][:2*block]
 	end := block
 	if rest >= block-f.length {
@@ -105,7 +94,7 @@ func (s *macScratch) goOn(f *form, lane int, data []byte, done int) {
 		g.cursor[lane] = g.after[lane]
 		return
 	}
-	s.held[lane] = unsafe.Pointer(&data[done<<f.shift])
+	s.held[lane] = unsafe.Pointer(&data[0])
 	g.cursor[lane] = uintptr(s.held[lane])
 }
 
