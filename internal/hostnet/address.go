@@ -36,9 +36,8 @@ func addAddresses(device string, addresses, routes []netip.Prefix) error {
 		return fmt.Errorf("bringing %s up: %w", device, hint(err))
 	}
 	for _, r := range routes {
-		route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(r.Masked()), Scope: netlink.SCOPE_LINK}
-		if err := netlink.RouteReplace(route); err != nil {
-			return fmt.Errorf("routing %v to %s: %w", r, device, hint(err))
+		if err := routeTo(link, r); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -7,5 +7,5 @@
 //
 // # Concurrency
 //
-// A Host belongs to one goroutine.
+// Claim and Release may be called from any goroutine.
 package hostnet

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 )
 
 // Plan is what the server needs of the host.
@@ -19,16 +20,29 @@ type Plan struct {
 
 // Host is a host that was changed.
 type Host struct {
-	file string
-	undo record
+	file  string
+	plan  Plan
+	watch *watch
+
+	mu     sync.Mutex // guards what follows
+	undo   record
+	claims map[netip.Prefix]int
 }
 
 // Apply changes the host as planned. The undo record is kept in file. What was
 // changed before an error is undone.
 func Apply(file string, p Plan) (*Host, error) {
-	h := &Host{file: file}
+	h := &Host{file: file, plan: p, watch: newWatch(), undo: record{Device: p.Device}, claims: map[netip.Prefix]int{}}
+	var err error
+	if h.undo.Place, err = place(); err != nil {
+		return nil, err
+	}
+	if h.undo.Then, err = look(p.Device); err != nil {
+		return nil, err
+	}
 	if err := h.apply(p); err != nil {
-		return nil, errors.Join(err, h.Close())
+		_, undone := h.Close()
+		return nil, errors.Join(err, undone)
 	}
 	return h, nil
 }
@@ -57,18 +71,31 @@ func (h *Host) apply(p Plan) error {
 	return masquerade(h.undo.Table, p.Device, p.Masquerade, p.Masquerade6)
 }
 
-// Close undoes what Apply did.
-func (h *Host) Close() error { return h.undo.undo(h.file) }
+// Close undoes what Apply did, but for what others have come to rely on, which
+// it returns as sentences for the administrator.
+func (h *Host) Close() (left []string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name := range h.watch.written() {
+		if s, ok := h.undo.Sysctls[name]; ok {
+			s.Theirs = true
+			h.undo.Sysctls[name] = s
+		}
+	}
+	h.watch.close()
+	return h.undo.undo(h.file)
+}
 
-// Replay undoes what a server that crashed left behind. Without a record it
-// does nothing.
-func Replay(file string) error {
+// Replay undoes what a server that crashed left behind, as Close does. Without a
+// record it does nothing.
+func Replay(file string) (left []string, err error) {
 	r, err := load(file)
 	if err != nil || r == nil {
-		return err
+		return nil, err
 	}
-	if err := r.undo(file); err != nil {
-		return fmt.Errorf("undoing what the last run left behind: %w", err)
+	left, err = r.undo(file)
+	if err != nil {
+		return left, fmt.Errorf("undoing what the last run left behind: %w", err)
 	}
-	return nil
+	return left, nil
 }

@@ -84,11 +84,11 @@ func TestApplyIsUndone(t *testing.T) {
 		if err != nil || len(routes) != 1 {
 			t.Errorf("the further network is not routed: %v %v", routes, err)
 		}
-		if err := h.Close(); err != nil {
+		if _, err := h.Close(); err != nil {
 			t.Error(err)
 		}
 		wantClean(t, file)
-		if err := h.Close(); err != nil {
+		if _, err := h.Close(); err != nil {
 			t.Errorf("a second Close: %v", err)
 		}
 	})
@@ -115,11 +115,11 @@ func TestTheNextStartUndoesWhatACrashLeft(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		if err := Replay(file); err != nil {
+		if _, err := Replay(file); err != nil {
 			t.Error(err)
 		}
 		wantClean(t, file)
-		if err := Replay(file); err != nil {
+		if _, err := Replay(file); err != nil {
 			t.Errorf("Replay without a record: %v", err)
 		}
 	})
@@ -138,7 +138,7 @@ func TestForwardingThatWasOnStaysOn(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		if err := h.Close(); err != nil {
+		if _, err := h.Close(); err != nil {
 			t.Error(err)
 		}
 		if on, _ := Forwarding(); !on {

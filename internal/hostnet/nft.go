@@ -3,7 +3,6 @@ package hostnet
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/google/nftables"
@@ -15,6 +14,9 @@ func tableName(device string) string { return "adit_" + device }
 
 // families are those of the tables that we make.
 var families = []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyIPv6}
+
+// clientsSet is the name of the set of networks that are masqueraded.
+const clientsSet = "clients"
 
 // masquerade makes a table a family that hides the networks behind the address
 // of whatever device their packets leave through, other than the server's own.
@@ -31,13 +33,19 @@ func masquerade(table, device string, four, six []netip.Prefix) error {
 			continue
 		}
 		t := c.AddTable(&nftables.Table{Family: families[i], Name: table})
+		var elements []nftables.SetElement
+		for _, n := range networks {
+			elements = append(elements, interval(n)...)
+		}
+		clients := clientsOf(t)
+		if err := c.AddSet(clients, elements); err != nil {
+			return fmt.Errorf("adding the masqueraded networks: %w", err)
+		}
 		chain := c.AddChain(&nftables.Chain{
 			Name: "postrouting", Table: t, Type: nftables.ChainTypeNAT,
 			Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
 		})
-		for _, n := range networks {
-			c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: masqueradeRule(device, n)})
-		}
+		c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: masqueradeRule(device, clients)})
 	}
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("adding the masquerading rule: %w; set network.masquerade = false and network.masquerade6 = false to do without", hint(err))
@@ -45,20 +53,64 @@ func masquerade(table, device string, four, six []netip.Prefix) error {
 	return nil
 }
 
-// masqueradeRule is: ip saddr <n> oifname != <device> masquerade, or ip6.
-func masqueradeRule(device string, n netip.Prefix) []expr.Any {
-	name := make([]byte, unix.IFNAMSIZ)
-	copy(name, device)
-	offset, size := uint32(12), uint32(4) // of the source address
+// clientsOf is the set of networks that a table of ours masquerades.
+func clientsOf(t *nftables.Table) *nftables.Set {
+	s := &nftables.Set{Table: t, Name: clientsSet, KeyType: nftables.TypeIPAddr, Interval: true, AutoMerge: true}
+	if t.Family == nftables.TableFamilyIPv6 {
+		s.KeyType = nftables.TypeIP6Addr
+	}
+	return s
+}
+
+// interval is a network as nftables has it: its first address, and the first
+// behind it.
+func interval(n netip.Prefix) []nftables.SetElement {
+	elements := []nftables.SetElement{{Key: n.Masked().Addr().AsSlice()}}
+	last := n.Masked().Addr().AsSlice()
+	for i := n.Bits(); i < len(last)*8; i++ {
+		last[i/8] |= 0x80 >> (i % 8)
+	}
+	if end, _ := netip.AddrFromSlice(last); end.Next().IsValid() {
+		elements = append(elements, nftables.SetElement{Key: end.Next().AsSlice(), IntervalEnd: true})
+	}
+	return elements
+}
+
+// changeMasqueraded adds a network to those that are masqueraded, or removes it.
+func changeMasqueraded(table string, n netip.Prefix, add bool) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("opening nftables: %w", hint(err))
+	}
+	family := families[0]
 	if n.Addr().Is6() {
+		family = families[1]
+	}
+	change := c.SetDeleteElements
+	if add {
+		change = c.SetAddElements
+	}
+	err = change(clientsOf(&nftables.Table{Family: family, Name: table}), interval(n))
+	if err == nil {
+		err = c.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("masquerading %v: %w", n, hint(err))
+	}
+	return nil
+}
+
+// masqueradeRule is: ip saddr @clients oifname != <device> masquerade, or ip6.
+func masqueradeRule(device string, clients *nftables.Set) []expr.Any {
+	offset, size := uint32(12), uint32(4) // of the source address
+	if clients.Table.Family == nftables.TableFamilyIPv6 {
 		offset, size = 8, 16
 	}
 	return []expr.Any{
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: size},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: size, Mask: net.CIDRMask(n.Bits(), int(size)*8), Xor: make([]byte, size)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: n.Masked().Addr().AsSlice()},
+		&expr.Lookup{SourceRegister: 1, SetName: clients.Name, SetID: clients.ID},
 		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: name},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: deviceName(device)},
 		&expr.Masq{},
 	}
 }

@@ -55,7 +55,7 @@ func TestIPv6IsAppliedAndUndone(t *testing.T) {
 			}
 		}
 		wantRule6(t)
-		if err := h.Close(); err != nil {
+		if _, err := h.Close(); err != nil {
 			t.Error(err)
 		}
 		wantClean(t, file)
@@ -103,7 +103,7 @@ func TestADeviceThatIsGoneIsNotChangedBack(t *testing.T) {
 		if err := netlink.LinkDel(link); err != nil {
 			t.Error(err)
 		}
-		if err := Replay(file); err != nil {
+		if _, err := Replay(file); err != nil {
 			t.Error(err)
 		}
 		wantClean(t, file)

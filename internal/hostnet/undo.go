@@ -5,15 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // record is what must be undone. The device and its addresses need no entry:
 // they go with the process that opened it.
 type record struct {
-	Forwarding map[string]string `json:"forwarding,omitempty"` // file below /proc/sys to its former value
-	Table      string            `json:"table,omitempty"`      // our nftables table
+	Place   string             `json:"place"`  // the network namespace, since the host started: elsewhere nothing is to undo
+	Device  string             `json:"device"` // the server's
+	Then    neighbours         `json:"then"`   // who was there before Sysctls were changed
+	Sysctls map[string]setting `json:"sysctls,omitempty"`
+	Table   string             `json:"table,omitempty"` // our nftables table
+}
+
+// place names this network namespace since the host's start: a record from
+// another says nothing of this one.
+func place() (string, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", err
+	}
+	namespace, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(boot)) + " " + namespace, nil
 }
 
 // save writes the record in one step, before the change that it undoes.
@@ -41,31 +61,89 @@ func load(file string) (*record, error) {
 		return nil, err
 	}
 	var r record
-	if err := json.Unmarshal(b, &r); err != nil {
+	if err = json.Unmarshal(b, &r); err == nil {
+		err = r.valid()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the undo record %s is damaged: look at `nft list tables` and remove the file: %w", file, err)
 	}
 	return &r, nil
 }
 
+// valid refuses a record that names what this package never changes.
+func (r *record) valid() error {
+	for name := range r.Sysctls {
+		if !ours.MatchString(name) || strings.Contains(name, "/../") {
+			return fmt.Errorf("it names the sysctl %q", name)
+		}
+	}
+	if r.Table != "" && r.Table != tableName(r.Device) {
+		return fmt.Errorf("it names the table %q", r.Table)
+	}
+	return nil
+}
+
 // undo changes everything back and then forgets the record. It goes on after
-// an error, and keeps the record if there was one.
-func (r *record) undo(file string) error {
+// an error, and keeps the record if there was one. It returns what it left, for
+// people: what somebody else has come to rely on.
+func (r *record) undo(file string) (left []string, err error) {
+	here, err := place()
+	if err != nil {
+		return nil, err
+	}
+	if r.Place == here {
+		if left, err = r.restore(); err != nil {
+			return left, err
+		}
+	}
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return left, err
+	}
+	*r = record{}
+	return left, nil
+}
+
+// restore removes our table, and turns forwarding off unless others need it.
+// What was set along with it shares its fate.
+func (r *record) restore() (left []string, err error) {
 	var errs []error
 	if r.Table != "" {
 		errs = append(errs, dropTable(r.Table))
 	}
-	for name, value := range r.Forwarding {
-		if _, err := os.Stat(filepath.Join(sysctlDir, name)); errors.Is(err, fs.ErrNotExist) {
-			continue // its device is gone
+	stays := map[bool]bool{} // by whether it is IPv6
+	for _, name := range []string{forwarding, forwarding6} {
+		if s, ok := r.Sysctls[name]; ok {
+			if why := r.needed(name, s); why != "" {
+				stays[name == forwarding6] = true
+				left = append(left, fmt.Sprintf("%s stays %s: %s", strings.ReplaceAll(name, "/", "."), s.Is, why))
+			}
 		}
-		errs = append(errs, writeSysctl(name, value))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+	for _, name := range slices.Sorted(maps.Keys(r.Sysctls)) {
+		s := r.Sysctls[name]
+		if stays[name != forwarding] || !s.untouched(name) {
+			continue
+		}
+		errs = append(errs, s.restore(name))
 	}
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	return left, errors.Join(errs...)
+}
+
+// needed says why a sysctl that turned forwarding on is not to be changed back,
+// "" if nothing speaks against that.
+func (r *record) needed(name string, s setting) string {
+	if now, err := readSysctl(name); err != nil || now == s.Was {
+		return "" // somebody has turned it off already
 	}
-	*r = record{}
-	return nil
+	if !s.untouched(name) {
+		return "somebody else has set it since"
+	}
+	if file := wanted(name, s.Is); file != "" {
+		return file + " sets it"
+	}
+	now, err := look(r.Device)
+	if err != nil {
+		return err.Error()
+	}
+	return now.since(r.Then)
 }

@@ -1,0 +1,92 @@
+package hostnet
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+const (
+	sysctlDir   = "/proc/sys"
+	forwarding  = "net/ipv4/ip_forward"
+	conf6       = "net/ipv6/conf"
+	forwarding6 = conf6 + "/all/forwarding"
+)
+
+// ours matches the names of all sysctls that this package changes.
+var ours = regexp.MustCompile(`^net/(ipv4/ip_forward|ipv6/conf/[^/]+/(forwarding|accept_ra))$`)
+
+// setting is a sysctl that was changed: what it was, what it is now, and when it
+// was written. Whoever writes it again, be it the same value, changes that time.
+type setting struct {
+	Was     string    `json:"was"`
+	Is      string    `json:"is"`
+	Written time.Time `json:"written"`
+	Theirs  bool      `json:"-"` // somebody else was seen to write it
+}
+
+func readSysctl(name string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(sysctlDir, name))
+	return strings.TrimSpace(string(b)), err
+}
+
+func writeSysctl(name, value string) error {
+	return os.WriteFile(filepath.Join(sysctlDir, name), []byte(value+"\n"), 0o644)
+}
+
+// writtenAt is when a sysctl was last written: opening it for that truncates
+// it, which the kernel notes.
+func writtenAt(name string) (time.Time, error) {
+	info, err := os.Stat(filepath.Join(sysctlDir, name))
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
+// set changes a sysctl, and writes what it was to the undo record first.
+func (h *Host) set(name, was, value string) error {
+	if h.undo.Sysctls == nil {
+		h.undo.Sysctls = map[string]setting{}
+	}
+	h.undo.Sysctls[name] = setting{Was: was, Is: value}
+	if err := h.undo.save(h.file); err != nil {
+		return err
+	}
+	if err := writeSysctl(name, value); err != nil {
+		return err
+	}
+	at, err := writtenAt(name)
+	if err != nil {
+		return err
+	}
+	h.watch.add(name)
+	h.undo.Sysctls[name] = setting{Was: was, Is: value, Written: at}
+	return h.undo.save(h.file)
+}
+
+// untouched reports whether a sysctl is still as it was set here.
+func (s setting) untouched(name string) bool {
+	value, err := readSysctl(name)
+	if err != nil || value != s.Is || s.Theirs {
+		return false
+	}
+	if s.Written.IsZero() {
+		return true // the server died between writing and looking when that was
+	}
+	at, err := writtenAt(name)
+	return err == nil && at.Equal(s.Written)
+}
+
+// restore changes a sysctl back.
+func (s setting) restore(name string) error {
+	if err := writeSysctl(name, s.Was); err != nil && !errors.Is(err, fs.ErrNotExist) { // its device may be gone
+		return fmt.Errorf("setting %s back to %s: %w", strings.ReplaceAll(name, "/", "."), s.Was, err)
+	}
+	return nil
+}

@@ -1,0 +1,407 @@
+package hostnet
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/xt"
+	"golang.org/x/sys/unix"
+)
+
+// sample is a packet whose way through the forward chains is asked for: TCP to
+// port 443, or what comes back.
+type sample struct {
+	in, out  string // devices
+	src, dst netip.Addr
+	reply    bool // of a connection that is established; else it is new
+}
+
+// The state bits of connection tracking, in nftables as in xt_conntrack.
+const (
+	stateEstablished = 1 << 1
+	stateNew         = 1 << 3
+)
+
+// fate is where a packet's walk ends.
+type fate uint8
+
+const (
+	fellThrough fate = iota // of a chain: its caller goes on
+	accepted
+	dropped
+)
+
+// walk is the way of one sample. A rule may look at what a sample does not have,
+// such as a mark: whether it matches is in doubt then, and it is passed over. If
+// it would have accepted, so is the walk's end.
+type walk struct {
+	*sample
+	table *table
+	doubt bool
+	why   string // what dropped it, for people
+	depth int
+}
+
+// nested is deeper than the kernel lets chains jump.
+const nested = 32
+
+// through takes the sample through a chain with a hook.
+func (w *walk) through(base *chain) fate {
+	f := w.chain(base)
+	if f != fellThrough {
+		return f
+	}
+	if base.policy == nftables.ChainPolicyDrop {
+		w.why = "its policy is drop"
+		return dropped
+	}
+	return accepted
+}
+
+func (w *walk) chain(c *chain) fate {
+	if w.depth++; w.depth > nested {
+		return accepted // no kernel has such a ruleset
+	}
+	defer func() { w.depth-- }()
+	for _, exprs := range c.rules {
+		v, doubt := w.rule(exprs)
+		if v == nil {
+			continue
+		}
+		f, ends := w.verdict(v, doubt)
+		switch {
+		case !doubt && ends:
+			if f == dropped && w.why == "" {
+				w.why = "a rule of its chain " + c.name
+			}
+			return f
+		case doubt && f == accepted:
+			w.doubt = true
+		}
+	}
+	return fellThrough
+}
+
+// verdict follows a rule's verdict. It reports whether the chain ends there.
+func (w *walk) verdict(v *expr.Verdict, doubt bool) (f fate, ends bool) {
+	switch v.Kind {
+	case expr.VerdictAccept, expr.VerdictQueue, expr.VerdictStolen:
+		return accepted, true
+	case expr.VerdictDrop:
+		return dropped, true
+	case expr.VerdictReturn:
+		return fellThrough, true
+	case expr.VerdictJump, expr.VerdictGoto:
+		next := w.table.chains[v.Chain]
+		if next == nil {
+			return fellThrough, false
+		}
+		was := *w
+		f = w.chain(next)
+		if doubt && f != accepted {
+			w.why = was.why
+		}
+		return f, f != fellThrough || v.Kind == expr.VerdictGoto
+	}
+	return fellThrough, false
+}
+
+// registers are nftables' registers: 16 words of 32 bits, of which four are one
+// register of the older kind. Bytes that are not known are in doubt.
+type registers struct {
+	b     [80]byte
+	known [80]bool
+}
+
+func (r *registers) at(n uint32) int {
+	switch {
+	case n >= unix.NFT_REG32_00 && n <= unix.NFT_REG32_15:
+		return int(n-unix.NFT_REG32_00) * 4
+	case n >= unix.NFT_REG_1 && n <= unix.NFT_REG_4:
+		return int(n-unix.NFT_REG_1) * 16
+	}
+	return 64 // nobody reads it
+}
+
+// load puts a value into a register; nil is one that is not known.
+func (r *registers) load(n uint32, value []byte) {
+	at := r.at(n)
+	for i := range 16 {
+		r.b[at+i], r.known[at+i] = 0, value != nil
+	}
+	copy(r.b[at:at+16], value)
+}
+
+// value is what a register begins with, nil if that is not known.
+func (r *registers) value(n uint32, size int) []byte {
+	at := r.at(n)
+	if at+size > 64 {
+		return nil
+	}
+	for _, known := range r.known[at : at+size] {
+		if !known {
+			return nil
+		}
+	}
+	return r.b[at : at+size]
+}
+
+// rule returns the verdict of a rule that matches, or may, and nil of one that
+// does not, or has none.
+func (w *walk) rule(exprs []expr.Any) (v *expr.Verdict, doubt bool) {
+	var r registers
+	for _, e := range exprs {
+		matches, known := true, true
+		switch e := e.(type) {
+		case *expr.Verdict:
+			return e, doubt
+		case *expr.Reject:
+			return &expr.Verdict{Kind: expr.VerdictDrop}, doubt
+		case *expr.Target:
+			if e.Name == "REJECT" {
+				return &expr.Verdict{Kind: expr.VerdictDrop}, doubt
+			}
+		case *expr.Queue:
+			return &expr.Verdict{Kind: expr.VerdictQueue}, doubt
+		case *expr.Meta:
+			if !e.SourceRegister {
+				r.load(e.Register, w.meta(e.Key))
+			}
+		case *expr.Payload:
+			if e.OperationType == expr.PayloadLoad {
+				r.load(e.DestRegister, w.payload(e))
+			}
+		case *expr.Ct:
+			if !e.SourceRegister {
+				r.load(e.Register, w.ct(e.Key))
+			}
+		case *expr.Immediate:
+			r.load(e.Register, e.Data)
+		case *expr.Bitwise:
+			r.load(e.DestRegister, bitwise(e, r.value(e.SourceRegister, int(e.Len))))
+		case *expr.Cmp:
+			matches, known = compares(e.Op, r.value(e.Register, len(e.Data)), e.Data)
+		case *expr.Range:
+			matches, known = within(e, r.value(e.Register, len(e.FromData)))
+		case *expr.Lookup:
+			var mapped *expr.Verdict
+			if mapped, matches, known = w.lookup(e, &r); mapped != nil {
+				return mapped, doubt
+			}
+		case *expr.Match:
+			matches, known = w.match(e)
+		case *expr.Fib, *expr.Exthdr, *expr.Numgen, *expr.Hash:
+			r = registers{} // what they load is not known, nor where to
+		case *expr.Limit, *expr.Quota, *expr.Connlimit:
+			known = false
+		}
+		if known && !matches {
+			return nil, false
+		}
+		doubt = doubt || !known
+	}
+	return nil, false
+}
+
+// meta is what the packet is known to have beside its bytes.
+func (w *walk) meta(key expr.MetaKey) []byte {
+	switch key {
+	case expr.MetaKeyIIFNAME:
+		return deviceName(w.in)
+	case expr.MetaKeyOIFNAME:
+		return deviceName(w.out)
+	case expr.MetaKeyIIF:
+		return deviceIndex(w.in)
+	case expr.MetaKeyOIF:
+		return deviceIndex(w.out)
+	case expr.MetaKeyL4PROTO:
+		return []byte{unix.IPPROTO_TCP}
+	case expr.MetaKeyNFPROTO:
+		if w.src.Is4() {
+			return []byte{unix.NFPROTO_IPV4}
+		}
+		return []byte{unix.NFPROTO_IPV6}
+	case expr.MetaKeyMARK:
+		return make([]byte, 4)
+	}
+	return nil
+}
+
+// payload is what the packet is known to have at a place.
+func (w *walk) payload(e *expr.Payload) []byte {
+	type field struct {
+		at    uint32
+		value []byte
+	}
+	port := uint32(2) // of the destination
+	if w.reply {
+		port = 0
+	}
+	fields := []field{{port, []byte{443 >> 8, 443 & 0xff}}}
+	if e.Base == expr.PayloadBaseNetworkHeader {
+		fields = []field{{9, []byte{unix.IPPROTO_TCP}}, {12, w.src.AsSlice()}, {16, w.dst.AsSlice()}}
+		if w.src.Is6() {
+			fields = []field{{6, []byte{unix.IPPROTO_TCP}}, {8, w.src.AsSlice()}, {24, w.dst.AsSlice()}}
+		}
+	} else if e.Base != expr.PayloadBaseTransportHeader {
+		return nil
+	}
+	for _, f := range fields {
+		if e.Offset >= f.at && e.Offset+e.Len <= f.at+uint32(len(f.value)) {
+			return f.value[e.Offset-f.at:][:e.Len]
+		}
+	}
+	return nil
+}
+
+func (w *walk) state() uint32 {
+	if w.reply {
+		return stateEstablished
+	}
+	return stateNew
+}
+
+// ct is what connection tracking knows of the packet.
+func (w *walk) ct(key expr.CtKey) []byte {
+	switch key {
+	case expr.CtKeySTATE:
+		return binary.NativeEndian.AppendUint32(nil, w.state())
+	case expr.CtKeyDIRECTION:
+		if w.reply {
+			return []byte{1}
+		}
+		return []byte{0}
+	case expr.CtKeyMARK:
+		return make([]byte, 4)
+	}
+	return nil
+}
+
+// match is a match of iptables.
+func (w *walk) match(e *expr.Match) (matches, known bool) {
+	switch e.Name {
+	case "comment":
+		return true, true
+	case "conntrack", "state":
+		base, mask := conntrackStates(e.Info)
+		if base == nil || base.MatchFlags&^uint16(xt.ConntrackState|xt.ConntrackStateAlias) != 0 {
+			return false, false
+		}
+		return (uint32(mask)&w.state() != 0) != (base.InvertFlags&uint16(xt.ConntrackState) != 0), true
+	}
+	return false, false
+}
+
+func conntrackStates(info xt.InfoAny) (*xt.ConntrackMtinfoBase, uint16) {
+	switch i := info.(type) {
+	case *xt.ConntrackMtinfo1:
+		return &i.ConntrackMtinfoBase, uint16(i.StateMask)
+	case *xt.ConntrackMtinfo2:
+		return &i.ConntrackMtinfoBase, i.StateMask
+	case *xt.ConntrackMtinfo3:
+		return &i.ConntrackMtinfoBase, i.StateMask
+	}
+	return nil, 0
+}
+
+// lookup searches a set, or a map of verdicts.
+func (w *walk) lookup(e *expr.Lookup, r *registers) (v *expr.Verdict, matches, known bool) {
+	s := w.table.sets[e.SetName]
+	if s == nil || s.Concatenation && s.Interval {
+		return nil, false, false
+	}
+	if len(s.elements) == 0 {
+		return nil, e.Invert, true
+	}
+	key := r.value(e.SourceRegister, len(s.elements[0].Key))
+	if key == nil {
+		return nil, false, false
+	}
+	found := s.find(key)
+	switch {
+	case found == nil || !e.IsDestRegSet:
+		return nil, (found != nil) != e.Invert, true
+	case e.DestRegister == unix.NFT_REG_VERDICT:
+		return verdictOf(found.Val), true, true
+	}
+	r.load(e.DestRegister, found.Val)
+	return nil, true, true
+}
+
+// verdictOf reads a verdict as netlink has it: an attribute with its code, and
+// one with the chain, if there is one.
+func verdictOf(b []byte) *expr.Verdict {
+	if len(b) < 8 {
+		return nil
+	}
+	v := &expr.Verdict{Kind: expr.VerdictKind(int32(binary.BigEndian.Uint32(b[4:])))}
+	if len(b) > 12 {
+		v.Chain = string(bytes.TrimRight(b[12:], "\x00"))
+	}
+	return v
+}
+
+// find is the element that holds a key, nil if none does.
+func (s *set) find(key []byte) *nftables.SetElement {
+	var last *nftables.SetElement // the greatest that is not beyond the key
+	for i := range s.elements {
+		e := &s.elements[i]
+		switch {
+		case !s.Interval:
+			if bytes.Equal(e.Key, key) {
+				return e
+			}
+		case bytes.Compare(e.Key, key) > 0:
+		case last == nil || bytes.Compare(e.Key, last.Key) > 0 || bytes.Equal(e.Key, last.Key) && last.IntervalEnd:
+			last = e
+		}
+	}
+	if last == nil || last.IntervalEnd {
+		return nil
+	}
+	return last
+}
+
+func bitwise(e *expr.Bitwise, value []byte) []byte {
+	if value == nil || len(e.Mask) != len(value) || len(e.Xor) != len(value) {
+		return nil
+	}
+	out := make([]byte, len(value))
+	for i := range value {
+		out[i] = value[i]&e.Mask[i] ^ e.Xor[i]
+	}
+	return out
+}
+
+func compares(op expr.CmpOp, value, with []byte) (matches, known bool) {
+	if value == nil {
+		return false, false
+	}
+	c := bytes.Compare(value, with)
+	switch op {
+	case expr.CmpOpEq:
+		return c == 0, true
+	case expr.CmpOpNeq:
+		return c != 0, true
+	case expr.CmpOpLt:
+		return c < 0, true
+	case expr.CmpOpLte:
+		return c <= 0, true
+	case expr.CmpOpGt:
+		return c > 0, true
+	case expr.CmpOpGte:
+		return c >= 0, true
+	}
+	return false, false
+}
+
+func within(e *expr.Range, value []byte) (matches, known bool) {
+	if value == nil {
+		return false, false
+	}
+	in := bytes.Compare(value, e.FromData) >= 0 && bytes.Compare(value, e.ToData) <= 0
+	return in == (e.Op == expr.CmpOpEq), true
+}
