@@ -83,9 +83,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 	cleanup.add(unlock)
 	undo := filepath.Join(c.Server.StateDir, undoRecord)
-	if err := hostnet.Replay(undo); err != nil {
+	left, err := hostnet.Replay(undo)
+	if err != nil {
 		return err
 	}
+	a.leftOn(left)
 	if a.keys, err = openKeyLog(c.IPsec.KeyLog, &cleanup); err != nil {
 		return err
 	}
@@ -99,12 +101,17 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	cleanup.add(func() error { return unlessClosed(device.Close()) })
-	host, err := hostnet.Apply(undo, plan(c, device.Name()))
+	needs := plan(c, device.Name())
+	host, err := hostnet.Apply(undo, needs)
 	if err != nil {
 		return err
 	}
-	cleanup.add(host.Close)
-	if err := a.build(ctx, c, sockets, device, &cleanup); err != nil {
+	cleanup.add(func() error {
+		left, err := host.Close()
+		a.leftOn(left)
+		return err
+	})
+	if err := a.build(ctx, c, sockets, device, claimsOf(device, host, needs), &cleanup); err != nil {
 		return err
 	}
 	if err := a.openAdmin(c, &cleanup); err != nil {
@@ -121,6 +128,13 @@ func Run(ctx context.Context, o Options) (err error) {
 	err = a.server.Serve(ctx)
 	a.log.Info("stopped")
 	return err
+}
+
+// leftOn says what of the host was not changed back, and why.
+func (a *instance) leftOn(list []string) {
+	for _, text := range list {
+		a.log.WithField("reason", text).Info("left on, for others")
+	}
 }
 
 // unlessClosed passes over what was closed already: the data path closes its

@@ -4,7 +4,6 @@ import (
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/auth/radius"
 	"github.com/adit-vpn/adit/conf"
-	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/vpn"
 )
 
@@ -31,10 +30,6 @@ func (a *instance) backend(c *conf.Config, cleanup *closers) (auth.Backend, auth
 }
 
 // observer turns the server's decisions into logs and counters.
-func (a *instance) observer(device netdev.Device) vpn.Observer {
-	e := &events{log: a.log, meter: a.meter}
-	if c, ok := device.(claimer); ok {
-		e.claim = c
-	}
-	return e
+func (a *instance) observer(claims claimer) vpn.Observer {
+	return &events{log: a.log, meter: a.meter, claims: claims}
 }

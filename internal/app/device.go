@@ -10,12 +10,6 @@ import (
 	"github.com/adit-vpn/adit/internal/pool"
 )
 
-// claimer is a device that answers for clients' addresses: a TAP.
-type claimer interface {
-	Claim(netip.Addr)
-	Release(netip.Addr)
-}
-
 // plan is what the host's network needs.
 func plan(c *conf.Config, device string) hostnet.Plan {
 	p := hostnet.Plan{Device: device}
@@ -41,49 +35,7 @@ func plan(c *conf.Config, device string) hostnet.Plan {
 			p.Masquerade6 = append(p.Masquerade6, n)
 		}
 	}
-	for _, u := range c.Users {
-		for _, own := range own6(u) {
-			if !inPools6(c, own) {
-				p.Routes = append(p.Routes, own)
-			}
-		}
-		if a, err := netip.ParseAddr(u.Address); err == nil && !inPools(c, a) {
-			p.Routes = append(p.Routes, netip.PrefixFrom(a, a.BitLen()))
-		}
-	}
 	return p
-}
-
-func inPools(c *conf.Config, a netip.Addr) bool {
-	for _, r := range parseRanges(c) {
-		if r.Prefix.IsValid() && r.Prefix.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-// own6 are the prefixes that a user has of their own.
-func own6(u conf.User) (list []netip.Prefix) {
-	six := userIPv6(u)
-	if six.Address.IsValid() {
-		list = append(list, netip.PrefixFrom(six.Address, 128))
-	}
-	for _, p := range []netip.Prefix{six.Prefix, six.Delegated} {
-		if p.IsValid() {
-			list = append(list, p)
-		}
-	}
-	return list
-}
-
-func inPools6(c *conf.Config, p netip.Prefix) bool {
-	for _, n := range networks6(c) {
-		if n.Prefix.Bits() <= p.Bits() && n.Prefix.Contains(p.Addr()) {
-			return true
-		}
-	}
-	return false
 }
 
 // openDevice opens the TUN or TAP device, a queue a worker. A TUN device is
@@ -94,7 +46,7 @@ func openDevice(c *conf.Config, tun func(string, int, int) (netdev.Device, error
 		if err != nil {
 			return nil, err
 		}
-		t := netdev.TAPConfig{Name: c.Network.Device, MTU: c.Network.MTU, Queues: queues, Bridge: c.Network.Bridge, LAN: lan, Multicast: c.Network.Multicast}
+		t := netdev.TAPConfig{Name: c.Network.Device, Queues: queues, Bridge: c.Network.Bridge, LAN: lan, Multicast: c.Network.Multicast}
 		if t.Gateway, err = netip.ParseAddr(c.Network.Gateway); err != nil {
 			t.Gateway = netip.Addr{}
 		}

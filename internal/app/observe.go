@@ -62,10 +62,10 @@ func bounded(s string, limit int) string {
 // events turns a server's decisions into log lines, one for each that a person
 // cares about, and into counters.
 type events struct {
-	log   *logrus.Logger
-	meter *meter
-	claim claimer // nil: the device needs to know no addresses
-	calm  calm    // of what strangers cause
+	log    *logrus.Logger
+	meter  *meter
+	claims claimer // nil: nobody else needs to know whose addresses there are
+	calm   calm    // of what strangers cause
 }
 
 // Lines returns an observer that writes the log lines of a server's events, as
@@ -105,6 +105,8 @@ func (o *events) Observe(e vpn.Event) {
 		o.at(e.Who).WithFields(logrus.Fields{"result": e.Result.Code.StopText(), "error": e.Result.Error.String(), "message": field(e.Result.Message), "by_peer": e.ByPeer, "replaced": e.Replaced}).Info("L2TP down")
 	case vpn.AuthDone:
 		o.authDone(e)
+	case vpn.NetworksChanged:
+		o.networksChanged(e)
 	case vpn.SessionUp:
 		o.sessionUp(e)
 	case vpn.SessionDown:
@@ -188,10 +190,24 @@ func (o *events) authDone(e vpn.AuthDone) {
 	}
 }
 
-func (o *events) sessionUp(e vpn.SessionUp) {
-	if o.claim != nil {
-		o.claim.Claim(e.Session.Address)
+// networksChanged has what leads to a session lead to this server, too.
+func (o *events) networksChanged(e vpn.NetworksChanged) {
+	if o.claims == nil {
+		return
 	}
+	for _, n := range e.Removed {
+		if err := o.claims.Release(n); err != nil {
+			o.at(e.Who).WithFields(logrus.Fields{"network": n.String(), "error": err.Error()}).Warn("the host still has a route to a network of a session that is over")
+		}
+	}
+	for _, n := range e.Added {
+		if err := o.claims.Claim(n); err != nil {
+			o.at(e.Who).WithFields(logrus.Fields{"network": n.String(), "error": err.Error()}).Warn("this host has no route to a network of the session: it gets no answers")
+		}
+	}
+}
+
+func (o *events) sessionUp(e vpn.SessionUp) {
 	fields := logrus.Fields{"address": e.Session.Address.String(), "session": e.Session.ID}
 	if six := texts6(e.Session.IPv6); six != nil {
 		fields["ipv6"] = six
@@ -200,9 +216,6 @@ func (o *events) sessionUp(e vpn.SessionUp) {
 }
 
 func (o *events) sessionDown(e vpn.SessionDown) {
-	if o.claim != nil {
-		o.claim.Release(e.Session.Address)
-	}
 	s := e.Session
 	o.at(e.Who).WithFields(logrus.Fields{
 		"address": s.Address.String(), "session": s.ID, "cause": e.Cause.String(),

@@ -22,7 +22,7 @@ import (
 )
 
 // build makes the server and its data path.
-func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, device netdev.Device, cleanup *closers) error {
+func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, device netdev.Device, claims claimer, cleanup *closers) error {
 	ranges, reserved := addresses(c)
 	a.pool = pool.New(ranges, reserved...)
 	a.pool6, a.delegate6 = pools6(c)
@@ -38,7 +38,7 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 		Pool:       a.pool,
 		Pool6:      a.pool6,
 		Delegate6:  a.delegate6,
-		Observer:   a.observer(device),
+		Observer:   a.observer(claims),
 	})
 	a.plane, err = dataplane.New(dataplane.Config{
 		Workers: sockets.workers,
@@ -46,7 +46,6 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 		Control: a.server,
 		Pools:   append(prefixes(c), prefixes6(c)...),
 		Slots:   c.Limits.Connections,
-		Address: networks(c)[0].Server,
 
 		ClientToClient: c.Network.ClientToClient,
 		Multicast:      c.Network.Multicast,

@@ -45,8 +45,7 @@ type Config struct {
 	Pools   []netip.Prefix // routed by array; other prefixes by longest match
 	Slots   int            // how many connections at most
 
-	Address netip.Addr // ours, for ICMP errors; the zero Addr: the first of each pool
-	PathMTU int        // of the paths to clients, in bytes; 0 for DefaultPathMTU
+	PathMTU int // of the paths to clients, in bytes; 0 for DefaultPathMTU
 
 	ClientToClient bool // clients may reach each other
 

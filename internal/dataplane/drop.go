@@ -27,6 +27,7 @@ const (
 	DropNoRoute                 // no session has the destination
 	DropNoPath                  // nothing to send with: no outbound SA or socket
 	DropTooBig                  // longer than the session's MTU, answered if possible
+	DropRedirect                // an ICMP redirect: who has one router needs no other
 	DropWriteUDP                // the socket took no more
 	DropWriteDevice             // the device took no more
 	DropPanic                   // the batch that a worker panicked on
@@ -39,7 +40,7 @@ const NumDrops = int(dropESP) + int(ipsec.DropRandom) + 1
 var dropNames = [dropESP]string{
 	"short", "unknown-spi", "inner-udp", "l2tp", "tunnel", "session", "ppp",
 	"ip", "source", "client-to-client", "inbox", "rate", "no-route",
-	"no-path", "too-big", "write-udp", "write-device", "panic",
+	"no-path", "too-big", "redirect", "write-udp", "write-device", "panic",
 }
 
 // DropESP is the reason for a packet that package ipsec dropped.

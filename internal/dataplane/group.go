@@ -75,21 +75,36 @@ func (p *Plane) Flood(from *Session, b []byte) {
 	if !h.Is4() {
 		protocol = pppIPv6
 	}
-	frame := append([]byte{0xff, 0x03, 0, protocol}, b[:h.Len]...)
+	head := []byte{0xff, 0x03, 0, protocol}
+	frame := append(head, b[:h.Len]...)
 	p.everybody(func(slot *Slot, view *live, s *Session, net *network) {
 		if s == from || !net.has(h.Is4()) {
 			return
 		}
 		p.copies.charge(copyEvery)
-		if h.Len > view.mtuOf(s, net) {
+		mtu := view.mtuOf(s, net)
+		switch {
+		case h.Len <= mtu:
+			p.copy(slot, s, frame, now)
+		case h.DF:
 			p.control.drop(DropTooBig, 1)
-			return
-		}
-		if slot.SendFrame(s, frame) == nil {
-			s.out.add(1, h.Len, now)
-			p.control.out.add(1, h.Len, now)
+		default:
+			piece := append(make([]byte, 0, len(head)+mtu), head...)
+			for at, more := 0, true; more; more = at > 0 {
+				var n int
+				n, at = packet.Fragment(piece[len(head):cap(piece)], b, &h, mtu, at)
+				p.copy(slot, s, piece[:len(head)+n], now)
+			}
 		}
 	})
+}
+
+// copy sends one copy of a packet to everybody, in its PPP frame.
+func (p *Plane) copy(slot *Slot, s *Session, frame []byte, now int64) {
+	if slot.SendFrame(s, frame) == nil {
+		s.out.add(1, len(frame)-pppHeaderLen, now)
+		p.control.out.add(1, len(frame)-pppHeaderLen, now)
+	}
 }
 
 // everybody calls f for each session that has a network.
@@ -139,11 +154,15 @@ func (x *transmitter) flood(b []byte, segment int, h *packet.IP) (Drop, bool) {
 				continue
 			}
 			x.plane.copies.charge(time.Duration(copies) * copyEvery)
-			if length > view.mtuOf(s, net) {
-				x.tally.drop(DropTooBig, copies)
-				continue
+			it := item{slot: slot, session: s, b: b, segment: segment}
+			if mtu := view.mtuOf(s, net); length > mtu {
+				if h.DF { // nobody is told of packets to everybody
+					x.tally.drop(DropTooBig, copies)
+					continue
+				}
+				it.mtu = mtu
 			}
-			x.push(item{slot: slot, session: s, b: b, segment: segment})
+			x.push(it)
 		}
 	}
 	return 0, true

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/internal/netdev"
+	"github.com/adit-vpn/adit/internal/packet"
 	"github.com/adit-vpn/adit/l2tp"
 )
 
@@ -179,4 +180,43 @@ func TestCopiesDoNotAllocate(t *testing.T) {
 	if w.conn.packets != 21*400 {
 		t.Errorf("%d copies were sent, want %d", w.conn.packets, 21*400)
 	}
+}
+
+// What is too long for some clients comes to them in fragments, as a router
+// would forward it.
+func TestLongPacketsToEverybodyAreFragmented(t *testing.T) {
+	inRig(t, multicast, func(r *rig) {
+		other := r.join(netip.MustParseAddr("10.83.0.11"), 77)
+		other.SetNetwork([]netip.Prefix{netip.MustParsePrefix("10.83.0.11/32")}, 1000)
+		long := udp4(farAddr, mdns, 5353, 1372)
+		reassembled := func() {
+			t.Helper()
+			whole, pieces := 0, map[int][]byte{}
+			for len(pieces) < 2 {
+				b := r.client.next()[8+8+4:] // of either session
+				h, ok := packet.Parse(b)
+				switch {
+				case !ok:
+					t.Fatalf("got %x", b)
+				case h.Len == len(long) && bytes.Equal(b, long):
+					whole++
+				case h.Len > 1000:
+					t.Fatalf("%d bytes for who takes 1000", h.Len)
+				default:
+					pieces[h.Offset] = append([]byte(nil), b[h.HeaderLen:]...)
+				}
+			}
+			if !bytes.Equal(append(pieces[0], pieces[len(pieces[0])]...), long[20:]) {
+				t.Error("the fragments are another packet")
+			}
+		}
+		r.device.Inject(0, long)
+		reassembled()
+		r.plane.Flood(r.session, long)
+		reassembled()
+		long[6] = 0x40
+		r.device.Inject(0, long)
+		synctest.Wait()
+		r.wantDrop(DropTooBig, 1, "one that must not be fragmented")
+	})
 }

@@ -2,7 +2,6 @@ package dataplane
 
 import (
 	"crypto/rand"
-	"net/netip"
 	"time"
 
 	"github.com/adit-vpn/adit/internal/netdev"
@@ -118,6 +117,11 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 		return DropIP, false
 	}
 	b = b[:h.Len]
+	// The host sends them to clients that talk to each other, since what comes
+	// from our device leaves by it. No sysctl of the device alone keeps it from that.
+	if packet.Redirect(b, &h) {
+		return DropRedirect, false
+	}
 	partial := p.CsumStart > 0 && p.Segment == 0
 	end := h.Dst
 	if x.plane.cfg.BySource {
@@ -186,35 +190,20 @@ func (x *transmitter) push(i item) {
 	}
 }
 
-// tooBig tells the sender of a packet how long one may be.
+// tooBig tells the sender of a packet how long one may be. What comes from the
+// device with an address of this host as its source is dropped by the kernel, so
+// that the message is from the packet's own destination: every sender believes
+// that, and firewalls that track connections pass it on.
 func (x *transmitter) tooBig(t *target, b []byte, h *packet.IP, mtu int) {
 	if !t.slot.tooBig.allow(x.now, tooBigEvery, tooBigBurst) {
 		return
 	}
 	buf := x.answer[0].Buf
-	n := packet.TooBig(buf[netdev.HeadRoom:], b, h, mtu, x.plane.serverAddr(h.Dst))
+	n := packet.TooBig(buf[netdev.HeadRoom:], b, h, mtu, h.Dst)
 	if n == 0 {
 		return
 	}
 	x.answer[0] = netdev.Packet{Buf: buf, Off: netdev.HeadRoom, End: netdev.HeadRoom + n}
 	sent, _ := x.queue.WriteBatch(x.answer[:])
 	x.tally.drop(DropWriteDevice, 1-sent)
-}
-
-// serverAddr is where errors about a client's packets come from: our address,
-// else the first of its pool, else of any pool of its family.
-func (p *Plane) serverAddr(client netip.Addr) netip.Addr {
-	if a := p.cfg.Address; a.IsValid() && a.Is4() == client.Is4() {
-		return a
-	}
-	var other netip.Addr
-	for i, pool := range p.cfg.Pools {
-		if pool.Contains(client) {
-			return p.server[i]
-		}
-		if !other.IsValid() && p.server[i].Is4() == client.Is4() {
-			other = p.server[i]
-		}
-	}
-	return other
 }

@@ -127,13 +127,28 @@ func TestTooBigWithDF(t *testing.T) {
 		r.device.Inject(0, long, fits)
 		synctest.Wait()
 		h, ok := packet.Parse(r.device.Poll())
-		if !ok || h.Protocol != packet.ICMP || h.Dst != farAddr || h.Src.String() != "10.83.0.1" {
+		if !ok || h.Protocol != packet.ICMP || h.Dst != farAddr || h.Src != clientAddr {
 			t.Errorf("answered with %+v", h)
 		}
 		if got := r.client.nextIP(); !bytes.Equal(got, fits) {
 			t.Errorf("the client got %d bytes", len(got))
 		}
 		r.wantDrop(DropTooBig, 1, "the long one")
+	})
+}
+
+// A client has one router, and needs not hear of another.
+func TestRedirectsAreDropped(t *testing.T) {
+	inRig6(t, func(r *rig) {
+		redirect := udp4(serverAddr, clientAddr, 1, 28)
+		redirect[9], redirect[20], redirect[21] = packet.ICMP, 5, 1
+		redirect6 := ip6(sixFar, sixAddr, packet.ICMPv6, 2, append([]byte{137, 0}, make([]byte, 38)...))
+		fine := udp4(farAddr, clientAddr, 1, 5)
+		r.device.Inject(0, redirect, redirect6, fine)
+		if got := r.client.nextIP(); !bytes.Equal(got, fine) {
+			t.Errorf("the client got %x", got)
+		}
+		r.wantDrop(DropRedirect, 2, "one of each family")
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -17,7 +16,6 @@ type Plane struct {
 	cfg    Config
 	slots  []atomic.Pointer[Slot] // by the low bits of an inbound SPI
 	routes routes
-	server []netip.Addr // our address in each pool
 
 	workers []worker // one a socket, one a device queue
 	tallies []*tally // the control side's, and one of each worker
@@ -54,9 +52,6 @@ func New(c Config) (*Plane, error) {
 		control: new(tally),
 	}
 	p.routes.init(c.Pools)
-	for _, pool := range c.Pools {
-		p.server = append(p.server, pool.Masked().Addr().Next())
-	}
 	p.tallies = []*tally{p.control}
 	count := func() *tally {
 		t := new(tally)

@@ -40,7 +40,6 @@ func syn6(src, dst netip.Addr) []byte {
 func inRig6(t *testing.T, f func(r *rig)) {
 	inRig(t, Config{}, func(r *rig) {
 		r.plane.cfg.Pools = append(r.plane.cfg.Pools, netip.MustParsePrefix("2001:db8:1::/48"))
-		r.plane.server = append(r.plane.server, netip.MustParseAddr("2001:db8:1::1"))
 		r.session.SetNetwork([]netip.Prefix{netip.PrefixFrom(clientAddr, 32), six}, 1400)
 		if err := r.plane.Route(six, r.slot, r.session); err != nil {
 			r.Fatal(err)
@@ -112,7 +111,7 @@ func TestIPv6SegmentSizeAndTooBig(t *testing.T) {
 		synctest.Wait()
 		answer := r.device.Poll()
 		h, ok := packet.Parse(answer)
-		if !ok || h.Src != netip.MustParseAddr("2001:db8:1::1") || h.Dst != sixFar || h.Protocol != packet.ICMPv6 || answer[40] != 2 {
+		if !ok || h.Src != sixAddr || h.Dst != sixFar || h.Protocol != packet.ICMPv6 || answer[40] != 2 {
 			t.Fatalf("answered %x", answer)
 		}
 		if n := int(binary.BigEndian.Uint32(answer[44:])); n != mtu {

@@ -23,7 +23,6 @@ const loopLen = 256
 // TAPConfig is what a TAP device begins with.
 type TAPConfig struct {
 	Name    string
-	MTU     int // in bytes, of IP
 	Queues  int
 	Bridge  string       // name of the bridge to join; "" for none
 	LAN     netip.Prefix // the addresses that are neighbours
@@ -55,7 +54,7 @@ func OpenTAP(c TAPConfig) (*TAP, error) {
 	}
 	m[0] = m[0]&^1 | 2 // unicast, locally administered
 	t := &TAP{
-		device: device{name: c.Name, mtu: c.MTU},
+		device: device{name: c.Name, mtu: etherMTU},
 		arp:    newNeighbours(m, c.LAN, c.Gateway),
 
 		everybody: c.Multicast,
@@ -85,12 +84,15 @@ func OpenTAP(c TAPConfig) (*TAP, error) {
 	return t, nil
 }
 
+// etherMTU is what an Ethernet carries in a frame, in bytes of IP.
+const etherMTU = 1500
+
+// bringUp gives the device the MTU of the LAN, not of what clients take: a bridge
+// has the least of its ports' MTUs, and drops what is longer than a port's before
+// anybody could be told, or fragment it.
 func (t *TAP) bringUp(c TAPConfig) error {
-	if err := bringUp(t.name, t.mtu); err != nil {
-		return err
-	}
 	if c.Bridge == "" {
-		return nil
+		return bringUp(t.name, t.mtu)
 	}
 	bridge, err := netlink.LinkByName(c.Bridge)
 	if err != nil {
@@ -99,9 +101,20 @@ func (t *TAP) bringUp(c TAPConfig) error {
 	if bridge.Type() != "bridge" {
 		return fmt.Errorf("%s is no bridge but a %s", c.Bridge, bridge.Type())
 	}
+	t.mtu = bridge.Attrs().MTU
+	if err := bringUp(t.name, t.mtu); err != nil {
+		return err
+	}
 	link, err := netlink.LinkByName(t.name)
 	if err != nil {
 		return fmt.Errorf("device %s: %w", t.name, err)
+	}
+	// The port's own address, which is not the station's, is the greatest that a
+	// station can have but for chance: a bridge takes the least of its ports' as its
+	// own, and would have another when we go, which no neighbour knows.
+	own := net.HardwareAddr{0xfe, 0xff, t.arp.mac[2], t.arp.mac[3], t.arp.mac[4], t.arp.mac[5]}
+	if err := netlink.LinkSetHardwareAddr(link, own); err != nil {
+		return fmt.Errorf("device %s: setting its hardware address: %w", t.name, err)
 	}
 	if err := netlink.LinkSetMasterByIndex(link, bridge.Attrs().Index); err != nil {
 		return fmt.Errorf("device %s: joining bridge %s: %w", t.name, c.Bridge, err)

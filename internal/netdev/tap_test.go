@@ -38,7 +38,7 @@ func openTestTAP(t *testing.T, queues int) *TAP {
 	if err := netlink.LinkSetUp(bridge); err != nil {
 		t.Fatal(err)
 	}
-	d, err := OpenTAP(TAPConfig{MTU: 1400, Queues: queues, Bridge: "testbr", LAN: lan, Gateway: gateway})
+	d, err := OpenTAP(TAPConfig{Queues: queues, Bridge: "testbr", LAN: lan, Gateway: gateway})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,10 +222,10 @@ func TestTAPErrors(t *testing.T) {
 		c    TAPConfig
 		want string
 	}{
-		{TAPConfig{MTU: 1400, LAN: lan, Bridge: "nobridge"}, "bridge nobridge"},
-		{TAPConfig{MTU: 1400, LAN: lan, Bridge: "lo"}, "lo is no bridge"},
-		{TAPConfig{MTU: 1400, LAN: lan, Gateway: netip.MustParseAddr("192.168.8.1")}, "has no gateway 192.168.8.1"},
-		{TAPConfig{MTU: 1400, LAN: netip.MustParsePrefix("2001:db8::/64")}, "is not IPv4"},
+		{TAPConfig{LAN: lan, Bridge: "nobridge"}, "bridge nobridge"},
+		{TAPConfig{LAN: lan, Bridge: "lo"}, "lo is no bridge"},
+		{TAPConfig{LAN: lan, Gateway: netip.MustParseAddr("192.168.8.1")}, "has no gateway 192.168.8.1"},
+		{TAPConfig{LAN: netip.MustParsePrefix("2001:db8::/64")}, "is not IPv4"},
 	} {
 		if d, err := OpenTAP(v.c); err == nil || !strings.Contains(err.Error(), v.want) {
 			t.Errorf("%+v: %v, %v", v.c, d, err)
@@ -268,5 +268,56 @@ func TestTAPHandsOverWhatIsForEverybodyIfItShall(t *testing.T) {
 	send("to everybody", "192.168.7.255:9000")
 	if got := read(); got != "to everybody" {
 		t.Errorf("read %q", got)
+	}
+}
+
+// The bridge of an office keeps its MTU and its address while we are its port,
+// also where ours is the one that joins last and leaves first.
+func TestTAPLeavesTheBridgeAsItIs(t *testing.T) {
+	for _, mtu := range []int{1500, 1400, 9000} {
+		bridge := &netlink.Bridge{LinkAttrs: netlink.NewLinkAttrs()}
+		bridge.Name = "testbr2"
+		if err := netlink.LinkAdd(bridge); err != nil {
+			t.Fatal(err)
+		}
+		port := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: "testport2"}
+		port.Name, port.MTU, port.HardwareAddr = "testport", mtu, net.HardwareAddr{0xf2, 0xff, 0xff, 0xff, 0xff, 0xff}
+		if err := netlink.LinkAdd(port); err != nil {
+			t.Fatal(err)
+		}
+		if err := netlink.LinkSetMasterByIndex(port, bridge.Attrs().Index); err != nil {
+			t.Fatal(err)
+		}
+		state := func() (int, string) {
+			l, err := netlink.LinkByName("testbr2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l.Attrs().MTU, l.Attrs().HardwareAddr.String()
+		}
+		wasMTU, wasMAC := state()
+		if wasMTU != mtu || wasMAC != port.HardwareAddr.String() {
+			t.Fatalf("the bridge begins with %d and %s", wasMTU, wasMAC)
+		}
+		for range 8 { // addresses are random
+			d, err := OpenTAP(TAPConfig{Queues: 1, Bridge: "testbr2", LAN: lan, Gateway: gateway})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if nowMTU, nowMAC := state(); nowMTU != wasMTU || nowMAC != wasMAC || d.MTU() != mtu {
+				t.Errorf("with us the bridge has MTU %d and address %s, want %d and %s; the device has %d", nowMTU, nowMAC, wasMTU, wasMAC, d.MTU())
+			}
+			if err := d.Close(); err != nil {
+				t.Error(err)
+			}
+			if nowMTU, nowMAC := state(); nowMTU != wasMTU || nowMAC != wasMAC {
+				t.Errorf("without us the bridge has MTU %d and address %s, want %d and %s", nowMTU, nowMAC, wasMTU, wasMAC)
+			}
+		}
+		for _, l := range []netlink.Link{port, bridge} {
+			if err := netlink.LinkDel(l); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }

@@ -51,6 +51,15 @@ func TooBig(dst, b []byte, h *IP, mtu int, from netip.Addr) int {
 	return n
 }
 
+// Redirect reports whether b, the packet of h, is an ICMP redirect (RFC 792, RFC
+// 4861, section 4.5).
+func Redirect(b []byte, h *IP) bool {
+	if h.Offset != 0 || h.Len <= h.HeaderLen {
+		return false
+	}
+	return h.Protocol == ICMP && h.Is4() && b[h.HeaderLen] == 5 || h.Protocol == ICMPv6 && !h.Is4() && b[h.HeaderLen] == 137
+}
+
 // mayError reports whether a packet may be answered with an error (RFC 1122,
 // section 3.2.2; RFC 4443, section 2.4 (e)).
 func mayError(b []byte, h *IP) bool {

@@ -96,6 +96,12 @@ type (
 		Err      error // no verdict was reached
 		Duration time.Duration
 	}
+	// NetworksChanged says which networks lead to a session from now on, and
+	// which do no longer: its addresses, and what lies behind the client.
+	NetworksChanged struct {
+		Who
+		Added, Removed []netip.Prefix
+	}
 	// SessionUp says that a user's IP traffic flows.
 	SessionUp struct {
 		Who
@@ -148,6 +154,7 @@ func (Moved) event()               {}
 func (TunnelUp) event()            {}
 func (TunnelDown) event()          {}
 func (AuthDone) event()            {}
+func (NetworksChanged) event()     {}
 func (SessionUp) event()           {}
 func (SessionDown) event()         {}
 func (PacketRefused) event()       {}

@@ -240,9 +240,11 @@ func (c *Conn) route(s *session, mtu int) {
 			want = append(want, p)
 		}
 	}
+	changed := NetworksChanged{Who: c.who()}
 	for _, p := range s.prefixes {
 		if !slices.Contains(want, p) {
 			c.srv.plane.Unroute(p, s.data)
+			changed.Removed = append(changed.Removed, p)
 		}
 	}
 	for _, p := range want {
@@ -251,9 +253,15 @@ func (c *Conn) route(s *session, mtu int) {
 			continue // whose it is may send from there, and only they
 		}
 		have = append(have, p)
+		if !slices.Contains(s.prefixes, p) {
+			changed.Added = append(changed.Added, p)
+		}
 	}
 	s.prefixes = have
 	s.data.SetNetwork(have, mtu)
+	if len(changed.Added)+len(changed.Removed) > 0 {
+		c.observe(changed)
+	}
 }
 
 // sessionUp begins a session's accounting with the first of its networks.
