@@ -199,9 +199,14 @@ func (a *instance) announce(c *conf.Config, kernels string, offloads netdev.Offl
 	}
 }
 
-// warnings are those of the configuration and of what it names.
+// warnings are those of the configuration, of what it names, and of the host.
 func (a *instance) warnings(c *conf.Config) []string {
-	return append(warnings(c), a.certs.Load().warnings(time.Now(), c.Server.Public)...)
+	list := append(warnings(c), a.certs.Load().warnings(time.Now(), c.Server.Public)...)
+	drops, err := obstacles(c)
+	if err != nil {
+		a.log.WithField("error", err.Error()).Debug("cannot tell whether the firewall lets clients' packets pass")
+	}
+	return append(list, drops...)
 }
 
 // warnings are what is worth a thought as long as it is so.

@@ -49,6 +49,9 @@ func Check(c *conf.Config) []Finding {
 	if c.Network.HasIPv6() {
 		list = append(list, checkForwarding6())
 	}
+	if c.Network.Mode == "tun" {
+		list = append(list, checkForwardChains(c)...)
+	}
 	for _, w := range warnings(c) {
 		list = append(list, Finding{What: w, Warning: true})
 	}
@@ -154,7 +157,7 @@ func checkForwarding() Finding {
 	on, err := hostnet.Forwarding()
 	f := Finding{What: "IPv4 forwarding is on"}
 	if err != nil || !on {
-		f.What = "IPv4 forwarding is off: the server turns it on when it starts, and off again; in a container, set the sysctl net.ipv4.ip_forward=1"
+		f.What = "IPv4 forwarding is off: the server turns it on when it starts, and off at its end unless others rely on it then; in a container, set the sysctl net.ipv4.ip_forward=1"
 		f.Warning = true
 	}
 	return f
@@ -166,9 +169,39 @@ func checkForwarding6() Finding {
 	case err != nil:
 		return Finding{What: "IPv6 on this host, for network.pool6", Err: err}
 	case !on:
-		return Finding{What: "IPv6 forwarding is off: the server turns it on when it starts, and off again; in a container, set the sysctl net.ipv6.conf.all.forwarding=1", Warning: true}
+		return Finding{What: "IPv6 forwarding is off: the server turns it on when it starts, and off at its end unless others rely on it then; in a container, set the sysctl net.ipv6.conf.all.forwarding=1", Warning: true}
 	}
 	return Finding{What: "IPv6 forwarding is on"}
+}
+
+// checkForwardChains looks for chains of the host's firewall that drop what
+// clients send, or what is sent back.
+func checkForwardChains(c *conf.Config) []Finding {
+	list, err := obstacles(c)
+	if err != nil {
+		return []Finding{{What: "cannot tell whether the firewall lets clients' packets pass: " + err.Error(), Warning: true}}
+	}
+	if len(list) == 0 {
+		return []Finding{{What: "no forward chain of nftables or iptables drops clients' packets"}}
+	}
+	var findings []Finding
+	for _, text := range list {
+		findings = append(findings, Finding{What: text, Warning: true})
+	}
+	return findings
+}
+
+// obstacles are the chains of the host that drop clients' packets, with what to
+// do about it.
+func obstacles(c *conf.Config) (list []string, err error) {
+	if c.Network.Mode != "tun" {
+		return nil, nil
+	}
+	found, err := hostnet.Obstacles(c.Network.Device, append(prefixes(c), prefixes6(c)...))
+	for _, o := range found {
+		list = append(list, o.String())
+	}
+	return list, err
 }
 
 // resolve finds the addresses of server.public, which may be one, or nothing.

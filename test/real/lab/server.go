@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -99,6 +100,11 @@ func (s *Server) Launch(t testing.TB, wrap ...string) *Process {
 	c := Command(s.lab.Server, append(wrap, s.lab.Adit, "serve", "-c", s.file)...)
 	s.run = Start(t, c, s.log)
 	return s.run
+}
+
+// Command is a command of adit's that takes this server's configuration.
+func (s *Server) Command(name string, args ...string) *exec.Cmd {
+	return Command(s.lab.Server, append([]string{s.lab.Adit, name, "-c", s.file}, args...)...)
 }
 
 // Stop ends the server as an administrator does, and expects that it says
