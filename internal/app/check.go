@@ -42,6 +42,7 @@ func Check(c *conf.Config) []Finding {
 	}
 	if c.Network.Mode == "tun" {
 		list = append(list, Finding{What: "no pool overlaps a network of this host", Err: checkPools(c)})
+		list = append(list, checkStatic(c)...)
 	}
 	if c.Network.Masquerade && c.Network.Mode == "tun" {
 		list = append(list, checkForwarding())
@@ -151,6 +152,22 @@ func checkPools(c *conf.Config) error {
 		errs = append(errs, hostnet.Conflict(c.Network.Device, p))
 	}
 	return errors.Join(errs...)
+}
+
+// checkStatic looks for users' own addresses that are of a network of this host.
+func checkStatic(c *conf.Config) (list []Finding) {
+	for _, u := range localUsers(c) {
+		for _, a := range []netip.Addr{u.Address, u.IPv6.Address} {
+			if !a.IsValid() {
+				continue
+			}
+			if other, on, err := hostnet.Overlap(c.Network.Device, netip.PrefixFrom(a, a.BitLen())); err == nil && other.IsValid() {
+				list = append(list, Finding{Warning: true, What: fmt.Sprintf(
+					"the address %v of user %q is of the network %v on %s, where nobody will find the client: give the user another, or set network.mode = \"tap\"", a, u.Name, other, on)})
+			}
+		}
+	}
+	return list
 }
 
 func checkForwarding() Finding {

@@ -46,32 +46,45 @@ func addAddresses(device string, addresses, routes []netip.Prefix) error {
 // Conflict refuses a pool that overlaps a network of another device: replies
 // to its clients would leave there.
 func Conflict(device string, own netip.Prefix) error {
+	other, on, err := Overlap(device, own)
+	if err != nil || !other.IsValid() {
+		return err
+	}
+	key := "network.pool"
+	if own.Addr().Is6() {
+		key = "network.pool6"
+	}
+	return fmt.Errorf("the pool %v overlaps %v on %s: choose another %s", own.Masked(), other, on, key)
+}
+
+// Overlap returns the network of another device that a network overlaps, and
+// that device; the zero Prefix if there is none.
+func Overlap(device string, own netip.Prefix) (other netip.Prefix, on string, err error) {
 	links, err := netlink.LinkList()
 	if err != nil {
-		return fmt.Errorf("listing devices: %w", err)
+		return other, "", fmt.Errorf("listing devices: %w", err)
+	}
+	family := unix.AF_INET
+	if own.Addr().Is6() {
+		family = unix.AF_INET6
 	}
 	for _, l := range links {
 		if l.Attrs().Name == device || l.Attrs().Flags&net.FlagUp == 0 {
 			continue
 		}
-		family, key := unix.AF_INET, "network.pool"
-		if own.Addr().Is6() {
-			family, key = unix.AF_INET6, "network.pool6"
-		}
 		addresses, err := netlink.AddrList(l, family)
 		if err != nil {
-			return fmt.Errorf("listing addresses of %s: %w", l.Attrs().Name, err)
+			return other, "", fmt.Errorf("listing addresses of %s: %w", l.Attrs().Name, err)
 		}
 		for _, a := range addresses {
 			ip, _ := netip.AddrFromSlice(a.IP)
-			ip = ip.Unmap()
 			bits, _ := a.Mask.Size()
-			if other := netip.PrefixFrom(ip, bits).Masked(); other.Bits() > 0 && other.Overlaps(own.Masked()) {
-				return fmt.Errorf("the pool %v overlaps %v on %s: choose another %s", own.Masked(), other, l.Attrs().Name, key)
+			if n := netip.PrefixFrom(ip.Unmap(), bits).Masked(); n.Bits() > 0 && n.Overlaps(own.Masked()) {
+				return n, l.Attrs().Name, nil
 			}
 		}
 	}
-	return nil
+	return netip.Prefix{}, "", nil
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

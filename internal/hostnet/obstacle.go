@@ -136,8 +136,9 @@ func familyName(f nftables.TableFamily) string {
 		return "ip"
 	case nftables.TableFamilyIPv6:
 		return "ip6"
+	default: // no other forwards IP
+		return "inet"
 	}
-	return "inet"
 }
 
 // Addresses of the Internet, of which firewalls do not think that they are

@@ -69,8 +69,9 @@ func forwards(c *nftables.Chain) bool {
 	switch c.Table.Family {
 	case nftables.TableFamilyIPv4, nftables.TableFamilyIPv6, nftables.TableFamilyINet:
 		return c.Hooknum != nil && *c.Hooknum == *nftables.ChainHookForward
+	default:
+		return false
 	}
-	return false
 }
 
 func readTable(c *nftables.Conn, id tableID, list []*nftables.Chain) (*table, error) {

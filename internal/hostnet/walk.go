@@ -105,8 +105,9 @@ func (w *walk) verdict(v *expr.Verdict, doubt bool) (f fate, ends bool) {
 			w.why = was.why
 		}
 		return f, f != fellThrough || v.Kind == expr.VerdictGoto
+	default:
+		return fellThrough, false
 	}
-	return fellThrough, false
 }
 
 // registers are nftables' registers: 16 words of 32 bits, of which four are one
@@ -226,8 +227,9 @@ func (w *walk) meta(key expr.MetaKey) []byte {
 		return []byte{unix.NFPROTO_IPV6}
 	case expr.MetaKeyMARK:
 		return make([]byte, 4)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // payload is what the packet is known to have at a place.
@@ -276,8 +278,9 @@ func (w *walk) ct(key expr.CtKey) []byte {
 		return []byte{0}
 	case expr.CtKeyMARK:
 		return make([]byte, 4)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // match is a match of iptables.

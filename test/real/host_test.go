@@ -70,7 +70,7 @@ func shell(ns string) func(string) (string, error) {
 func TestSendersAreToldWhatIsTooLong(t *testing.T) {
 	ns, host, _ := makeBranch(t)
 	s := here.Serve(t, lab.Config{"network": `pool6 = ["2001:db8:83::/48"]`})
-	g := here.Connect(t, lab.Client{ID: 1, Args: []string{"--mtu", "1300", "--route", "192.168.60.0/24", "--ping", host}})
+	g := here.Connect(t, lab.Client{ID: 1, Args: []string{"--mtu", "1300", "--route", "192.168.60.0/24", "--route", "10.83.0.0/24", "--ping", host}})
 	client := s.Session(t).Address
 	other := here.Connect(t, lab.Client{ID: 2, Args: []string{"--route", "10.83.0.0/24"}})
 	places := map[string]func(string) (string, error){
@@ -159,5 +159,36 @@ func TestAForwardChainThatDropsIsNamed(t *testing.T) {
 	g.Exec(t, ping)
 	if w := strings.Join(s.Status(t).Warnings, "\n"); contains(w, "FORWARD") {
 		t.Errorf("status still warns: %q", w)
+	}
+}
+
+// A user's own address may be in no pool, and may come while the server runs:
+// the host routes it to the session and hides it as it hides the others.
+func TestAnAddressOfNoPoolWorksEndToEnd(t *testing.T) {
+	_, host, _ := makeBranch(t)
+	s := here.Serve(t, lab.Config{"user": "[[user]]\nname = \"early\"\npassword = \"" + lab.Password + "\"\naddress = \"172.31.9.8\"\n"})
+	add := s.Command("user", "add", "late", "-address", "172.31.9.9")
+	add.Stdin = strings.NewReader(lab.Password + "\n")
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("adit user add: %v\n%s", err, out)
+	}
+	s.Reload(t)
+	for _, v := range []struct{ user, address string }{{"early", "172.31.9.8"}, {"late", "172.31.9.9"}} {
+		t.Run(v.user, func(t *testing.T) {
+			g := here.Connect(t, lab.Client{User: v.user, Args: []string{"--route", "192.168.60.0/24", "--ping", host}})
+			if got := s.Session(t).Address; got != v.address {
+				t.Errorf("%s has %s, want %s", v.user, got, v.address)
+			}
+			if out, err := shell(here.Server)("ping -n -c 2 -W 2 " + v.address); err != nil {
+				t.Errorf("the server does not reach the client: %v\n%s", err, out)
+			}
+			g.HangUp(t)
+			if !lab.Wait(patience, func() bool { return !contains(lab.Run(t, here.Server, "ip", "route"), v.address) }) {
+				t.Error("the route is still there after the session")
+			}
+			if rules := lab.Run(t, here.Server, "nft", "list", "ruleset"); contains(rules, v.address) {
+				t.Errorf("the address is still masqueraded:\n%s", rules)
+			}
+		})
 	}
 }

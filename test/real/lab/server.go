@@ -103,8 +103,14 @@ func (s *Server) Launch(t testing.TB, wrap ...string) *Process {
 }
 
 // Command is a command of adit's that takes this server's configuration.
-func (s *Server) Command(name string, args ...string) *exec.Cmd {
-	return Command(s.lab.Server, append([]string{s.lab.Adit, name, "-c", s.file}, args...)...)
+func (s *Server) Command(args ...string) *exec.Cmd {
+	return Command(s.lab.Server, append(append([]string{s.lab.Adit}, args...), "-c", s.file)...)
+}
+
+// Reload is adit reload, and returns what it reports.
+func (s *Server) Reload(t testing.TB) string {
+	t.Helper()
+	return Run(t, s.lab.Server, s.lab.Adit, "reload", "-socket", s.socket)
 }
 
 // Stop ends the server as an administrator does, and expects that it says
