@@ -1,7 +1,10 @@
-# Needs Go, git and make. What else a target needs, it installs: Debian packages
-# by test/install-deps, which wants root, and tools into ./bin.
+# Needs git, make and, on a Debian without Go, root. What else a target needs, it
+# installs: Debian packages, Go among them, by test/install-deps, which wants
+# root, and tools into ./bin.
 
 GO       ?= go
+# A Go that is older than go.mod wants fetches the toolchain that it names.
+export GOTOOLCHAIN ?= auto
 BIN      := $(CURDIR)/bin
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 # Source control is asked once, above: go build refuses a checkout that another
@@ -24,8 +27,12 @@ help: ## show this list
 run: build ## build, and serve (as root): writes a configuration if there is none; ARGS="-public NAME"
 	$(BIN)/adit up $(ARGS)
 
+.PHONY: toolchain
+toolchain: # a Go that is new enough
+	@GO=$(GO) test/install-deps build
+
 .PHONY: build
-build: ## build the static binary bin/adit
+build: toolchain ## build the static binary bin/adit
 	$(BUILD) -o $(BIN)/adit ./cmd/adit
 
 .PHONY: test
@@ -35,7 +42,7 @@ test: check real ## everything that a change must pass (as root; half an hour on
 check: lint unit race emulated ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
 
 .PHONY: unit
-unit: # every test that needs no peers
+unit: toolchain # every test that needs no peers
 	@test/install-deps unit
 	$(GO) test ./...
 	$(GO) vet -tags purego ./ipsec/...
@@ -46,7 +53,7 @@ unit: # every test that needs no peers
 EMULATED := -short -skip 'Generate|LinuxSees'
 
 .PHONY: emulated
-emulated: # on arm64, and on x86 without AES, without AVX, and without SHA: what computes differently there
+emulated: toolchain # on arm64, and on x86 without AES, without AVX, and without SHA: what computes differently there
 	@test/install-deps emulated
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) build -o /dev/null ./cmd/adit
 	CGO_ENABLED=0 GOARCH=arm64 $(GO) vet ./ipsec/... ./internal/packet/... ./internal/netdev/... ./internal/udp/... ./internal/dataplane/...
@@ -57,7 +64,7 @@ emulated: # on arm64, and on x86 without AES, without AVX, and without SHA: what
 	done
 
 .PHONY: race
-race: # go vet and go test -race
+race: toolchain # go vet and go test -race
 	@test/install-deps race
 	$(GO) vet ./...
 	$(GO) vet -tags real ./...
@@ -67,25 +74,25 @@ race: # go vet and go test -race
 lint: $(GOLANGCI_LINT) ## run golangci-lint
 	$(GOLANGCI_LINT) run ./...
 
-$(GOLANGCI_LINT):
+$(GOLANGCI_LINT): | toolchain
 	@mkdir -p $(BIN)
 	GOBIN=$(BIN) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv $(BIN)/golangci-lint $@
 
 .PHONY: real
-real: ## tests against unmodified peers (as root): a Linux client in its own kernel, FreeRADIUS, Docker
+real: toolchain ## tests against unmodified peers (as root): a Linux client in its own kernel, FreeRADIUS, Docker
 	@test/install-deps real
 	$(GO) test -tags real -count=1 -p 1 -timeout 40m ./test/real/... ./test/docker/...
 
 .PHONY: soak
-soak: ## the long variants of the tests, then minutes of fuzzing a target (as root; hours)
+soak: toolchain ## the long variants of the tests, then minutes of fuzzing a target (as root; hours)
 	@test/install-deps real
 	ADIT_TEST_SOAK=1 $(GO) test -tags real -count=1 -p 1 -timeout 12h ./test/real/... ./test/docker/...
 	ADIT_TEST_SOAK=1 $(GO) test -count=1 -timeout 2h ./test/persona/...
 	$(MAKE) fuzz FUZZTIME=10m
 
 .PHONY: fuzz
-fuzz: ## fuzz every target for FUZZTIME (30s)
+fuzz: toolchain ## fuzz every target for FUZZTIME (30s)
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r file; do \
 		grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | while read -r _ name; do \
 			echo "== $$(dirname "$$file") $$name"; \
@@ -94,13 +101,13 @@ fuzz: ## fuzz every target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: ## measure, beside other servers: tables, out/bench.json, docs/bench.svg (as root; 20 minutes; ARGS=-quick: 3)
+bench: toolchain ## measure, beside other servers: tables, out/bench.json, docs/bench.svg (as root; 20 minutes; ARGS=-quick: 3)
 	@test/install-deps bench
 	$(GO) build -o $(BIN)/bench ./test/cmd/bench
 	exec $(BIN)/bench -json out/bench.json -svg docs/bench.svg $(ARGS)
 
 .PHONY: cover
-cover: ## write out/cover.html
+cover: toolchain ## write out/cover.html
 	@mkdir -p out
 	$(GO) test -coverprofile out/cover.out -coverpkg ./... ./...
 	$(GO) tool cover -func out/cover.out | tail -1

@@ -152,6 +152,19 @@ func (l *Lab) Close() error {
 // tools is the root tree with FreeRADIUS and tshark.
 func (l *Lab) tools() string { return filepath.Join(l.home, "img", "rootfs-tools") }
 
+// Root is this repository.
+func (l *Lab) Root() string { return l.root }
+
+// Tree is one of the root trees that test/guest/build makes, made if it is not
+// there yet. Nobody may change it.
+func (l *Lab) Tree(t testing.TB, name string) string {
+	t.Helper()
+	if err := l.kit("build", name).Run(); err != nil {
+		t.Fatalf("building the tree %s: %v", name, err)
+	}
+	return filepath.Join(l.home, "img", "rootfs-"+name)
+}
+
 // inTools is how programs in that tree see a path below it.
 func (l *Lab) inTools(path string) string { return strings.TrimPrefix(path, l.tools()) }
 
