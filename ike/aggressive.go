@@ -40,7 +40,8 @@ type aggressive struct {
 const (
 	maxGroupName    = 128  // bytes of an identification
 	maxAggressive2  = 1400 // bytes of message 2, which is kept
-	leastNonce      = 16
+	leastNonce      = 16   // bytes of a nonce of ours, unless that is too many for the answer
+	shortestNonce   = 8    // RFC 2409, section 5
 	aggressiveNonce = 32
 )
 

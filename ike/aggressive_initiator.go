@@ -58,10 +58,7 @@ func (s *SA) handleA2(p packet) error {
 
 func (s *SA) answerA2(p packet) error {
 	st := &s.st
-	c, err := p.clear()
-	if err != nil {
-		return err
-	}
+	c := p.clear()
 	if c.sa == nil || len(c.ids) != 1 || p.h.ResponderCookie == [8]byte{} {
 		return fmt.Errorf("%w: no SA, no identification or no cookie", ErrMalformed)
 	}

@@ -19,8 +19,8 @@ func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byt
 		// sent". Who reads it need not wait.
 		return Embryo{}, refuse(h, isakmp.NotifyInvalidExchangeType, len(msg)), ErrAggressive
 	}
-	if c.ke == nil || c.nonce == nil || len(c.ids) != 1 {
-		return Embryo{}, nil, fmt.Errorf("%w: Aggressive Mode without key exchange, nonce or identification", ErrMalformed)
+	if c.ke == nil || c.nonce == nil || len(c.ids) != 1 || c.ambiguous(isakmp.PayloadKE, isakmp.PayloadNonce) {
+		return Embryo{}, nil, fmt.Errorf("%w: Aggressive Mode without one key exchange, one nonce of 8 to 256 bytes and one identification", ErrMalformed)
 	}
 	id, err := isakmp.ParseID(c.ids[0])
 	if err != nil {
@@ -42,6 +42,11 @@ func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byt
 	}
 	chosen, offer, err := choosePhase1(suites, env.Policy.aggressiveMethods(), sa)
 	if err != nil {
+		if _, o, other := choosePhase1(env.Policy.Suites, env.Policy.aggressiveMethods(), sa); other == nil {
+			err = fmt.Errorf("%w: %v, which is accepted, takes a public value of %d bytes, and one of %d came", ErrNoProposal, o.suite, o.suite.Group.publicLen(), len(c.ke))
+		} else {
+			err = other
+		}
 		return Embryo{}, refuse(h, isakmp.NotifyNoProposalChosen, len(msg)), err
 	}
 	a := answer2{env: env, path: path, h: h, c: c, chosen: chosen, offer: offer, limit: min(len(msg), maxAggressive2)}
@@ -119,7 +124,7 @@ func (a *answer2) header() isakmp.Header {
 }
 
 // fit leaves out what is not needed until message 2 is no larger than message
-// 1: fragmentation, dead peer detection, and half of the nonce. NAT-T is needed.
+// 1: fragmentation, dead peer detection, and most of the nonce. NAT-T is needed.
 func (a *answer2) fit(s *SA) (nonce []byte, natd []isakmp.Payload, err error) {
 	if nonce, err = s.random(min(max(len(a.c.nonce), leastNonce), aggressiveNonce)); err != nil {
 		return nil, nil, err
@@ -143,8 +148,10 @@ func (a *answer2) fit(s *SA) (nonce []byte, natd []isakmp.Payload, err error) {
 		a.agreed.drop(func(v string) bool { return v == vidDPD })
 		a.agreed.dpd = false
 	}
-	if size() > a.limit {
-		nonce = nonce[:leastNonce]
+	for _, n := range []int{leastNonce, shortestNonce} {
+		if size() > a.limit {
+			nonce = nonce[:n]
+		}
 	}
 	if n := size(); n > a.limit {
 		return nil, nil, fmt.Errorf("%w: message 1 of Aggressive Mode has %d bytes, its answer %d; a client that offers more suites, or Main Mode, helps",
@@ -168,6 +175,9 @@ func (e *Embryo) UnknownGroup() (name string, ok bool) {
 	}
 	return string(id.Data), true
 }
+
+// Aggressive reports whether the first message was of Aggressive Mode.
+func (e *Embryo) Aggressive() bool { return e.early != nil }
 
 // Zero forgets the keys of an Embryo that nobody claimed.
 func (e *Embryo) Zero() {
@@ -214,11 +224,7 @@ func (s *SA) openA3(p packet) (c contents, last []byte, err error) {
 			return c, nil, err
 		}
 	}
-	raws, _, err := isakmp.Chain(p.h.Next, plain)
-	if err == nil {
-		c, err = read(raws)
-	}
-	if err != nil || st.Early.Decoy || !hmac.Equal(c.hash, st.Early.HashI) {
+	if c = chain(p.h.Next, plain); st.Early.Decoy || !hmac.Equal(c.hash, st.Early.HashI) {
 		return c, nil, ErrUndecryptable
 	}
 	return c, last, nil

@@ -194,7 +194,7 @@ func TestAggressiveAnswerIsNoLargerThanTheQuestion(t *testing.T) {
 	}
 	seen := map[[3]bool]bool{}
 	for padding := range 100 {
-		msg := question(32, padding)
+		msg := question(16, padding)
 		e, reply, err := Answer(env, serverPath, msg, epoch)
 		if err != nil {
 			if !errors.Is(err, ErrBudget) || reply != nil {

@@ -10,8 +10,9 @@ import (
 )
 
 // maxOfferBody bounds the SA body of a first message, in bytes: it has to be
-// kept until message 5, which hashes it.
-const maxOfferBody = 2048
+// kept until message 5, which hashes it. A proposal has 255 transforms at most,
+// and those that clients send have up to 40 bytes: it fits.
+const maxOfferBody = 12 << 10
 
 // Embryo is a phase 1 of which only the first message was answered. It is
 // plain data of bounded size, to be kept in a ring that floods may overwrite.
@@ -26,7 +27,7 @@ type Embryo struct {
 	DPD       bool
 	Fragments bool
 	Lifetime  time.Duration
-	Offer     []byte // the SA body of message 1, at most 2048 bytes
+	Offer     []byte // the SA body of message 1, at most 12 KB
 	Reply     []byte // message 2
 	In, Out   int    // bytes of this half-open exchange so far
 	Began     time.Time
@@ -51,6 +52,7 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	if err != nil {
 		return Embryo{}, nil, err
 	}
+	msg = msg[:h.Length]
 	seen, err := Peek(msg)
 	switch {
 	case err != nil:
@@ -60,16 +62,12 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	case !path.Local.Addr().IsValid() || path.Local.Addr().IsUnspecified():
 		return Embryo{}, nil, fmt.Errorf("%w: it arrived at no address", ErrUnexpected)
 	}
-	raws, _, err := isakmp.Chain(h.Next, body)
-	if err != nil {
-		return Embryo{}, nil, err
-	}
-	c, err := read(raws)
-	if err != nil {
-		return Embryo{}, nil, err
-	}
-	if len(c.sa) > maxOfferBody {
-		return Embryo{}, nil, fmt.Errorf("%w: SA of %d bytes", ErrMalformed, len(c.sa))
+	c := chain(h.Next, body)
+	switch {
+	case c.sa == nil || c.ambiguous(isakmp.PayloadSA):
+		return Embryo{}, nil, fmt.Errorf("%w: it needs one SA payload that can be read", ErrMalformed)
+	case len(c.sa) > maxOfferBody:
+		return Embryo{}, nil, fmt.Errorf("%w: an SA payload of %d bytes, more than %d: the client offers too many suites", ErrMalformed, len(c.sa), maxOfferBody)
 	}
 	if h.ResponderCookie, err = newCookie(env, path, h.InitiatorCookie); err != nil {
 		return Embryo{}, nil, err
@@ -106,7 +104,11 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 // Again answers a first message that came once more: with message 2, or with
 // nil if msg is another one.
 func (e *Embryo) Again(msg []byte) []byte {
-	if len(e.Reply) == 0 || sha256.Sum256(msg) != e.first {
+	h, _, err := parseHeader(msg)
+	if err != nil {
+		return nil
+	}
+	if msg = msg[:h.Length]; len(e.Reply) == 0 || sha256.Sum256(msg) != e.first {
 		return nil
 	}
 	e.In += len(msg)

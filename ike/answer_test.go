@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,7 +160,7 @@ func TestNoProposalSaysWhatWasOffered(t *testing.T) {
 	certificates := transform(1, 1, 7, 14, 256, 2, 2, 4, 14, 3, 3)
 	_, _, err := Answer(answerEnv(), serverPath, firstMessage([]isakmp.Transform{md5, certificates}), epoch)
 	var no *NoProposal
-	if !errors.As(err, &no) || len(no.Offered) != 1 || no.Offered[0].String() != "AES256-MD5-MODP2048" || len(no.Auth) != 1 {
+	if !errors.As(err, &no) || !slices.Equal(no.Offered, []string{"AES256-MD5-MODP2048", "AES256-SHA1-MODP2048 by RSA signature"}) || !no.ByAuth || len(no.Auth) != 1 {
 		t.Errorf("error %+v", err)
 	}
 }

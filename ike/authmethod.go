@@ -17,7 +17,22 @@ const (
 	AuthECDSA256 AuthMethod = 9
 	AuthECDSA384 AuthMethod = 10
 	AuthECDSA521 AuthMethod = 11
+
+	// Those that nobody here can do, but that have names.
+	authDSS         AuthMethod = 2
+	authRSAEnc      AuthMethod = 4
+	authRSARevised  AuthMethod = 5
+	authHybridFirst AuthMethod = 64221 // draft-ietf-ipsec-isakmp-hybrid-auth-05
+	authHybridLast  AuthMethod = 64224
+	authXAUTHFirst  AuthMethod = 65001 // draft-beaulieu-ike-xauth-02: with a pre-shared key
+	authXAUTHLast   AuthMethod = 65010
 )
+
+// XAUTH reports whether the method asks for a user name within IKE: what
+// clients call IPsec, Cisco IPsec or IPsec Xauth.
+func (m AuthMethod) XAUTH() bool {
+	return m >= authXAUTHFirst && m <= authXAUTHLast || m >= authHybridFirst && m <= authHybridLast
+}
 
 // String names the method.
 func (m AuthMethod) String() string {
@@ -32,7 +47,16 @@ func (m AuthMethod) String() string {
 		return "ECDSA-384 signature"
 	case AuthECDSA521:
 		return "ECDSA-521 signature"
+	case authDSS:
+		return "DSS signature"
+	case authRSAEnc, authRSARevised:
+		return "RSA encryption"
+	case authXAUTHFirst, authXAUTHFirst + 1:
+		return "XAUTH with a pre-shared key"
 	default:
+		if m.XAUTH() {
+			return "XAUTH with a certificate"
+		}
 		return fmt.Sprintf("method %d", uint16(m))
 	}
 }

@@ -73,26 +73,14 @@ func choosePhase1(policy []Suite, methods []AuthMethod, sa isakmp.SA) (chosen is
 		o phase1Offer
 	}
 	var list []candidate
-	no := &NoProposal{}
 	for _, p := range sa.Proposals {
-		// RFC 2408, section 3.5: an ISAKMP proposal's SPI "MUST be ignored";
-		// its size "MAY be from zero (0) to sixteen (16)".
-		if p.Protocol != isakmp.ProtocolISAKMP || len(p.SPI) > 16 {
+		// RFC 2408, section 3.5: an ISAKMP proposal's SPI "MUST be ignored".
+		if p.Protocol != isakmp.ProtocolISAKMP {
 			continue
 		}
 		for _, t := range p.Transforms {
-			o, ok := readPhase1(t)
-			switch {
-			case !ok:
-			case !slices.Contains(methods, o.auth):
-				if len(no.Auth) < 8 && !slices.Contains(no.Auth, o.auth) {
-					no.Auth = append(no.Auth, o.auth)
-				}
-			default:
+			if o, ok := readPhase1(t); ok && slices.Contains(methods, o.auth) {
 				list = append(list, candidate{p, t, o})
-				if len(no.Offered) < 32 {
-					no.Offered = append(no.Offered, o.suite)
-				}
 			}
 		}
 	}
@@ -104,7 +92,34 @@ func choosePhase1(policy []Suite, methods []AuthMethod, sa isakmp.SA) (chosen is
 			}
 		}
 	}
-	return isakmp.SA{}, phase1Offer{}, no
+	return isakmp.SA{}, phase1Offer{}, refusedOffer(policy, methods, sa)
+}
+
+// refusedOffer says why nothing of an offer was chosen.
+func refusedOffer(policy []Suite, methods []AuthMethod, sa isakmp.SA) *NoProposal {
+	no := &NoProposal{ByAuth: true}
+	for _, p := range sa.Proposals {
+		for _, t := range p.Transforms {
+			if name := describePhase1(p, t); len(no.Offered) < maxNamed && !slices.Contains(no.Offered, name) {
+				no.Offered = append(no.Offered, name)
+			}
+			auth := AuthMethod(min(phase1Value(t, attrAuthMethod), 1<<16-1))
+			if slices.Contains(methods, auth) {
+				no.ByAuth = false
+			} else if len(no.Auth) < 8 && !slices.Contains(no.Auth, auth) && p.Protocol == isakmp.ProtocolISAKMP {
+				no.Auth = append(no.Auth, auth)
+			}
+		}
+	}
+	for _, p := range sa.Proposals {
+		for _, t := range p.Transforms {
+			if o, ok := readPhase1(t); ok && slices.Contains(policy, o.suite) {
+				no.ByAuth = true
+			}
+		}
+	}
+	no.ByAuth = no.ByAuth && len(no.Auth) > 0
+	return no
 }
 
 // offerPhase1 writes our proposal as initiator: as many suites as fit, by each

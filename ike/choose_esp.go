@@ -2,6 +2,8 @@ package ike
 
 import (
 	"encoding/binary"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
@@ -85,6 +87,7 @@ func readESPCipher(s *ESPSuite, id uint8, values map[uint16]uint64) bool {
 // espWish is what decides between a peer's phase-2 offers.
 type espWish struct {
 	policy []ESPSuite
+	pfs    []Group // nil: all
 
 	// public is the length of the public value that came along, 0 without
 	// one. Only transforms of such a group are consistent with the message.
@@ -132,7 +135,7 @@ func chooseESP(wish espWish, sa isakmp.SA) (best espChoice, ok bool) {
 
 // rank is the lower the more an offer is wanted, negative if it is not.
 func (w espWish) rank(o espOffer) int {
-	if o.suite.Group.publicLen() != w.public {
+	if o.suite.Group.publicLen() != w.public || o.suite.Group != 0 && w.pfs != nil && !slices.Contains(w.pfs, o.suite.Group) {
 		return -1
 	}
 	for i, want := range w.policy {
@@ -150,6 +153,28 @@ func (w espWish) rank(o espOffer) int {
 		return r
 	}
 	return -1
+}
+
+// detail says why nothing was chosen, where the names of what was offered do
+// not: they may look acceptable.
+func (w espWish) detail(sa isakmp.SA) string {
+	for _, p := range sa.Proposals {
+		if len(p.SPI) != 4 && p.Protocol == isakmp.ProtocolESP {
+			return fmt.Sprintf("an SPI of %d bytes, where ESP has 4", len(p.SPI))
+		}
+		if p.Protocol == isakmp.ProtocolESP && bundled(sa, p) {
+			return "ESP is offered together with another protocol only"
+		}
+		for _, t := range p.Transforms {
+			o, known := readESP(t)
+			other := w
+			other.public = o.suite.Group.publicLen()
+			if known && p.Protocol == isakmp.ProtocolESP && other.rank(o) >= 0 {
+				return fmt.Sprintf("%v, which is accepted, takes a public value of %d bytes, and one of %d came", o.suite, other.public, w.public)
+			}
+		}
+	}
+	return ""
 }
 
 // bundled reports whether p stands together with another protocol: proposals

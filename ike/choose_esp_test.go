@@ -161,7 +161,12 @@ func TestARefusedOfferIsNamed(t *testing.T) {
 	if got := describeOffer(sa); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
-	sa.Proposals[0].Transforms = slices.Repeat(sa.Proposals[0].Transforms, 10)
+	if n := len(describeOffer(isakmp.SA{Proposals: slices.Repeat(sa.Proposals, 10)})); n != len(want) {
+		t.Errorf("%d names of %d, each ten times", n, len(want))
+	}
+	for bits := range uint16(60) {
+		sa.Proposals[0].Transforms = append(sa.Proposals[0].Transforms, espTransform(7, 6, 1+bits))
+	}
 	if n := len(describeOffer(sa)); n != maxNamed {
 		t.Errorf("%d of 60 transforms are named", n)
 	}

@@ -1,13 +1,14 @@
 package ike
 
 import (
-	"fmt"
+	"bytes"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
 // contents are the payloads of a message by type. Those of which there may be
-// one are nil if there is none; ignored are those that mean nothing here.
+// one are nil if there is none, or none that can be read; ignored are those that
+// mean nothing here.
 type contents struct {
 	sa, ke, nonce []byte
 	ids           [][]byte
@@ -19,58 +20,93 @@ type contents struct {
 	notifies      []isakmp.Notify
 	deletes       []isakmp.Delete
 	ignored       []isakmp.PayloadType
+	unread        []isakmp.PayloadType // malformed, or twice where there may be one
 }
 
-// read sorts payloads. Two of a type that may come once are malformed.
-func read(raws []isakmp.Raw) (c contents, err error) {
+// chain reads the payloads of b. What cannot be read, of one payload or of all
+// that follow it, costs only itself: whoever needs one says so if it is missing.
+// A certificate request may well be longer than its message without making a
+// pre-shared key wrong.
+func chain(first isakmp.PayloadType, b []byte) contents {
+	raws, _, err := isakmp.Chain(first, b)
+	c := sorted(raws)
+	if err != nil {
+		c.unread = append(c.unread, isakmp.PayloadNone)
+	}
+	return c
+}
+
+// sorted are payloads by type.
+func sorted(raws []isakmp.Raw) (c contents) {
 	for _, r := range raws {
-		switch r.Kind {
-		case isakmp.PayloadSA:
-			err = once(&c.sa, r, 0)
-		case isakmp.PayloadKE:
-			err = once(&c.ke, r, 1)
-		case isakmp.PayloadNonce:
-			if _, err = isakmp.ParseNonce(r.Body); err == nil {
-				err = once(&c.nonce, r, 0)
-			}
-		case isakmp.PayloadHash:
-			err = once(&c.hash, r, 1)
-		case isakmp.PayloadSignature:
-			err = once(&c.signature, r, 1)
-		case isakmp.PayloadCert:
-			c.certs = append(c.certs, r.Body)
-		case isakmp.PayloadCertRequest:
-			_, err = isakmp.ParseCertRequest(r.Body) // we have one certificate, and it is sent to all
-		case isakmp.PayloadID:
-			c.ids = append(c.ids, r.Body)
-		case isakmp.PayloadNATD, isakmp.PayloadNATDDraft:
-			c.natd = append(c.natd, r.Body)
-		case isakmp.PayloadNATOA, isakmp.PayloadNATOADraft:
-			c.natoa = append(c.natoa, r.Body)
-		case isakmp.PayloadVendorID:
-			c.vendor = append(c.vendor, r.Body)
-		case isakmp.PayloadNotify:
-			var n isakmp.Notify
-			n, err = isakmp.ParseNotify(r.Body)
-			c.notifies = append(c.notifies, n)
-		case isakmp.PayloadDelete:
-			var d isakmp.Delete
-			d, err = isakmp.ParseDelete(r.Body)
-			c.deletes = append(c.deletes, d)
-		default:
-			c.ignored = append(c.ignored, r.Kind)
-		}
-		if err != nil {
-			return contents{}, err
+		if !c.take(r) {
+			c.unread = append(c.unread, r.Kind)
 		}
 	}
-	return c, nil
+	return c
 }
 
-func once(field *[]byte, r isakmp.Raw, least int) error {
-	if *field != nil || len(r.Body) < least {
-		return fmt.Errorf("%w: %v payload twice or empty", ErrMalformed, r.Kind)
+// take puts a payload where it belongs. It reports whether it can be read.
+func (c *contents) take(r isakmp.Raw) bool {
+	switch r.Kind {
+	case isakmp.PayloadSA:
+		return once(&c.sa, r)
+	case isakmp.PayloadKE:
+		return len(r.Body) > 0 && once(&c.ke, r)
+	case isakmp.PayloadNonce:
+		_, err := isakmp.ParseNonce(r.Body)
+		return err == nil && once(&c.nonce, r)
+	case isakmp.PayloadHash:
+		return len(r.Body) > 0 && once(&c.hash, r)
+	case isakmp.PayloadSignature:
+		return len(r.Body) > 0 && once(&c.signature, r)
+	case isakmp.PayloadCert:
+		c.certs = append(c.certs, r.Body)
+	case isakmp.PayloadCertRequest: // we have one certificate, and it is sent to all
+	case isakmp.PayloadID:
+		c.ids = append(c.ids, r.Body)
+	case isakmp.PayloadNATD, isakmp.PayloadNATDDraft:
+		c.natd = append(c.natd, r.Body)
+	case isakmp.PayloadNATOA, isakmp.PayloadNATOADraft:
+		c.natoa = append(c.natoa, r.Body)
+	case isakmp.PayloadVendorID:
+		c.vendor = append(c.vendor, r.Body)
+	case isakmp.PayloadNotify:
+		n, err := isakmp.ParseNotify(r.Body)
+		if err != nil {
+			return false
+		}
+		c.notifies = append(c.notifies, n)
+	case isakmp.PayloadDelete:
+		d, err := isakmp.ParseDelete(r.Body)
+		if err != nil {
+			return false
+		}
+		c.deletes = append(c.deletes, d)
+	default:
+		c.ignored = append(c.ignored, r.Kind)
+	}
+	return true
+}
+
+// once takes the first payload of its type. The same once more is no other.
+func once(field *[]byte, r isakmp.Raw) bool {
+	if *field != nil {
+		return bytes.Equal(*field, r.Body)
 	}
 	*field = r.Body[:len(r.Body):len(r.Body)]
-	return nil
+	return true
+}
+
+// ambiguous reports whether a payload of one of these types is there twice, or
+// malformed: what needs it cannot know which is meant.
+func (c *contents) ambiguous(types ...isakmp.PayloadType) bool {
+	for _, t := range c.unread {
+		for _, needed := range types {
+			if t == needed {
+				return true
+			}
+		}
+	}
+	return false
 }

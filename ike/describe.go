@@ -13,12 +13,116 @@ const (
 	espAuthMD5 = 1  // RFC 2407, section 4.5
 )
 
+// phase1Value is the number that a transform of phase 1 has for an attribute, 0
+// without one.
+func phase1Value(t isakmp.Transform, attribute uint16) uint64 {
+	for _, a := range t.Attributes {
+		if v, ok := a.Uint(); ok && a.Type == attribute {
+			return v
+		}
+	}
+	return 0
+}
+
+// describePhase1 names a transform of phase 1 for the administrator, as Suite
+// does, also one that has no place in a Suite: what of it is unknown here is
+// named by its number. How it authenticates is named where that is not by a
+// pre-shared key.
+func describePhase1(p isakmp.Proposal, t isakmp.Transform) string {
+	if p.Protocol != isakmp.ProtocolISAKMP || t.ID != isakmp.TransformKeyIKE {
+		return fmt.Sprintf("protocol %d, transform %d", p.Protocol, t.ID)
+	}
+	name := cipherName(phase1Value(t, attrCipher))
+	if bits := phase1Value(t, attrKeyBits); bits != 0 && name != Cipher3DES.String() {
+		name += fmt.Sprint(bits)
+	} else if name == CipherAES.String() {
+		name += "128"
+	}
+	name += "-" + hashName(phase1Value(t, attrHash)) + "-" + groupName(phase1Value(t, attrGroup))
+	if m := AuthMethod(min(phase1Value(t, attrAuthMethod), 1<<16-1)); m != AuthPSK {
+		name += " by " + m.String()
+	}
+	if prf := phase1Value(t, attrPRF); prf != 0 {
+		name += fmt.Sprintf(" (PRF %d)", prf)
+	}
+	if phase1Value(t, attrGroupPrime) != 0 || slices.ContainsFunc(t.Attributes, func(a isakmp.Attribute) bool { return a.Type == attrGroupPrime }) {
+		name += " (a group of its own)"
+	}
+	seen := map[uint16]bool{}
+	for _, a := range t.Attributes {
+		if seen[a.Type] && a.Type != attrLifeType && a.Type != attrLife {
+			return name + fmt.Sprintf(" (attribute %d twice)", a.Type)
+		}
+		seen[a.Type] = true
+	}
+	return name
+}
+
+// cipherName names a cipher of phase 1 (RFC 2409, appendix A; IANA:
+// ipsec-registry).
+func cipherName(number uint64) string {
+	switch number {
+	case 0:
+		return "no cipher"
+	case 1:
+		return "DES"
+	case 2:
+		return "IDEA"
+	case 3:
+		return "Blowfish"
+	case 4:
+		return "RC5"
+	case 5:
+		return Cipher3DES.String()
+	case 6:
+		return "CAST"
+	case 7:
+		return CipherAES.String()
+	case 8:
+		return "Camellia"
+	default:
+		return fmt.Sprintf("cipher %d", number)
+	}
+}
+
+// hashName names a hash of phase 1.
+func hashName(number uint64) string {
+	for h := HashMD5; h <= HashSHA512; h++ {
+		if number == uint64(hashNumber(h)) {
+			return h.String()
+		}
+	}
+	switch number {
+	case 0:
+		return "no hash"
+	case 3:
+		return "Tiger"
+	default:
+		return fmt.Sprintf("hash %d", number)
+	}
+}
+
+// groupName names a Diffie-Hellman group.
+func groupName(number uint64) string {
+	if number > 1<<16-1 {
+		return fmt.Sprintf("group %d", number)
+	}
+	switch number {
+	case 0:
+		return "no group"
+	case 1:
+		return "MODP768"
+	default:
+		return Group(number).String()
+	}
+}
+
 // describeOffer names what was proposed.
 func describeOffer(sa isakmp.SA) (list []string) {
 	for _, p := range sa.Proposals {
 		for _, t := range p.Transforms {
-			if len(list) < maxNamed {
-				list = append(list, describeESP(p, t))
+			if name := describeESP(p, t); len(list) < maxNamed && !slices.Contains(list, name) {
+				list = append(list, name)
 			}
 		}
 	}
@@ -47,7 +151,7 @@ func describeESP(p isakmp.Proposal, t isakmp.Transform) string {
 		parts = append(parts, espAuthName(auth))
 	}
 	if group := values[attrESPGroup]; group != 0 {
-		parts = append(parts, Group(group).String())
+		parts = append(parts, groupName(group))
 	}
 	name = strings.Join(parts, "/")
 	if !slices.Contains([]uint64{encapTransport, encapUDPTransport, encapUDPTransportDraft}, values[attrESPEncap]) {

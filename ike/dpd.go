@@ -3,7 +3,7 @@ package ike
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
@@ -84,20 +84,28 @@ func (s *SA) probeNotify(t isakmp.NotifyType, seq uint32) isakmp.Notify {
 	}
 }
 
-// sequence reads the number of a probe about this SA.
-func (s *SA) sequence(n isakmp.Notify) (uint32, error) {
-	if want := s.probeNotify(0, 0).SPI; !bytes.Equal(n.SPI, want) || len(n.Data) != 4 {
-		return 0, fmt.Errorf("%w: probe about something else", ErrMalformed)
+// sequence reads the number of a probe. The probe is about the SA that it came
+// under, whatever cookies it names, and however many bytes of them: routers swap
+// them, or leave them out. Where their length is wrong the number is what the
+// notification ends with.
+func (s *SA) sequence(n isakmp.Notify) (seq uint32, ok bool) {
+	cookies := s.probeNotify(0, 0).SPI
+	if len(n.SPI) == len(cookies) && len(n.Data) >= 4 {
+		return binary.BigEndian.Uint32(n.Data), true
 	}
-	return binary.BigEndian.Uint32(n.Data), nil
+	all := slices.Concat(n.SPI, n.Data)
+	if len(all) < 4 || bytes.HasPrefix(all, cookies) && len(all) < len(cookies)+4 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(all[len(all)-4:]), true
 }
 
 // handleProbe answers R-U-THERE. A number before the last one is a replay of
 // which the message id cannot tell.
 func (s *SA) handleProbe(p packet, n isakmp.Notify) {
-	seq, err := s.sequence(n)
+	seq, ok := s.sequence(n)
 	pr := &s.st.Probe
-	if err != nil || pr.Heard && int32(seq-pr.Peer) < 0 {
+	if !ok || pr.Heard && int32(seq-pr.Peer) < 0 {
 		s.note(NoteProbe, uint16(n.Message))
 		return
 	}
@@ -110,9 +118,9 @@ func (s *SA) handleProbe(p packet, n isakmp.Notify) {
 // handleProbeAck takes the answer to our last probe and to no other (RFC 3706,
 // section 6.2).
 func (s *SA) handleProbeAck(n isakmp.Notify) {
-	seq, err := s.sequence(n)
+	seq, ok := s.sequence(n)
 	pr := &s.st.Probe
-	if err != nil || pr.Resend.IsZero() || seq != pr.Seq {
+	if !ok || pr.Resend.IsZero() || seq != pr.Seq {
 		s.note(NoteProbe, uint16(n.Message))
 		return
 	}

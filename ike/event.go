@@ -1,9 +1,11 @@
 package ike
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
+	"github.com/adit-vpn/adit/ike/isakmp"
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
@@ -56,6 +58,7 @@ type ChildFailed struct {
 	Notify    uint16 // the notify type that was sent or received, 0 if none
 
 	Offered []string // what the peer proposed, after FailureNoProposal; at most 32 names
+	Detail  string   // more of why, in our words and numbers; "" if there is none
 }
 
 // ChildDeleted says that the peer deleted its inbound SA of this SPI, which is
@@ -74,7 +77,28 @@ type Alive struct{}
 type Note struct {
 	Kind NoteKind
 	Type uint16 // notify type or payload type, where the kind has one
-	Text string // from the peer: a log field, never message text
+}
+
+// What names the notify, the payload or the exchange that a note is about, ""
+// if it is about none.
+func (n Note) What() string {
+	switch n.Kind {
+	case NoteNotify, NoteUnverified, NoteProbe:
+		return isakmp.NotifyType(n.Type).String()
+	case NotePayload:
+		return isakmp.PayloadType(n.Type).String()
+	case NoteUnreadable:
+		if n.Type == 0 {
+			return "the rest of the message"
+		}
+		return isakmp.PayloadType(n.Type).String()
+	case NoteRepeat:
+		return isakmp.Exchange(n.Type).String()
+	case NoteOtherDelete:
+		return fmt.Sprintf("protocol %d", n.Type)
+	default:
+		return ""
+	}
 }
 
 // Closed is an SA's last event. The driver removes its cookies.

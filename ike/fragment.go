@@ -3,6 +3,7 @@ package ike
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
@@ -27,18 +28,20 @@ type assembly struct {
 	Ends  time.Time
 }
 
-// add takes a fragment and returns the whole message once it is complete.
+// add takes a fragment and returns the whole message once it is complete. It
+// reports whether fragments of another one were given up.
 //
 // A peer begins the next message when the one before arrived, and many peers
 // give all of them the same id: a fragment that contradicts what is there
 // begins anew. Fragments are not protected, so that the newest is as good as
 // any, and whoever forges them delays a message until the peer repeats it.
-func (a *assembly) add(now time.Time, f isakmp.Fragment) ([]byte, error) {
+func (a *assembly) add(now time.Time, f isakmp.Fragment) (whole []byte, gaveUp bool, err error) {
 	n := int(f.Number)
 	if n > maxFragments || len(f.Data) > maxWhole {
-		return nil, fmt.Errorf("%w: fragment %d of %d bytes", ErrLimit, n, len(f.Data))
+		return nil, false, fmt.Errorf("%w: fragment %d of %d bytes", ErrLimit, n, len(f.Data))
 	}
 	if a.stale(now) || a.ID != f.ID || a.contradicts(f) {
+		gaveUp = len(a.Parts) > 0
 		*a = assembly{ID: f.ID, Ends: now.Add(fragmentTime)}
 	}
 	for len(a.Parts) < n {
@@ -47,7 +50,7 @@ func (a *assembly) add(now time.Time, f isakmp.Fragment) ([]byte, error) {
 	if a.Parts[n-1] == nil {
 		if a.Size+len(f.Data) > maxWhole {
 			*a = assembly{}
-			return nil, fmt.Errorf("%w: fragments of more than %d bytes", ErrLimit, maxWhole)
+			return nil, gaveUp, fmt.Errorf("%w: fragments of more than %d bytes", ErrLimit, maxWhole)
 		}
 		a.Parts[n-1] = bytes.Clone(f.Data)
 		a.Size += len(f.Data)
@@ -55,20 +58,12 @@ func (a *assembly) add(now time.Time, f isakmp.Fragment) ([]byte, error) {
 	if f.Last {
 		a.Last = n
 	}
-	if a.Last == 0 {
-		return nil, nil
+	if a.Last == 0 || len(a.Parts) < a.Last || slices.ContainsFunc(a.Parts, func(part []byte) bool { return part == nil }) {
+		return nil, gaveUp, nil
 	}
-	for _, part := range a.Parts {
-		if part == nil {
-			return nil, nil
-		}
-	}
-	if len(a.Parts) < a.Last {
-		return nil, nil
-	}
-	whole := bytes.Join(a.Parts, nil)
+	whole = bytes.Join(a.Parts, nil)
 	*a = assembly{}
-	return whole, nil
+	return whole, gaveUp, nil
 }
 
 // contradicts reports whether f cannot be of the message that is there.
@@ -82,11 +77,13 @@ func (a *assembly) contradicts(f isakmp.Fragment) bool {
 
 func (a *assembly) stale(now time.Time) bool { return !a.Ends.IsZero() && !now.Before(a.Ends) }
 
-// expire frees what was never completed.
-func (a *assembly) expire(now time.Time) {
-	if a.stale(now) {
-		*a = assembly{}
+// expire frees what was never completed, and reports whether there was any.
+func (a *assembly) expire(now time.Time) bool {
+	if !a.stale(now) {
+		return false
 	}
+	*a = assembly{}
+	return true
 }
 
 // handleFragment takes a piece of a message, and the message with the last.
@@ -105,7 +102,10 @@ func (s *SA) handleFragment(p packet) error {
 	if err != nil {
 		return err
 	}
-	whole, err := s.st.Parts.add(p.now, f)
+	whole, gaveUp, err := s.st.Parts.add(p.now, f)
+	if gaveUp {
+		s.note(NoteFragments, 0)
+	}
 	if err != nil || whole == nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (s *SA) handleFragment(p packet) error {
 	case h.InitiatorCookie != p.h.InitiatorCookie || h.ResponderCookie != p.h.ResponderCookie:
 		return ErrCookies
 	}
-	return s.handle(packet{p.now, p.path, h, body, whole})
+	return s.handle(packet{p.now, p.path, h, body, whole[:h.Length]})
 }
 
 // cut divides a message into fragments with so many bytes of it each.

@@ -117,7 +117,7 @@ func TestFragmentsAreBounded(t *testing.T) {
 		return isakmp.Fragment{ID: id, Number: n, Last: last, Data: []byte(data)}
 	}
 	add := func(a *assembly, f isakmp.Fragment) string {
-		b, err := a.add(now, f)
+		b, _, err := a.add(now, f)
 		if err != nil {
 			return err.Error()
 		}
@@ -149,7 +149,7 @@ func TestFragmentsAreBounded(t *testing.T) {
 			t.Errorf("%s: %q, want %q", s.name, got, s.want)
 		}
 	}
-	if _, err := a.add(now, piece(1, maxFragments+1, true, "z")); !errors.Is(err, ErrLimit) {
+	if _, _, err := a.add(now, piece(1, maxFragments+1, true, "z")); !errors.Is(err, ErrLimit) {
 		t.Errorf("fragment %d: %v", maxFragments+1, err)
 	}
 	a = assembly{}
@@ -157,7 +157,7 @@ func TestFragmentsAreBounded(t *testing.T) {
 	if got := add(&a, piece(1, 1, false, large)); got != "" {
 		t.Error(got)
 	}
-	if _, err := a.add(now, piece(1, 2, true, large)); !errors.Is(err, ErrLimit) || a.Size != 0 || a.Parts != nil {
+	if _, _, err := a.add(now, piece(1, 2, true, large)); !errors.Is(err, ErrLimit) || a.Size != 0 || a.Parts != nil {
 		t.Errorf("more than %d bytes: %v, %d bytes are kept", maxWhole, err, a.Size)
 	}
 	a = assembly{}
@@ -236,7 +236,7 @@ func FuzzFragments(f *testing.F) {
 			frag.Data = bytes.Repeat(b[4:4+n], 1+int(b[1]>>1))
 			now = now.Add(time.Duration(b[2]) * 100 * time.Millisecond)
 			b = b[4+n:]
-			whole, err := a.add(now, frag)
+			whole, _, err := a.add(now, frag)
 			held := 0
 			for _, part := range a.Parts {
 				held += len(part)

@@ -34,6 +34,8 @@ func (s *SA) handleInformational(p packet) error {
 	switch {
 	case st.Step != stepUp && (st.Initiator || st.Step == stepWaitA3) && !p.encrypted():
 		return s.handleRefusal(p)
+	case st.Step == stepWaitA3 && p.h.MessageID != 0:
+		return s.handleRefusalOfA2()
 	case st.Step == stepWait6 && p.encrypted() && p.h.MessageID != 0:
 		return s.handleRefusalOf5(p)
 	case st.Step != stepUp || !p.encrypted() || p.h.MessageID == 0:
@@ -55,9 +57,7 @@ func (s *SA) handleInformational(p packet) error {
 			s.handleDelete(d)
 		}
 	}
-	for _, t := range c.ignored {
-		s.note(NotePayload, uint16(t))
-	}
+	s.noteIgnored(c)
 	return nil
 }
 
@@ -77,13 +77,19 @@ func (s *SA) handleRefusalOf5(p packet) error {
 	return nil
 }
 
+// handleRefusalOfA2 notes what nobody can read: a client that finds HASH_R wrong
+// has other keys than we, and some encrypt under them that they refuse. The
+// message may as well be under our keys, and have overtaken message 3, so that it
+// only names the reason if that never comes.
+func (s *SA) handleRefusalOfA2() error {
+	s.st.Refused = uint16(isakmp.NotifyAuthenticationFailed)
+	return fmt.Errorf("%w: an encrypted notify before message 3 of Aggressive Mode", ErrUnexpected)
+}
+
 // handleRefusal takes a notify in clear while we wait for an answer in phase
 // 1. Anybody may have sent it, so it only names the reason if no answer comes.
 func (s *SA) handleRefusal(p packet) error {
-	c, err := p.clear()
-	if err != nil {
-		return err
-	}
+	c := p.clear()
 	for _, n := range c.notifies {
 		if n.Message.IsError() {
 			s.st.Refused = uint16(n.Message)
@@ -137,16 +143,29 @@ func (s *SA) handleError(n isakmp.Notify) {
 	s.events.Push(ChildFailed{InSPI: refused.InSPI, Initiator: true, Why: FailureRefused, Notify: uint16(n.Message)})
 }
 
+// names reports whether an SPI means this ISAKMP SA: by both of its cookies, or
+// by one of them in either place, or by nothing. Peers swap cookies, name one
+// alone, or none. Both cookies of others are another SA's.
+func (c Cookies) names(spi []byte) bool {
+	if len(bytes.Trim(spi, "\x00")) == 0 {
+		return true
+	}
+	for ; len(spi) >= 8; spi = spi[8:] {
+		if half := [8]byte(spi); half == c.Initiator || half == c.Responder {
+			return true
+		}
+	}
+	return false
+}
+
 // handleDelete takes a verified Delete. The peer names SPIs of its own inbound
 // SAs, or this ISAKMP SA. Others are not ours to delete.
 func (s *SA) handleDelete(d isakmp.Delete) {
-	own := s.st.Peer.Cookies
-	cookies := append(append([]byte(nil), own.Initiator[:]...), own.Responder[:]...)
 	for _, spi := range d.SPIs {
 		switch {
 		case d.Protocol == isakmp.ProtocolESP && len(spi) == 4:
 			s.childDeleted(binary.BigEndian.Uint32(spi))
-		case d.Protocol == isakmp.ProtocolISAKMP && bytes.Equal(spi, cookies):
+		case d.Protocol == isakmp.ProtocolISAKMP && s.st.Peer.Cookies.names(spi):
 			s.end(ReasonDeleted)
 			return
 		default:

@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -158,7 +159,7 @@ func TestExpiry(t *testing.T) {
 
 func TestForeignDelete(t *testing.T) {
 	p := newPair(t).establish()
-	p.client.sa.inform(isakmp.Delete{Protocol: isakmp.ProtocolISAKMP, SPIs: [][]byte{make([]byte, 16)}})
+	p.client.sa.inform(isakmp.Delete{Protocol: isakmp.ProtocolISAKMP, SPIs: [][]byte{bytes.Repeat([]byte{9}, 16)}})
 	p.client.sa.inform(isakmp.Delete{Protocol: isakmp.ProtocolAH, SPIs: [][]byte{{1, 2, 3, 4}}})
 	p.run()
 	if notes := take[Note](p.server); len(notes) != 2 || notes[0].Kind != NoteOtherDelete || notes[1].Type != uint16(isakmp.ProtocolAH) {
@@ -313,14 +314,11 @@ func TestProbeNumbers(t *testing.T) {
 	if n := one[Note](t, p.server); n.Kind != NoteProbe {
 		t.Errorf("%+v", n)
 	}
-	wrong := c.probeNotify(isakmp.NotifyRUThere, 1<<30+2000)
-	wrong.SPI = make([]byte, 16)
-	c.inform(wrong)
 	short := c.probeNotify(isakmp.NotifyRUThere, 0)
 	short.Data = binary.BigEndian.AppendUint16(nil, 1)
 	c.inform(short)
 	p.run()
-	if notes := take[Note](p.server); len(notes) != 2 {
+	if notes := take[Note](p.server); len(notes) != 1 {
 		t.Errorf("%+v", notes)
 	}
 }

@@ -44,6 +44,9 @@ func (h Hash) sum(parts ...[]byte) []byte {
 	return d.Sum(nil)
 }
 
+// len is the length of the hash in bytes.
+func (h Hash) len() int { return h.make()().Size() }
+
 // prf is the HMAC of the negotiated hash, which stands in for a PRF wherever
 // none is negotiated (RFC 2409, section 4).
 func (h Hash) prf(key []byte, parts ...[]byte) []byte {

@@ -67,20 +67,14 @@ func (s *SA) repeat(p packet, r *reply) error {
 	return nil
 }
 
-// clear reads the payloads of a message of Main Mode that is not encrypted.
-func (p packet) clear() (contents, error) {
-	raws, _, err := isakmp.Chain(p.h.Next, p.body)
-	if err != nil {
-		return contents{}, err
-	}
-	return read(raws)
-}
+// clear reads the payloads of a message that is not encrypted.
+func (p packet) clear() contents { return chain(p.h.Next, p.body) }
 
 // keyExchange checks what messages 3 and 4 have in common and returns copies
 // of the public value and the nonce.
 func (s *SA) keyExchange(c contents) (public, nonce []byte, err error) {
-	if c.ke == nil || c.nonce == nil {
-		return nil, nil, fmt.Errorf("%w: no key exchange or no nonce", ErrMalformed)
+	if c.ke == nil || c.nonce == nil || c.ambiguous(isakmp.PayloadKE, isakmp.PayloadNonce) {
+		return nil, nil, fmt.Errorf("%w: it needs one key exchange and one nonce of 8 to 256 bytes that can be read", ErrMalformed)
 	}
 	if err := checkPublic(s.st.Peer.Suite.Group, c.ke); err != nil {
 		return nil, nil, err
@@ -141,13 +135,7 @@ func (s *SA) openMain(p packet, k keys, iv []byte, want func(secret.Bytes, []byt
 	if err != nil {
 		return contents{}, nil, err
 	}
-	raws, _, err := isakmp.Chain(p.h.Next, plain)
-	if err != nil {
-		return contents{}, nil, err
-	}
-	if c, err = read(raws); err != nil {
-		return contents{}, nil, err
-	}
+	c = chain(p.h.Next, plain)
 	if len(c.ids) != 1 || !hmac.Equal(c.hash, want(k.SKEYID, c.ids[0])) {
 		return contents{}, nil, ErrHash
 	}
@@ -177,8 +165,16 @@ func (s *SA) establish(p packet, k keys, who proof, c contents, last []byte) {
 	for _, n := range c.notifies {
 		s.handleMainNotify(p.now, n)
 	}
+	s.noteIgnored(c)
+}
+
+// noteIgnored says which payloads of a message meant nothing.
+func (s *SA) noteIgnored(c contents) {
 	for _, t := range c.ignored {
 		s.note(NotePayload, uint16(t))
+	}
+	for _, t := range c.unread {
+		s.note(NoteUnreadable, uint16(t))
 	}
 }
 

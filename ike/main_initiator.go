@@ -32,7 +32,7 @@ func Initiate(env Env, path Path, now time.Time) *SA {
 	if st.Peer.Lifetime <= 0 {
 		st.Peer.Lifetime = defaultLifetime
 	}
-	st.Ends = now.Add(2 * halfOpenTime)
+	st.Ends = now.Add(requestTime)
 	if env.Policy.Aggressive {
 		if err := s.initiateAggressive(now); err != nil {
 			s.end(ReasonInternal)
@@ -56,10 +56,7 @@ func (s *SA) request(now time.Time, msg []byte) {
 // handle2 takes the responder's choice and sends HDR, KE, Ni, NAT-D, NAT-D.
 func (s *SA) handle2(p packet) error {
 	st := &s.st
-	c, err := p.clear()
-	if err != nil {
-		return err
-	}
+	c := p.clear()
 	if c.sa == nil || p.h.ResponderCookie == [8]byte{} {
 		return fmt.Errorf("%w: no SA or no cookie", ErrMalformed)
 	}
@@ -97,10 +94,7 @@ func (s *SA) handle2(p packet) error {
 // the NAT-T port if there is a NAT.
 func (s *SA) handle4(p packet) error {
 	st := &s.st
-	c, err := p.clear()
-	if err != nil {
-		return err
-	}
+	c := p.clear()
 	public, nr, err := s.keyExchange(c)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 )
 
 // Respond makes an SA of an Embryo, whose keys it takes. It waits for message 3, which the driver
-// passes to HandlePacket next, and gives up 30 seconds from now.
+// passes to HandlePacket next, and gives up 75 seconds from now.
 func Respond(env Env, e Embryo, now time.Time) *SA {
 	s := &SA{env: env, st: state{
 		Step: stepWait3,
@@ -35,32 +35,29 @@ func (s *SA) handle3(p packet) error {
 	if !slices.Contains(s.env.Policy.methods(), st.Peer.Auth) {
 		return fmt.Errorf("%w: %v was taken out of the policy meanwhile", ErrUnexpected, st.Peer.Auth)
 	}
-	c, err := p.clear()
-	if err != nil {
-		return err
-	}
+	c := p.clear()
 	public, ni, err := s.keyExchange(c)
 	if err != nil {
 		return err
 	}
-	// As long as the peer's, so that the answer is not larger than what was
-	// received.
-	nr, err := s.random(min(max(len(ni), 16), 32))
+	nr, err := s.random(min(max(len(ni), leastNonce), 32))
 	if err != nil {
 		return err
 	}
 	peer := st.Peer
 	s.judgeNAT(p.path, c.natd)
-	dh, msg, err := s.write4(p.path, c, nr)
+	dh, nr, msg, err := s.write4(p.path, c, nr)
 	if err != nil {
 		st.Peer, st.Certs = peer, nil
 		return err
 	}
 	st.PeerPublic, st.NonceI, st.NonceR, st.DH = public, ni, nr, dh
+	s.noteIgnored(c)
 	if st.Peer.NATT != NATTNone {
 		st.Dialled, st.DialledPort = bytes.Clone(c.natd[0]), p.path.Local.Port()
 	}
 	st.Step = stepWait5
+	st.Floats = st.Peer.Encap && !p.path.Marker
 	st.Reply = newReply(p.raw, msg)
 	s.send(p.path, msg)
 	return nil
@@ -68,32 +65,41 @@ func (s *SA) handle3(p packet) error {
 
 // write4 makes message 4, and our half of the Diffie-Hellman exchange last: a
 // message 3 that is not answered is cheap, for it can come again and again.
-func (s *SA) write4(path Path, c contents, nr []byte) (dh dhKey, msg []byte, err error) {
+//
+// The answer is not larger than what was received: our nonce is as long as the
+// peer's, cut to the least that there is (RFC 2409, section 5) if 16 bytes are
+// too many, and certificates are asked for in as few words as needed.
+func (s *SA) write4(path Path, c contents, nonce []byte) (dh dhKey, nr, msg []byte, err error) {
 	st := &s.st
 	natd, err := s.ownNATD(path, c.natd)
 	if err != nil {
-		return dh, nil, err
+		return dh, nil, nil, err
 	}
 	write := func(public []byte, requests []isakmp.Payload) []byte {
-		list := slices.Concat([]isakmp.Payload{isakmp.KE(public), isakmp.Nonce(nr)}, requests, natd)
+		list := slices.Concat([]isakmp.Payload{isakmp.KE(public), isakmp.Nonce(nonce)}, requests, natd)
 		return isakmp.AppendMessage(nil, s.header(ExchangeMain, 0), list...)
 	}
 	group := st.Peer.Suite.Group
 	blank := make([]byte, group.publicLen())
 	all := s.requests()
-	i := slices.IndexFunc(all, func(requests []isakmp.Payload) bool { return st.Out+len(write(blank, requests)) <= st.In })
+	fits := func(requests []isakmp.Payload) bool { return st.Out+len(write(blank, requests)) <= st.In }
+	i := slices.IndexFunc(all, fits)
 	if i < 0 {
-		return dh, nil, ErrBudget
+		nonce = nonce[:shortestNonce]
+		i = slices.IndexFunc(all, fits)
+	}
+	if i < 0 {
+		return dh, nil, nil, ErrBudget
 	}
 	if st.Peer.Auth.signs() {
 		if err := st.keepCerts(c); err != nil {
-			return dh, nil, err
+			return dh, nil, nil, err
 		}
 	}
 	if dh, err = newDHKey(s.env.Rand, group); err != nil {
-		return dh, nil, err
+		return dh, nil, nil, err
 	}
-	return dh, write(dh.Public, all[i]), nil
+	return dh, nonce, write(dh.Public, all[i]), nil
 }
 
 // maxMessage5 bounds what is decrypted under every PSK, in bytes.

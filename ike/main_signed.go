@@ -30,11 +30,11 @@ func (st *state) keepCerts(c contents) error {
 	for _, body := range c.certs {
 		cert, err := isakmp.ParseCert(body)
 		if err != nil {
-			return err
+			continue // another may do, and if none does that is said
 		}
 		list, err := cert.Certificates()
 		if err != nil {
-			return err
+			continue
 		}
 		for _, der := range list {
 			if len(st.Certs) == maxCerts {
@@ -103,14 +103,8 @@ func (s *SA) openSigned(p packet, k keys, iv []byte) (c contents, next []byte, e
 	if err != nil {
 		return c, nil, err
 	}
-	raws, _, err := isakmp.Chain(p.h.Next, plain)
-	if err != nil {
-		return c, nil, err
-	}
-	if c, err = read(raws); err != nil {
-		return c, nil, err
-	}
-	if len(c.ids) != 1 || c.signature == nil {
+	c = chain(p.h.Next, plain)
+	if len(c.ids) != 1 || c.signature == nil || c.ambiguous(isakmp.PayloadSignature) {
 		return c, nil, fmt.Errorf("%w: no identification or no signature", ErrMalformed)
 	}
 	return c, next, nil
@@ -128,7 +122,7 @@ func (s *SA) judge(p packet, c contents, k keys, want func(secret.Bytes, []byte)
 	}
 	list := append(st.Certs, before...)
 	if len(list) == 0 {
-		return proof{}, fmt.Errorf("%w: the peer sent none", ErrCertificate)
+		return proof{}, fmt.Errorf("%w: the peer sent none that can be read, in %d certificate payloads", ErrCertificate, len(c.certs))
 	}
 	cert, err := s.env.Policy.Authority.Verify(p.now, list)
 	if err != nil {

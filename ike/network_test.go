@@ -215,11 +215,11 @@ func TestHalfOpenTimesOut(t *testing.T) {
 		return []datagram{d}
 	}
 	p.initiate()
-	p.wait(29 * time.Second)
+	p.wait(halfOpenTime - time.Second)
 	if len(take[Closed](p.server)) != 0 {
 		t.Error("the server gave up early")
 	}
-	p.wait(60 * time.Second)
+	p.wait(2 * halfOpenTime)
 	if why := one[Closed](t, p.server).Why; why != ReasonTimeout {
 		t.Errorf("the server closed because of %v", why)
 	}

@@ -11,6 +11,7 @@ import (
 // an SA.
 var (
 	ErrMalformed     = isakmp.ErrMalformed
+	ErrTruncated     = isakmp.ErrTruncated
 	ErrVersion       = errors.New("not IKE version 1")
 	ErrUnexpected    = errors.New("message has no place in this state")
 	ErrCookies       = errors.New("cookies of another SA")
@@ -33,14 +34,21 @@ var (
 // NoProposal is the error of a first message without an acceptable transform;
 // it is ErrNoProposal to errors.Is.
 type NoProposal struct {
-	Offered []Suite      // those that have a name here, at most 32
+	Offered []string     // all of it, by names or else numbers, each once; at most 32
 	Auth    []AuthMethod // those that the policy cannot do, at most 8
+
+	// ByAuth says that the suites would have done: what stands in the way is how
+	// the peer wants to authenticate.
+	ByAuth bool
 }
 
 // Error implements error.
 func (e *NoProposal) Error() string {
-	if len(e.Offered) == 0 && len(e.Auth) > 0 {
-		return fmt.Sprintf("%v: the peer wants to authenticate by %v only", ErrNoProposal, e.Auth)
+	if len(e.Offered) == 0 {
+		return fmt.Sprintf("%v: no proposal is one of phase 1", ErrNoProposal)
+	}
+	if e.ByAuth {
+		return fmt.Sprintf("%v: the peer wants to authenticate by %v only, with %v", ErrNoProposal, e.Auth, e.Offered)
 	}
 	return fmt.Sprintf("%v among %v", ErrNoProposal, e.Offered)
 }
@@ -104,6 +112,8 @@ const (
 	ReasonLocal                      // the driver closed it
 	ReasonReplaced                   // the driver closed it for a newer one
 	ReasonShutdown                   // the driver closed it because the program ends
+	ReasonNATTPort                   // message 4 sent the peer to the NAT-T port, and nothing came there
+	ReasonWrongKey                   // in Aggressive Mode, the peer took our proof for another key's
 )
 
 // String names the reason.
@@ -127,6 +137,10 @@ func (r Reason) String() string {
 		return "replaced"
 	case ReasonShutdown:
 		return "shutdown"
+	case ReasonNATTPort:
+		return "nothing came to the NAT traversal port"
+	case ReasonWrongKey:
+		return "the peer refused message 2: its pre-shared key is another"
 	default:
 		return fmt.Sprintf("Reason(%d)", uint8(r))
 	}
@@ -143,6 +157,8 @@ const (
 	NoteRepeat                          // a repeated request was answered again; Type is the exchange
 	NoteOtherDelete                     // the peer deleted what is not ours; Type is the protocol
 	NoteProbe                           // a probe or its answer was out of sequence
+	NoteUnreadable                      // a payload that nothing needs cannot be read; Type is its type, 0: the rest of the message
+	NoteFragments                       // fragments were given up: the rest of their message did not come
 )
 
 // String names the kind.
@@ -160,6 +176,10 @@ func (k NoteKind) String() string {
 		return "delete of something else"
 	case NoteProbe:
 		return "probe out of sequence"
+	case NoteUnreadable:
+		return "unreadable payload"
+	case NoteFragments:
+		return "fragments of a message that was never complete"
 	default:
 		return fmt.Sprintf("NoteKind(%d)", uint8(k))
 	}

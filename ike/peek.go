@@ -23,7 +23,7 @@ type Header struct {
 	Exchange  Exchange
 	MessageID uint32 // 0 in phase 1
 	Encrypted bool
-	Length    int // bytes
+	Length    int // bytes; what comes behind them is not of the message
 }
 
 // FirstMessage reports whether the message begins a phase 1: it is for Answer.
@@ -32,8 +32,9 @@ func (h Header) FirstMessage() bool {
 		(h.Exchange == ExchangeMain || h.Exchange == ExchangeAggressive)
 }
 
-// Peek reads a message's header. It fails with ErrMalformed, or with
-// ErrVersion for anything but IKE version 1.
+// Peek reads a message's header. It fails with ErrMalformed, which is
+// ErrTruncated, too, where a part of the message is missing, or with ErrVersion
+// for anything but IKE version 1.
 func Peek(msg []byte) (Header, error) {
 	h, _, err := parseHeader(msg)
 	if err != nil {
@@ -44,7 +45,7 @@ func Peek(msg []byte) (Header, error) {
 		Exchange:  h.Exchange,
 		MessageID: h.MessageID,
 		Encrypted: h.Flags&isakmp.FlagEncryption != 0,
-		Length:    len(msg),
+		Length:    int(h.Length),
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 type Policy struct {
 	Suites    []Suite    // phase 1, most wanted first
 	ESP       []ESPSuite // phase 2, most wanted first
+	PFS       []Group    // groups that phase 2 may have, if the peer wants one; nil: all that are known
 	PSKs      []PSK      // all live; at most MaxPSKs
 	NATT      NATTMode
 	Public    []netip.Addr // addresses that clients dial, beside our own

@@ -40,16 +40,30 @@ func (s *SA) open(p packet, iv, extra []byte) (c contents, next []byte, err erro
 	if err != nil {
 		return contents{}, nil, err
 	}
-	raws, rest, err := isakmp.Chain(p.h.Next, plain)
-	if err != nil || len(raws) == 0 || raws[0].Kind != isakmp.PayloadHash {
+	raws, rest, broken := isakmp.Chain(p.h.Next, plain)
+	if len(raws) == 0 || raws[0].Kind != isakmp.PayloadHash {
 		return contents{}, nil, fmt.Errorf("%w: it does not begin with a hash", ErrHash)
 	}
-	covered := plain[4+len(raws[0].Body) : len(plain)-len(rest)]
-	if !hmac.Equal(raws[0].Body, s.hash(p.h.MessageID, extra, covered)) {
-		return contents{}, nil, ErrHash
+	hash, covered := raws[0].Body, plain[4+len(raws[0].Body):]
+	verified := func(padding int) bool {
+		return padding <= len(covered) && hmac.Equal(hash, s.hash(p.h.MessageID, extra, covered[:len(covered)-padding]))
 	}
-	c, err = read(raws)
-	return c, next, err
+	if broken == nil {
+		if !verified(len(rest)) {
+			return contents{}, nil, ErrHash
+		}
+		return sorted(raws), next, nil
+	}
+	// A payload's length is wrong, so that only the hash tells where the message
+	// ends and its padding begins: by no more than a block.
+	for padding := 0; padding <= s.st.Peer.Suite.blockLen() && len(hash) == s.st.Peer.Suite.Hash.len(); padding++ {
+		if verified(padding) {
+			c = sorted(raws)
+			c.unread = append(c.unread, isakmp.PayloadNone)
+			return c, next, nil
+		}
+	}
+	return contents{}, nil, fmt.Errorf("%w, and it has %w", ErrHash, broken)
 }
 
 // newMessageID returns a message id that was not used: the one after our last,

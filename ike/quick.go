@@ -130,8 +130,8 @@ func (s *SA) handleQuick3(p packet, q *quick) error {
 	if err != nil {
 		return err
 	}
-	raws, _, err := isakmp.Chain(p.h.Next, plain)
-	if err != nil || len(raws) == 0 || raws[0].Kind != isakmp.PayloadHash {
+	raws, _, _ := isakmp.Chain(p.h.Next, plain) // HASH(3) covers nothing that follows it
+	if len(raws) == 0 || raws[0].Kind != isakmp.PayloadHash {
 		return fmt.Errorf("%w: it does not begin with a hash", ErrHash)
 	}
 	if !hmac.Equal(raws[0].Body, s.hash3(q)) {

@@ -138,6 +138,7 @@ func (s *SA) handleQuick2(p packet, q *quick) error {
 		return err
 	}
 	s.fresh(p.path)
+	s.noteIgnored(c)
 	child, why, notify := s.acceptQuick(q, c)
 	if why != 0 {
 		s.drop(q)
@@ -165,10 +166,7 @@ func (s *SA) handleQuick2(p packet, q *quick) error {
 // acceptQuick judges the responder's choice. A failure comes with the notify
 // that says so to the peer.
 func (s *SA) acceptQuick(q *quick, c contents) (child Child, why Failure, notify isakmp.NotifyType) {
-	if c.sa == nil || c.nonce == nil || len(c.ids) == 1 || len(c.ids) > 2 {
-		return child, FailureMalformed, isakmp.NotifyPayloadMalformed
-	}
-	sa, err := isakmp.ParseSA(c.sa)
+	sa, err := c.proposals()
 	if err != nil {
 		return child, FailureMalformed, isakmp.NotifyPayloadMalformed
 	}

@@ -35,29 +35,38 @@ func (s *SA) handleQuick1(p packet) error {
 	}
 	st.Used.add(id)
 	s.fresh(p.path)
-	if c.sa == nil || c.nonce == nil || len(c.ids) == 1 || len(c.ids) > 2 {
-		s.failQuick(p, ChildFailed{Why: FailureMalformed}, isakmp.NotifyPayloadMalformed)
-		return nil
-	}
-	sa, err := isakmp.ParseSA(c.sa)
+	s.noteIgnored(c)
+	sa, err := c.proposals()
 	if err != nil {
-		s.failQuick(p, ChildFailed{Why: FailureMalformed}, isakmp.NotifyPayloadMalformed)
+		s.failQuick(p, ChildFailed{Why: FailureMalformed, Detail: err.Error()}, isakmp.NotifyPayloadMalformed)
 		return nil
 	}
 	idi, idr, err := s.quickIDs(c.ids)
 	if err != nil {
-		s.failQuick(p, ChildFailed{Why: FailureID}, isakmp.NotifyInvalidIDInformation)
+		s.failQuick(p, ChildFailed{Why: FailureID, Detail: err.Error()}, isakmp.NotifyInvalidIDInformation)
 		return nil
 	}
-	choice, ok := chooseESP(espWish{
-		policy: s.env.Policy.ESP, public: len(c.ke), udp: st.Peer.Encap,
+	wish := espWish{
+		policy: s.env.Policy.ESP, pfs: s.env.Policy.PFS, public: len(c.ke), udp: st.Peer.Encap,
 		shunSHA256: s.looksLikeAndroid(idi, c),
-	}, sa)
+	}
+	choice, ok := chooseESP(wish, sa)
 	if !ok {
-		s.failQuick(p, ChildFailed{Why: FailureNoProposal, Offered: describeOffer(sa)}, isakmp.NotifyNoProposalChosen)
+		s.failQuick(p, ChildFailed{Why: FailureNoProposal, Offered: describeOffer(sa), Detail: wish.detail(sa)}, isakmp.NotifyNoProposalChosen)
 		return nil
 	}
 	return s.answerQuick(p, c, iv, choice, idi, idr)
+}
+
+// proposals reads what message 1 or 2 of a Quick Mode has to have.
+func (c *contents) proposals() (isakmp.SA, error) {
+	switch {
+	case c.sa == nil || c.nonce == nil || c.ambiguous(isakmp.PayloadSA, isakmp.PayloadNonce, isakmp.PayloadKE):
+		return isakmp.SA{}, fmt.Errorf("%w: Quick Mode without one SA payload, one nonce of 8 to 256 bytes and at most one key exchange", ErrMalformed)
+	case len(c.ids) == 1 || len(c.ids) > 2:
+		return isakmp.SA{}, fmt.Errorf("%w: Quick Mode with %d identifications: both ends have one, or neither", ErrMalformed, len(c.ids))
+	}
+	return isakmp.ParseSA(c.sa)
 }
 
 // quickIDs judges IDci and IDcr. Our address in the peer's view may be
@@ -83,12 +92,20 @@ func (s *SA) quickIDs(ids [][]byte) (idi, idr isakmp.ID, err error) {
 	}
 	// RFC 2407, section 4.6.2: "A value of zero means that the Protocol ID
 	// field should be ignored." NetworkManager leaves the client's protocol and
-	// port open where another program has port 1701.
-	open := client.Protocol == 0 && client.Port == 0
-	if server.Protocol != protoUDP || client.Protocol != protoUDP && !open || server.Port != 0 && server.Port != portL2TP {
-		return idi, idr, fmt.Errorf("%w: not L2TP", ErrUnexpected)
+	// port open where another program has port 1701, and strongSwan and libreswan
+	// leave all four open unless they are configured with ports. What passes in
+	// the end is UDP of port 1701 alone, whatever is agreed.
+	mine := (server.Protocol == protoUDP || server.Protocol == 0) && (server.Port == 0 || server.Port == portL2TP)
+	if !mine || client.Protocol != protoUDP && (client.Protocol != 0 || client.Port != 0) {
+		return idi, idr, fmt.Errorf("%w: not L2TP, which is UDP to port %d, but %s, and %s", ErrUnexpected, portL2TP,
+			describeSelector("IDci", idi), describeSelector("IDcr", idr))
 	}
 	return idi, idr, nil
+}
+
+// describeSelector names one of both identities of a Quick Mode.
+func describeSelector(which string, id isakmp.ID) string {
+	return fmt.Sprintf("%s of protocol %d, port %d", which, id.Protocol, id.Port)
 }
 
 // looksLikeAndroid tells a client that cuts SHA2-256 to 96 bits from others.
@@ -115,7 +132,7 @@ func (s *SA) answerQuick(p packet, c contents, iv []byte, choice espChoice, idi,
 		}
 		q.DH.Private.Zero()
 		if err != nil {
-			s.failQuick(p, ChildFailed{Why: FailureKeyExchange}, isakmp.NotifyInvalidKeyInformation)
+			s.failQuick(p, ChildFailed{Why: FailureKeyExchange, Detail: err.Error()}, isakmp.NotifyInvalidKeyInformation)
 			return nil
 		}
 	}

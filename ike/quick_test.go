@@ -3,7 +3,9 @@ package ike
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,7 +72,11 @@ func TestQuickModeIdentities(t *testing.T) {
 		{"TCP", []isakmp.Payload{idPayload("10.0.0.2", 6, 1701), idPayload("198.51.100.200", 6, 1701)}, false, 0, 0, ""},
 		{"NetworkManager without port 1701", []isakmp.Payload{idPayload("10.0.0.2", 0, 0), server}, true, 1701, 0, "198.51.100.200"},
 		{"any protocol of the client with a port", []isakmp.Payload{idPayload("10.0.0.2", 0, 53), server}, false, 0, 0, ""},
-		{"any protocol", []isakmp.Payload{idPayload("10.0.0.2", 0, 0), idPayload("198.51.100.200", 0, 0)}, false, 0, 0, ""},
+		{"strongSwan and libreswan without ports", []isakmp.Payload{idPayload("10.0.0.2", 0, 0), idPayload("198.51.100.200", 0, 0)}, true, 1701, 0, "198.51.100.200"},
+		{"any protocol of ours", []isakmp.Payload{idPayload("10.0.0.2", 17, 1701), idPayload("198.51.100.200", 0, 0)}, true, 1701, 1701, "198.51.100.200"},
+		{"any protocol of ours to L2TP's port", []isakmp.Payload{idPayload("10.0.0.2", 0, 0), idPayload("198.51.100.200", 0, 1701)}, true, 1701, 0, "198.51.100.200"},
+		{"any protocol of ours to another port", []isakmp.Payload{idPayload("10.0.0.2", 0, 0), idPayload("198.51.100.200", 0, 53)}, false, 0, 0, ""},
+		{"a subnet of one", []isakmp.Payload{idPayload("10.0.0.2", 17, 1701), isakmp.ID{Kind: isakmp.IDIPv4Subnet, Data: []byte{198, 51, 100, 200, 255, 255, 255, 255}}}, true, 1701, 1701, ""},
 		{"another service of ours", []isakmp.Payload{idPayload("10.0.0.2", 17, 0), idPayload("198.51.100.200", 17, 53)}, false, 0, 0, ""},
 	}
 	for _, tt := range tests {
@@ -81,7 +87,7 @@ func TestQuickModeIdentities(t *testing.T) {
 		answer, exchange := p.request(1, payloads...)
 		if !tt.ok {
 			f := one[ChildFailed](t, p.server)
-			if f.Why != FailureID || exchange != ExchangeInformational || answer[0].Kind != isakmp.PayloadNotify {
+			if f.Why != FailureID || !strings.Contains(f.Detail, fmt.Sprintf("IDcr of protocol %d, port", tt.ids[1].AppendBody(nil)[1])) || exchange != ExchangeInformational || answer[0].Kind != isakmp.PayloadNotify {
 				t.Errorf("%s: %+v, answered in %v", tt.name, f, exchange)
 			}
 			continue

@@ -12,7 +12,8 @@ import (
 
 // Times and bounds of an SA.
 const (
-	halfOpenTime  = 30 * time.Second // for phase 1 as responder
+	halfOpenTime  = 75 * time.Second // for message 5 as responder: slow devices compute for most of a minute
+	requestTime   = 60 * time.Second // for phase 1 as initiator
 	lifetimeGrace = 60 * time.Second // an SA is kept that much longer than agreed
 	maxTrials     = 4                // message 5s that no PSK fits
 	maxQuick      = 16               // Quick Modes under way at once
@@ -68,6 +69,7 @@ type state struct {
 	Dialled     []byte // the client's first NAT-D
 	DialledPort uint16
 	Trials      int
+	Floats      bool     // message 4 sent the peer to the NAT-T port, where nothing has come from yet
 	Certs       [][]byte // of the peer, from message 3
 	Refused     uint16   // error notify in clear, as initiator
 	Sent        []byte   // our last message, as initiator
@@ -139,7 +141,9 @@ func (s *SA) HandleTimer(now time.Time) {
 		}
 		s.send(st.Path, st.Sent)
 	}
-	st.Parts.expire(now)
+	if st.Parts.expire(now) {
+		s.note(NoteFragments, 0)
+	}
 	s.expireQuick(now)
 	s.expireProbe(now)
 }
@@ -148,8 +152,14 @@ func (s *SA) timeoutReason() Reason {
 	switch {
 	case s.st.Step == stepUp:
 		return ReasonExpired
+	case s.st.Step == stepWaitA3 && s.st.Refused != 0:
+		return ReasonWrongKey
 	case s.st.Refused != 0:
 		return ReasonRefused
+	case s.st.Step == stepWait5 && s.st.Floats && s.st.Reply.Left > maxRepeats/2:
+		// Who had to ask for message 4 again and again has not heard it, and
+		// knows of no other port.
+		return ReasonNATTPort
 	default:
 		return ReasonTimeout
 	}
@@ -173,7 +183,9 @@ func (s *SA) HandlePacket(now time.Time, path Path, msg []byte) error {
 	if cookies != st.Peer.Cookies {
 		return ErrCookies
 	}
+	msg = msg[:h.Length]
 	st.In += len(msg)
+	st.Floats = st.Floats && !path.Marker
 	p := packet{now, path, h, body, msg}
 	if h.Next == isakmp.PayloadFragment && !p.encrypted() {
 		return s.handleFragment(p)

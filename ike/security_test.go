@@ -101,8 +101,8 @@ func TestUnanswerableMessage3ChangesNothing(t *testing.T) {
 		Version: isakmp.Version1, Exchange: ExchangeMain,
 	}
 	ke := isakmp.KE(must(newDHKey(seeded(9), GroupECP256)).Public)
-	if err := sa.HandlePacket(epoch, serverPath, isakmp.AppendMessage(nil, h, ke, isakmp.Nonce(make([]byte, 8)))); !errors.Is(err, ErrBudget) {
-		t.Fatalf("an answer of 8 bytes more than the question: %v", err)
+	if err := sa.HandlePacket(epoch, serverPath, isakmp.AppendMessage(nil, h, ke, isakmp.Nonce(make([]byte, 8)), isakmp.NATD{}, isakmp.NATD{})); !errors.Is(err, ErrBudget) {
+		t.Fatalf("an answer of 40 bytes more than the question: %v", err)
 	}
 	natd := isakmp.NATD{Hash: make([]byte, 20)}
 	if err := sa.HandlePacket(epoch, serverPath, isakmp.AppendMessage(nil, h, ke, isakmp.Nonce(make([]byte, 16)), natd, natd)); err != nil {

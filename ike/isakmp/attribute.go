@@ -50,13 +50,11 @@ func AppendAttributes(b []byte, attributes []Attribute) []byte {
 	return b
 }
 
-// ParseAttributes reads attributes until the end of b.
+// ParseAttributes reads attributes until the end of b. Fewer bytes than an
+// attribute has are padding.
 func ParseAttributes(b []byte) ([]Attribute, error) {
 	var list []Attribute
-	for len(b) > 0 {
-		if len(b) < 4 {
-			return nil, malformed("%d bytes are no attribute", len(b))
-		}
+	for len(b) >= 4 {
 		typ := binary.BigEndian.Uint16(b)
 		a := Attribute{Type: typ &^ attributeShort, Short: typ&attributeShort != 0}
 		if a.Short {

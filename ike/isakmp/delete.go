@@ -27,24 +27,38 @@ func (d Delete) AppendBody(b []byte) []byte {
 	return b
 }
 
-// ParseDelete reads the body of a delete payload. The number of SPIs and
-// their size must fill it exactly.
+// spiLen is the length of a protocol's SPIs in bytes, 0 if it is not known.
+func (p Protocol) spiLen() int {
+	switch p {
+	case ProtocolISAKMP:
+		return 16
+	case ProtocolAH, ProtocolESP:
+		return 4
+	default:
+		return 0
+	}
+}
+
+// ParseDelete reads the body of a delete payload, of whatever DOI. The sender's
+// hash says that the message is whole, so that what is meant counts more than
+// how it is counted: where size and number of the SPIs do not fit the protocol or
+// the payload, it holds as many of the protocol's length as there is room for,
+// or the one that is too short. What is left over is padding.
 func ParseDelete(body []byte) (Delete, error) {
 	if len(body) < 8 {
 		return Delete{}, malformed("delete payload of %d bytes", len(body))
 	}
-	if doi := binary.BigEndian.Uint32(body); doi != DOIIPsec && doi != 0 {
-		return Delete{}, malformed("delete payload of DOI %d", doi)
-	}
 	d := Delete{Protocol: Protocol(body[4])}
 	size, count := int(body[5]), int(binary.BigEndian.Uint16(body[6:]))
 	body = body[8:]
-	if size == 0 && count > 0 || size*count != len(body) {
-		return Delete{}, malformed("%d SPIs of %d bytes in %d", count, size, len(body))
+	if known := d.Protocol.spiLen(); known > 0 && size != known {
+		size, count = known, max(1, len(body)/known)
 	}
-	d.SPIs = make([][]byte, count)
-	for i := range d.SPIs {
-		d.SPIs[i], body = body[:size], body[size:]
+	for ; count > 0 && size > 0 && len(body) >= size; count-- {
+		d.SPIs, body = append(d.SPIs, body[:size]), body[size:]
+	}
+	if len(d.SPIs) == 0 {
+		d.SPIs = [][]byte{body}
 	}
 	return d, nil
 }

@@ -12,8 +12,12 @@ const HeaderLen = 28
 // Version1 is the version byte of ISAKMP: major 1, minor 0.
 const Version1 uint8 = 0x10
 
-// ErrMalformed is wrapped by every error of this package.
-var ErrMalformed = errors.New("malformed ISAKMP message")
+// ErrMalformed is wrapped by every error of this package; ErrTruncated, too, by
+// that of a message of which a part is missing.
+var (
+	ErrMalformed = errors.New("malformed ISAKMP message")
+	ErrTruncated = errors.New("message is shorter than its header says")
+)
 
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
@@ -40,8 +44,9 @@ func (h Header) Append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, h.Length)
 }
 
-// ParseHeader takes the header off msg and returns what follows it. The
-// header's length must be that of msg. The version is not judged.
+// ParseHeader takes the header off msg and returns what follows it, to the end
+// that the header names. What comes behind that is not of the message: some
+// clients and middleboxes pad datagrams. The version is not judged.
 func ParseHeader(msg []byte) (h Header, body []byte, err error) {
 	if len(msg) < HeaderLen {
 		return Header{}, nil, malformed("%d bytes are no header", len(msg))
@@ -52,10 +57,13 @@ func ParseHeader(msg []byte) (h Header, body []byte, err error) {
 	h.Exchange, h.Flags = Exchange(msg[18]), Flags(msg[19])
 	h.MessageID = binary.BigEndian.Uint32(msg[20:])
 	h.Length = binary.BigEndian.Uint32(msg[24:])
-	if uint64(h.Length) != uint64(len(msg)) {
-		return Header{}, nil, malformed("header says %d bytes, there are %d", h.Length, len(msg))
+	switch {
+	case uint64(h.Length) > uint64(len(msg)):
+		return Header{}, nil, fmt.Errorf("%w: %w: it says %d bytes, there are %d", ErrMalformed, ErrTruncated, h.Length, len(msg))
+	case h.Length < HeaderLen:
+		return Header{}, nil, malformed("a header that says %d bytes", h.Length)
 	}
-	return h, msg[HeaderLen:], nil
+	return h, msg[HeaderLen:h.Length:h.Length], nil
 }
 
 // AppendMessage writes a message in clear: the header, with the first

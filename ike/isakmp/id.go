@@ -34,12 +34,13 @@ func (i ID) AppendBody(b []byte) []byte {
 }
 
 // Addr returns the address of an identification of type ID_IPV4_ADDR or
-// ID_IPV6_ADDR, else the zero Addr.
+// ID_IPV6_ADDR, else the zero Addr. What follows the address is padding.
 func (i ID) Addr() netip.Addr {
 	switch {
-	case i.Kind == IDIPv4Addr && len(i.Data) == 4, i.Kind == IDIPv6Addr && len(i.Data) == 16:
-		addr, _ := netip.AddrFromSlice(i.Data)
-		return addr
+	case i.Kind == IDIPv4Addr && len(i.Data) >= 4:
+		return netip.AddrFrom4([4]byte(i.Data))
+	case i.Kind == IDIPv6Addr && len(i.Data) >= 16:
+		return netip.AddrFrom16([16]byte(i.Data))
 	default:
 		return netip.Addr{}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
@@ -178,8 +179,10 @@ func TestEveryStrictPrefixFails(t *testing.T) {
 	for _, p := range list {
 		body := p.AppendBody(nil)
 		switch p.(type) {
-		case KE, Hash, VendorID, Raw, NATD, Nonce, Notify, Signature: // any length will do
+		case KE, Hash, VendorID, Raw, NATD, Nonce, Signature: // any length will do
 			continue
+		case Notify, Delete:
+			body = body[:8] // the SPIs are as many as there is room for
 		case ID:
 			body = body[:min(len(body), 4)]
 		case Fragment:
@@ -202,7 +205,8 @@ func TestMalformed(t *testing.T) {
 		name string
 		err  error
 	}{
-		{"longer than the header says", second(ParseHeader(append(AppendMessage(nil, Header{}), 0)))},
+		{"shorter than the header says", second(ParseHeader(AppendMessage(nil, Header{}, KE{1})[:HeaderLen+4]))},
+		{"a header that says that it is shorter", second(ParseHeader(Header{Length: HeaderLen - 1}.Append(nil)))},
 		{"payload shorter than its header", second(Chain(PayloadKE, []byte{0, 0, 0, 3}))},
 		{"endless chain", second(Chain(PayloadVendorID, bytes.Repeat([]byte{13, 0, 0, 4}, MaxPayloads+1)))},
 		{"short nonce", first(ParseNonce(make([]byte, 7)))},
@@ -210,13 +214,11 @@ func TestMalformed(t *testing.T) {
 		{"empty KE", first(ParseKE(nil))},
 		{"SA of another DOI", first(ParseSA([]byte{0, 0, 0, 2, 0, 0, 0, 1}))},
 		{"SA in another situation", first(ParseSA([]byte{0, 0, 0, 1, 0, 0, 0, 3}))},
-		{"bytes after the last proposal", first(ParseSA([]byte{0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 8, 1, 1, 0, 0, 9}))},
 		{"transform missing", first(ParseSA([]byte{0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 8, 1, 1, 0, 1}))},
 		{"KE among proposals", first(ParseSA(append([]byte{0, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 8, 1, 1, 0, 0}, 0, 0, 0, 4)))},
-		{"IPv4 identification of 5 bytes", first(ParseID([]byte{1, 0, 0, 0, 1, 2, 3, 4, 5}))},
-		{"delete of SPIs without size", first(ParseDelete([]byte{0, 0, 0, 1, 3, 0, 0xff, 0xff}))},
-		{"delete of too few SPIs", first(ParseDelete([]byte{0, 0, 0, 1, 3, 4, 0, 2, 1, 2, 3, 4}))},
-		{"notify with a long SPI", first(ParseNotify([]byte{0, 0, 0, 1, 1, 16, 0, 1}))},
+		{"IPv4 identification of 3 bytes", first(ParseID([]byte{1, 0, 0, 0, 1, 2, 3}))},
+		{"delete of 7 bytes", first(ParseDelete([]byte{0, 0, 0, 1, 3, 0, 0xff}))},
+		{"notify of 7 bytes", first(ParseNotify([]byte{0, 0, 0, 1, 1, 16, 0}))},
 		{"fragment 0", first(ParseFragment([]byte{0, 1, 0, 0, 'x'}))},
 		{"fragment of nothing", first(ParseFragment([]byte{0, 1, 1, 1}))},
 		{"NAT-OA of a name", first(ParseNATOA([]byte{2, 0, 0, 0, 'x'}))},
@@ -224,6 +226,58 @@ func TestMalformed(t *testing.T) {
 	for _, tt := range tests {
 		if !errors.Is(tt.err, ErrMalformed) {
 			t.Errorf("%s: error %v, want ErrMalformed", tt.name, tt.err)
+		}
+	}
+}
+
+// What lies behind the end that a message or a payload names is padding, and a
+// verified Delete means what it means, however it counts its SPIs.
+func TestWhatSurroundsAPayloadIsPassedOver(t *testing.T) {
+	padding := []byte{0xde, 0xad, 0xbe}
+	msg := AppendMessage(nil, Header{Version: Version1}, Nonce(make([]byte, 8)))
+	for _, n := range []int{1, 3, 400} {
+		h, body, err := ParseHeader(append(bytes.Clone(msg), make([]byte, n)...))
+		if err != nil || int(h.Length) != len(msg) || len(body) != len(msg)-HeaderLen || cap(body) != len(body) {
+			t.Errorf("with %d bytes behind it: %+v, body of %d bytes, %v", n, h, len(body), err)
+		}
+	}
+	if _, _, err := ParseHeader(msg[:len(msg)-1]); !errors.Is(err, ErrTruncated) || !errors.Is(err, ErrMalformed) {
+		t.Errorf("a message that is cut short: %v", err)
+	}
+	for _, want := range everything() {
+		switch want.(type) {
+		case SA, NATOA:
+			got, err := parse(Raw{want.Type(), append(want.AppendBody(nil), padding...)})
+			if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); err != nil || diff != "" {
+				t.Errorf("%v with bytes behind it: %v\n%s", want.Type(), err, diff)
+			}
+		}
+	}
+	transform := Transform{1, 1, []Attribute{ShortAttribute(1, 7)}}
+	got, err := parseTransform(append(transform.AppendBody(nil), padding...))
+	if diff := cmp.Diff(transform, got); err != nil || diff != "" {
+		t.Errorf("a transform with bytes behind it: %v\n%s", err, diff)
+	}
+	one, two := []byte{1, 2, 3, 4}, []byte{5, 6, 7, 8}
+	both := append(bytes.Clone(one), two...)
+	for name, tt := range map[string]struct {
+		head []byte // from the DOI on
+		spis []byte
+		want [][]byte
+	}{
+		"as it should be":         {[]byte{0, 0, 0, 1, 3, 4, 0, 2}, both, [][]byte{one, two}},
+		"with bytes behind it":    {[]byte{0, 0, 0, 1, 3, 4, 0, 1}, append(bytes.Clone(one), padding...), [][]byte{one}},
+		"of another DOI":          {[]byte{0, 0, 0, 9, 3, 4, 0, 1}, one, [][]byte{one}},
+		"without a size":          {[]byte{0, 0, 0, 1, 3, 0, 0, 1}, one, [][]byte{one}},
+		"with ISAKMP's size":      {[]byte{0, 0, 0, 1, 3, 16, 0, 1}, one, [][]byte{one}},
+		"that counts too many":    {[]byte{0, 0, 0, 1, 3, 4, 0, 9}, both, [][]byte{one, two}},
+		"size and count of bytes": {[]byte{0, 0, 0, 1, 3, 1, 0, 4}, one, [][]byte{one}},
+		"of half an ISAKMP SA":    {[]byte{0, 0, 0, 1, 1, 8, 0, 1}, both, [][]byte{both}},
+		"of nothing":              {[]byte{0, 0, 0, 1, 1, 0, 0, 0}, nil, [][]byte{{}}},
+	} {
+		d, err := ParseDelete(append(bytes.Clone(tt.head), tt.spis...))
+		if diff := cmp.Diff(tt.want, d.SPIs, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("a Delete %s: %v\n%s", name, err, diff)
 		}
 	}
 }

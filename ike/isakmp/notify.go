@@ -22,19 +22,14 @@ func (n Notify) AppendBody(b []byte) []byte {
 	return append(b, n.Data...)
 }
 
-// ParseNotify reads the body of a notification payload. DOI 0, ISAKMP itself,
-// is accepted beside the IPsec DOI: some send errors so.
+// ParseNotify reads the body of a notification payload, of whatever DOI: the
+// message type alone says what is meant, and some send errors with that of
+// ISAKMP itself. An SPI that is longer than the payload ends with it.
 func ParseNotify(body []byte) (Notify, error) {
 	if len(body) < 8 {
 		return Notify{}, malformed("notification of %d bytes", len(body))
 	}
-	if doi := binary.BigEndian.Uint32(body); doi != DOIIPsec && doi != 0 {
-		return Notify{}, malformed("notification of DOI %d", doi)
-	}
-	size := int(body[5])
-	if size > len(body)-8 {
-		return Notify{}, malformed("SPI of %d bytes in %d", size, len(body)-8)
-	}
+	size := min(int(body[5]), len(body)-8)
 	return Notify{
 		Protocol: Protocol(body[4]),
 		SPI:      body[8 : 8+size],

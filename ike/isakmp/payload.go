@@ -52,18 +52,19 @@ func Append(b []byte, payloads ...Payload) []byte {
 
 // Chain splits b, which begins with a payload of type first, into its
 // payloads. What is left after the last one, the padding of an encrypted
-// message, is returned as rest.
+// message, is returned as rest. With an error the payloads are those before the
+// one that cannot be told from what follows it.
 func Chain(first PayloadType, b []byte) (payloads []Raw, rest []byte, err error) {
 	for next := first; next != PayloadNone; {
 		if len(payloads) == MaxPayloads {
-			return nil, nil, malformed("more than %d payloads", MaxPayloads)
+			return payloads, nil, malformed("more than %d payloads", MaxPayloads)
 		}
 		if len(b) < payloadHeaderLen {
-			return nil, nil, malformed("%d bytes are no payload header", len(b))
+			return payloads, nil, malformed("%d bytes are no payload header", len(b))
 		}
 		n := int(binary.BigEndian.Uint16(b[2:]))
 		if n < payloadHeaderLen || n > len(b) {
-			return nil, nil, malformed("%v payload of %d bytes in %d", next, n, len(b))
+			return payloads, nil, malformed("%v payload of %d bytes in %d", next, n, len(b))
 		}
 		payloads = append(payloads, Raw{next, b[payloadHeaderLen:n]})
 		next, b = PayloadType(b[0]), b[n:]

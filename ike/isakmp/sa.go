@@ -89,7 +89,7 @@ func parseProposal(b []byte) (Proposal, error) {
 		return Proposal{}, malformed("proposal of %d bytes", len(b))
 	}
 	p := Proposal{Number: b[0], Protocol: Protocol(b[1])}
-	size, count := int(b[2]), int(b[3])
+	size := int(b[2]) // b[3] is the number of transforms, which there are as many of as there are
 	b = b[4:]
 	if size > len(b) {
 		return Proposal{}, malformed("SPI of %d bytes in %d", size, len(b))
@@ -99,10 +99,7 @@ func parseProposal(b []byte) (Proposal, error) {
 	if err != nil {
 		return Proposal{}, err
 	}
-	if len(raws) != count {
-		return Proposal{}, malformed("proposal says %d transforms, there are %d", count, len(raws))
-	}
-	p.Transforms = make([]Transform, count)
+	p.Transforms = make([]Transform, len(raws))
 	for i, r := range raws {
 		if p.Transforms[i], err = parseTransform(r.Body); err != nil {
 			return Proposal{}, err
@@ -117,19 +114,17 @@ func parseTransform(b []byte) (Transform, error) {
 	}
 	attributes, err := ParseAttributes(b[4:])
 	if err != nil {
-		return Transform{}, err
+		attributes = nil // it offers nothing; the others may
 	}
 	return Transform{b[0], b[1], attributes}, nil
 }
 
-// nested splits a chain that may hold payloads of one type only and fills b.
+// nested splits a chain that may hold payloads of one type only. What the
+// payload around it has behind the last one is padding.
 func nested(want PayloadType, b []byte) ([]Raw, error) {
-	raws, rest, err := Chain(want, b)
+	raws, _, err := Chain(want, b)
 	if err != nil {
 		return nil, err
-	}
-	if len(rest) > 0 {
-		return nil, malformed("%d bytes after the last %v", len(rest), want)
 	}
 	for _, r := range raws {
 		if r.Kind != want {

@@ -130,9 +130,9 @@ func TestPhaseOneFailuresAreExplained(t *testing.T) {
 	who := vpn.Who{Remote: netip.MustParseAddrPort("198.51.100.7:500")}
 	for want, e := range map[string]vpn.Event{
 		"remove the group name from its settings": vpn.FirstMessageRefused{Who: who, Why: ike.ErrAggressive},
-		"set the client to a pre-shared key, or":  vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{Auth: []ike.AuthMethod{ike.AuthRSA}}},
-		"the server has certificates only":        vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{Auth: []ike.AuthMethod{ike.AuthPSK}}},
-		"AES256-SHA256-MODP2048":                  vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{Offered: ike.DefaultSuites()[:1]}},
+		"set the client to a pre-shared key, or":  vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{ByAuth: true, Auth: []ike.AuthMethod{ike.AuthRSA}}},
+		"the server has certificates only":        vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{ByAuth: true, Auth: []ike.AuthMethod{ike.AuthPSK}}},
+		"AES256-SHA256-MODP2048":                  vpn.FirstMessageRefused{Who: who, Why: &ike.NoProposal{Offered: []string{"AES256-SHA256-MODP2048"}}},
 		"no first message that can be answered":   vpn.FirstMessageRefused{Who: who, Why: ike.ErrVersion},
 		"stuff":                                   vpn.GroupUnknown{Who: who, Group: "stuff"},
 		"wrong pre-shared key":                    vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrUndecryptable},

@@ -18,6 +18,7 @@ type meter struct {
 
 	refused *prometheus.CounterVec // first messages and control packets, by layer and reason
 	auth    *prometheus.CounterVec // by method and verdict
+	noted   *prometheus.CounterVec // what control packets held that changed nothing, by layer and kind
 	ended   *prometheus.CounterVec // connections, by reason
 }
 
@@ -34,6 +35,7 @@ func newMeter() *meter {
 		sessions: counter("sessions_total", "User sessions that came up."),
 		panics:   counter("panics_total", "Connections that an error in the server ended."),
 		refused:  vec("control_packets_refused_total", "Control packets dropped, by layer and reason.", "layer", "reason"),
+		noted:    vec("control_notes_total", "What control packets held that was ignored or out of place, by layer and kind.", "layer", "kind"),
 		auth:     vec("authentications_total", "Authentications, by method and verdict.", "method", "verdict"),
 		ended:    vec("connections_ended_total", "Connections ended, by reason.", "reason"),
 	}
@@ -54,6 +56,8 @@ func (m *meter) count(e vpn.Event) {
 		m.refused.WithLabelValues(vpn.LayerIKE.String(), reason(e.Why)).Inc()
 	case vpn.PacketRefused:
 		m.refused.WithLabelValues(e.Layer.String(), reason(e.Why)).Inc()
+	case vpn.Noted:
+		m.noted.WithLabelValues(e.Layer.String(), e.Kind).Inc()
 	case vpn.AuthDone:
 		verdict := e.Verdict
 		if e.Err != nil {
@@ -67,13 +71,13 @@ func (m *meter) count(e vpn.Event) {
 }
 
 // reasons are the errors that control packets are dropped for.
-var reasons = []error{
+var reasons = append(vpn.DropReasons(),
 	ike.ErrCertificate, ike.ErrSignature, ike.ErrIdentity, ike.ErrAggressive,
-	ike.ErrMalformed, ike.ErrVersion, ike.ErrUnexpected, ike.ErrCookies, ike.ErrReplay, ike.ErrHash, ike.ErrUndecryptable,
+	ike.ErrTruncated, ike.ErrMalformed, ike.ErrVersion, ike.ErrUnexpected, ike.ErrCookies, ike.ErrReplay, ike.ErrHash, ike.ErrUndecryptable,
 	ike.ErrTrials, ike.ErrKeyExchange, ike.ErrNoProposal, ike.ErrBudget, ike.ErrLimit, ike.ErrNoSPI, ike.ErrClosed,
 	l2tp.ErrMalformed, l2tp.ErrUnexpected, l2tp.ErrTooLong, l2tp.ErrLimit, l2tp.ErrClosed,
 	ppp.ErrMalformed, ppp.ErrUnexpected, ppp.ErrTooLong, ppp.ErrClosed,
-}
+)
 
 // reason is a label for err: one of a fixed set, whatever a peer sent.
 func reason(err error) string {
@@ -88,7 +92,7 @@ func reason(err error) string {
 // registry returns everything that /metrics shows.
 func (m *meter) registry(a *instance) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.phaseOne, m.children, m.sessions, m.panics, m.refused, m.auth, m.ended, gauges{a})
+	r.MustRegister(m.phaseOne, m.children, m.sessions, m.panics, m.refused, m.noted, m.auth, m.ended, gauges{a})
 	return r
 }
 

@@ -82,19 +82,16 @@ func (o *events) Observe(e vpn.Event) {
 		o.firstRefused(e)
 	case vpn.GroupUnknown:
 		o.stranger(e.Who, logrus.Fields{"group": field(e.Group)}, "no [[group]] of this name has a pre-shared key; the client shows that the security layer failed or that the server does not respond")
+	case vpn.AggressiveUnanswered:
+		o.stranger(e.Who, logrus.Fields{"reason": "no message 3 of Aggressive Mode came"}, "wrong pre-shared key, if the client does not say otherwise: it had the server's proof of the key, and fell silent; the client shows that the security layer failed or that the server does not respond")
 	case vpn.PhaseOneUp:
 		o.at(e.Who).WithFields(phaseFields(e)).Info("IKE up")
 	case vpn.PhaseOneDown:
-		fields := logrus.Fields{"reason": e.Why.String()}
-		if e.Authenticated || e.Told {
-			o.at(e.Who).WithFields(fields).Debug("IKE down")
-		} else {
-			o.stranger(e.Who, fields, "IKE failed before the pre-shared key was proved; the client shows that the server does not respond")
-		}
+		o.phaseOneDown(e)
 	case vpn.ChildUp:
 		o.at(e.Who).WithFields(logrus.Fields{"suite": e.Child.Suite.String(), "lifetime": e.Child.Lifetime.String()}).Info("ESP up")
 	case vpn.ChildFailed:
-		o.at(e.Who).WithFields(logrus.Fields{"reason": e.Why.Why.String(), "notify": e.Why.Notify, "offered": e.Why.Offered}).Warn("ESP refused")
+		o.at(e.Who).WithFields(childFields(e.Why)).Warn("ESP refused")
 	case vpn.ChildDown:
 		o.at(e.Who).WithField("reason", e.Why.String()).Debug("ESP down")
 	case vpn.Moved:
@@ -123,6 +120,34 @@ func (o *events) Observe(e vpn.Event) {
 	}
 }
 
+// phaseOneDown logs the end of a phase 1. One that was never authenticated is
+// worth a line that says what stood in the way.
+func (o *events) phaseOneDown(e vpn.PhaseOneDown) {
+	fields := logrus.Fields{"reason": e.Why.String()}
+	switch {
+	case e.Authenticated || e.Told:
+		o.at(e.Who).WithFields(fields).Debug("IKE down")
+	case e.Why == ike.ReasonNATTPort:
+		o.stranger(e.Who, fields, "IKE failed before the pre-shared key was proved: message 4 left from UDP port 500, and nothing came to UDP port 4500: let that port through, from the client to the server, in every firewall between; the client shows that the server does not respond (Windows: error 809)")
+	case e.Why == ike.ReasonWrongKey:
+		o.stranger(e.Who, fields, wrongKey)
+	default:
+		o.stranger(e.Who, fields, "IKE failed before the pre-shared key was proved; the client shows that the server does not respond")
+	}
+}
+
+// wrongKey is what is said of a pre-shared key that is not the server's.
+const wrongKey = "wrong pre-shared key; the client shows that the security layer failed (Windows: error 789) or that the server does not respond"
+
+// childFields say why there is no pair of ESP SAs.
+func childFields(f ike.ChildFailed) logrus.Fields {
+	fields := logrus.Fields{"reason": f.Why.String(), "notify": f.Notify, "offered": f.Offered}
+	if f.Detail != "" {
+		fields["detail"] = bounded(f.Detail, errorLimit)
+	}
+	return fields
+}
+
 // phaseFields are what is worth knowing of a phase 1.
 func phaseFields(e vpn.PhaseOneUp) logrus.Fields {
 	f := logrus.Fields{"suite": e.Peer.Suite.String(), "adopted": e.Adopted}
@@ -141,9 +166,12 @@ func phaseFields(e vpn.PhaseOneUp) logrus.Fields {
 func (o *events) firstRefused(e vpn.FirstMessageRefused) {
 	fields := logrus.Fields{"reason": errorField(e.Why)} // which quotes numbers only
 	var no *ike.NoProposal
-	if errors.As(e.Why, &no) && len(no.Offered) == 0 && len(no.Auth) > 0 {
+	if errors.As(e.Why, &no) && no.ByAuth {
 		text := "IKE refused: the client is set to certificates, and the server has none of that kind: set the client to a pre-shared key, or set ipsec.certificate"
-		if slices.Contains(no.Auth, ike.AuthPSK) {
+		switch {
+		case slices.ContainsFunc(no.Auth, ike.AuthMethod.XAUTH):
+			text = "IKE refused: the client asks for XAUTH, which is another kind of VPN (IPsec, Cisco IPsec, IPsec Xauth): choose L2TP/IPsec in the client, with a pre-shared key or a certificate"
+		case slices.Contains(no.Auth, ike.AuthPSK):
 			text = "IKE refused: the client is set to a pre-shared key, and the server has certificates only: set the client to certificates, or set ipsec.psk"
 		}
 		o.stranger(e.Who, fields, text)
@@ -171,10 +199,12 @@ func (o *events) refused(e vpn.PacketRefused) {
 		o.stranger(e.Who, fields, "the client's certificate is refused; the client shows that the security layer failed (Windows: error 789)")
 		return
 	case errors.Is(e.Why, ike.ErrUndecryptable):
-		o.stranger(e.Who, fields, "wrong pre-shared key; the client shows that the security layer failed (Windows: error 789) or that the server does not respond")
+		o.stranger(e.Who, fields, wrongKey)
 		return
 	}
-	o.at(e.Who).WithFields(fields).Debug("control packet dropped")
+	if o.log.IsLevelEnabled(logrus.DebugLevel) { // strangers cause as many as they like
+		o.at(e.Who).WithFields(fields).Debug("control packet dropped")
+	}
 }
 
 func (o *events) authDone(e vpn.AuthDone) {

@@ -141,6 +141,7 @@ const maxEarly = 4
 func (c *Conn) keep(n dataplane.Note) {
 	h, err := ike.Peek(n.Data)
 	if err != nil || len(c.early) >= maxEarly || !c.srv.claimed(h.Cookies, c) {
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: ErrUnknownSA})
 		return
 	}
 	c.early = append(c.early, n)

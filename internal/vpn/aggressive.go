@@ -70,6 +70,7 @@ func (c *computing) may(now time.Time, key firstKey) bool {
 func (s *Server) compute(ctx context.Context, c *computing, now time.Time, m firstMessage, h ike.Header) {
 	key := firstKey{h.Cookies.Initiator, m.path.Remote}
 	if !c.may(now, key) {
+		s.drop(m.path, ErrBusy)
 		return
 	}
 	c.run.Go(func() {
@@ -91,6 +92,15 @@ func (s *Server) compute(ctx context.Context, c *computing, now time.Time, m fir
 		defer leave()
 		result.embryo, result.reply, result.err = ike.Answer(s.answerEnv(), m.path, m.data, now)
 	})
+}
+
+// unanswered reports an answer of Aggressive Mode that no message 3 came to. A
+// client that finds the hash in it wrong, because its key is another, may fall
+// silent; one that asked for a group without a key was reported at once.
+func (s *Server) unanswered(e *ike.Embryo) {
+	if _, unknown := e.UnknownGroup(); e.Aggressive() && !unknown {
+		s.cfg.Observer.Observe(AggressiveUnanswered{Who{Remote: e.Path.Remote, Local: e.Path.Local, Client: e.Kind}})
+	}
 }
 
 // finish takes a result: it is kept and sent like an answer of Main Mode.

@@ -114,7 +114,7 @@ func (c *Conn) do(f func(time.Time)) {
 }
 
 func (c *Conn) start() {
-	c.setup = c.born.Add(c.policy.SetupTimeout)
+	c.setup = c.born.Add(max(c.policy.SetupTimeout, handshakeTime))
 	c.srv.run.Go(c.loop)
 }
 

@@ -13,10 +13,18 @@ func (s *Server) claim(cookies ike.Cookies, c *Conn) {
 }
 
 // pass delivers a message to the connection that these cookies are routed to,
-// and reports whether there is one. The lock is held meanwhile: who claims
-// cookies of another connection finds in its inbox every message that went
-// there before, and none comes later.
+// and reports whether there is one.
 func (s *Server) pass(cookies ike.Cookies, n dataplane.Note) bool {
+	found, taken := s.deliver(cookies, n)
+	if found && !taken {
+		s.drop(pathOf(n), ErrBusy)
+	}
+	return found
+}
+
+// deliver holds the lock meanwhile: who claims cookies of another connection
+// finds in its inbox every message that went there before, and none comes later.
+func (s *Server) deliver(cookies ike.Cookies, n dataplane.Note) (found, taken bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.cookies[cookies]
@@ -26,10 +34,9 @@ func (s *Server) pass(cookies ike.Cookies, n dataplane.Note) bool {
 		c = s.cookies[ike.Cookies{Initiator: cookies.Initiator}]
 	}
 	if c == nil {
-		return false
+		return false, false
 	}
-	c.Deliver(n)
-	return true
+	return true, c.Deliver(n)
 }
 
 // claimed reports whether messages with these cookies are routed to c.

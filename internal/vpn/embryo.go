@@ -52,8 +52,12 @@ type firstKey struct {
 }
 
 // embryoLife bounds how long after message 1 message 3 may come. Clients whose
-// answer was lost repeat message 1, some every 10 seconds.
-const embryoLife = 30 * time.Second
+// answer was lost repeat message 1, some every 10 seconds, and a slow device
+// needs most of a minute for a Diffie-Hellman exchange.
+const embryoLife = 75 * time.Second
+
+// handshakeTime bounds phase 1 from message 3 on, however often it is repeated.
+const handshakeTime = 3 * time.Minute
 
 func newHalfOpen(size, perSource int) *halfOpen {
 	return &halfOpen{
@@ -152,13 +156,14 @@ func (h *halfOpen) remove(at int) {
 // live is how many embryos there are.
 func (h *halfOpen) live() int { return len(h.cookies) }
 
-// expire forgets what no third message can claim any more.
-func (h *halfOpen) expire(now time.Time) {
+// expire forgets what no third message can claim any more, and tells.
+func (h *halfOpen) expire(now time.Time, tell func(*ike.Embryo)) {
 	if h.live() == 0 {
 		return
 	}
 	for at := range h.ring {
 		if h.ring[at].live && now.Sub(h.ring[at].heard) > embryoLife {
+			tell(&h.ring[at].Embryo)
 			h.remove(at)
 		}
 	}

@@ -31,7 +31,7 @@ func TestEqualCookiesOfTwoPorts(t *testing.T) {
 	if e, ok := h.take(newer.Cookies, newer.Path, now.Add(2*time.Second)); !ok || e.Path != newer.Path {
 		t.Errorf("the newer record is %v, %v", e.Path, ok)
 	}
-	h.expire(now.Add(time.Hour))
+	h.expire(now.Add(time.Hour), func(*ike.Embryo) {})
 	if len(h.cookies) != 0 || len(h.first) != 0 || len(h.sources) != 0 {
 		t.Errorf("%d cookies, %d first messages and %d sources are left", len(h.cookies), len(h.first), len(h.sources))
 	}

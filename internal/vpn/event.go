@@ -40,6 +40,9 @@ type (
 		Who
 		Group string // from the peer
 	}
+	// AggressiveUnanswered says that a first message of Aggressive Mode was
+	// answered, and no message 3 came.
+	AggressiveUnanswered struct{ Who }
 	// PhaseOneUp says that a peer proved its pre-shared key.
 	PhaseOneUp struct {
 		Who
@@ -125,7 +128,7 @@ type (
 	Noted struct {
 		Who
 		Layer Layer
-		Kind  string
+		Kind  string // in our words
 		Text  string
 	}
 	// ConnDown is a connection's last event.
@@ -143,24 +146,25 @@ type (
 	}
 )
 
-func (FirstMessageRefused) event() {}
-func (GroupUnknown) event()        {}
-func (PhaseOneUp) event()          {}
-func (PhaseOneDown) event()        {}
-func (ChildUp) event()             {}
-func (ChildFailed) event()         {}
-func (ChildDown) event()           {}
-func (Moved) event()               {}
-func (TunnelUp) event()            {}
-func (TunnelDown) event()          {}
-func (AuthDone) event()            {}
-func (NetworksChanged) event()     {}
-func (SessionUp) event()           {}
-func (SessionDown) event()         {}
-func (PacketRefused) event()       {}
-func (Noted) event()               {}
-func (ConnDown) event()            {}
-func (Panicked) event()            {}
+func (FirstMessageRefused) event()  {}
+func (GroupUnknown) event()         {}
+func (AggressiveUnanswered) event() {}
+func (PhaseOneUp) event()           {}
+func (PhaseOneDown) event()         {}
+func (ChildUp) event()              {}
+func (ChildFailed) event()          {}
+func (ChildDown) event()            {}
+func (Moved) event()                {}
+func (TunnelUp) event()             {}
+func (TunnelDown) event()           {}
+func (AuthDone) event()             {}
+func (NetworksChanged) event()      {}
+func (SessionUp) event()            {}
+func (SessionDown) event()          {}
+func (PacketRefused) event()        {}
+func (Noted) event()                {}
+func (ConnDown) event()             {}
+func (Panicked) event()             {}
 
 // Layer is the protocol that decided.
 type Layer uint8

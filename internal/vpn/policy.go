@@ -32,7 +32,7 @@ type Policy struct {
 	HalfOpenPerSource int // of them, from one IPv4 address or IPv6 /64
 	SessionsPerUser   int // 0: no limit
 
-	SetupTimeout    time.Duration // from message 3 to phase 1, and again to a user
+	SetupTimeout    time.Duration // from phase 1 to ESP, and again to a user
 	AuthTimeout     time.Duration // for one verdict
 	DrainTimeout    time.Duration // for goodbyes
 	InterimInterval time.Duration // accounting; 0: none

@@ -32,11 +32,12 @@ func (c *Conn) newSPI() uint32 {
 
 // receiveIKE hands a message to the SA whose cookies it carries, behind the
 // gate: phase 1 and Quick Mode may cost a Diffie-Hellman exchange, or a
-// signature. It reports whether there is one.
+// signature. It reports whether there is one, or the message is none.
 func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) bool {
 	h, err := ike.Peek(msg)
 	if err != nil {
-		return false
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err})
+		return true
 	}
 	for _, p := range c.phases {
 		if p.cookies != h.Cookies && (p.cookies.Responder != [8]byte{} || p.cookies.Initiator != h.Cookies.Initiator) {
@@ -66,7 +67,7 @@ func (c *Conn) handleIKE(now time.Time, p *phase1, exchange ike.Exchange, path i
 	if exchange != ike.ExchangeInformational {
 		leave, ok := c.srv.gate.enter(!p.half, c.gone)
 		if !ok {
-			return nil // evicted while it waited
+			return ErrEvicted
 		}
 		defer leave()
 	}
@@ -133,7 +134,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 	case ike.InitialContact:
 		// INITIAL-CONTACT closes nothing: clients behind one NAT share an address.
 	case ike.Note:
-		c.observe(Noted{c.who(), LayerIKE, e.Kind.String(), e.Text})
+		c.observe(Noted{c.who(), LayerIKE, e.Kind.String(), e.What()})
 	case ike.Closed:
 		p.dead = true
 		if e.Why == ike.ReasonDead {

@@ -161,23 +161,28 @@ func (s *Server) shutdown() {
 // IKE implements dataplane.Control: it passes a message on to the connection
 // whose cookies it carries, else to the greeter. It never blocks.
 func (s *Server) IKE(local, remote netip.AddrPort, marker bool, msg []byte) {
-	if len(msg) > maxIKEMessage {
-		return
-	}
+	path := ike.Path{Local: local, Remote: remote, Marker: marker}
 	h, err := ike.Peek(msg)
-	if err != nil {
+	switch {
+	case err != nil:
+		s.drop(path, err)
+		return
+	case h.Length > maxIKEMessage:
+		s.drop(path, ErrTooLarge)
 		return
 	}
+	msg = msg[:h.Length]
 	if s.pass(h.Cookies, dataplane.Note{Kind: dataplane.NoteIKE, Marker: marker, Local: local, Remote: remote, Data: msg}) {
 		return
 	}
-	path := ike.Path{Local: local, Remote: remote, Marker: marker}
 	if h.Cookies.Responder != ([8]byte{}) && h.Cookies.Responder != s.cookie(path, h.Cookies.Initiator) {
+		s.drop(path, ErrUnknownSA)
 		return // silence to unknown cookies: not even a place in the queue
 	}
 	select {
 	case s.first <- firstMessage{path, append([]byte(nil), msg...)}:
-	default: // the greeter is behind: a peer repeats itself
+	default:
+		s.drop(path, ErrBusy) // the greeter is behind: a peer repeats itself
 	}
 }
 
@@ -207,7 +212,7 @@ func (s *Server) greet(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-expiry.C:
-			half.expire(time.Now())
+			half.expire(time.Now(), s.unanswered)
 		case r := <-slow.results:
 			s.finish(time.Now(), half, slow, r)
 		case m := <-s.first:
@@ -226,6 +231,7 @@ func (s *Server) meet(ctx context.Context, now time.Time, half *halfOpen, slow *
 	}()
 	h, err := ike.Peek(m.data)
 	if err != nil {
+		s.drop(m.path, err)
 		return
 	}
 	if h.Cookies.Responder == ([8]byte{}) {
@@ -238,11 +244,14 @@ func (s *Server) meet(ctx context.Context, now time.Time, half *halfOpen, slow *
 		// A connection took the embryo while this waited here, with the first
 		// fragment of a message that this is the second of; else silence to
 		// unknown cookies.
-		s.pass(h.Cookies, note)
+		if !s.pass(h.Cookies, note) {
+			s.drop(m.path, ErrUnknownSA)
+		}
 		return
 	}
 	c := s.newConn(now, m.path)
 	if c == nil {
+		s.drop(m.path, ErrStopping)
 		return
 	}
 	sa := c.addPhase1(e.Cookies, func(env ike.Env) *ike.SA { return ike.Respond(env, e, now) })
@@ -253,9 +262,11 @@ func (s *Server) meet(ctx context.Context, now time.Time, half *halfOpen, slow *
 
 func (s *Server) answer(ctx context.Context, now time.Time, half *halfOpen, slow *computing, m firstMessage, h ike.Header) {
 	if reply, ok := half.repeated(h.Cookies.Initiator, m.path, m.data, now); ok {
-		if reply != nil {
-			s.sendIKE(m.path, reply)
+		if reply == nil {
+			s.drop(m.path, ErrOther)
+			return
 		}
+		s.sendIKE(m.path, reply)
 		return
 	}
 	if h.Exchange == ike.ExchangeAggressive && s.policy.Load().IKE.Aggressive {
