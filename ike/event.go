@@ -45,9 +45,15 @@ type Fresh struct{ Path Path }
 type ChildReceiving struct{ Child Child }
 
 // ChildSending says that the peer has the child of this inbound SPI too:
-// message 3 verified, or, as initiator, message 3 left. The driver moves its
-// sending there.
+// message 3 verified. As initiator it says only that message 3 left, which may be
+// lost or late: a driver that has an older child sends on that until it sees the
+// peer use this one, or until the peer has asked for message 3 for some seconds no
+// more. ChildAsked tells when it does.
 type ChildSending struct{ InSPI uint32 }
+
+// ChildAsked says, as initiator, that the peer sent message 2 once more, because
+// message 3 did not come, and that message 3 left again.
+type ChildAsked struct{ InSPI uint32 }
 
 // ChildFailed says that a Quick Mode ended without a child. InSPI may be
 // released. Why is one of the Failure values.
@@ -109,6 +115,7 @@ func (Authenticated) event()  {}
 func (Fresh) event()          {}
 func (ChildReceiving) event() {}
 func (ChildSending) event()   {}
+func (ChildAsked) event()     {}
 func (ChildFailed) event()    {}
 func (ChildDeleted) event()   {}
 func (InitialContact) event() {}

@@ -113,7 +113,11 @@ func (s *SA) handleQuick(p packet) error {
 	case q == nil:
 		return s.handleQuick1(p)
 	case q.Reply.is(p.raw):
-		return s.repeat(p, &q.Reply)
+		err := s.repeat(p, &q.Reply)
+		if err == nil && q.Step == quickDone {
+			s.events.Push(ChildAsked{q.InSPI})
+		}
+		return err
 	case q.Step == quickWait2:
 		return s.handleQuick2(p, q)
 	case q.Step == quickWait3:

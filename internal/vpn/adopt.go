@@ -140,8 +140,12 @@ const maxEarly = 4
 // client's Quick Mode follows message 6 at once.
 func (c *Conn) keep(n dataplane.Note) {
 	h, err := ike.Peek(n.Data)
-	if err != nil || len(c.early) >= maxEarly || !c.srv.claimed(h.Cookies, c) {
+	switch {
+	case err != nil || !c.srv.claimed(h.Cookies, c):
 		c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: ErrUnknownSA})
+		return
+	case len(c.early) >= maxEarly:
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: ErrBusy})
 		return
 	}
 	c.early = append(c.early, n)

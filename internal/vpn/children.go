@@ -24,7 +24,9 @@ type pair struct {
 	deleted   bool      // by the peer
 	renewed   bool      // we asked for a successor
 	renew     time.Time // when we do, as a last resort
-	expires   time.Time
+	settles   time.Time // when our message 3 must have come; zero: it is not waited for
+	ends      time.Time // when the peer takes it for over
+	expires   time.Time // when we do
 }
 
 const (
@@ -38,6 +40,10 @@ const (
 	maxPairs = 8
 	// renewAhead is how long before the end we re-key if the client did not.
 	renewAhead = 30 * time.Second
+	// settleTime is how long message 3 of ours may be on its way, or be asked for
+	// again, before sending moves to the new pair without a sign that the peer has
+	// it: strongSwan asks after 4 seconds and after 11.
+	settleTime = 12 * time.Second
 )
 
 // addChild installs an agreed pair: its inbound SA receives at once.
@@ -55,7 +61,8 @@ func (c *Conn) addChild(now time.Time, child ike.Child) {
 	}
 	p := &pair{Child: child, in: in, out: out}
 	if child.Lifetime > 0 {
-		p.expires = now.Add(child.Lifetime + expiryGrace)
+		p.ends = now.Add(child.Lifetime)
+		p.expires = p.ends.Add(expiryGrace)
 		p.renew = now.Add(child.Lifetime - min(renewAhead, child.Lifetime/10))
 	}
 	if child.Kilobytes > 0 {
@@ -112,6 +119,29 @@ func (c *Conn) dropChild(inSPI uint32) {
 	}
 }
 
+// agreed acts on message 3 of a pair: the peer has the pair if the peer sent it.
+// If we did, it may be lost, or the peer slow, and what left on the new pair would
+// be lost, too: sending stays on the old one, as long as the peer has that, until
+// the peer uses the new one or must have it by now.
+func (c *Conn) agreed(now time.Time, inSPI uint32) {
+	if !c.settleBy(now, inSPI) {
+		c.confirm(now, inSPI)
+	}
+}
+
+// settleBy begins to wait, or begins again, for the peer to use a pair of which we
+// sent message 3. It reports whether there is another to send on meanwhile.
+func (c *Conn) settleBy(now time.Time, inSPI uint32) bool {
+	for _, p := range c.kids.pairs {
+		if p.InSPI != inSPI || p.confirmed || !p.Initiator || c.kids.sending == nil || c.kids.sending == p {
+			continue
+		}
+		p.settles = machine.Earliest(now.Add(settleTime), c.kids.sending.ends)
+		return true
+	}
+	return false
+}
+
 // confirm says that the peer has the pair of this inbound SPI: sending moves
 // there, unless a newer pair sends already.
 func (c *Conn) confirm(now time.Time, inSPI uint32) {
@@ -119,8 +149,8 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 		if p.InSPI != inSPI || p.confirmed {
 			continue
 		}
-		p.confirmed = true
-		if c.kids.newer(i) {
+		p.confirmed, p.settles = true, time.Time{}
+		if c.kids.newer(i) && !p.deleted {
 			c.send(p)
 		}
 		c.observe(ChildUp{c.who(), p.Child})
@@ -209,7 +239,7 @@ func (c *Conn) retire(gone *pair, why ChildEnd) {
 // deadline is the earliest expiry or renewal.
 func (k *children) deadline() (next time.Time) {
 	for _, p := range k.pairs {
-		next = machine.Earliest(next, p.expires)
+		next = machine.Earliest(next, p.expires, p.settles)
 		if p == k.sending && !p.renewed {
 			next = machine.Earliest(next, p.renew)
 		}
@@ -231,6 +261,11 @@ func (c *Conn) expireChildren(now time.Time) {
 			continue
 		}
 		i++
+	}
+	for _, p := range c.kids.pairs {
+		if due(p.settles, now) {
+			c.confirm(now, p.InSPI)
+		}
 	}
 	if p := c.kids.sending; p != nil && due(p.renew, now) {
 		c.renewPair(now, p)

@@ -121,7 +121,9 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 	case ike.ChildReceiving:
 		c.addChild(now, e.Child)
 	case ike.ChildSending:
-		c.confirm(now, e.InSPI)
+		c.agreed(now, e.InSPI)
+	case ike.ChildAsked:
+		c.settleBy(now, e.InSPI)
 	case ike.ChildFailed:
 		c.observe(ChildFailed{c.who(), e})
 		c.told = true
