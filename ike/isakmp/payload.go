@@ -8,7 +8,7 @@ const payloadHeaderLen = 4
 
 // MaxPayloads bounds the payloads of one message. A Windows machine with
 // many roots sends about a hundred certificate requests.
-const MaxPayloads = 200
+const MaxPayloads = 255
 
 // Payload is one payload of a message.
 type Payload interface {

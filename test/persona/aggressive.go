@@ -71,8 +71,7 @@ func (c *Client) aggressive2(p *phase1, m incoming, ni, id []byte, dh *wire.Exch
 	}
 	want := suite.PRF(skeyid, gxr, dh.Public, p.cr[:], p.ci[:], c.IKE.SA, all[wire.PayloadID][0])
 	if !bytes.Equal(want, all[wire.PayloadHash][0]) {
-		c.over("HASH_R is wrong: the server has another key for this group")
-		panic(c.end)
+		c.refuseHash(p, dh.Public, gxr)
 	}
 	natd := func(a netip.AddrPort) []byte {
 		return suite.Sum(p.ci[:], p.cr[:], a.Addr().AsSlice(), wire.U16(a.Port()))

@@ -71,7 +71,7 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 	c.phases = append([]*phase1{p}, c.phases...)
 
 	first := []wire.Payload{{Type: wire.PayloadSA, Body: c.IKE.SA}}
-	for _, v := range c.IKE.Vendors {
+	for _, v := range c.vendorIDs() {
 		first = append(first, wire.Payload{Type: wire.PayloadVendor, Body: v})
 	}
 	suite := c.main2(p, c.exchange(p, "message 1", p.clear(wire.MainMode, first...), wire.PayloadSA))
@@ -90,7 +90,7 @@ func (c *Client) mainMode(rekey bool) *phase1 {
 		third = append(third, c.request())
 	}
 	third = append(third, wire.Payload{Type: wire.PayloadNATD, Body: natd(remote)}, wire.Payload{Type: wire.PayloadNATD, Body: natd(local)})
-	m4 := c.exchange(p, "message 3", p.clear(wire.MainMode, third...), wire.PayloadKE)
+	m4 := c.exchange(p, "message 3", p.clear(wire.MainMode, c.odd("message 3", third)...), wire.PayloadKE)
 	gxr, nr := c.main4(p, m4, natd(local), natd(remote))
 
 	shared, err := dh.Shared(gxr)
@@ -133,6 +133,7 @@ func (p *phase1) port() uint16 {
 // sendIKE sends a message, and returns the datagram.
 func (c *Client) sendIKE(p *phase1, b []byte) []byte {
 	whole := b
+	b = c.pad(b)
 	if p.natt {
 		b = append(make([]byte, 4), b...)
 	}
@@ -153,7 +154,7 @@ func (c *Client) fragment(p *phase1, d, whole []byte) {
 	if err != nil {
 		panic(err)
 	}
-	for n, rest := byte(1), whole; len(rest) > 0; n++ {
+	for n, rest := byte(1), c.pad(whole); len(rest) > 0; n++ {
 		piece := rest[:min(len(rest), c.IKE.Fragment)]
 		rest = rest[len(piece):]
 		last := byte(0)
@@ -163,7 +164,7 @@ func (c *Client) fragment(p *phase1, d, whole []byte) {
 		f := *m
 		f.Flags = 0
 		f.First, f.Body = wire.Chain(wire.Payload{Type: wire.PayloadFragment, Body: append([]byte{0, 1, n, last}, piece...)})
-		b := f.Marshal()
+		b := c.pad(f.Marshal())
 		if p.natt {
 			b = append(make([]byte, 4), b...)
 		}
@@ -346,7 +347,7 @@ func (c *Client) main5(p *phase1, gxi, gxr []byte) {
 	}
 	m := &wire.Message{Initiator: p.ci, Responder: p.cr, Exchange: wire.MainMode, Flags: wire.Encrypted}
 	var plain []byte
-	m.First, plain = wire.Chain(list...)
+	m.First, plain = wire.Chain(c.odd("message 5", list)...)
 	p.tapIKE(m, plain)
 	var iv []byte
 	m.Body, iv = p.keys.Encrypt(p.keys.FirstIV(gxi, gxr), plain)

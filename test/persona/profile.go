@@ -18,6 +18,7 @@ type Profile struct {
 	ESP  ESPProfile
 	L2TP L2TPProfile
 	PPP  PPPProfile
+	Odd  Oddities
 
 	// After runs once the network is up, Leave when the user disconnects.
 	After func(*Client)

@@ -13,6 +13,8 @@ type quick struct {
 	reply *incoming
 	third []byte // message 3, which answers a repeated message 2
 	raw   []byte // message 2
+
+	answers *answering // the server began it
 }
 
 // transport is the encapsulation mode of RFC 3947 section 5.1.
@@ -45,6 +47,10 @@ func (c *Client) quickMode(p *phase1) {
 	}
 	idr := append([]byte{1, 17, 1701 >> 8, 1701 & 0xff}, c.Server.AsSlice()...)
 
+	if c.Odd.AnyServer {
+		copy(idr[1:], []byte{0, 0, 0})
+	}
+
 	list := []wire.Payload{{Type: wire.PayloadSA, Body: sa}, {Type: wire.PayloadNonce, Body: ni}}
 	var dh *wire.Exchange
 	if c.ESP.Group != 0 {
@@ -57,6 +63,7 @@ func (c *Client) quickMode(p *phase1) {
 			wire.Payload{Type: wire.PayloadNATOA, Body: append([]byte{1, 0, 0, 0}, c.own.AsSlice()...)},
 			wire.Payload{Type: wire.PayloadNATOA, Body: append([]byte{1, 0, 0, 0}, c.Server.AsSlice()...)})
 	}
+	list = c.odd("Quick Mode", list)
 	_, chain := wire.Chain(list...)
 	first := p.sealQuick(q, id, p.keys.PRF(p.keys.A, wire.U32(id), chain), list...)
 	c.ask("Quick Mode message 1", c.IKE.Retry, p.answers(wire.QuickMode, id, wire.PayloadHash),
@@ -108,6 +115,10 @@ func (c *Client) receiveQuick(p *phase1, m incoming) {
 	switch {
 	case p.last == nil:
 		c.logf("< Quick Mode before phase 1 is up")
+	case q != nil && q.answers != nil:
+		c.answered(p, q, m)
+	case q == nil && c.Odd.Responds:
+		c.answerQuick(p, m)
 	case q == nil:
 		c.refuse("the server began Quick Mode %08x, though this client renews its keys itself", m.ID)
 	case q.third != nil:

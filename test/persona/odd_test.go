@@ -1,0 +1,480 @@
+package persona
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/test/persona/wire"
+	"github.com/adit-vpn/adit/test/sim"
+)
+
+// Clients and middleboxes pad datagrams. What lies behind an ISAKMP message's
+// own length is not of it: in phase 1, Quick Mode and Informational, on both
+// ports, behind the non-ESP marker, and when keys are renewed.
+func TestEveryClientWhoseDatagramsArePaddedConnects(t *testing.T) {
+	for _, padding := range []int{1, 12, 700} {
+		each(t, func(t *testing.T, p Profile) {
+			p.Odd.Padding = padding
+			w := sim.New(t, sim.Options{})
+			c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+			passes(t, w, c, 1)
+			for _, renew := range []func() error{c.Rekey, c.Rephase} {
+				if err := renew(); err != nil {
+					t.Error(err)
+				}
+			}
+			passes(t, w, c, 3)
+			if n := len(sim.All[vpn.PacketRefused](w.Events)); n != 0 {
+				t.Errorf("%d messages were refused", n)
+			}
+			time.Sleep(10 * time.Minute)
+			leaves(t, w, c)
+		})
+	}
+}
+
+// So it is in Aggressive Mode, and behind messages that come in fragments.
+func TestPaddingBehindFragmentsAndInAggressiveModeIsPassedOver(t *testing.T) {
+	eachSigner(t, func(t *testing.T, p Profile) {
+		p.Odd.Padding = 33
+		w := sim.New(t, sim.Options{Policy: policyOf(p)})
+		c := online(t, p, accountOf(p), w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+		passes(t, w, c, 1)
+	})
+	bubble(t, func(t *testing.T) {
+		p := Android(AndroidOptions{Deletes: true})
+		p.IKE.GroupName, p.Odd.Padding = "staff", 20
+		w := sim.New(t, sim.Options{Policy: func(p *vpn.Policy) { p.IKE.Aggressive, p.IKE.PSKs[0].Group = true, "staff" }})
+		c := start(t, p, account, w.Net.Host("198.51.100.7"))
+		_ = c.Dial() // the user is of no group
+		if up := sim.All[vpn.PhaseOneUp](w.Events); len(up) != 1 {
+			t.Errorf("%d phases 1 came up", len(up))
+		}
+	})
+}
+
+// raw is a host that sends what it likes.
+type raw struct {
+	*udptest.Conn
+	to netip.AddrPort
+}
+
+func (r raw) say(t *testing.T, b []byte) {
+	t.Helper()
+	if _, err := r.WriteBatch([]udp.Packet{{Data: b, Remote: r.to}}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+}
+
+// Nothing is dropped in silence: every datagram that is no message, or a message
+// that nobody waits for, is counted by its own reason.
+func TestEveryMessageOfIKEThatIsDroppedHasItsReason(t *testing.T) {
+	first := func(change func(*wire.Message)) []byte {
+		m := &wire.Message{Initiator: [8]byte{1, 2, 3}, Exchange: wire.MainMode}
+		m.First, m.Body = wire.Chain(wire.Payload{Type: wire.PayloadSA, Body: windowsSA})
+		change(m)
+		return m.Marshal()
+	}
+	good := first(func(*wire.Message) {})
+	long := append([]byte(nil), good...)
+	binary.BigEndian.PutUint32(long[24:], uint32(len(long)+1))
+	version := append([]byte(nil), good...)
+	version[17] = 0x20
+	for name, tt := range map[string]struct {
+		datagram []byte
+		want     error
+	}{
+		"nothing":                     {nil, ike.ErrMalformed},
+		"a byte":                      {[]byte{1}, ike.ErrMalformed},
+		"half a header":               {good[:20], ike.ErrMalformed},
+		"a header alone":              {good[:28], ike.ErrTruncated},
+		"all but the last byte":       {good[:len(good)-1], ike.ErrTruncated},
+		"a length of one more":        {long, ike.ErrTruncated},
+		"IKE version 2":               {version, ike.ErrVersion},
+		"an unknown exchange":         {first(func(m *wire.Message) { m.Exchange = 99 }), ike.ErrUnexpected},
+		"Quick Mode out of nowhere":   {first(func(m *wire.Message) { m.Exchange, m.Responder = wire.QuickMode, [8]byte{9} }), vpn.ErrUnknownSA},
+		"message 3 out of nowhere":    {first(func(m *wire.Message) { m.Responder = [8]byte{9} }), vpn.ErrUnknownSA},
+		"no payload that can be read": {first(func(m *wire.Message) { m.Body[3] = 200 }), ike.ErrMalformed},
+		"an SA payload of nothing":    {first(func(m *wire.Message) { m.First, m.Body = wire.Chain(wire.Payload{Type: wire.PayloadSA}) }), ike.ErrMalformed},
+		"17 KB":                       {first(func(m *wire.Message) { m.Body = append(m.Body, make([]byte, 17<<10)...) }), vpn.ErrTooLarge},
+		"Aggressive Mode":             {first(func(m *wire.Message) { m.Exchange = wire.Aggressive }), ike.ErrAggressive},
+	} {
+		for _, port := range []uint16{portIKE, portNATT} {
+			t.Run(fmt.Sprint(name, " to port ", port), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					w := sim.New(t, sim.Options{})
+					from := raw{w.Net.Host("198.51.100.66").Listen(port), netip.AddrPortFrom(netip.MustParseAddr(sim.ServerAddr), port)}
+					b := tt.datagram
+					if port == portNATT {
+						if b = append(make([]byte, 4), b...); len(b) < 8 {
+							return // too short for the data path, which counts it
+						}
+					}
+					from.say(t, b)
+					var why []error
+					for _, e := range sim.All[vpn.PacketRefused](w.Events) {
+						why = append(why, e.Why)
+					}
+					for _, e := range sim.All[vpn.FirstMessageRefused](w.Events) {
+						why = append(why, e.Why)
+					}
+					if len(why) != 1 || !errors.Is(why[0], tt.want) {
+						t.Errorf("it was dropped because of %v, want once, because of %v", why, tt.want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// An R-U-THERE is authenticated: that its cookies are swapped, zero, another's,
+// too few or missing is no reason for silence, whatever the length that is said
+// of them. The answer has our own. A number that goes back is ignored.
+func TestADeadPeerProbeIsAnsweredWhateverCookiesItNames(t *testing.T) {
+	join := func(a, b [8]byte) []byte { return append(a[:], b[:]...) }
+	for name, tt := range map[string]struct {
+		cookies func(ci, cr [8]byte) []byte
+		size    byte
+	}{
+		"as they are":                 {func(ci, cr [8]byte) []byte { return join(ci, cr) }, 16},
+		"swapped":                     {func(ci, cr [8]byte) []byte { return join(cr, ci) }, 16},
+		"zero":                        {func([8]byte, [8]byte) []byte { return make([]byte, 16) }, 16},
+		"another's":                   {func([8]byte, [8]byte) []byte { return []byte("0123456789abcdef") }, 16},
+		"missing":                     {func([8]byte, [8]byte) []byte { return nil }, 0},
+		"missing, said to be there":   {func([8]byte, [8]byte) []byte { return nil }, 16},
+		"one of them":                 {func(ci, _ [8]byte) []byte { return ci[:] }, 8},
+		"one of them, said to be two": {func(ci, _ [8]byte) []byte { return ci[:] }, 16},
+		"12 bytes, said to be 16":     {func(ci, cr [8]byte) []byte { return join(ci, cr)[:12] }, 16},
+		"said to be none":             {func(ci, cr [8]byte) []byte { return join(ci, cr) }, 0},
+		"an SPI of ESP":               {func([8]byte, [8]byte) []byte { return []byte{1, 2, 3, 4} }, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range []Profile{RouterOS(RouterOSOptions{}), Android(AndroidOptions{}), NetworkManager(NetworkManagerOptions{})} {
+				bubble(t, func(t *testing.T) {
+					w := sim.New(t, sim.Options{})
+					p.After = nil
+					c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+					for i, seq := range []uint32{1000, 1001, 1001, 7, 1002} {
+						want := 1
+						if seq == 7 {
+							want = 0
+						}
+						if got := c.AskWith(tt.cookies, tt.size, seq); got != want {
+							t.Errorf("%s: %d answers to number %d, the %d. question, want %d", p.Name, got, seq, i+1, want)
+						}
+					}
+					if acks := c.Stats().Acks; !slices.Equal(acks, []uint32{1000, 1001, 1001, 1002}) {
+						t.Errorf("%s: the answers have the numbers %v", p.Name, acks)
+					}
+				})
+			}
+		})
+	}
+}
+
+// So it is with a Delete: which SA is meant does not depend on how it is named,
+// as long as it can mean one alone.
+func TestADeleteMeansItsSAHoweverItNamesIt(t *testing.T) {
+	join := func(a, b [8]byte) []byte { return append(a[:], b[:]...) }
+	for name, tt := range map[string]struct {
+		protocol, size byte
+		count          uint16
+		spi            func(in []byte, ci, cr [8]byte) []byte
+		esp, phase1    bool // that is deleted
+	}{
+		"the pair":                        {3, 4, 1, func(in []byte, _, _ [8]byte) []byte { return in }, true, false},
+		"the pair, bytes behind":          {3, 4, 1, func(in []byte, _, _ [8]byte) []byte { return append(in, 1, 2, 3) }, true, false},
+		"the pair, of no size":            {3, 0, 1, func(in []byte, _, _ [8]byte) []byte { return in }, true, false},
+		"the pair, of 16 bytes":           {3, 16, 1, func(in []byte, _, _ [8]byte) []byte { return in }, true, false},
+		"the pair, counted twice":         {3, 4, 2, func(in []byte, _, _ [8]byte) []byte { return in }, true, false},
+		"another pair":                    {3, 4, 1, func([]byte, [8]byte, [8]byte) []byte { return []byte{9, 9, 9, 9} }, false, false},
+		"phase 1":                         {1, 16, 1, func(_ []byte, ci, cr [8]byte) []byte { return join(ci, cr) }, false, true},
+		"phase 1, cookies swapped":        {1, 16, 1, func(_ []byte, ci, cr [8]byte) []byte { return join(cr, ci) }, false, true},
+		"phase 1, our cookie zero":        {1, 16, 1, func(_ []byte, ci, _ [8]byte) []byte { return join(ci, [8]byte{}) }, false, true},
+		"phase 1, both cookies zero":      {1, 16, 1, func([]byte, [8]byte, [8]byte) []byte { return make([]byte, 16) }, false, true},
+		"phase 1, one cookie":             {1, 8, 1, func(_ []byte, ci, _ [8]byte) []byte { return ci[:] }, false, true},
+		"phase 1, none":                   {1, 0, 0, func([]byte, [8]byte, [8]byte) []byte { return nil }, false, true},
+		"another phase 1":                 {1, 16, 1, func([]byte, [8]byte, [8]byte) []byte { return []byte("0123456789abcdef") }, false, false},
+		"something that there is none of": {4, 2, 1, func([]byte, [8]byte, [8]byte) []byte { return []byte{1, 2} }, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := sim.New(t, sim.Options{})
+				c := online(t, NetworkManager(NetworkManagerOptions{}), account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+				c.DeleteWith(tt.protocol, tt.size, tt.count, tt.spi)
+				time.Sleep(4 * time.Second)
+				if got := len(sim.All[vpn.ChildDown](w.Events)) == 1; got != tt.esp {
+					t.Errorf("the pair is deleted: %v", got)
+				}
+				if got := len(sim.All[vpn.PhaseOneDown](w.Events)) == 1; got != tt.phase1 {
+					t.Errorf("phase 1 is deleted: %v", got)
+				}
+			})
+		})
+	}
+}
+
+// A payload that nothing needs, and that cannot be read, costs nothing: neither
+// in message 3, nor in message 5, where it would read as a wrong key, nor in
+// Quick Mode.
+func TestUnreadablePayloadsThatNothingNeedsCostNothing(t *testing.T) {
+	for name, extra := range map[string]wire.Payload{
+		"a notify of a byte":            {Type: wire.PayloadNotify, Body: []byte{1}},
+		"a notify with a long SPI":      {Type: wire.PayloadNotify, Body: []byte{0, 0, 0, 1, 1, 200, 0x60, 2, 1}},
+		"a notify of another DOI":       {Type: wire.PayloadNotify, Body: []byte{0, 0, 0, 7, 1, 0, 0x60, 2}},
+		"an empty certificate request":  {Type: wire.PayloadCertReq},
+		"an empty certificate":          {Type: wire.PayloadCert},
+		"a broken PKCS #7":              {Type: wire.PayloadCert, Body: []byte{1, 0x30, 0x80, 1}},
+		"half a Delete":                 {Type: wire.PayloadDelete, Body: []byte{0, 0, 0, 1, 3}},
+		"an empty signature":            {Type: wire.PayloadSig},
+		"an empty vendor ID":            {Type: wire.PayloadVendor},
+		"a type that nobody knows":      {Type: 99, Body: []byte{1, 2, 3}},
+		"a type of one's own, of 300 B": {Type: 200, Body: make([]byte, 300)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range []Profile{Android(AndroidOptions{Deletes: true}), Windows10(WindowsOptions{}), NetworkManager(NetworkManagerOptions{})} {
+				bubble(t, func(t *testing.T) {
+					p.Odd.Extra = map[string][]wire.Payload{"message 3": {extra}, "message 5": {extra}, "Quick Mode": {extra}}
+					w := sim.New(t, sim.Options{})
+					c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+					passes(t, w, c, 1)
+					leaves(t, w, c)
+				})
+			}
+		})
+	}
+}
+
+// Offers may be long: 56 transforms, and as many as a proposal can have.
+func TestOffersOfManySuitesAreRead(t *testing.T) {
+	for _, n := range []int{56, 57, 100, 254, 255} {
+		for _, good := range []int{0, n - 1} {
+			t.Run(fmt.Sprintf("%d, the %d. can be accepted", n, good+1), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					list := make([][]byte, n)
+					for i := range list {
+						list[i] = append(phase1Attributes(28800, 60000, uint16(i+1), 1, ikeMD5, 1), wire.TLV4(12, 28800)...)
+					}
+					list[good] = phase1Attributes(28800, ikeAES, 256, 1, ikeSHA1, 2)
+					p := Android(AndroidOptions{Deletes: true})
+					p.IKE.SA = phase1SA(list...)
+					w := sim.New(t, sim.Options{})
+					c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+					passes(t, w, c, 1)
+				})
+			})
+		}
+	}
+}
+
+// A nonce has 8 bytes at least (RFC 2409 section 5). After a message 1 that is
+// as short as can be, the answer to such a message 3 is no larger, and comes at
+// once: who is refused waits ten seconds, as RouterOS does.
+func TestShortNoncesAfterAShortMessage1AreAnsweredAtOnce(t *testing.T) {
+	for n := 8; n <= 17; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := RouterOS(RouterOSOptions{})
+				p.After = nil
+				p.IKE.Nonce, p.ESP.Nonce, p.Odd.NoVendors = n, n, true
+				p.IKE.SA = phase1SA(phase1Attributes(28800, ikeAES, 128, 1, ikeSHA1, 14))
+				w := sim.New(t, sim.Options{})
+				c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+				passes(t, w, c, 1)
+				if list := sim.All[vpn.PacketRefused](w.Events); len(list) != 0 {
+					t.Errorf("refused: %+v", list)
+				}
+			})
+		})
+	}
+}
+
+// strongSwan and libreswan say neither protocol nor port unless they are told to.
+func TestIdentitiesWithoutProtocolAndPortAreAccepted(t *testing.T) {
+	for _, client := range []bool{false, true} {
+		for _, libreswan := range []bool{false, true} {
+			bubble(t, func(t *testing.T) {
+				p := NetworkManager(NetworkManagerOptions{Libreswan: libreswan})
+				p.Odd.AnyServer, p.ESP.AnyProtocol = true, client
+				w := sim.New(t, sim.Options{})
+				c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+				passes(t, w, c, 1)
+				if err := c.Rekey(); err != nil {
+					t.Error(err)
+				}
+				passes(t, w, c, 3)
+				leaves(t, w, c)
+			})
+		}
+	}
+}
+
+// A small router computes a Diffie-Hellman exchange for most of a minute.
+func TestSlowDevicesHaveTheTimeThatTheyNeed(t *testing.T) {
+	for _, what := range []string{"message 3", "message 5", "Quick Mode"} {
+		for _, d := range []time.Duration{31 * time.Second, 45 * time.Second, time.Minute} {
+			t.Run(fmt.Sprint(what, " after ", d), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					p := Android(AndroidOptions{Deletes: true})
+					p.Odd.Slow = map[string]time.Duration{what: d}
+					if what == "Quick Mode" {
+						p.Odd.Slow[what] = d - 2*time.Second // a minute from phase 1 to ESP
+					}
+					w := sim.New(t, sim.Options{})
+					c := start(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+					if err := c.Dial(); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Millisecond)
+					passes(t, w, c, 1)
+					leaves(t, w, c)
+				})
+			})
+		}
+	}
+}
+
+// What is refused is named, also what has no name here, and so is what to do.
+func TestWhatAClientOffersInVainIsNamed(t *testing.T) {
+	one := func(enc, bits, auth, hash, group uint16) []byte {
+		return phase1SA(phase1Attributes(28800, enc, bits, auth, hash, group))
+	}
+	for name, tt := range map[string]struct {
+		change func(*Profile)
+		texts  []string
+	}{
+		"DES with group 1":       {func(p *Profile) { p.IKE.SA = one(ikeDES, 0, 1, ikeMD5, 1) }, []string{"offers no suite that is accepted", "DES-MD5-MODP768"}},
+		"DES":                    {func(p *Profile) { p.IKE.SA = one(ikeDES, 0, 1, ikeSHA1, 2) }, []string{"offers no suite that is accepted", "DES-SHA1-MODP1024"}},
+		"group 1":                {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 1, ikeSHA1, 1) }, []string{"AES256-SHA1-MODP768"}},
+		"a group without a name": {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 1, ikeSHA1, 24) }, []string{"AES256-SHA1-Group(24)"}},
+		"Camellia":               {func(p *Profile) { p.IKE.SA = one(8, 128, 1, ikeSHA1, 14) }, []string{"Camellia128-SHA1-MODP2048"}},
+		"a cipher without name":  {func(p *Profile) { p.IKE.SA = one(65005, 128, 1, 7, 14) }, []string{"cipher 65005128-hash 7-MODP2048"}},
+		"XAUTH with a key":       {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 65001, ikeSHA1, 2) }, []string{"XAUTH", "choose L2TP/IPsec", "AES256-SHA1-MODP1024"}},
+		"XAUTH with certificate": {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 65005, ikeSHA1, 14) }, []string{"XAUTH", "choose L2TP/IPsec"}},
+		"hybrid XAUTH with DES":  {func(p *Profile) { p.IKE.SA = one(ikeDES, 0, 64221, ikeMD5, 1) }, []string{"XAUTH", "choose L2TP/IPsec", "DES-MD5-MODP768"}},
+		"a method without name":  {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 77, ikeSHA1, 14) }, []string{"method 77"}},
+		"XAUTH, and DES by key": {func(p *Profile) {
+			p.IKE.SA = phase1SA(phase1Attributes(28800, ikeAES, 256, 65001, ikeSHA1, 14), phase1Attributes(28800, ikeDES, 0, 1, ikeMD5, 1))
+		}, []string{"XAUTH", "choose L2TP/IPsec", "DES-MD5-MODP768"}},
+		"Quick Mode for TCP": {func(p *Profile) {
+			p.Odd.Extra = map[string][]wire.Payload{"Quick Mode": {{Type: wire.PayloadID, Body: []byte{1, 6, 0, 80, 1, 2, 3, 4}}}}
+		}, []string{"ESP refused", "3 identifications"}},
+		"DES in ESP": {func(p *Profile) { p.ESP.SA = kameESP(3600, []espCipher{{2, 0}}, []uint16{espSHA1}) }, []string{"ESP refused", "DES/SHA1-96"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := Android(AndroidOptions{Deletes: true})
+				tt.change(&p)
+				w := sim.New(t, sim.Options{})
+				_, _ = fails(t, w, p, account)
+				explains(t, w, tt.texts...)
+			})
+		})
+	}
+}
+
+// After message 4 a client goes on to port 4500. If nothing comes there, a
+// firewall is why; if the client asks for message 4 again and again, it is not.
+func TestAClosedPort4500IsNamed(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		w := sim.New(t, sim.Options{})
+		w.Net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool { return d.Dst.Port() == portNATT || d.Src.Port() == portNATT }})
+		_, err := fails(t, w, p, account)
+		if !errors.As(err, new(*GaveUp)) {
+			t.Errorf("it ended with %v", err)
+		}
+		explains(t, w, "port 4500", "firewall")
+	})
+	bubble(t, func(t *testing.T) {
+		w := sim.New(t, sim.Options{})
+		answers := 0
+		w.Net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool {
+			if d.Src.Addr() != netip.MustParseAddr(sim.ServerAddr) {
+				return false
+			}
+			answers++
+			return answers > 1 // message 4 does not arrive
+		}})
+		_, _ = fails(t, w, Android(AndroidOptions{}), account)
+		explains(t, w, "IKE failed before the pre-shared key was proved; the client")
+	})
+}
+
+// In Aggressive Mode it is the client that finds a wrong key, and it says so in
+// clear, under keys that nobody else has, or not at all.
+func TestAWrongKeyInAggressiveModeIsCalledOne(t *testing.T) {
+	for _, notifies := range []bool{false, true} {
+		t.Run(fmt.Sprint(notifies), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := sim.New(t, sim.Options{Policy: func(p *vpn.Policy) {
+					p.IKE.Aggressive = true
+					p.IKE.PSKs[0].Group = "staff"
+				}})
+				p := Android(AndroidOptions{Deletes: true})
+				p.IKE.GroupName, p.Odd.Notifies = "staff", notifies
+				a := account
+				a.PSK = "another key"
+				if _, err := fails(t, w, p, a); !strings.Contains(fmt.Sprint(err), "another key") {
+					t.Errorf("it ended with %v", err)
+				}
+				explains(t, w, "wrong pre-shared key")
+			})
+		})
+	}
+}
+
+// When the server renews keys, as the last resort, the client may be slow, or
+// message 3 lost: nothing leaves on the new pair before the client has it, and
+// nothing is lost.
+func TestKeysThatTheServerRenewsLoseNothing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		late time.Duration
+		lost int
+		life uint32
+	}{
+		"at once":                          {0, 0, 600},
+		"slow by 400 ms":                   {400 * time.Millisecond, 0, 600},
+		"slow by 5 s":                      {5 * time.Second, 0, 600},
+		"message 3 lost":                   {0, 1, 600},
+		"message 3 lost twice":             {0, 2, 600},
+		"message 3 lost, and slow":         {3 * time.Second, 1, 600},
+		"keys of a minute, slow by 3 s":    {3 * time.Second, 0, 60},
+		"keys of a minute, message 3 lost": {0, 1, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range []Profile{NetworkManager(NetworkManagerOptions{}), Android(AndroidOptions{Deletes: true})} {
+				bubble(t, func(t *testing.T) {
+					p.ESP.SA, p.ESP.Life, p.ESP.Kilobytes = charonESP(tt.life, espSuite{espAES, 256, espSHA1}), 0, 0
+					p.Odd.Responds, p.Odd.Late, p.Odd.Lost = true, tt.late, tt.lost
+					w := sim.New(t, sim.Options{})
+					c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+					w.Net.SetPolicy(udptest.Policy{Delay: 20 * time.Millisecond})
+					begins := time.Duration(tt.life) * time.Second
+					time.Sleep(begins - min(30*time.Second, begins/10) - 5*time.Second)
+					s := &stream{w: w, c: c}
+					for range 6000 {
+						s.step(5 * time.Millisecond)
+					}
+					s.want(t, 0)
+					if n := c.Stats().UnknownSPI; n != 0 {
+						t.Errorf("%d packets left on keys that the client did not have", n)
+					}
+					if n := len(sim.All[vpn.ChildUp](w.Events)); n != 2 {
+						t.Errorf("%d pairs came up, want two", n)
+					}
+				})
+			}
+		})
+	}
+}
