@@ -47,7 +47,7 @@ func (k *keyLog) IKE(cookie [8]byte, key secret.Bytes) {
 }
 
 // ESP implements vpn.KeyLog.
-func (k *keyLog) ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, keys ike.ChildKeys) {
+func (k *keyLog) ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, cut bool, keys ike.ChildKeys) {
 	ciphers := map[ike.ESPCipher]string{
 		ike.ESPAESCBC: "AES-CBC [RFC3602]", ike.ESP3DES: "TripleDES-CBC [RFC2451]", ike.ESPAESGCM16: "AES-GCM with 16 octet ICV [RFC4106]",
 	}
@@ -56,6 +56,10 @@ func (k *keyLog) ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, keys i
 		ike.ESPAuthSHA256_128: "HMAC-SHA-256-128 [RFC4868]", ike.ESPAuthSHA384_192: "HMAC-SHA-384-192 [RFC4868]",
 		ike.ESPAuthSHA512_256: "HMAC-SHA-512-256 [RFC4868]",
 	}
+	mac := macs[suite.Auth]
+	if cut && suite.Auth == ike.ESPAuthSHA256_128 {
+		mac = "HMAC-SHA-256-96 [draft-ietf-ipsec-ciph-sha-256-00]"
+	}
 	family := "IPv6"
 	if src.Is4() {
 		family = "IPv4"
@@ -63,5 +67,5 @@ func (k *keyLog) ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, keys i
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	fmt.Fprintf(k.esp, "\"%s\",\"%v\",\"%v\",\"0x%08x\",\"%s\",\"0x%x\",\"%s\",\"0x%x\"\n",
-		family, src, dst, spi, ciphers[suite.Cipher], keys.Enc.Reveal(), macs[suite.Auth], keys.Auth.Reveal())
+		family, src, dst, spi, ciphers[suite.Cipher], keys.Enc.Reveal(), mac, keys.Auth.Reveal())
 }

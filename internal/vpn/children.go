@@ -22,6 +22,7 @@ type pair struct {
 	out       *ipsec.Outbound
 	confirmed bool      // message 3 or an ESP packet came
 	deleted   bool      // by the peer
+	logged    bool      // its keys are in the key log, if there is one
 	renewed   bool      // we asked for a successor
 	renew     time.Time // when we do, as a last resort
 	settles   time.Time // when our message 3 must have come; zero: it is not waited for
@@ -81,9 +82,34 @@ func (c *Conn) addChild(now time.Time, child ike.Child) {
 	c.srv.learn(child.LocalID)
 	c.stay(now)
 	c.changed = true
-	if c.policy.KeyLog != nil {
-		c.policy.KeyLog.ESP(c.path.Remote.Addr(), c.path.Local.Addr(), child.InSPI, child.Suite, child.In)
-		c.policy.KeyLog.ESP(c.path.Local.Addr(), c.path.Remote.Addr(), child.OutSPI, child.Suite, child.Out)
+	if child.Suite.Auth != ike.ESPAuthSHA256_128 {
+		c.logPair(p)
+	}
+}
+
+// logPair writes the keys of a pair for who reads a capture, once. Of HMAC-SHA2-256
+// it is known with the first packet alone whether the peer cuts it to 96 bits, and
+// Wireshark has to be told.
+func (c *Conn) logPair(p *pair) {
+	if c.policy.KeyLog == nil || p.logged {
+		return
+	}
+	p.logged = true
+	cut := p.in.Truncated()
+	c.policy.KeyLog.ESP(c.path.Remote.Addr(), c.path.Local.Addr(), p.InSPI, p.Suite, cut, p.In)
+	c.policy.KeyLog.ESP(c.path.Local.Addr(), c.path.Remote.Addr(), p.OutSPI, p.Suite, cut, p.Out)
+}
+
+// used says that the first authentic packet came on a pair.
+func (c *Conn) used(now time.Time, inSPI uint32) {
+	for _, sa := range c.phases {
+		sa.Confirm(inSPI)
+	}
+	c.confirm(now, inSPI)
+	for _, p := range c.kids.pairs {
+		if p.InSPI == inSPI {
+			c.logPair(p)
+		}
 	}
 }
 
@@ -172,6 +198,11 @@ func (k *children) newer(i int) bool {
 }
 
 func (c *Conn) send(p *pair) {
+	if old := c.kids.sending; p.in.Truncated() || old != nil && old.out.Truncated() {
+		// The packet that told may have come before there was anything to send on,
+		// or on the predecessor.
+		p.out.SetTruncated(true)
+	}
 	c.kids.sending = p
 	c.kids.suite = espSuite(p.Suite)
 	c.changed = true
@@ -216,6 +247,7 @@ func (c *Conn) promote(gone *pair) {
 
 // retire ends a pair for good.
 func (c *Conn) retire(gone *pair, why ChildEnd) {
+	c.logPair(gone)
 	kept := c.kids.pairs[:0]
 	for _, p := range c.kids.pairs {
 		if p != gone {

@@ -185,10 +185,7 @@ func (c *Conn) receive(now time.Time, n dataplane.Note) {
 	case dataplane.NoteFrame:
 		c.receiveFrame(now, n.Session, n.Data)
 	case dataplane.NoteFirstUse:
-		for _, p := range c.phases {
-			p.Confirm(n.SPI)
-		}
-		c.confirm(now, n.SPI)
+		c.used(now, n.SPI)
 	case dataplane.NoteMoved:
 		c.move(now, ike.Path{Local: n.Local, Remote: n.Remote, Marker: c.path.Marker})
 	case dataplane.NoteKilobytes:

@@ -52,7 +52,8 @@ type Network struct {
 // administrator's debugging; its use is logged.
 type KeyLog interface {
 	IKE(initiator [8]byte, key secret.Bytes)
-	ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, keys ike.ChildKeys)
+	// ESP has the keys of one direction. HMAC-SHA2-256 may be cut to 96 bits.
+	ESP(src, dst netip.Addr, spi uint32, suite ike.ESPSuite, cut bool, keys ike.ChildKeys)
 }
 
 // judgeRoutes says, for the administrator, which of a user's routes would take
