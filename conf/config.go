@@ -42,6 +42,8 @@ type IPsec struct {
 	AllowWeakPSK bool           `toml:"allow_weak_psk" reload:"new" doc:"accept a short or well-known pre-shared key"`
 	NATTraversal string         `toml:"nat_traversal" reload:"restart" doc:"always: encapsulate in UDP; auto: only behind NAT, which needs CAP_NET_RAW and a path for IP protocol 50"`
 	Aggressive   bool           `toml:"aggressive" reload:"new" doc:"accept Aggressive Mode, which clients with a group name use; a weak pre-shared key can then be guessed by anybody"`
+	IKE          []string       `toml:"ike" reload:"new" doc:"suites of phase 1 that are accepted, most wanted first, as in \"aes256-sha1-modp2048\" or \"aes-modp2048\", or \"!3des\", \"!modp1024\" to take away; empty: all"`
+	ESP          []string       `toml:"esp" reload:"new" doc:"suites of ESP that are accepted, likewise, as in \"aes256gcm16\" or \"aes-sha1\"; a group is one of perfect forward secrecy, for clients that ask for it"`
 	VendorIDs    []string       `toml:"vendor_ids" reload:"new" doc:"vendor IDs to answer where the client offered them: nat-t, dpd, fragmentation, ms, initial-contact"`
 	Certificate  string         `toml:"certificate" reload:"new" doc:"PEM file with the server's certificate, then its intermediates; with it clients may use certificates"`
 	PrivateKey   string         `toml:"private_key" reload:"new" doc:"PEM file with the certificate's key, readable by its owner alone"`

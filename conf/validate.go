@@ -118,6 +118,7 @@ func validateIPsec(d *decoder, c *Config) {
 	if c.IPsec.NATTraversal == "always" && !slices.Contains(c.IPsec.VendorIDs, "nat-t") {
 		d.fail("ipsec.vendor_ids", "must contain \"nat-t\": without it nothing is encapsulated in UDP, and nobody gets through")
 	}
+	validateSuites(d, c)
 	validateCertificates(d, c)
 	validatePSKs(d, c)
 	if len(c.psks()) == 0 && c.IPsec.Aggressive {

@@ -224,6 +224,7 @@ func warnings(c *conf.Config) []string {
 	if c.IPsec.KeyLog != "" {
 		list = append(list, "session keys are written to "+c.IPsec.KeyLog+" (ipsec.key_log): unset it when the capture is done")
 	}
+	list = append(list, suiteWarnings(c)...)
 	if c.Radius.AllowUnsigned {
 		list = append(list, "RADIUS replies without Message-Authenticator are accepted (radius.allow_unsigned_replies): they can be forged (CVE-2024-3596)")
 	}

@@ -53,6 +53,7 @@ func Check(c *conf.Config) []Finding {
 	if c.Network.Mode == "tun" {
 		list = append(list, checkForwardChains(c)...)
 	}
+	list = append(list, suiteFindings(c)...)
 	for _, w := range warnings(c) {
 		list = append(list, Finding{What: w, Warning: true})
 	}

@@ -65,10 +65,11 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 // policy turns a configuration into what connections are allowed.
 func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 	certs := a.certs.Load()
+	suites, esp, pfs := Suites(c)
 	p := &vpn.Policy{
 		IKE: &ike.Policy{
 			Identity: certs.identity, Authority: certs.authority,
-			Suites: ike.DefaultSuites(), ESP: ike.DefaultESP(), VendorIDs: vendorIDs(c), Aggressive: c.IPsec.Aggressive,
+			Suites: suites, ESP: esp, PFS: pfs, VendorIDs: vendorIDs(c), Aggressive: c.IPsec.Aggressive,
 			PSKs: psks(c), NATT: natt(c), Public: a.public(ctx, c),
 			Lifetime: 8 * time.Hour, ChildLifetime: time.Hour, DPDTimeout: c.Server.DeadPeer / 2,
 		},
