@@ -28,7 +28,7 @@ var (
 	ErrCertificate   = errors.New("the peer's certificate is refused")
 	ErrSignature     = errors.New("the peer's signature does not verify")
 	ErrIdentity      = errors.New("the peer's certificate is not of who it says that it is")
-	ErrAggressive    = errors.New("Aggressive Mode is not allowed") //nolint:staticcheck // a proper name
+	ErrAggressive    = errors.New("Aggressive Mode is not allowed")
 )
 
 // NoProposal is the error of a first message without an acceptable transform;

@@ -51,7 +51,7 @@ func offers(t *testing.T, p Profile) (phase1, esp []string) {
 		for _, tr := range x.Transforms {
 			a := check(wire.Attributes(tr.Attributes))
 			word := map[byte]string{3: "3des", 12: fmt.Sprintf("aes%d", a[6]), 20: fmt.Sprintf("aes%dgcm16", a[6])}[tr.ID]
-			if hash := authWords[uint64(a[5])]; hash != "" && word != "" {
+			if hash := authWords[a[5]]; hash != "" && word != "" {
 				word += "-" + hash
 			} else if tr.ID != 20 {
 				continue
