@@ -110,6 +110,6 @@ func (s *SA) handleAggressive(p packet) error {
 	case st.Reply.is(p.raw):
 		return s.repeat(p, &st.Reply)
 	default:
-		return ErrUnexpected
+		return p.misplaced()
 	}
 }

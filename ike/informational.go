@@ -39,7 +39,7 @@ func (s *SA) handleInformational(p packet) error {
 	case st.Step == stepWait6 && p.encrypted() && p.h.MessageID != 0:
 		return s.handleRefusalOf5(p)
 	case st.Step != stepUp || !p.encrypted() || p.h.MessageID == 0:
-		return ErrUnexpected
+		return p.misplaced()
 	case st.Used.has(p.h.MessageID):
 		return ErrReplay
 	}

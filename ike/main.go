@@ -43,7 +43,7 @@ func (s *SA) handleMain(p packet) error {
 	case st.Step == stepWait6 && encrypted:
 		return s.handle6(p)
 	default:
-		return ErrUnexpected
+		return p.misplaced()
 	}
 }
 

@@ -116,7 +116,7 @@ func (s *SA) handle5(p packet) error {
 		return s.handle5Signed(p)
 	}
 	if len(p.body) > maxMessage5 || len(p.body)%st.Peer.Suite.blockLen() != 0 {
-		return ErrMalformed
+		return fmt.Errorf("%w: message 5 of %d encrypted bytes: whole blocks, of %d bytes at most, are read", ErrMalformed, len(p.body), maxMessage5)
 	}
 	if st.Trials == maxTrials {
 		return ErrTrials

@@ -97,7 +97,7 @@ func (s *SA) signed(k keys, hash func(secret.Bytes, []byte) []byte) ([]isakmp.Pa
 // openSigned decrypts message 5 or 6. Nothing of the SA changes.
 func (s *SA) openSigned(p packet, k keys, iv []byte) (c contents, next []byte, err error) {
 	if len(p.body) > maxWhole {
-		return c, nil, ErrMalformed
+		return c, nil, fmt.Errorf("%w: message 5 of %d bytes, more than %d", ErrMalformed, len(p.body), maxWhole)
 	}
 	plain, next, err := s.st.Peer.Suite.decrypt(k.Cipher, iv, p.body)
 	if err != nil {

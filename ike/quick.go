@@ -99,9 +99,9 @@ func (s *SA) admitQuick() error {
 func (s *SA) handleQuick(p packet) error {
 	switch {
 	case s.st.Step != stepUp || !p.encrypted() || p.h.MessageID == 0:
-		return ErrUnexpected
+		return p.misplaced()
 	case len(p.body) == 0 || len(p.body)%s.st.Peer.Suite.blockLen() != 0:
-		return ErrMalformed
+		return fmt.Errorf("%w: %d encrypted bytes are no whole number of blocks", ErrMalformed, len(p.body))
 	}
 	q := s.findQuick(p.h.MessageID)
 	refused := s.refused(p)
@@ -124,7 +124,7 @@ func (s *SA) handleQuick(p packet) error {
 		return s.handleQuick3(p, q)
 	default:
 		// Windows as responder goes on with a fourth message.
-		return ErrUnexpected
+		return p.misplaced()
 	}
 }
 

@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"fmt"
 	"io"
 	"net/netip"
 	"time"
@@ -208,8 +209,17 @@ func (s *SA) handle(p packet) error {
 	case isakmp.ExchangeInformational:
 		return s.handleInformational(p)
 	default:
-		return ErrUnexpected
+		return p.misplaced()
 	}
+}
+
+// misplaced is the error of a message that this SA cannot use, by its exchange.
+func (p packet) misplaced() error {
+	how := "in clear"
+	if p.encrypted() {
+		how = "encrypted"
+	}
+	return fmt.Errorf("%w: %v, %s", ErrUnexpected, p.h.Exchange, how)
 }
 
 // packet is a message that is being handled.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/l2tp"
 	"github.com/adit-vpn/adit/ppp"
 )
@@ -115,12 +116,28 @@ func (c *Conn) finish(now time.Time, why End) {
 	}
 	c.info.Store(nil)
 	c.srv.forget(c)
+	c.discard()
 	for _, answered := range c.doubt.replies {
 		answered()
 	}
 	c.doubt = doubt{}
 	c.dialEnded(why)
 	c.observe(ConnDown{Who: c.who(), Why: why, Lifetime: now.Sub(c.born), Told: c.told})
+}
+
+// discard drops what waits for a connection that has ended.
+func (c *Conn) discard() {
+	for {
+		select {
+		case n := <-c.inbox:
+			c.taken(n)
+			if n.Kind == dataplane.NoteIKE {
+				c.srv.drop(pathOf(n), ErrUnknownSA)
+			}
+		default:
+			return
+		}
+	}
 }
 
 // deleteSAs tells the peer that our SAs are gone, ESP first.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -256,6 +255,20 @@ func TestUnreadablePayloadsThatNothingNeedsCostNothing(t *testing.T) {
 	}
 }
 
+// So it is with one that says that it is longer than its message: those before it
+// can be read.
+func TestAPayloadThatIsLongerThanItsMessageMakesNoKeyWrong(t *testing.T) {
+	for _, p := range []Profile{Android(AndroidOptions{Deletes: true}), Windows10(WindowsOptions{}), NetworkManager(NetworkManagerOptions{})} {
+		bubble(t, func(t *testing.T) {
+			p.Odd.Extra = map[string][]wire.Payload{"message 5": {{Type: wire.PayloadVendor, Body: []byte("a vendor")}}}
+			p.Odd.Broken = "message 5"
+			w := sim.New(t, sim.Options{})
+			c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+			passes(t, w, c, 1)
+		})
+	}
+}
+
 // Offers may be long: 56 transforms, and as many as a proposal can have.
 func TestOffersOfManySuitesAreRead(t *testing.T) {
 	for _, n := range []int{56, 57, 100, 254, 255} {
@@ -342,139 +355,5 @@ func TestSlowDevicesHaveTheTimeThatTheyNeed(t *testing.T) {
 				})
 			})
 		}
-	}
-}
-
-// What is refused is named, also what has no name here, and so is what to do.
-func TestWhatAClientOffersInVainIsNamed(t *testing.T) {
-	one := func(enc, bits, auth, hash, group uint16) []byte {
-		return phase1SA(phase1Attributes(28800, enc, bits, auth, hash, group))
-	}
-	for name, tt := range map[string]struct {
-		change func(*Profile)
-		texts  []string
-	}{
-		"DES with group 1":       {func(p *Profile) { p.IKE.SA = one(ikeDES, 0, 1, ikeMD5, 1) }, []string{"offers no suite that is accepted", "DES-MD5-MODP768"}},
-		"DES":                    {func(p *Profile) { p.IKE.SA = one(ikeDES, 0, 1, ikeSHA1, 2) }, []string{"offers no suite that is accepted", "DES-SHA1-MODP1024"}},
-		"group 1":                {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 1, ikeSHA1, 1) }, []string{"AES256-SHA1-MODP768"}},
-		"a group without a name": {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 1, ikeSHA1, 24) }, []string{"AES256-SHA1-Group(24)"}},
-		"Camellia":               {func(p *Profile) { p.IKE.SA = one(8, 128, 1, ikeSHA1, 14) }, []string{"Camellia128-SHA1-MODP2048"}},
-		"a cipher without name":  {func(p *Profile) { p.IKE.SA = one(65005, 128, 1, 7, 14) }, []string{"cipher 65005128-hash 7-MODP2048"}},
-		"XAUTH with a key":       {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 65001, ikeSHA1, 2) }, []string{"XAUTH", "choose L2TP/IPsec", "AES256-SHA1-MODP1024"}},
-		"XAUTH with certificate": {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 65005, ikeSHA1, 14) }, []string{"XAUTH", "choose L2TP/IPsec"}},
-		"hybrid XAUTH with DES":  {func(p *Profile) { p.IKE.SA = one(ikeDES, 0, 64221, ikeMD5, 1) }, []string{"XAUTH", "choose L2TP/IPsec", "DES-MD5-MODP768"}},
-		"a method without name":  {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 77, ikeSHA1, 14) }, []string{"method 77"}},
-		"XAUTH, and DES by key": {func(p *Profile) {
-			p.IKE.SA = phase1SA(phase1Attributes(28800, ikeAES, 256, 65001, ikeSHA1, 14), phase1Attributes(28800, ikeDES, 0, 1, ikeMD5, 1))
-		}, []string{"XAUTH", "choose L2TP/IPsec", "DES-MD5-MODP768"}},
-		"Quick Mode for TCP": {func(p *Profile) {
-			p.Odd.Extra = map[string][]wire.Payload{"Quick Mode": {{Type: wire.PayloadID, Body: []byte{1, 6, 0, 80, 1, 2, 3, 4}}}}
-		}, []string{"ESP refused", "3 identifications"}},
-		"DES in ESP": {func(p *Profile) { p.ESP.SA = kameESP(3600, []espCipher{{2, 0}}, []uint16{espSHA1}) }, []string{"ESP refused", "DES/SHA1-96"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				p := Android(AndroidOptions{Deletes: true})
-				tt.change(&p)
-				w := sim.New(t, sim.Options{})
-				_, _ = fails(t, w, p, account)
-				explains(t, w, tt.texts...)
-			})
-		})
-	}
-}
-
-// After message 4 a client goes on to port 4500. If nothing comes there, a
-// firewall is why; if the client asks for message 4 again and again, it is not.
-func TestAClosedPort4500IsNamed(t *testing.T) {
-	each(t, func(t *testing.T, p Profile) {
-		w := sim.New(t, sim.Options{})
-		w.Net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool { return d.Dst.Port() == portNATT || d.Src.Port() == portNATT }})
-		_, err := fails(t, w, p, account)
-		if !errors.As(err, new(*GaveUp)) {
-			t.Errorf("it ended with %v", err)
-		}
-		explains(t, w, "port 4500", "firewall")
-	})
-	bubble(t, func(t *testing.T) {
-		w := sim.New(t, sim.Options{})
-		answers := 0
-		w.Net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool {
-			if d.Src.Addr() != netip.MustParseAddr(sim.ServerAddr) {
-				return false
-			}
-			answers++
-			return answers > 1 // message 4 does not arrive
-		}})
-		_, _ = fails(t, w, Android(AndroidOptions{}), account)
-		explains(t, w, "IKE failed before the pre-shared key was proved; the client")
-	})
-}
-
-// In Aggressive Mode it is the client that finds a wrong key, and it says so in
-// clear, under keys that nobody else has, or not at all.
-func TestAWrongKeyInAggressiveModeIsCalledOne(t *testing.T) {
-	for _, notifies := range []bool{false, true} {
-		t.Run(fmt.Sprint(notifies), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				w := sim.New(t, sim.Options{Policy: func(p *vpn.Policy) {
-					p.IKE.Aggressive = true
-					p.IKE.PSKs[0].Group = "staff"
-				}})
-				p := Android(AndroidOptions{Deletes: true})
-				p.IKE.GroupName, p.Odd.Notifies = "staff", notifies
-				a := account
-				a.PSK = "another key"
-				if _, err := fails(t, w, p, a); !strings.Contains(fmt.Sprint(err), "another key") {
-					t.Errorf("it ended with %v", err)
-				}
-				explains(t, w, "wrong pre-shared key")
-			})
-		})
-	}
-}
-
-// When the server renews keys, as the last resort, the client may be slow, or
-// message 3 lost: nothing leaves on the new pair before the client has it, and
-// nothing is lost.
-func TestKeysThatTheServerRenewsLoseNothing(t *testing.T) {
-	for name, tt := range map[string]struct {
-		late time.Duration
-		lost int
-		life uint32
-	}{
-		"at once":                          {0, 0, 600},
-		"slow by 400 ms":                   {400 * time.Millisecond, 0, 600},
-		"slow by 5 s":                      {5 * time.Second, 0, 600},
-		"message 3 lost":                   {0, 1, 600},
-		"message 3 lost twice":             {0, 2, 600},
-		"message 3 lost, and slow":         {3 * time.Second, 1, 600},
-		"keys of a minute, slow by 3 s":    {3 * time.Second, 0, 60},
-		"keys of a minute, message 3 lost": {0, 1, 60},
-	} {
-		t.Run(name, func(t *testing.T) {
-			for _, p := range []Profile{NetworkManager(NetworkManagerOptions{}), Android(AndroidOptions{Deletes: true})} {
-				bubble(t, func(t *testing.T) {
-					p.ESP.SA, p.ESP.Life, p.ESP.Kilobytes = charonESP(tt.life, espSuite{espAES, 256, espSHA1}), 0, 0
-					p.Odd.Responds, p.Odd.Late, p.Odd.Lost = true, tt.late, tt.lost
-					w := sim.New(t, sim.Options{})
-					c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
-					w.Net.SetPolicy(udptest.Policy{Delay: 20 * time.Millisecond})
-					begins := time.Duration(tt.life) * time.Second
-					time.Sleep(begins - min(30*time.Second, begins/10) - 5*time.Second)
-					s := &stream{w: w, c: c}
-					for range 6000 {
-						s.step(5 * time.Millisecond)
-					}
-					s.want(t, 0)
-					if n := c.Stats().UnknownSPI; n != 0 {
-						t.Errorf("%d packets left on keys that the client did not have", n)
-					}
-					if n := len(sim.All[vpn.ChildUp](w.Events)); n != 2 {
-						t.Errorf("%d pairs came up, want two", n)
-					}
-				})
-			}
-		})
 	}
 }

@@ -347,7 +347,7 @@ func (c *Client) main5(p *phase1, gxi, gxr []byte) {
 	}
 	m := &wire.Message{Initiator: p.ci, Responder: p.cr, Exchange: wire.MainMode, Flags: wire.Encrypted}
 	var plain []byte
-	m.First, plain = wire.Chain(c.odd("message 5", list)...)
+	m.First, plain = c.chain("message 5", list)
 	p.tapIKE(m, plain)
 	var iv []byte
 	m.Body, iv = p.keys.Encrypt(p.keys.FirstIV(gxi, gxr), plain)

@@ -1,0 +1,55 @@
+package persona
+
+import (
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/test/sim"
+)
+
+// When the server renews keys, as the last resort, the client may be slow, or
+// message 3 lost: nothing leaves on the new pair before the client has it, and
+// nothing is lost.
+func TestKeysThatTheServerRenewsLoseNothing(t *testing.T) {
+	for name, tt := range map[string]struct {
+		late time.Duration
+		lost int
+		life uint32
+	}{
+		"at once":                          {0, 0, 600},
+		"slow by 400 ms":                   {400 * time.Millisecond, 0, 600},
+		"slow by 5 s":                      {5 * time.Second, 0, 600},
+		"message 3 lost":                   {0, 1, 600},
+		"message 3 lost twice":             {0, 2, 600},
+		"message 3 lost, and slow":         {3 * time.Second, 1, 600},
+		"keys of a minute, slow by 3 s":    {3 * time.Second, 0, 60},
+		"keys of a minute, message 3 lost": {0, 1, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range []Profile{NetworkManager(NetworkManagerOptions{}), Android(AndroidOptions{Deletes: true})} {
+				bubble(t, func(t *testing.T) {
+					p.ESP.SA, p.ESP.Life, p.ESP.Kilobytes = charonESP(tt.life, espSuite{espAES, 256, espSHA1}), 0, 0
+					p.Odd.Responds, p.Odd.Late, p.Odd.Lost = true, tt.late, tt.lost
+					w := sim.New(t, sim.Options{})
+					c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+					w.Net.SetPolicy(udptest.Policy{Delay: 20 * time.Millisecond})
+					begins := time.Duration(tt.life) * time.Second
+					time.Sleep(begins - min(30*time.Second, begins/10) - 5*time.Second)
+					s := &stream{w: w, c: c}
+					for range 6000 {
+						s.step(5 * time.Millisecond)
+					}
+					s.want(t, 0)
+					if n := c.Stats().UnknownSPI; n != 0 {
+						t.Errorf("%d packets left on keys that the client did not have", n)
+					}
+					if n := len(sim.All[vpn.ChildUp](w.Events)); n != 2 {
+						t.Errorf("%d pairs came up, want two", n)
+					}
+				})
+			}
+		})
+	}
+}
