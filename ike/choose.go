@@ -100,9 +100,7 @@ func refusedOffer(policy []Suite, methods []AuthMethod, sa isakmp.SA) *NoProposa
 	no := &NoProposal{ByAuth: true}
 	for _, p := range sa.Proposals {
 		for _, t := range p.Transforms {
-			if name := describePhase1(p, t); len(no.Offered) < maxNamed && !slices.Contains(no.Offered, name) {
-				no.Offered = append(no.Offered, name)
-			}
+			no.Offered = append(no.Offered, describePhase1(p, t))
 			auth := AuthMethod(min(phase1Value(t, attrAuthMethod), 1<<16-1))
 			if slices.Contains(methods, auth) {
 				no.ByAuth = false
@@ -111,6 +109,7 @@ func refusedOffer(policy []Suite, methods []AuthMethod, sa isakmp.SA) *NoProposa
 			}
 		}
 	}
+	no.Offered = distinct(no.Offered)
 	for _, p := range sa.Proposals {
 		for _, t := range p.Transforms {
 			if o, ok := readPhase1(t); ok && slices.Contains(policy, o.suite) {

@@ -167,7 +167,7 @@ func TestARefusedOfferIsNamed(t *testing.T) {
 	for bits := range uint16(60) {
 		sa.Proposals[0].Transforms = append(sa.Proposals[0].Transforms, espTransform(7, 6, 1+bits))
 	}
-	if n := len(describeOffer(sa)); n != maxNamed {
-		t.Errorf("%d of 60 transforms are named", n)
+	if list := describeOffer(sa); len(list) != maxNamed || list[maxNamed-1] != "and 36 more" {
+		t.Errorf("%d of 67 transforms are named, the last %s", len(list), list[len(list)-1])
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxNamed   = 32 // transforms of one offer
+	maxNamed   = 32 // transforms of one offer; the last says how many are not
 	espAuthMD5 = 1  // RFC 2407, section 4.5
 )
 
@@ -121,10 +121,21 @@ func groupName(number uint64) string {
 func describeOffer(sa isakmp.SA) (list []string) {
 	for _, p := range sa.Proposals {
 		for _, t := range p.Transforms {
-			if name := describeESP(p, t); len(list) < maxNamed && !slices.Contains(list, name) {
-				list = append(list, name)
-			}
+			list = append(list, describeESP(p, t))
 		}
+	}
+	return distinct(list)
+}
+
+// distinct are names, each once, and how many more there are.
+func distinct(names []string) (list []string) {
+	for _, name := range names {
+		if !slices.Contains(list, name) {
+			list = append(list, name)
+		}
+	}
+	if more := len(list) - maxNamed + 1; more > 1 {
+		list = append(list[:maxNamed-1], fmt.Sprintf("and %d more", more))
 	}
 	return list
 }

@@ -35,6 +35,9 @@ type Result struct {
 func Run(c *net.UDPConn, peer netip.AddrPort, n int, interval time.Duration) (Result, error) {
 	s := &sink{seen: make([]bool, n)}
 	var r Result
+	if err := c.SetReadBuffer(8 << 20); err != nil { // as much of it as the host allows
+		return r, err
+	}
 	if !peer.IsValid() {
 		if err := c.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 			return r, err
