@@ -17,7 +17,12 @@ func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byt
 	if !env.Policy.Aggressive {
 		// RFC 2408, section 5.2: a notify with INVALID-EXCHANGE-TYPE "MAY be
 		// sent". Who reads it need not wait.
-		return Embryo{}, refuse(h, isakmp.NotifyInvalidExchangeType, len(msg)), ErrAggressive
+		err := ErrAggressive
+		if sa, broken := isakmp.ParseSA(c.sa); broken == nil && onlyXAUTH(sa) {
+			// No setting of ours would help.
+			err = refusedOffer(env.Policy.Suites, env.Policy.aggressiveMethods(), sa)
+		}
+		return Embryo{}, refuse(h, isakmp.NotifyInvalidExchangeType, len(msg)), err
 	}
 	if c.ke == nil || c.nonce == nil || len(c.ids) != 1 || c.ambiguous(isakmp.PayloadKE, isakmp.PayloadNonce) {
 		return Embryo{}, nil, fmt.Errorf("%w: Aggressive Mode without one key exchange, one nonce of 8 to 256 bytes and one identification", ErrMalformed)

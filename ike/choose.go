@@ -121,6 +121,21 @@ func refusedOffer(policy []Suite, methods []AuthMethod, sa isakmp.SA) *NoProposa
 	return no
 }
 
+// onlyXAUTH reports whether a peer wants to be asked for its user name by IKE,
+// whatever else it wants.
+func onlyXAUTH(sa isakmp.SA) bool {
+	n := 0
+	for _, p := range sa.Proposals {
+		for _, t := range p.Transforms {
+			if !AuthMethod(min(phase1Value(t, attrAuthMethod), 1<<16-1)).XAUTH() {
+				return false
+			}
+			n++
+		}
+	}
+	return n > 0
+}
+
 // offerPhase1 writes our proposal as initiator: as many suites as fit, by each
 // of the methods.
 func offerPhase1(policy []Suite, methods []AuthMethod, lifetime time.Duration) isakmp.SA {

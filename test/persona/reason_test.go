@@ -29,6 +29,9 @@ func TestWhatAClientOffersInVainIsNamed(t *testing.T) {
 		"Camellia":               {func(p *Profile) { p.IKE.SA = one(8, 128, 1, ikeSHA1, 14) }, []string{"Camellia128-SHA1-MODP2048"}},
 		"a cipher without name":  {func(p *Profile) { p.IKE.SA = one(65005, 128, 1, 7, 14) }, []string{"cipher 65005128-hash 7-MODP2048"}},
 		"XAUTH with a key":       {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 65001, ikeSHA1, 2) }, []string{"XAUTH", "choose L2TP/IPsec", "AES256-SHA1-MODP1024"}},
+		"XAUTH with a group name": {func(p *Profile) {
+			p.IKE.SA, p.IKE.GroupName = one(ikeAES, 256, 65001, ikeSHA1, 2), "staff"
+		}, []string{"XAUTH", "choose L2TP/IPsec", "AES256-SHA1-MODP1024"}},
 		"XAUTH with certificate": {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 65005, ikeSHA1, 14) }, []string{"XAUTH", "choose L2TP/IPsec"}},
 		"hybrid XAUTH with DES":  {func(p *Profile) { p.IKE.SA = one(ikeDES, 0, 64221, ikeMD5, 1) }, []string{"XAUTH", "choose L2TP/IPsec", "DES-MD5-MODP768"}},
 		"a method without name":  {func(p *Profile) { p.IKE.SA = one(ikeAES, 256, 77, ikeSHA1, 14) }, []string{"method 77"}},
