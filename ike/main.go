@@ -136,7 +136,7 @@ func (s *SA) openMain(p packet, k keys, iv []byte, want func(secret.Bytes, []byt
 		return contents{}, nil, err
 	}
 	c = chain(p.h.Next, plain)
-	if len(c.ids) != 1 || !hmac.Equal(c.hash, want(k.SKEYID, c.ids[0])) {
+	if len(c.ids) == 0 || !hmac.Equal(c.hash, want(k.SKEYID, c.ids[0])) {
 		return contents{}, nil, ErrHash
 	}
 	return c, next, nil

@@ -11,11 +11,11 @@ import (
 // is a PacketRefused or a FirstMessageRefused, with one of these or of package
 // ike's.
 var (
-	ErrTooLarge  = errors.New("message is larger than any of IKE needs to be")
-	ErrUnknownSA = errors.New("no ISAKMP SA and no handshake has these cookies: it is over, was never here, or went on too late")
-	ErrBusy      = errors.New("too many messages wait: the peer has to repeat it")
-	ErrOther     = errors.New("a first message with the cookie of another one that was answered")
-	ErrEvicted   = errors.New("evicted by newer handshakes while it waited for processor time")
+	ErrTooLarge  = errors.New("larger than any message of IKE")
+	ErrUnknownSA = errors.New("no ISAKMP SA or handshake has these cookies")
+	ErrBusy      = errors.New("too many messages wait")
+	ErrOther     = errors.New("another first message with the cookie of one that was answered")
+	ErrEvicted   = errors.New("evicted by newer handshakes")
 	ErrStopping  = errors.New("the server stops")
 )
 
