@@ -31,13 +31,16 @@ type channel struct {
 	interval time.Duration // of the timer's next arming
 	sends    int           // of the oldest outstanding message
 	since    time.Time     // its first transmission
+
+	trips [2]time.Duration // of the two messages that were acknowledged last
 }
 
 // outgoing is a message that is on its way.
 type outgoing struct {
 	ns    uint16
 	hello bool
-	data  []byte // with its header, whose Nr is brought up to date
+	at    time.Time // when it was first sent
+	data  []byte    // with its header, whose Nr is brought up to date
 }
 
 // incoming is a message whose predecessors are missing.
@@ -83,11 +86,24 @@ func (c *channel) acknowledge(now time.Time, nr uint16) {
 	if n == 0 {
 		return
 	}
+	c.trips[1], c.trips[0] = c.trips[0], max(now.Sub(c.sent[n-1].at), 1) // 0 is what nobody measured
 	c.sent = append(c.sent[:0], c.sent[n:]...)
 	c.sends, c.interval, c.timer = 1, firstRetransmit, time.Time{}
 	if len(c.sent) > 0 {
 		c.timer, c.since = now.Add(c.interval), now
 	}
+}
+
+// roundTrip is the lesser time of the two messages acknowledged last. Of a message
+// that was sent several times nobody knows which copy was acknowledged (Karn's
+// ambiguity): counted from the first, its time may be too long but is never too
+// short. On a slow path, where every message is repeated before its answer can
+// come, it is right; on a fast one that loses a message the other of the two is.
+func (c *channel) roundTrip() time.Duration {
+	if c.trips[1] == 0 {
+		return c.trips[0]
+	}
+	return min(c.trips[0], c.trips[1])
 }
 
 // next takes the next message that the windows allow from the queue.
@@ -96,7 +112,7 @@ func (c *channel) next(now time.Time) (outgoing, bool) {
 		return outgoing{}, false
 	}
 	m := c.queue[0]
-	m.ns = c.ns
+	m.ns, m.at = c.ns, now
 	c.queue = append(c.queue[:0], c.queue[1:]...)
 	c.ns++
 	if len(c.sent) == 0 {

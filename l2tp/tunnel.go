@@ -82,6 +82,10 @@ func newTunnel(env Env, now time.Time, lac bool) *Tunnel {
 // ID is our tunnel id: random, not zero.
 func (t *Tunnel) ID() uint16 { return t.s.id }
 
+// RoundTrip is how long the path and back takes at most, 0 if that is not known.
+// It is when a session is up.
+func (t *Tunnel) RoundTrip() time.Duration { return t.s.channel.roundTrip() }
+
 // Established tells whether the control connection is established.
 func (t *Tunnel) Established() bool { return t.s.state == tunnelEstablished }
 
