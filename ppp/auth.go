@@ -2,10 +2,9 @@ package ppp
 
 import "time"
 
-// Authentication timing: a challenge or a request is repeated, and a Success
-// until the peer shows that it has arrived.
+// Authentication timing: a challenge or a request is repeated every period, and a
+// Success until the peer shows that it has arrived.
 const (
-	authPeriod   = 3 * time.Second
 	maxAuthTries = 10
 	maxMessage   = 200 // bytes of a verdict's message
 )
@@ -23,6 +22,8 @@ type authState struct {
 
 	// As authenticator.
 	challenge []byte
+	answer    []byte    // the Response that a verdict is awaited on
+	asks      int       // verdicts that were asked for, of this challenge
 	pending   bool      // a verdict is awaited
 	ticket    uint32    // of the last AuthRequest
 	verdictBy time.Time // when we stop waiting
@@ -118,7 +119,7 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 	l.sendVerdict(answer)
 	a.passed = true
 	if a.method != MethodPAP { // a PAP client repeats its request, and is answered
-		a.timer, a.tries = now.Add(authPeriod), 1
+		a.timer, a.tries = now.Add(l.period()), 1
 	}
 	l.s.setup = time.Time{}
 	l.emit(Authenticated{Method: a.method, User: a.user})
@@ -205,7 +206,7 @@ func (l *Link) handleAuthTimer(now time.Time) {
 		return
 	}
 	a.tries++
-	a.timer = now.Add(authPeriod)
+	a.timer = now.Add(l.period())
 	switch {
 	case a.method == MethodPAP:
 		l.sendPAPRequest()

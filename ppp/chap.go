@@ -26,7 +26,7 @@ func (l *Link) startChallenge(now time.Time) {
 	}
 	l.s.challenges++
 	a.id = l.s.challenges
-	a.tries, a.timer = 1, now.Add(authPeriod)
+	a.tries, a.timer = 1, now.Add(l.period())
 	l.sendChallenge()
 }
 
@@ -71,8 +71,13 @@ func (l *Link) handleCHAPResponse(now time.Time, p packet) error {
 	switch {
 	case a.code != 0:
 		l.repeatVerdict()
-	case a.pending: // joins the request that is under way
+	case a.pending && (bytes.Equal(a.answer, value) || a.asks >= a.tries):
+		// joins the request that is under way
 	default:
+		// A Response to another copy of the Challenge, of which each draws one:
+		// in MS-CHAPv2 the peer expects the proof that belongs to its last.
+		a.answer = bytes.Clone(value)
+		a.asks++
 		l.request(now, AuthRequest{
 			User:      string(name),
 			ID:        p.id,

@@ -73,27 +73,40 @@ func (l *Link) echoMagic() uint32 {
 	return l.s.lcp.magic
 }
 
+// magicLen is the Magic-Number's before the data of an Echo packet.
+const magicLen = 4
+
 // handleEcho takes Echo-Request, Echo-Reply and Discard-Request.
+//
+// Deviation: RFC 1661, section 5.8, has a magic number in all of them, and none
+// that equals the receiver's. The question came inside ESP, and its answer needs
+// neither: there are clients that send four bytes, or our own number back.
 func (l *Link) handleEcho(now time.Time, p packet) error {
-	if len(p.data) < 4 {
-		return ErrMalformed
+	if p.code == codeEchoReply && len(p.data) > magicLen {
+		l.checkProof(p.data[magicLen:])
 	}
-	if p.code == codeEchoReply {
-		l.checkProof(p.data[4:])
-	}
-	if p.code == codeEchoRequest {
-		if m := binary.BigEndian.Uint32(p.data); m != 0 && m == l.echoMagic() {
-			l.note(NoteLoop, ProtocolLCP, p.code)
-			return ErrUnexpected
-		}
+	if l.ownEcho(p) {
+		l.note(NoteLoop, ProtocolLCP, p.code)
 	}
 	l.fire(now, lcp{l}, evEcho, stimulus{packet: p})
 	return nil
 }
 
+// ownEcho tells whether a packet may be an Echo-Request of our own come back: it
+// has our magic number.
+func (l *Link) ownEcho(p packet) bool {
+	if p.code != codeEchoRequest || len(p.data) < magicLen {
+		return false
+	}
+	m := binary.BigEndian.Uint32(p.data)
+	return m != 0 && m == l.echoMagic()
+}
+
 // sendEchoReply returns the request's data behind our own magic number.
 func (l *Link) sendEchoReply(p packet) {
-	data := append([]byte(nil), p.data...)
-	binary.BigEndian.PutUint32(data, l.echoMagic())
+	data := binary.BigEndian.AppendUint32(nil, l.echoMagic())
+	if len(p.data) > magicLen {
+		data = append(data, p.data[magicLen:]...)
+	}
 	l.send(ProtocolLCP, codeEchoReply, p.id, data)
 }

@@ -107,6 +107,9 @@ type Proved struct{}
 // Down is a link's last event.
 type Down struct {
 	Why Reason
+	// Detail names the protocol and the option that could not be agreed, in our
+	// words; empty if Why says all.
+	Detail string
 	// PeerText is a Terminate-Request's data: a log field.
 	PeerText string
 }

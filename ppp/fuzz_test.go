@@ -40,6 +40,9 @@ func stage(t testing.TB, n int) (*wire, int) {
 		c.User = "User6"
 	}
 	w := newWire(t, serverConfig(s.method), c)
+	if n%2 == 0 {
+		w.measured()
+	}
 	w.start()
 	if !w.run(10*time.Second, func() bool { return s.until(w) }) {
 		t.Fatalf("stage %q was not reached", s.name)
@@ -58,6 +61,10 @@ func FuzzHandlePacket(f *testing.F) {
 		f.Add(byte(i), []byte("\x10\x80\x57\x01\x01\x00\x0e\x01\x0a\x00\x00\x00\x00\x00\x00\x00\x01"))
 		f.Add(byte(i), []byte("\x17\xc2\x23\x02\x01\x00\x15\x10\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"))
 		f.Add(byte(i), []byte("\x06\xc0\x21\x05\x01\x00\x04"))
+		f.Add(byte(i), []byte("\x06\xc0\x21\x09\x01\x00\x04"))                                               // an Echo-Request without magic number
+		f.Add(byte(i), []byte("\x0a\xc0\x21\x03\x01\x00\x08\x01\x04\x05\xdc"))                               // a Nak with a larger MRU
+		f.Add(byte(i), []byte("\x07\xc0\x21\x03\x01\x00\x05\x01"))                                           // and with half an option
+		f.Add(byte(i), []byte("\x16\x21\x45"+strings.Repeat("\x00", 11)+"\x0a\x53\x00\x0a\x01\x01\x01\x01")) // data of the client's
 	}
 	for i, frame := range machinetest.Seeds(f, "ppp") {
 		if len(frame) < 256 {

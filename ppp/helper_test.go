@@ -124,6 +124,7 @@ type wire struct {
 	jitter   time.Duration
 	password string
 	slow     time.Duration // of the backend
+	pad      []byte        // behind every frame
 }
 
 type parcel struct {
@@ -146,6 +147,13 @@ func newWire(t testing.TB, server, client *Config) *wire {
 	}
 }
 
+// measured tells both ends how long the line is.
+func (w *wire) measured() {
+	for _, l := range w.ends {
+		l.env.RoundTrip = 2 * latency
+	}
+}
+
 func (w *wire) start() {
 	for i, l := range w.ends {
 		l.Start(w.now)
@@ -159,7 +167,7 @@ func (w *wire) collect(i int) {
 		w.events[i] = append(w.events[i], e)
 		switch e := e.(type) {
 		case Send:
-			w.post(parcel{to: 1 - i, frame: bytes.Clone(e.Frame)})
+			w.post(parcel{to: 1 - i, frame: append(bytes.Clone(e.Frame), w.pad...)})
 		case AuthRequest:
 			w.flight = append(w.flight, parcel{at: w.now.Add(w.slow), seq: w.seq, to: i, auth: &e})
 			w.seq++

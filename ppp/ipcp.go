@@ -2,6 +2,7 @@ package ppp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -19,7 +20,8 @@ type ipcpState struct {
 	network Network // as authenticator: granted; as client: learnt
 	dns     [2]netip.Addr
 	no      [3]bool // options that the peer rejected: address, DNS1, DNS2
-	asked   bool    // the peer was asked to name its address
+	naked   [3]unheeded
+	asked   bool // the peer was asked to name its address
 }
 
 // ipcp is the IPCP layer of a link.
@@ -32,7 +34,7 @@ func (y ipcp) common() *ncpState { return &y.s.ipcp.ncpState }
 // begin forgets what an earlier negotiation found.
 func (y ipcp) begin() {
 	s := &y.s.ipcp
-	s.no, s.asked = [3]bool{}, false
+	s.no, s.naked, s.asked = [3]bool{}, [3]unheeded{}, false
 }
 
 // options composes our Configure-Request: as authenticator only our address,
@@ -139,26 +141,24 @@ func (y ipcp) accept(opts []option) {
 	}
 }
 
-// naked: a client takes what it is given. A server keeps its address, and
-// leaves it out if the peer insists.
+// naked: a client takes what it is given. A server keeps its address. Who
+// insists on what cannot be has the option left out, but for a client's address,
+// without which it has no network.
 func (y ipcp) naked(_ time.Time, opts []option) {
 	s := &y.s.ipcp
-	if !y.env.Config.Client {
-		s.no[0] = s.automaton.refusals >= maxFailure
-		return
-	}
+	own := [3]*netip.Addr{&s.network.Peer, &s.dns[0], &s.dns[1]}
 	for _, o := range opts {
-		a, ok := optionAddr(o)
-		if !ok {
-			continue
+		i := slices.Index([]byte{ipcpAddress, ipcpDNS1, ipcpDNS2}, o.kind)
+		if i < 0 || i > 0 && !y.env.Config.Client {
+			continue // not ours to ask for
 		}
-		switch o.kind {
-		case ipcpAddress:
-			s.network.Peer = a
-		case ipcpDNS1:
-			s.dns[0] = a
-		case ipcpDNS2:
-			s.dns[1] = a
+		a, ok := optionAddr(o)
+		taken := y.env.Config.Client && ok && !a.IsUnspecified() && a != *own[i]
+		if taken {
+			*own[i] = a
+		}
+		if s.naked[i].spent(taken) && (i > 0 || !y.env.Config.Client) {
+			s.no[i] = true
 		}
 	}
 }
@@ -171,6 +171,7 @@ func (y ipcp) rejected(now time.Time, opts []option) {
 		case ipcpAddress:
 			y.s.ipcp.no[0] = true
 			if y.env.Config.Client {
+				y.s.detail = "IPCP: the peer rejects " + optionName(ProtocolIPCP, ipcpAddress)
 				y.Close(now, ReasonNoNetwork)
 			}
 		case ipcpDNS1:
@@ -197,9 +198,22 @@ func (y ipcp) opened() Event {
 
 func (y ipcp) closed() Event { return NetworkDown{} }
 
+// carries tells whether a packet is from, or as client to, the client's address.
+func (y ipcp) carries(ip []byte) bool {
+	client, ok := four(y.s.ipcp.network.Peer)
+	if !ok || len(ip) < 20 || ip[0]>>4 != 4 {
+		return false
+	}
+	if y.env.Config.Client {
+		return [4]byte(ip[16:20]) == client
+	}
+	return [4]byte(ip[12:16]) == client
+}
+
 // up is IPCP's This-Layer-Up: IP may flow.
 func (y ipcp) up(now time.Time) {
 	if _, ok := four(y.s.ipcp.network.Peer); !ok && y.env.Config.Client {
+		y.s.detail = "IPCP: the peer gives no address"
 		y.Close(now, ReasonNoNetwork) // the server acknowledged 0.0.0.0
 		return
 	}
@@ -207,4 +221,4 @@ func (y ipcp) up(now time.Time) {
 }
 
 func (y ipcp) down(now time.Time)                { y.ncpDown(now, y) }
-func (y ipcp) finished(now time.Time, _ trigger) { y.ncpFinished(now, y) }
+func (y ipcp) finished(now time.Time, t trigger) { y.ncpFinished(now, y, t) }

@@ -39,7 +39,8 @@ type ipv6cpState struct {
 	network Network6    // as authenticator: granted; as client: learnt
 	agreed  InterfaceID // the peer's, as authenticator: the client's
 	no      bool        // the peer rejected our identifier
-	asked   bool        // the peer was asked for one
+	naked   unheeded
+	asked   bool // the peer was asked for one
 }
 
 // ipv6cp is the IPV6CP layer of a link.
@@ -52,7 +53,7 @@ func (y ipv6cp) common() *ncpState { return &y.s.ipv6cp.ncpState }
 // begin forgets what an earlier negotiation found.
 func (y ipv6cp) begin() {
 	s := &y.s.ipv6cp
-	s.no, s.asked, s.agreed = false, false, InterfaceID{}
+	s.no, s.naked, s.asked, s.agreed = false, unheeded{}, false, InterfaceID{}
 	if !y.env.Config.Client && s.network.Local == (InterfaceID{}) {
 		s.network.Local = DefaultInterfaceID
 	}
@@ -144,14 +145,19 @@ func (y ipv6cp) accept(opts []option) {
 func (y ipv6cp) naked(_ time.Time, opts []option) {
 	s := &y.s.ipv6cp
 	for _, o := range opts {
-		if o.kind != ipv6cpInterfaceID || len(o.data) != len(InterfaceID{}) {
+		if o.kind != ipv6cpInterfaceID {
 			continue
 		}
-		if id := InterfaceID(o.data); id != (InterfaceID{}) && id != s.agreed {
-			*y.own() = id
-		} else {
-			*y.own() = y.randomID(s.agreed)
+		var id InterfaceID
+		if len(o.data) == len(id) {
+			id = InterfaceID(o.data)
 		}
+		taken := id != (InterfaceID{}) && id != s.agreed && id != *y.own()
+		if !taken {
+			id = y.randomID(s.agreed)
+		}
+		*y.own() = id
+		s.no = s.naked.spent(taken) || s.no
 	}
 }
 
@@ -176,6 +182,11 @@ func (y ipv6cp) opened() Event {
 
 func (y ipv6cp) closed() Event { return Network6Down{} }
 
+// carries tells whether a packet is from the peer's link-local address.
+func (y ipv6cp) carries(ip []byte) bool {
+	return len(ip) >= 40 && ip[0]>>4 == 6 && [16]byte(ip[8:24]) == y.s.ipv6cp.agreed.LinkLocal().As16()
+}
+
 func (y ipv6cp) up(_ time.Time)                    { y.ncpUp(y) }
 func (y ipv6cp) down(now time.Time)                { y.ncpDown(now, y) }
-func (y ipv6cp) finished(now time.Time, _ trigger) { y.ncpFinished(now, y) }
+func (y ipv6cp) finished(now time.Time, t trigger) { y.ncpFinished(now, y, t) }

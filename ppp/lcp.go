@@ -33,6 +33,8 @@ type lcpState struct {
 	method  Method // as authenticator: what we offer now
 	refused uint8  // methods that the peer has refused, a bit each
 
+	nakedMRU, nakedMagic unheeded
+
 	peerMRU    uint16
 	peerMethod Method // as client: what the server demands; 0: nothing
 	loops      int
@@ -49,6 +51,7 @@ func (l *Link) resetLCP() {
 	s := &l.s.lcp
 	s.mru, s.noMRU, s.noMagic = l.mru(), false, false
 	s.method, s.refused = 0, 0
+	s.nakedMRU, s.nakedMagic = unheeded{}, unheeded{}
 	if !l.env.Config.Client && len(l.env.Config.Methods) > 0 {
 		s.method = l.env.Config.Methods[0]
 	}
@@ -202,25 +205,37 @@ func (y lcp) accept(opts []option) {
 	}
 }
 
-// naked follows the peer's hints where they make sense.
+// naked follows the peer's hints where they make sense, and leaves an option out
+// over which there is no agreement. Options that we did not send stay out.
 func (y lcp) naked(now time.Time, opts []option) {
 	s := &y.s.lcp
 	for _, o := range opts {
 		switch o.kind {
 		case lcpMRU:
-			if len(o.data) == 2 {
-				if mru := binary.BigEndian.Uint16(o.data); mru >= minMRU && mru < s.mru {
-					s.mru = mru
-				}
-			}
+			s.noMRU = y.nakMRU(o.data) || s.noMRU
 		case lcpAuth:
 			if s.method != 0 {
 				y.nextMethod(now, optionMethod(o.data))
 			}
 		case lcpMagic:
 			s.magic = y.randomMagic()
+			s.noMagic = s.nakedMagic.spent(true) || s.noMagic
 		}
 	}
+}
+
+// nakMRU takes the MRU that the peer would rather hear, and tells whether to say
+// none: then it is 1500 bytes (RFC 1661, section 6.1), as after a Reject.
+func (y lcp) nakMRU(data []byte) (leave bool) {
+	s := &y.s.lcp
+	taken := false
+	if len(data) == 2 {
+		mru := binary.BigEndian.Uint16(data)
+		if taken = mru >= minMRU && mru <= y.mru() && mru != s.mru; taken {
+			s.mru = mru
+		}
+	}
+	return s.nakedMRU.spent(taken)
 }
 
 // nextMethod replaces the method that the peer has just refused: by the one
@@ -238,6 +253,7 @@ func (l *Link) nextMethod(now time.Time, hint Method) {
 		s.method = l.env.Config.Methods[i]
 		return
 	}
+	l.s.detail = "the peer refuses LCP " + optionName(ProtocolLCP, lcpAuth)
 	l.Close(now, ReasonAuthRefused)
 }
 
@@ -252,6 +268,7 @@ func (y lcp) rejected(now time.Time, opts []option) {
 			y.s.lcp.noMagic = true
 		case lcpAuth:
 			y.note(NoteMethodRefused, ProtocolLCP, byte(y.s.lcp.method))
+			y.s.detail = "the peer rejects LCP " + optionName(ProtocolLCP, lcpAuth)
 			y.Close(now, ReasonAuthRefused)
 		}
 	}
@@ -295,6 +312,7 @@ func (y lcp) finished(_ time.Time, t trigger) {
 		y.s.why = ReasonNoAnswer
 	default:
 		y.s.why = ReasonNegotiation
+		y.s.detail = silence(y.auto())
 	}
 	y.finish(y.s.why)
 }

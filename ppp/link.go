@@ -12,6 +12,10 @@ import (
 type Env struct {
 	Config *Config
 	Rand   io.Reader
+
+	// RoundTrip is how long the path and back takes, as far as the driver knows;
+	// 0: not at all.
+	RoundTrip time.Duration
 }
 
 // phase is a phase of RFC 1661, section 3.2.
@@ -37,6 +41,7 @@ type linkState struct {
 	heard      bool   // a control packet came, ever
 	terminated bool   // a Terminate-Request came
 	peerText   string // its data
+	detail     string // what why does not say
 
 	setup   time.Time // by when the link must be authenticated
 	network time.Time // by when a network must be up
@@ -126,6 +131,7 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 	if l.s.phase == phaseNetwork && (protocol == ProtocolIP || protocol == ProtocolIPv6 && l.s.ipv6cp.on) {
 		l.HandleData(now)
 		l.confirmSuccess()
+		l.takeData(now, protocol, info)
 		return nil
 	}
 	if len(info) > maxFrame {
@@ -140,6 +146,9 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 			return err
 		}
 		l.s.heard = true
+		if l.ownEcho(p) { // it is answered, and no sign of life
+			return l.handleLCP(now, p)
+		}
 		return l.heard(now, l.handleLCP(now, p))
 	}
 	// RFC 1661, section 3.4: "Any non-LCP packets received during this phase
@@ -192,6 +201,7 @@ func (l *Link) HandleTimer(now time.Time) {
 		l.Close(now, ReasonSetupTimeout)
 	}
 	if due(now, l.s.network) && l.s.why == 0 {
+		l.s.detail = l.unreached()
 		l.Close(now, ReasonNoNetwork)
 	}
 	l.handleAuthTimer(now)
@@ -218,7 +228,8 @@ func (l *Link) Deadline() time.Time {
 	}
 	return machine.Earliest(setup, network, l.authDeadline(), l.echoDeadline(), l.s.proof.timer,
 		l.s.lcp.automaton.timer, l.s.ipcp.automaton.timer, l.s.ipv6cp.automaton.timer,
-		l.s.lcp.automaton.nudge, l.s.ipcp.automaton.nudge, l.s.ipv6cp.automaton.nudge)
+		l.s.lcp.automaton.nudge, l.s.ipcp.automaton.nudge, l.s.ipv6cp.automaton.nudge,
+		l.s.lcp.automaton.until, l.s.ipcp.automaton.until, l.s.ipv6cp.automaton.until)
 }
 
 // NextEvent returns the next pending event, oldest first.
@@ -249,6 +260,18 @@ func (l *Link) fail(why Reason) {
 	}
 }
 
+// farewell is what a Terminate-Request of ours says, for people who read the
+// peer's log.
+func (l *Link) farewell(y layer) string {
+	switch {
+	case l.s.why != 0 && l.s.detail != "":
+		return l.s.why.String() + ": " + l.s.detail
+	case l.s.why != 0:
+		return l.s.why.String()
+	}
+	return y.auto().why
+}
+
 // finish ends the link at once.
 func (l *Link) finish(why Reason) {
 	if l.s.phase == phaseDone {
@@ -260,7 +283,7 @@ func (l *Link) finish(why Reason) {
 			l.emit(y.closed())
 		}
 	}
-	l.emit(Down{Why: l.s.why, PeerText: l.s.peerText})
+	l.emit(Down{Why: l.s.why, Detail: l.s.detail, PeerText: l.s.peerText})
 	l.s.phase = phaseDone
 	// The deadlines end with the phase; secrets and buffers go now.
 	l.s.auth, l.s.echo = authState{}, echoState{}

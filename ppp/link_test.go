@@ -104,8 +104,13 @@ func TestCodes(t *testing.T) {
 		{"Echo-Request", "c021 09 07 000a 11223344 aabb", "< LCP Echo-Reply id=7 6ae6783faabb", ""},
 		{"Echo-Request without magic", "c021 09 07 0008 00000000", "< LCP Echo-Reply id=7 6ae6783f", ""},
 		{"Echo-Reply", "c021 0a 07 0008 11223344", "", "< "},
-		{"our own Echo-Request", "c021 09 07 0008 6ae6783f", "own packet came back", "< "},
-		{"short Echo-Request", "c021 09 07 0007 112233", "malformed", "< "},
+		{"Echo-Request with our magic", "c021 09 07 000a 6ae6783f aabb", "< LCP Echo-Reply id=7 6ae6783faabb", ""},
+		{"Echo-Request of four bytes", "c021 09 07 0004", "< LCP Echo-Reply id=7 6ae6783f", ""},
+		{"Echo-Request of seven bytes", "c021 09 07 0007 112233", "< LCP Echo-Reply id=7 6ae6783f", ""},
+		{"Echo-Request of four bytes and padding", "c021 09 07 0004 0000000000", "< LCP Echo-Reply id=7 6ae6783f\n", ""},
+		{"Echo-Request shorter than it says", "c021 09 07 0009 00000000", "malformed", "< "},
+		{"Echo-Reply of four bytes", "c021 0a 07 0004", "", "dropped"},
+		{"Discard-Request of four bytes", "c021 0b 07 0004", "", "dropped"},
 		{"echo is not known", "c021 07 07 000c 09 01 0008 6ae6783f", "", "< "},
 		{"Protocol-Reject of something", "c021 08 07 0006 80fd", "peer rejected a protocol CCP", "< "},
 	}
@@ -537,7 +542,8 @@ func TestEverlastingNaksEndTheLink(t *testing.T) {
 		id := d.last[ProtocolLCP][5]
 		d.recv(fmt.Sprintf("c021 03 %02x 0008 0104 0578", id))
 	}
-	wantLine(t, d.out.String(), "* Down: LCP did not converge")
+	wantLine(t, d.out.String(), `< LCP Terminate-Request id=11 "LCP did not converge: the peer refuses option 1 (MRU)"`)
+	wantLine(t, d.since(func() { d.recv("c021 06 0b 0004") }), "* Down: LCP did not converge")
 }
 
 func TestTheFirstReasonStands(t *testing.T) {

@@ -58,7 +58,7 @@ func cutCounted(b []byte) (value, rest []byte, ok bool) {
 func (l *Link) startPAP(now time.Time) {
 	a := &l.s.auth
 	a.firstID, a.id = 1, 0
-	a.tries, a.timer = 1, now.Add(authPeriod)
+	a.tries, a.timer = 1, now.Add(l.period())
 	l.sendPAPRequest()
 }
 

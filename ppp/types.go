@@ -114,6 +114,7 @@ const (
 	NoteServerUnverified                             // as client: the server's proof was wrong
 	NoteChangePassword                               // the peer tried to change its password, and may not
 	NoteBadAuthenticatorResponse                     // a verdict came without a usable "S=" string
+	NoteDataForAck                                   // data came in place of the Ack of our request for Protocol
 )
 
 var noteText = [...]string{
@@ -129,6 +130,7 @@ var noteText = [...]string{
 	NoteServerUnverified:         "server's proof is wrong",
 	NoteChangePassword:           "password change refused",
 	NoteBadAuthenticatorResponse: "verdict without authenticator response",
+	NoteDataForAck:               "data came instead of an acknowledgement",
 }
 
 // String describes the kind in English.

@@ -215,6 +215,9 @@ func (o *events) authDone(e vpn.AuthDone) {
 	case e.Verdict == auth.Accepted:
 		l.Info("user authenticated")
 	default:
+		if e.Odd != "" { // the name in the list of users has no such byte
+			l = l.WithField("odd_name", e.Odd)
+		}
 		l.WithFields(logrus.Fields{"verdict": e.Verdict.String(), "detail": field(e.Detail)}).
 			Warn("user refused; the client shows a wrong user name or password")
 	}
@@ -255,12 +258,15 @@ func (o *events) sessionDown(e vpn.SessionDown) {
 
 func (o *events) connDown(e vpn.ConnDown) {
 	l := o.at(e.Who).WithField("reason", e.Why.String())
+	if e.Detail != "" {
+		l = l.WithField("detail", bounded(e.Detail, errorLimit))
+	}
 	if e.Why == vpn.EndSetup && e.Told {
 		l.Debug("connection closed") // it has its line
 		return
 	}
 	switch e.Why {
-	case vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndCertificate, vpn.EndNoESP:
+	case vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndCertificate, vpn.EndNoESP, vpn.EndNegotiation:
 		l.Warn("connection closed")
 	case vpn.EndCrowded:
 		o.stranger(e.Who, logrus.Fields{"reason": e.Why.String()}, "connection closed")

@@ -363,7 +363,22 @@ func (r *receiver) data(p *ipsec.In, o *arrivals, off, end int) (Drop, bool) {
 	if s == nil {
 		return DropSession, false
 	}
+	if !s.open(p.Buf[off+ip : end]) {
+		r.early(o, s, frame)
+		return DropSource, false
+	}
 	return r.ip(p, o, s, off+ip, end)
+}
+
+// earlyBytes are as much of a packet as a link looks at: its addresses.
+const earlyBytes = 64
+
+// early tells the connection of an IP packet that comes while its network is not
+// up: the client's may be, if what opens ours was lost.
+func (r *receiver) early(o *arrivals, s *Session, frame []byte) {
+	if o.slot.packets.allow(r.now, packetEvery, packetBurst) {
+		o.slot.inbox.Deliver(Note{Kind: NoteFrame, Session: s.Local, Data: frame[:min(len(frame), earlyBytes)]})
+	}
 }
 
 // ipOffset returns where the IP packet of a PPP frame begins, if that is what

@@ -73,6 +73,12 @@ func (n *network) has(four bool) bool {
 	return false
 }
 
+// open reports whether the network is up that an IP packet is of.
+func (s *Session) open(ip []byte) bool {
+	n := s.network.Load()
+	return n != nil && (len(ip) == 0 || n.has(ip[0]>>4 == 4))
+}
+
 // direction counts IP packets one way.
 type direction struct {
 	packets, octets atomic.Uint64

@@ -61,6 +61,7 @@ type Conn struct {
 	stopped bool      // StopCCN was said
 	ended   bool
 	why     End
+	detail  string // of why: what could not be agreed on
 }
 
 // phase1 is one ISAKMP SA of a connection.

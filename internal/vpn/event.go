@@ -98,6 +98,7 @@ type (
 		Detail   string
 		Err      error // no verdict was reached
 		Duration time.Duration
+		Odd      string // which byte of Name nobody sees; "": none
 	}
 	// NetworksChanged says which networks lead to a session from now on, and
 	// which do no longer: its addresses, and what lies behind the client.
@@ -136,7 +137,8 @@ type (
 		Who
 		Why      End
 		Lifetime time.Duration
-		Told     bool // a ChildFailed said why the client could not go on
+		Told     bool   // a ChildFailed said why the client could not go on
+		Detail   string // what could not be agreed, in our words; "": Why says all
 	}
 	// Panicked says that a connection's goroutine recovered from a panic.
 	Panicked struct {
@@ -238,6 +240,7 @@ const (
 	EndCrowded                    // too many of its source have brought no user
 	EndNoESP                      // it cannot have ESP in UDP, and there is no other
 	EndMoved                      // its client goes on under keys of another connection
+	EndNegotiation                // PPP did not come to terms
 	EndPanic
 )
 
@@ -277,6 +280,8 @@ func (e End) String() string {
 		return "the peer does not know NAT traversal, and ESP without UDP is received only with ipsec.nat_traversal = \"auto\""
 	case EndMoved:
 		return "its client came back from another address and goes on there"
+	case EndNegotiation:
+		return "client and server could not agree on PPP"
 	case EndPanic:
 		return "an error in the server"
 	}

@@ -126,7 +126,7 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 
 // authDone is the event of an attempt that has its answer.
 func (c *Conn) authDone(now time.Time, a *attempt, r auth.Response, err error) AuthDone {
-	return AuthDone{Who: c.who(), Method: a.method, Name: a.name, Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: now.Sub(a.asked)}
+	return AuthDone{Who: c.who(), Method: a.method, Name: a.name, Odd: oddName(a.name), Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: now.Sub(a.asked)}
 }
 
 // restart ends the accounting of a link's session whose user authenticated

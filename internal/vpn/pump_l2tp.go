@@ -117,7 +117,7 @@ func (c *Conn) onL2TP(now time.Time, t *l2tp.Tunnel, event l2tp.Event) {
 		c.peerTunnel = e.Peer.Tunnel
 		c.dialTunnelUp(now)
 	case l2tp.SessionUp:
-		c.addCall(now, e.Session)
+		c.addCall(now, e.Session, t.RoundTrip())
 	case l2tp.SessionDown:
 		if s := c.call(e.Local); s != nil {
 			cause := auth.UserRequest

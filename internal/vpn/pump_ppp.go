@@ -2,6 +2,7 @@ package vpn
 
 import (
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/netip"
 	"time"
@@ -42,11 +43,11 @@ type session struct {
 }
 
 // addCall begins PPP on an established L2TP session.
-func (c *Conn) addCall(now time.Time, call l2tp.Session) {
+func (c *Conn) addCall(now time.Time, call l2tp.Session, roundTrip time.Duration) {
 	s := &session{
 		conn: c, l2tp: call, id: c.sessionID(),
 		data: dataplane.NewSession(call.Local, call.Remote, call.Sequencing),
-		link: ppp.New(ppp.Env{Config: c.pppConfig(), Rand: c.srv.cfg.Rand}),
+		link: ppp.New(ppp.Env{Config: c.pppConfig(), Rand: c.srv.cfg.Rand, RoundTrip: roundTrip}),
 	}
 	c.calls = append(c.calls, s)
 	c.changed = true
@@ -79,6 +80,8 @@ func (c *Conn) call(local uint16) *session {
 	return nil
 }
 
+var errNoSession = errors.New("a PPP frame of a session that is not there")
+
 // receiveFrame hands a PPP frame to its link.
 func (c *Conn) receiveFrame(now time.Time, local uint16, frame []byte) {
 	s := c.call(local)
@@ -86,6 +89,7 @@ func (c *Conn) receiveFrame(now time.Time, local uint16, frame []byte) {
 		s = c.claim.session
 	}
 	if s == nil {
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerPPP, Why: errNoSession})
 		return
 	}
 	if c.tunnel != nil {
@@ -178,15 +182,31 @@ func (c *Conn) sendFrame(now time.Time, s *session, frame []byte) {
 func (c *Conn) linkDown(now time.Time, s *session, e ppp.Down) {
 	cause := causeOf(e.Why)
 	c.endCall(now, s, cause, e.Why)
+	detail := detailOf(e)
 	if c.tunnel != nil {
-		c.tunnel.Hangup(now, s.l2tp.Local, l2tp.Result{Code: l2tp.CallAdmin})
+		c.tunnel.Hangup(now, s.l2tp.Local, l2tp.Result{Code: l2tp.CallAdmin, Message: detail})
 	}
 	if len(c.calls) == 0 && c.drain.IsZero() {
-		c.why = endOf(e.Why)
+		c.why, c.detail = endOf(e.Why), detail
 		c.setup = time.Time{}
 		c.linger = now.Add(tunnelLinger)
 	}
-	c.dialFailed(now, e.Why.String())
+	if detail == "" {
+		detail = e.Why.String()
+	}
+	c.dialFailed(now, detail)
+}
+
+// detailOf says, for people at either end, what could not be agreed on; "" of a
+// link that ended otherwise.
+func detailOf(e ppp.Down) string {
+	switch end := endOf(e.Why); {
+	case end != EndNegotiation && end != EndMethod:
+		return ""
+	case e.Detail == "":
+		return e.Why.String()
+	}
+	return e.Why.String() + ": " + e.Detail
 }
 
 // endCall takes a session down, whoever ended it. It is idempotent.
@@ -291,8 +311,13 @@ func causeOf(r ppp.Reason) auth.Cause {
 
 // endOf maps a link's end to what a connection without links ends of.
 func endOf(r ppp.Reason) End {
-	if r == ppp.ReasonAuthRefused {
+	switch r { //nolint:exhaustive // the others are what RADIUS calls them
+	case ppp.ReasonAuthRefused:
 		return EndMethod
+	case ppp.ReasonNegotiation, ppp.ReasonNoNetwork, ppp.ReasonRejected, ppp.ReasonLoop:
+		return EndNegotiation
+	case ppp.ReasonSetupTimeout:
+		return EndSetup
 	}
 	switch causeOf(r) {
 	case auth.AdminReset:

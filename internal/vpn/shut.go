@@ -33,7 +33,7 @@ func (c *Conn) pumpShut(now time.Time) bool {
 		return false
 	}
 	c.stopped = true
-	result := l2tp.Result{Code: l2tp.StopRequest}
+	result := l2tp.Result{Code: l2tp.StopRequest, Message: c.detail}
 	if c.why == EndAdmin || c.why == EndServerStop {
 		result.Code = l2tp.StopShutdown
 	}
@@ -122,7 +122,7 @@ func (c *Conn) finish(now time.Time, why End) {
 	}
 	c.doubt = doubt{}
 	c.dialEnded(why)
-	c.observe(ConnDown{Who: c.who(), Why: why, Lifetime: now.Sub(c.born), Told: c.told})
+	c.observe(ConnDown{Who: c.who(), Why: why, Detail: c.detail, Lifetime: now.Sub(c.born), Told: c.told})
 }
 
 // discard drops what waits for a connection that has ended.
@@ -190,6 +190,8 @@ func (e End) link() ppp.Reason {
 		return ppp.ReasonAuthFailed
 	case EndMethod:
 		return ppp.ReasonAuthRefused
+	case EndNegotiation:
+		return ppp.ReasonNegotiation
 	case EndPanic:
 		return ppp.ReasonInternal
 	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndCrowded, EndNoESP, EndMoved:

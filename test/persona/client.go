@@ -81,6 +81,7 @@ type Stats struct {
 	Result      []byte // value of the last Result Code AVP
 	Terminated  string // data of the last LCP Terminate-Request
 	Deleted     int    // SAs that the server deleted
+	Reopened    int    // how often the server took an open IPCP down
 }
 
 type datagram struct {

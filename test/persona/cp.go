@@ -108,13 +108,25 @@ func (s *cp) requested(p wire.CP) {
 	if err != nil {
 		c.refuse("%s: %v", s.name, err)
 	}
+	if c.PPP.DeafOnceAcked && s.protocol == wire.LCP && s.acked {
+		c.logf("a Configure-Request is ignored: it has its Ack")
+		return
+	}
 	if s.opened() { // RFC 1661 section 4.1: an open link is negotiated anew
 		if c.Lossless {
 			c.refuse("the server sent a Configure-Request of %s again, when it was open", s.name)
 		}
+		if s.protocol == wire.IPCP {
+			c.stats.Reopened++
+		}
 		s.request()
 	}
 	code, answer := s.judge(list)
+	if c.PPP.Naks != nil {
+		if other := c.PPP.Naks(s.protocol, list); other != nil {
+			code, answer = wire.ConfNak, other
+		}
+	}
 	s.acking = code == wire.ConfAck
 	body := wire.Options(answer)
 	if s.acking {

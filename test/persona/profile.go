@@ -150,6 +150,15 @@ type PPPProfile struct {
 	Start time.Duration
 
 	LCPRejects []byte // options of the server's that it rejects
+
+	// DeafOnceAcked: the server's LCP requests are ignored once the client's own
+	// is acknowledged.
+	DeafOnceAcked bool
+
+	// Naks, if set, judges the server's requests of any control protocol before
+	// the client does: what it returns is a Configure-Nak, nil leaves the judgement
+	// to the client.
+	Naks func(protocol uint16, list []wire.Option) []wire.Option
 }
 
 // Account is whom a client connects as.
