@@ -27,7 +27,6 @@ var errPanic = errors.New("an error in the server")
 // answered is a first message of Aggressive Mode with its answer.
 type answered struct {
 	key    firstKey
-	path   ike.Path
 	embryo ike.Embryo
 	reply  []byte
 	err    error
@@ -55,7 +54,7 @@ func (c *computing) may(now time.Time, key firstKey) bool {
 		c.left, c.refilled = aggressiveRate, now
 		clear(c.sources)
 	}
-	source := sourceOf(key.remote.Addr())
+	source := sourceOf(key.path.Remote.Addr())
 	if c.busy[key] || len(c.busy) == aggressiveAtOnce || c.left == 0 || c.sources[source] == aggressivePerSource {
 		return false
 	}
@@ -67,14 +66,14 @@ func (c *computing) may(now time.Time, key firstKey) bool {
 
 // compute has a first message of Aggressive Mode answered; the result comes
 // back to the greeter.
-func (s *Server) compute(ctx context.Context, c *computing, now time.Time, m firstMessage, h ike.Header) {
-	key := firstKey{h.Cookies.Initiator, m.path.Remote}
+func (s *Server) compute(ctx context.Context, c *computing, now time.Time, m firstMessage) {
+	key := keyOf(m)
 	if !c.may(now, key) {
 		s.drop(m.path, ErrBusy)
 		return
 	}
 	c.run.Go(func() {
-		result := answered{key: key, path: m.path}
+		result := answered{key: key}
 		defer func() {
 			if v := recover(); v != nil {
 				s.cfg.Observer.Observe(Panicked{Who{Remote: m.path.Remote, Local: m.path.Local}, v, debug.Stack()})
@@ -110,7 +109,7 @@ func (s *Server) finish(now time.Time, half *halfOpen, c *computing, r answered)
 		return // said already, or the server stops
 	}
 	if name, ok := r.embryo.UnknownGroup(); ok {
-		s.cfg.Observer.Observe(GroupUnknown{Who{Remote: r.path.Remote, Local: r.path.Local, Client: r.embryo.Kind}, name})
+		s.cfg.Observer.Observe(GroupUnknown{Who{Remote: r.key.path.Remote, Local: r.key.path.Local, Client: r.embryo.Kind}, name})
 	}
-	s.conclude(now, half, r.path, r.embryo, r.reply, r.err)
+	s.conclude(now, half, r.key, r.embryo, r.reply, r.err)
 }

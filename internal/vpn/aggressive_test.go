@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/ike"
 )
 
 // What Aggressive Mode may cost is bounded: at once, a second, and a source.
@@ -11,7 +13,7 @@ func TestAnswersOfAggressiveModeAreRationed(t *testing.T) {
 	c := newComputing()
 	now := time.Unix(1e9, 0)
 	key := func(source, n byte) firstKey {
-		return firstKey{[8]byte{n}, netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, source}), 500)}
+		return firstKey{ike.Path{Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, source}), 500)}, [32]byte{n}}
 	}
 	if !c.may(now, key(1, 1)) || c.may(now, key(1, 1)) {
 		t.Error("a message is answered twice at once, or not at all")

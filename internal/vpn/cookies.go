@@ -1,9 +1,43 @@
 package vpn
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/dataplane"
 )
+
+// mintedBit makes a cookie of ours other than zero, whatever its number.
+const mintedBit = 1 << 31
+
+// cookie is a new responder cookie for an initiator at an address: a number,
+// and a keyed hash of all three, so that a third message can be told from noise
+// without any state. The number is for what a peer may repeat: of two devices
+// with the same random numbers, or of one that was switched on again, each gets
+// a cookie of its own. RFC 2408, section 2.5.3, suggests date and time for it.
+func (s *Server) cookie(path ike.Path, initiator [8]byte) [8]byte {
+	return s.mint(path, initiator, s.minting.Add(1)|mintedBit)
+}
+
+func (s *Server) mint(path ike.Path, initiator [8]byte, number uint32) (cookie [8]byte) {
+	binary.BigEndian.PutUint32(cookie[:], number)
+	h := hmac.New(sha256.New, s.cookieKey[:])
+	remote := path.Remote.Addr().As16()
+	h.Write(remote[:])
+	h.Write(initiator[:])
+	h.Write(cookie[:4])
+	copy(cookie[4:], h.Sum(nil))
+	return cookie
+}
+
+// minted reports whether a responder cookie is one that we gave this initiator
+// at this address.
+func (s *Server) minted(path ike.Path, c ike.Cookies) bool {
+	own := s.mint(path, c.Initiator, binary.BigEndian.Uint32(c.Responder[:]))
+	return hmac.Equal(own[:], c.Responder[:])
+}
 
 // claim routes messages with these cookies to c.
 func (s *Server) claim(cookies ike.Cookies, c *Conn) {
@@ -44,6 +78,19 @@ func (s *Server) claimed(cookies ike.Cookies, c *Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cookies[cookies] == c
+}
+
+// negotiates reports whether the connection that these cookies are routed to has
+// no ESP SAs yet.
+func (s *Server) negotiates(cookies ike.Cookies) bool {
+	s.mu.Lock()
+	c := s.cookies[cookies]
+	s.mu.Unlock()
+	if c == nil {
+		return false
+	}
+	st := c.info.Load()
+	return st == nil || st.ESP == ike.ESPSuite{}
 }
 
 // unclaim undoes claim, unless another connection has them now.

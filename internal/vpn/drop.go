@@ -14,14 +14,14 @@ var (
 	ErrTooLarge  = errors.New("larger than any message of IKE")
 	ErrUnknownSA = errors.New("no ISAKMP SA or handshake has these cookies")
 	ErrBusy      = errors.New("too many messages wait")
-	ErrOther     = errors.New("another first message with the cookie of one that was answered")
+	ErrLate      = errors.New("a copy of a first message whose handshake has gone on")
 	ErrEvicted   = errors.New("evicted by newer handshakes")
 	ErrStopping  = errors.New("the server stops")
 )
 
 // DropReasons are all of these, for who counts them.
 func DropReasons() []error {
-	return []error{ErrTooLarge, ErrUnknownSA, ErrBusy, ErrOther, ErrEvicted, ErrStopping}
+	return []error{ErrTooLarge, ErrUnknownSA, ErrBusy, ErrLate, ErrEvicted, ErrStopping}
 }
 
 // drop reports a message of IKE that nobody took. No lock may be held.

@@ -1,6 +1,7 @@
 package vpn
 
 import (
+	"crypto/sha256"
 	"net/netip"
 	"time"
 
@@ -16,6 +17,7 @@ type halfOpen struct {
 	perSource int
 	cookies   map[ike.Cookies]int
 	first     map[firstKey]int
+	taken     map[firstKey]taken
 	sources   map[netip.Prefix][]int // indices, oldest first
 
 	refusals int       // refusals in clear that may still be sent
@@ -40,16 +42,21 @@ func (h *halfOpen) mayRefuse(now time.Time) bool {
 
 type embryo struct {
 	ike.Embryo
+	key    firstKey
 	live   bool
 	heard  time.Time // when message 1 last came
 	source netip.Prefix
 }
 
-// firstKey finds the embryo of a repeated first message.
+// firstKey finds the embryo of a repeated first message: one that is the same to
+// the last byte, from the same port to the same. Its initiator cookie alone is
+// nothing that a peer could not repeat.
 type firstKey struct {
-	initiator [8]byte
-	remote    netip.AddrPort
+	path ike.Path
+	sum  [sha256.Size]byte
 }
+
+func keyOf(m firstMessage) firstKey { return firstKey{m.path, sha256.Sum256(m.data)} }
 
 // embryoLife bounds how long after message 1 message 3 may come. Clients whose
 // answer was lost repeat message 1, some every 10 seconds, and a slow device
@@ -59,12 +66,24 @@ const embryoLife = 75 * time.Second
 // handshakeTime bounds phase 1 from message 3 on, however often it is repeated.
 const handshakeTime = 3 * time.Minute
 
+// taken is an embryo that message 3 has taken.
+type taken struct {
+	ike.Cookies
+	at time.Time
+}
+
+// lateCopy is how long after message 3 a copy of message 1 may be one that the
+// network held up: its sender waits for something else by now. A later one is of
+// a device that was switched on again and has the same random numbers as before.
+const lateCopy = 2 * time.Second
+
 func newHalfOpen(size, perSource int) *halfOpen {
 	return &halfOpen{
 		ring:      make([]embryo, max(1, size)),
 		perSource: max(1, perSource),
 		cookies:   map[ike.Cookies]int{},
 		first:     map[firstKey]int{},
+		taken:     map[firstKey]taken{},
 		sources:   map[netip.Prefix][]int{},
 	}
 }
@@ -82,7 +101,7 @@ func sourceOf(a netip.Addr) netip.Prefix {
 
 // add keeps e, in the place of the source's oldest if the source has its share,
 // else of the ring's oldest.
-func (h *halfOpen) add(e ike.Embryo) {
+func (h *halfOpen) add(key firstKey, e ike.Embryo) {
 	source := sourceOf(e.Path.Remote.Addr())
 	at := h.next
 	if mine := h.sources[source]; len(mine) >= h.perSource {
@@ -91,23 +110,29 @@ func (h *halfOpen) add(e ike.Embryo) {
 		h.next = (h.next + 1) % len(h.ring)
 	}
 	h.remove(at)
-	h.ring[at] = embryo{Embryo: e, live: true, heard: e.Began, source: source}
+	h.ring[at] = embryo{Embryo: e, key: key, live: true, heard: e.Began, source: source}
 	h.cookies[e.Cookies] = at
-	h.first[firstKey{e.Cookies.Initiator, e.Path.Remote}] = at
+	h.first[key] = at
 	h.sources[source] = append(h.sources[source], at)
 }
 
+// late reports whether a first message is a copy of one that led to message 3
+// just now, and which SA came of it.
+func (h *halfOpen) late(path ike.Path, msg []byte, now time.Time) (ike.Cookies, bool) {
+	t, ok := h.taken[keyOf(firstMessage{path, msg})]
+	return t.Cookies, ok && now.Sub(t.at) < lateCopy
+}
+
 // repeated reports whether a first message was answered before, and returns
-// the answer again if the message is the very same.
-func (h *halfOpen) repeated(initiator [8]byte, path ike.Path, msg []byte, now time.Time) (reply []byte, ok bool) {
-	at, ok := h.first[firstKey{initiator, path.Remote}]
-	if !ok || h.ring[at].Path != path || now.Sub(h.ring[at].heard) > embryoLife {
+// the answer again.
+func (h *halfOpen) repeated(path ike.Path, msg []byte, now time.Time) (reply []byte, ok bool) {
+	key := keyOf(firstMessage{path, msg})
+	at, ok := h.first[key]
+	if !ok || now.Sub(h.ring[at].heard) > embryoLife {
 		return nil, false
 	}
-	if reply = h.ring[at].Again(msg); reply != nil {
-		h.ring[at].heard = now
-	}
-	return reply, true
+	h.ring[at].heard = now
+	return h.ring[at].Again(msg), true
 }
 
 // take removes and returns the embryo of a third message from the same source.
@@ -120,6 +145,9 @@ func (h *halfOpen) take(c ike.Cookies, path ike.Path, now time.Time) (ike.Embryo
 	if e.Path.Remote.Addr() != path.Remote.Addr() || now.Sub(h.ring[at].heard) > embryoLife {
 		return ike.Embryo{}, false
 	}
+	if len(h.taken) < len(h.ring) {
+		h.taken[h.ring[at].key] = taken{e.Cookies, now}
+	}
 	h.ring[at].Embryo = ike.Embryo{Cookies: e.Cookies, Path: e.Path} // its keys are the taker's
 	h.remove(at)
 	return e, true
@@ -130,12 +158,9 @@ func (h *halfOpen) remove(at int) {
 	if !e.live {
 		return
 	}
-	// A later message with the same cookies, from another port, has its own.
-	if h.cookies[e.Cookies] == at {
-		delete(h.cookies, e.Cookies)
-	}
-	if first := (firstKey{e.Cookies.Initiator, e.Path.Remote}); h.first[first] == at {
-		delete(h.first, first)
+	delete(h.cookies, e.Cookies)
+	if h.first[e.key] == at {
+		delete(h.first, e.key)
 	}
 	mine := h.sources[e.source]
 	for i, other := range mine {
@@ -158,6 +183,11 @@ func (h *halfOpen) live() int { return len(h.cookies) }
 
 // expire forgets what no third message can claim any more, and tells.
 func (h *halfOpen) expire(now time.Time, tell func(*ike.Embryo)) {
+	for key, t := range h.taken {
+		if now.Sub(t.at) >= lateCopy {
+			delete(h.taken, key)
+		}
+	}
 	if h.live() == 0 {
 		return
 	}

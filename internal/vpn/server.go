@@ -2,9 +2,8 @@ package vpn
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/netip"
@@ -45,6 +44,7 @@ type Server struct {
 	halves    atomic.Int64      // embryos, for the gauges
 	ids       atomic.Uint64
 	cookieKey [32]byte
+	minting   atomic.Uint32 // numbers our cookies
 	decoy     [32]byte        // makes the keys of groups that do not exist
 	run       sync.WaitGroup  // connections and their calls
 	ctx       context.Context // of calls and of the plane; outlives Serve's
@@ -102,6 +102,7 @@ func New(cfg Config) *Server {
 			panic(err) // without randomness nothing here is safe
 		}
 	}
+	s.minting.Store(binary.BigEndian.Uint32(s.cookieKey[:]))
 	s.policy.Store(cfg.Policy)
 	s.ctx, s.kill = context.WithCancel(context.Background())
 	return s
@@ -175,7 +176,7 @@ func (s *Server) IKE(local, remote netip.AddrPort, marker bool, msg []byte) {
 	if s.pass(h.Cookies, dataplane.Note{Kind: dataplane.NoteIKE, Marker: marker, Local: local, Remote: remote, Data: msg}) {
 		return
 	}
-	if h.Cookies.Responder != ([8]byte{}) && h.Cookies.Responder != s.cookie(path, h.Cookies.Initiator) {
+	if h.Cookies.Responder != ([8]byte{}) && !s.minted(path, h.Cookies) {
 		s.drop(path, ErrUnknownSA)
 		return // silence to unknown cookies: not even a place in the queue
 	}
@@ -184,19 +185,6 @@ func (s *Server) IKE(local, remote netip.AddrPort, marker bool, msg []byte) {
 	default:
 		s.drop(path, ErrBusy) // the greeter is behind: a peer repeats itself
 	}
-}
-
-// cookie is the responder cookie for an initiator at an address: a keyed hash,
-// so that a third message can be told from noise without any state (RFC 2408,
-// section 2.5.3).
-func (s *Server) cookie(path ike.Path, initiator [8]byte) (cookie [8]byte) {
-	h := hmac.New(sha256.New, s.cookieKey[:])
-	remote := path.Remote.Addr().As16()
-	h.Write(remote[:])
-	h.Write(initiator[:])
-	copy(cookie[:], h.Sum(nil))
-	cookie[0] |= 1 // never zero
-	return cookie
 }
 
 // greet answers first messages and turns third ones into connections.
@@ -235,7 +223,7 @@ func (s *Server) meet(ctx context.Context, now time.Time, half *halfOpen, slow *
 		return
 	}
 	if h.Cookies.Responder == ([8]byte{}) {
-		s.answer(ctx, now, half, slow, m, h)
+		s.answer(ctx, now, half, slow, m, h.Exchange)
 		return
 	}
 	note := dataplane.Note{Kind: dataplane.NoteIKE, Marker: m.path.Marker, Local: m.path.Local, Remote: m.path.Remote, Data: m.data}
@@ -260,21 +248,21 @@ func (s *Server) meet(ctx context.Context, now time.Time, half *halfOpen, slow *
 	c.Deliver(note)
 }
 
-func (s *Server) answer(ctx context.Context, now time.Time, half *halfOpen, slow *computing, m firstMessage, h ike.Header) {
-	if reply, ok := half.repeated(h.Cookies.Initiator, m.path, m.data, now); ok {
-		if reply == nil {
-			s.drop(m.path, ErrOther)
-			return
-		}
+func (s *Server) answer(ctx context.Context, now time.Time, half *halfOpen, slow *computing, m firstMessage, exchange ike.Exchange) {
+	if reply, ok := half.repeated(m.path, m.data, now); ok {
 		s.sendIKE(m.path, reply)
 		return
 	}
-	if h.Exchange == ike.ExchangeAggressive && s.policy.Load().IKE.Aggressive {
-		s.compute(ctx, slow, now, m, h)
+	if cookies, ok := half.late(m.path, m.data, now); ok && s.negotiates(cookies) {
+		s.drop(m.path, ErrLate)
+		return
+	}
+	if exchange == ike.ExchangeAggressive && s.policy.Load().IKE.Aggressive {
+		s.compute(ctx, slow, now, m)
 		return
 	}
 	e, reply, err := ike.Answer(s.answerEnv(), m.path, m.data, now)
-	s.conclude(now, half, m.path, e, reply, err)
+	s.conclude(now, half, keyOf(m), e, reply, err)
 }
 
 func (s *Server) answerEnv() ike.Env {
@@ -282,7 +270,8 @@ func (s *Server) answerEnv() ike.Env {
 }
 
 // conclude keeps an embryo and sends its answer, or refuses.
-func (s *Server) conclude(now time.Time, half *halfOpen, path ike.Path, e ike.Embryo, reply []byte, err error) {
+func (s *Server) conclude(now time.Time, half *halfOpen, key firstKey, e ike.Embryo, reply []byte, err error) {
+	path := key.path
 	if err != nil {
 		s.cfg.Observer.Observe(FirstMessageRefused{Who{Remote: path.Remote, Local: path.Local}, err})
 		if len(reply) > 0 && half.mayRefuse(now) { // a notify that explains, never larger than the request
@@ -290,7 +279,7 @@ func (s *Server) conclude(now time.Time, half *halfOpen, path ike.Path, e ike.Em
 		}
 		return
 	}
-	half.add(e)
+	half.add(key, e)
 	s.sendIKE(path, reply)
 }
 
