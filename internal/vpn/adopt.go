@@ -3,6 +3,7 @@ package vpn
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,44 +17,42 @@ type identity struct {
 	psk  string
 	cert [32]byte // fingerprint of its certificate; zero: it has none
 	id   []byte
-	at   netip.Addr // where the peer has received an answer of ours; invalid: nowhere
+	at   []netip.Addr // where the peer has received an answer of ours, newest first
 }
+
+// maxAddresses bounds the addresses that a peer has shown itself at: ports 500
+// and 4500 may leave from two, and may have moved.
+const maxAddresses = 4
 
 // maxPhases bounds a connection's ISAKMP SAs: one, its successor, and one
 // that a client forgot.
 const maxPhases = 3
 
-func (c *Conn) identity(p ike.Peer, path ike.Path) {
-	own := &identity{psk: p.PSK, cert: p.Fingerprint, id: bytes.Clone(p.ID)}
-	if c.shown(path) {
-		own.at = path.Remote.Addr()
-	}
-	c.ident.Store(own)
+// identity notes what a peer showed in phase 1, and where: c.path is where
+// message 4 went, without which there is no message 5. Message 5 itself may come
+// from elsewhere: from another port (RFC 3947, section 4), whose public address
+// may be another (RFC 4787, section 4.1), or from nowhere at all, for who knows the
+// pre-shared key may forge the source of every later message.
+func (c *Conn) identity(p ike.Peer) {
+	c.ident.Store(&identity{psk: p.PSK, cert: p.Fingerprint, id: bytes.Clone(p.ID), at: []netip.Addr{c.path.Remote.Addr()}})
 }
 
-// shown reports whether a peer that is not authenticated yet is really where
-// its message 5 says: c.path is where message 4 went, without which there is no
-// message 5. The port changes between the two, the address does not (RFC 3947,
-// section 4). Who knows the pre-shared key may forge the source of every later
-// message.
-func (c *Conn) shown(path ike.Path) bool {
-	return c.path.Remote.Addr() == path.Remote.Addr()
-}
-
-// arrived says that what was sent to the peer's new address came to the peer:
-// whoever has the keys may forge a source, but hears nothing there.
-func (c *Conn) arrived() {
-	if old := c.ident.Load(); old != nil {
-		own := *old
-		own.at = c.path.Remote.Addr()
-		c.ident.Store(&own)
+// arrived says that what was sent to an address came to the peer: whoever has the
+// keys may forge a source, but hears nothing there.
+func (c *Conn) arrived(a netip.Addr) {
+	old := c.ident.Load()
+	if old == nil || !a.IsValid() || slices.Contains(old.at, a) {
+		return
 	}
+	own := *old
+	own.at = append([]netip.Addr{a}, old.at[:min(len(old.at), maxAddresses-1)]...)
+	c.ident.Store(&own)
 }
 
 // reached reports whether this connection's peer has shown that it is at a.
 func (c *Conn) reached(a netip.Addr) bool {
 	own := c.ident.Load()
-	return own != nil && own.at == a
+	return own != nil && slices.Contains(own.at, a)
 }
 
 // proves reports whether two peers showed the same pre-shared key, or the same
@@ -63,12 +62,14 @@ func (i *identity) proves(o *identity) bool { return i.psk == o.psk && i.cert ==
 // same reports whether they showed the same identification, too.
 func (i *identity) same(o *identity) bool { return i.proves(o) && bytes.Equal(i.id, o.id) }
 
-// matches reports whether a new phase 1 from this connection's endpoint is the
-// same peer's: what it showed is the same, and this connection did not only
-// claim to be there.
-func (c *Conn) matches(p ike.Peer, path ike.Path) bool {
+// matches reports whether a new phase 1 from this connection's endpoint, whose
+// message 4 was received at another address or the same, is the same peer's: what
+// it showed is the same, and both addresses are ones that this connection did not
+// only claim to be at. The endpoint is where it goes on, and who has shown to be
+// at neither may have forged message 5.
+func (c *Conn) matches(p ike.Peer, path ike.Path, heard netip.Addr) bool {
 	own := c.ident.Load()
-	return c.reached(path.Remote.Addr()) && own.same(&identity{psk: p.PSK, cert: p.Fingerprint, id: p.ID})
+	return c.reached(path.Remote.Addr()) && c.reached(heard) && own.same(&identity{psk: p.PSK, cert: p.Fingerprint, id: p.ID})
 }
 
 // join hands this connection's only ISAKMP SA to another and ends. Messages

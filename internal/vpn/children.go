@@ -1,6 +1,7 @@
 package vpn
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/adit-vpn/adit/ike"
@@ -20,6 +21,8 @@ type pair struct {
 	ike.Child
 	in        *ipsec.Inbound
 	out       *ipsec.Outbound
+	phase     *phase1   // under which it was agreed
+	heard     shownAt   // where its Quick Mode was answered
 	confirmed bool      // message 3 or an ESP packet came
 	deleted   bool      // by the peer
 	logged    bool      // its keys are in the key log, if there is one
@@ -47,8 +50,28 @@ const (
 	settleTime = 12 * time.Second
 )
 
+// shownAt is the one address that all copies of a message went to.
+type shownAt struct {
+	addr  netip.Addr
+	moved bool // they went to several
+}
+
+// answered says that a message of p went to a. Without message 2 of the peer's
+// Quick Mode, in which our nonce is, it has none of the keys: who uses a pair is
+// where that message went. (Of a Quick Mode of ours message 1 says as much; but
+// that went to where the peer was known to be.)
+func (k *children) answered(p *phase1, a netip.Addr) {
+	for _, kid := range k.pairs {
+		if kid.phase != p || kid.confirmed || kid.Initiator {
+			continue
+		}
+		kid.heard.moved = kid.heard.moved || kid.heard.addr.IsValid() && kid.heard.addr != a
+		kid.heard.addr = a
+	}
+}
+
 // addChild installs an agreed pair: its inbound SA receives at once.
-func (c *Conn) addChild(now time.Time, child ike.Child) {
+func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 	suite := espSuite(child.Suite)
 	in, err := ipsec.NewInbound(child.InSPI, suite, ipsec.Keys(child.In), c.policy.ReplayWindow)
 	if err != nil {
@@ -60,7 +83,7 @@ func (c *Conn) addChild(now time.Time, child ike.Child) {
 		c.observe(PacketRefused{Who: c.who(), Layer: LayerESP, Why: err})
 		return
 	}
-	p := &pair{Child: child, in: in, out: out}
+	p := &pair{Child: child, phase: phase, in: in, out: out}
 	if child.Lifetime > 0 {
 		p.ends = now.Add(child.Lifetime)
 		p.expires = p.ends.Add(expiryGrace)
@@ -176,6 +199,9 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 			continue
 		}
 		p.confirmed, p.settles = true, time.Time{}
+		if !p.heard.moved {
+			c.arrived(p.heard.addr)
+		}
 		if c.kids.newer(i) && !p.deleted {
 			c.send(p)
 		}
@@ -212,7 +238,7 @@ func (c *Conn) send(p *pair) {
 // outbound one. Ours still receives for a moment.
 func (c *Conn) deleteChild(now time.Time, outSPI uint32) {
 	for _, p := range c.kids.pairs {
-		if p.OutSPI != outSPI {
+		if p.OutSPI != outSPI || p.deleted { // a peer may give its SPIs again
 			continue
 		}
 		p.deleted, p.renewed = true, true // nobody renews it

@@ -44,7 +44,7 @@ func TestNothingIsLostWhileAPeerDeletesThePairThatSends(t *testing.T) {
 			return secret.New(b)
 		}
 		keys := func() ike.ChildKeys { return ike.ChildKeys{Enc: key(16), Auth: key(20)} }
-		c.addChild(now, ike.Child{
+		c.addChild(now, nil, ike.Child{
 			InSPI: c.slot.NewSPI(), OutSPI: spi, In: keys(), Out: keys(),
 			Suite: ike.ESPSuite{Cipher: ike.ESPAESCBC, KeyBits: 128, Auth: ike.ESPAuthSHA1_96}, Lifetime: time.Hour,
 		})

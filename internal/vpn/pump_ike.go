@@ -111,6 +111,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 	switch e := event.(type) {
 	case ike.Send:
 		c.publish() // an inbound SA is live before the message that announces it leaves
+		c.kids.answered(p, e.Path.Remote.Addr())
 		c.srv.sendIKE(e.Path, e.Data)
 	case ike.Authenticated:
 		return c.authenticated(now, p, e)
@@ -119,7 +120,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 			c.move(now, e.Path)
 		}
 	case ike.ChildReceiving:
-		c.addChild(now, e.Child)
+		c.addChild(now, p, e.Child)
 	case ike.ChildSending:
 		c.agreed(now, e.InSPI)
 	case ike.ChildAsked:
@@ -153,7 +154,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joins *Conn) {
 	p.half = false
 	if c.dialer == nil && len(c.phases) == 1 && c.slot == nil {
-		if other := c.srv.at(e.Path.Remote); other != nil && other != c && c.shown(e.Path) && other.matches(e.Peer, e.Path) {
+		if other := c.srv.at(e.Path.Remote); other != nil && other != c && other.matches(e.Peer, e.Path, c.path.Remote.Addr()) {
 			c.peer = e.Peer
 			c.path = e.Path
 			return other
@@ -176,7 +177,7 @@ func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joi
 		}
 		c.slot = slot
 	}
-	c.identity(e.Peer, e.Path)
+	c.identity(e.Peer)
 	c.path, c.peer = e.Path, e.Peer
 	if c.srv.policy.Load() != c.policy && c.dialer == nil {
 		// Its policy was exchanged while it shook hands: what was revoked thereby

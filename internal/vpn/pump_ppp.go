@@ -157,7 +157,7 @@ func (c *Conn) onPPP(now time.Time, s *session, event ppp.Event) {
 	case ppp.AuthFailed:
 		c.dialFailed(now, e.Message)
 	case ppp.Proved:
-		c.arrived()
+		c.arrived(c.path.Remote.Addr())
 	case ppp.Note:
 		c.observe(Noted{c.who(), LayerPPP, e.Kind.String(), ppp.ProtocolName(e.Protocol)})
 	case ppp.Down:

@@ -44,7 +44,7 @@ type Server struct {
 	halves    atomic.Int64      // embryos, for the gauges
 	ids       atomic.Uint64
 	cookieKey [32]byte
-	minting   atomic.Uint32 // numbers our cookies
+	minting   atomic.Uint32   // numbers our cookies
 	decoy     [32]byte        // makes the keys of groups that do not exist
 	run       sync.WaitGroup  // connections and their calls
 	ctx       context.Context // of calls and of the plane; outlives Serve's

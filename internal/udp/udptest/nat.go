@@ -22,10 +22,12 @@ type NAT struct {
 	byInside map[netip.AddrPort]*mapping
 	byPort   map[uint16]*mapping
 	forwards map[uint16]netip.AddrPort
+	others   map[uint16]netip.Addr // public addresses of some inside ports
 }
 
 type mapping struct {
 	inside netip.AddrPort
+	public netip.Addr
 	port   uint16
 	sentTo map[netip.AddrPort]bool
 }
@@ -47,7 +49,7 @@ func (t *NAT) NAT(public string) *NAT {
 func (n *Net) newNAT(outer *NAT, public string) *NAT {
 	nat := &NAT{
 		net: n, outer: outer, public: netip.MustParseAddr(public), hosts: map[netip.Addr]*Host{}, nats: map[netip.Addr]*NAT{},
-		next: firstPort, forwards: map[uint16]netip.AddrPort{},
+		next: firstPort, forwards: map[uint16]netip.AddrPort{}, others: map[uint16]netip.Addr{},
 	}
 	hosts, nats := n.hosts, n.nats
 	if outer != nil {
@@ -80,6 +82,29 @@ func (t *NAT) Forward(port uint16, inside string) {
 	t.net.mu.Lock()
 	defer t.net.mu.Unlock()
 	t.forwards[port] = netip.MustParseAddrPort(inside)
+}
+
+// Split has datagrams from an inside port leave from another public address from
+// now on, as where a NAT has several and does not pair them (RFC 4787, section
+// 4.1).
+func (t *NAT) Split(port uint16, public string) {
+	t.net.mu.Lock()
+	defer t.net.mu.Unlock()
+	nats := t.net.nats
+	if t.outer != nil {
+		nats = t.outer.nats
+	}
+	a := netip.MustParseAddr(public)
+	if nats[a] != nil && nats[a] != t {
+		panic(fmt.Sprintf("udptest: %v is taken", a))
+	}
+	nats[a], t.others[port] = t, a
+	for inside, m := range t.byInside {
+		if inside.Port() == port {
+			delete(t.byInside, inside)
+			delete(t.byPort, m.port)
+		}
+	}
 }
 
 // Rebind forgets every mapping: the next datagrams leave from other ports.
@@ -118,19 +143,23 @@ func (t *NAT) outbound(src, dst netip.AddrPort) netip.AddrPort {
 	}
 	m := t.byInside[src]
 	if m == nil {
-		m = &mapping{src, t.next, map[netip.AddrPort]bool{}}
+		public, ok := t.others[src.Port()]
+		if !ok {
+			public = t.public
+		}
+		m = &mapping{src, public, t.next, map[netip.AddrPort]bool{}}
 		t.next++
 		t.byInside[src], t.byPort[m.port] = m, m
 	}
 	m.sentTo[dst] = true
-	return netip.AddrPortFrom(t.public, m.port)
+	return netip.AddrPortFrom(m.public, m.port)
 }
 
 func (t *NAT) arrive(d Datagram) {
 	inside, ok := t.forwards[d.Dst.Port()]
 	if !ok {
 		m := t.byPort[d.Dst.Port()]
-		if m == nil || !m.sentTo[d.Src] {
+		if m == nil || m.public != d.Dst.Addr() || !m.sentTo[d.Src] {
 			return
 		}
 		inside = m.inside
