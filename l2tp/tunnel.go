@@ -1,6 +1,7 @@
 package l2tp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type tunnelData struct {
 	peer      Peer
 	challenge []byte // ours
 	theirs    []byte // the peer's, which our next message answers
+	began     []byte // the AVPs of the SCCRQ that we answered
 	channel   channel
 	sessions  []session
 	ack       bool // an acknowledgement is due
@@ -89,6 +91,10 @@ func (t *Tunnel) RoundTrip() time.Duration { return t.s.channel.roundTrip() }
 // Established tells whether the control connection is established.
 func (t *Tunnel) Established() bool { return t.s.state == tunnelEstablished }
 
+// Over tells whether the peer has nothing to say any more, nor we: at most it
+// repeats its StopCCN, because our acknowledgement was lost.
+func (t *Tunnel) Over() bool { return t.s.ending == lingering || t.s.ending == gone }
+
 // HandlePacket takes one control message from the peer. An error says why it
 // was dropped; the tunnel lives on.
 func (t *Tunnel) HandlePacket(now time.Time, b []byte) error {
@@ -121,6 +127,9 @@ func (t *Tunnel) handle(now time.Time, b []byte) error {
 	}
 	t.s.heard = now
 	c.acknowledge(now, h.nr)
+	if m != nil && m.kind == sccrq && t.s.began == nil {
+		t.s.began = bytes.Clone(body)
+	}
 	if m != nil {
 		err = t.receive(now, m, b)
 	}
@@ -286,18 +295,20 @@ func (t *Tunnel) Close(now time.Time, why Result) {
 func (t *Tunnel) NextEvent() (Event, bool) { return t.out.Pop() }
 
 // Duplicate tells whether an SCCRQ is a copy of the one that this tunnel
-// answers, rather than a peer that starts anew: within 30 s of the first, with
-// the same Assigned Tunnel ID. Clients count their ids from 1 at every boot.
-func (t *Tunnel) Duplicate(now time.Time, b []byte) bool {
+// answers, rather than a peer that starts anew: within 30 s of the first, the same
+// to the last byte, and sent before the peer had our SCCRP. That it has it shows in
+// an acknowledgement; late says that the copy was overtaken on its way by what its
+// sender sent afterwards. Nothing in it is proof by itself: clients count their
+// tunnel ids from 1 at every boot.
+func (t *Tunnel) Duplicate(now time.Time, b []byte, late bool) bool {
 	if t.s.ending != live || t.s.lac || t.s.peer.Tunnel == 0 || now.Sub(t.s.born) > duplicateTime {
 		return false
 	}
 	h, body, err := parseHeader(b)
-	if err != nil || h.tunnel != 0 || len(body) == 0 {
+	if err != nil || h.tunnel != 0 || !bytes.Equal(body, t.s.began) {
 		return false
 	}
-	m, err := parseMessage(h, body, t.env.Config.Secret.Reveal())
-	return err == nil && m.kind == sccrq && m.uint16(avpAssignedTunnel) == t.s.peer.Tunnel
+	return late || t.s.state == waitCtlConn && len(t.s.channel.sent) > 0
 }
 
 // IsSCCRQ tells whether b is an SCCRQ, and which tunnel id the peer assigns; 0

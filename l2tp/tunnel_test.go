@@ -405,30 +405,41 @@ func TestSequencingIsWhatTheLACAsksFor(t *testing.T) {
 func TestDuplicateSCCRQ(t *testing.T) {
 	first := fix(unhex(t, windowsSCCRQ))
 	other := fix(unhex(t, strings.Replace(windowsSCCRQ, "0009 0001", "0009 0002", 1)))
+	vendor := fix(unhex(t, windowsSCCRQ+"0006 0000 0008")) // of the same tunnel, and different
 	d := newLadder(t, testConfig())
-	if d.l.Duplicate(epoch, first) {
+	if d.l.Duplicate(epoch, first, true) {
 		t.Error("a tunnel that has seen nothing calls it a duplicate")
 	}
-	d.open()
+	d.sccrq(windowsSCCRQ)
 	for _, tt := range []struct {
 		name string
 		b    []byte
 		at   time.Duration
+		late bool
 		want bool
 	}{
-		{"at once", first, 0, true},
-		{"after 30 s", first, 30 * time.Second, true},
-		{"after more", first, 31 * time.Second, false},
-		{"another id", other, 0, false},
-		{"not an SCCRQ", d.build(0, 0, 0, 0, hello, ""), 0, false},
-		{"rubbish", []byte{1, 2, 3}, 0, false},
+		{"at once", first, 0, false, true},
+		{"at once, overtaken", first, 0, true, true},
+		{"after 30 s", first, 30 * time.Second, false, true},
+		{"after more", first, 31 * time.Second, false, false},
+		{"another id", other, 0, true, false},
+		{"the same id of another client", vendor, 0, true, false},
+		{"not an SCCRQ", d.build(0, 0, 0, 0, hello, ""), 0, true, false},
+		{"rubbish", []byte{1, 2, 3}, 0, true, false},
 	} {
-		if got := d.l.Duplicate(epoch.Add(tt.at), tt.b); got != tt.want {
+		if got := d.l.Duplicate(epoch.Add(tt.at), tt.b, tt.late); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
+	d.recv(0, scccn, "")
+	if d.l.Duplicate(epoch, first, false) {
+		t.Error("a client that starts again with the same tunnel id is called a duplicate")
+	}
+	if !d.l.Duplicate(epoch, first, true) {
+		t.Error("a copy that SCCCN overtook is called a new beginning")
+	}
 	d.recv(0, stopccn, "8008 0000 0009 0001 800a 0000 0001 0006 0000")
-	if d.l.Duplicate(epoch, first) {
+	if d.l.Duplicate(epoch, first, true) {
 		t.Error("a client that hung up and comes back is called a duplicate")
 	}
 }

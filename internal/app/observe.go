@@ -202,6 +202,10 @@ func (o *events) refused(e vpn.PacketRefused) {
 		o.stranger(e.Who, fields, wrongKey)
 		return
 	}
+	if errors.Is(e.Why, vpn.ErrLeaving) {
+		o.at(e.Who).WithFields(fields).Info("the client came back while its connection was being closed; it was told to begin again")
+		return
+	}
 	if o.log.IsLevelEnabled(logrus.DebugLevel) { // strangers cause as many as they like
 		o.at(e.Who).WithFields(fields).Debug("control packet dropped")
 	}

@@ -105,6 +105,7 @@ const (
 type Note struct {
 	Kind          NoteKind
 	Marker        bool // NoteIKE
+	Late          bool // NoteControl: newer packets came before it
 	Session       uint16
 	SPI           uint32
 	Local, Remote netip.AddrPort
@@ -114,13 +115,14 @@ type Note struct {
 // View is everything that the data path knows of one connection. It is
 // immutable: a connection publishes a new one whenever something changed.
 type View struct {
-	In  []*ipsec.Inbound // all that receive; the newest first
-	Out *ipsec.Outbound  // nil: nothing can be sent
+	In    []*ipsec.Inbound // all that receive; the newest first
+	Ports []uint16         // inner UDP ports of the peer, an SA of In each, 0: any; nil: PeerPort
+	Out   *ipsec.Outbound  // nil: nothing can be sent
 
 	// Where ESP goes. Remote port 0 means raw ESP, protocol 50.
 	Local, Remote netip.AddrPort
 
-	LocalPort, PeerPort uint16 // inner UDP ports; PeerPort 0: learnt from the first packet
+	LocalPort, PeerPort uint16 // inner UDP ports of Out; PeerPort 0: learnt from the first packet
 	Tunnel, PeerTunnel  uint16 // our L2TP tunnel id and the peer's
 	Sessions            []*Session
 }

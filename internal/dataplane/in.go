@@ -67,6 +67,7 @@ type arrivals struct {
 	slot *Slot
 	view *live
 	sa   *ipsec.Inbound
+	port uint16 // the peer's inner UDP port; 0: any
 	n    int
 }
 
@@ -206,7 +207,9 @@ func (p *Plane) arrival(spi uint32) arrivals {
 	if a.view = a.slot.view.Load(); a.view == nil {
 		return arrivals{}
 	}
-	a.sa = a.view.inbound(spi)
+	if a.sa = a.view.inbound(spi); a.sa != nil {
+		a.port = a.view.portOf(a.sa)
+	}
 	return a
 }
 
@@ -319,7 +322,7 @@ func (r *receiver) inner(p *ipsec.In, o *arrivals, from *udp.Packet) (Drop, bool
 		return DropInnerUDP, false
 	}
 	src, dst := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-	if dst != o.view.localPort() || o.view.PeerPort != 0 && src != o.view.PeerPort {
+	if dst != o.view.localPort() || o.port != 0 && src != o.port {
 		return DropInnerUDP, false
 	}
 	if o.slot.learntPort.Load() != uint32(src) {
@@ -330,7 +333,7 @@ func (r *receiver) inner(p *ipsec.In, o *arrivals, from *udp.Packet) (Drop, bool
 		return DropL2TP, false
 	}
 	if b[0]&0x80 != 0 { // the T bit: a control message
-		return o.tell(Note{Kind: NoteControl, SPI: p.SA.SPI(), Local: from.Local, Remote: from.Remote, Data: b})
+		return o.tell(Note{Kind: NoteControl, Late: !p.Newest || o.sa != o.view.In[0], SPI: p.SA.SPI(), Local: from.Local, Remote: from.Remote, Data: b})
 	}
 	return r.data(p, o, p.Off+udpHeaderLen, p.Off+n)
 }

@@ -37,6 +37,17 @@ func (v *View) inbound(spi uint32) *ipsec.Inbound {
 	return nil
 }
 
+// portOf is the peer's inner UDP port on an SA of In, 0 if that may be any. What
+// is sent may still go by an older pair, which has another.
+func (v *View) portOf(sa *ipsec.Inbound) uint16 {
+	for i, port := range v.Ports {
+		if v.In[i] == sa {
+			return port
+		}
+	}
+	return v.PeerPort
+}
+
 // session returns the session with our id.
 func (v *View) session(local uint16) *Session {
 	for _, s := range v.Sessions {

@@ -99,20 +99,31 @@ func (c *Conn) join(now time.Time, other *Conn) {
 		})
 		select {
 		case <-adopted:
-		case <-other.done: // it ended meanwhile: the client begins again
-			c.srv.unclaim(p.cookies, other)
+		case <-other.done:
+			c.srv.dismiss(time.Now(), p, other)
 		}
 	})
 	c.finish(now, EndAdopted)
 }
 
+// dismiss tells the peer of a phase 1 that was to join a connection which has
+// said goodbye meanwhile to begin again.
+func (s *Server) dismiss(now time.Time, p *phase1, c *Conn) {
+	s.unclaim(p.cookies, c)
+	s.cfg.Observer.Observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: ErrLeaving})
+	p.Close(now, ike.ReasonReplaced)
+	for e, ok := p.NextEvent(); ok; e, ok = p.NextEvent() {
+		if send, ok := e.(ike.Send); ok {
+			s.sendIKE(send.Path, send.Data)
+		}
+	}
+}
+
 // adopt makes p an ISAKMP SA of this connection.
 func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, waiting []dataplane.Note) {
-	if c.ended || !c.drain.IsZero() {
-		// This connection said goodbye meanwhile: the client begins again.
+	if c.ended || !c.resume(now) {
 		c.early = nil
-		c.srv.unclaim(p.cookies, c)
-		p.Close(now, ike.ReasonReplaced)
+		c.srv.dismiss(now, p, c)
 		return
 	}
 	p.owner = c

@@ -103,6 +103,9 @@ func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 	c.kids.pairs = append(c.kids.pairs, p)
 	c.crowdOut()
 	c.srv.learn(child.LocalID)
+	if !child.Initiator {
+		c.resume(now)
+	}
 	c.stay(now)
 	c.changed = true
 	if child.Suite.Auth != ike.ESPAuthSHA256_128 {

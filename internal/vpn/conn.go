@@ -24,7 +24,8 @@ type Conn struct {
 	source netip.Prefix           // that it came from first; constant
 	info   atomic.Pointer[Status] // for List
 	ident  atomic.Pointer[identity]
-	guest  bool // counted as one; the server's lock guards it
+	guest  bool        // counted as one; the server's lock guards it
+	leaves atomic.Bool // says goodbye: nothing joins it
 
 	policy *Policy
 	dialer *dialer // as client; nil as server
@@ -182,7 +183,7 @@ func (c *Conn) receive(now time.Time, n dataplane.Note) {
 			c.keep(n)
 		}
 	case dataplane.NoteControl:
-		c.receiveControl(now, n.Data)
+		c.receiveControl(now, n.Data, n.Late)
 	case dataplane.NoteFrame:
 		c.receiveFrame(now, n.Session, n.Data)
 	case dataplane.NoteFirstUse:

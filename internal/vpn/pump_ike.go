@@ -154,7 +154,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joins *Conn) {
 	p.half = false
 	if c.dialer == nil && len(c.phases) == 1 && c.slot == nil {
-		if other := c.srv.at(e.Path.Remote); other != nil && other != c && other.matches(e.Peer, e.Path, c.path.Remote.Addr()) {
+		if other := c.srv.at(e.Path.Remote); other != nil && other != c && !other.leaves.Load() && other.matches(e.Peer, e.Path, c.path.Remote.Addr()) {
 			c.peer = e.Peer
 			c.path = e.Path
 			return other

@@ -12,14 +12,17 @@ var errNoTunnel = errors.New("an L2TP control message before any SCCRQ")
 
 // receiveControl hands an L2TP control message to the tunnel. An SCCRQ that is
 // no duplicate replaces it: the client lost its state, or its plug was pulled.
-func (c *Conn) receiveControl(now time.Time, msg []byte) {
+// Late says that the message was overtaken on its way.
+func (c *Conn) receiveControl(now time.Time, msg []byte, late bool) {
 	if c.ended {
 		return
 	}
 	_, begins := l2tp.IsSCCRQ(msg)
 	switch {
-	case begins && c.dialer == nil && !c.repeats(now, msg):
-		if !c.drain.IsZero() {
+	case begins && c.dialer == nil && !c.repeats(now, msg, late):
+		if !c.resume(now) {
+			c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: ErrLeaving})
+			c.finish(now, c.why) // which tells the peer
 			return
 		}
 		c.replaceTunnel(now)
@@ -40,10 +43,10 @@ func (c *Conn) receiveControl(now time.Time, msg []byte) {
 }
 
 // repeats reports whether an SCCRQ is a copy of the one that the tunnel
-// answers. A client that starts anew has the same tunnel id, as all count from
-// 1, but a new phase 1.
-func (c *Conn) repeats(now time.Time, msg []byte) bool {
-	return c.tunnel != nil && c.under == c.newest() && c.tunnel.Duplicate(now, msg)
+// answers. A client that starts anew may have the same tunnel id, as all count
+// from 1.
+func (c *Conn) repeats(now time.Time, msg []byte, late bool) bool {
+	return c.tunnel != nil && c.under == c.newest() && c.tunnel.Duplicate(now, msg, late)
 }
 
 // handleControl offers the message to the live tunnel, then to those that were
@@ -63,7 +66,9 @@ func (c *Conn) replaceTunnel(now time.Time) {
 	if c.tunnel == nil {
 		return
 	}
-	c.observe(TunnelDown{Who: c.who(), Replaced: true})
+	if !c.tunnel.Over() {
+		c.observe(TunnelDown{Who: c.who(), Replaced: true})
+	}
 	for len(c.calls) > 0 {
 		c.endCall(now, c.calls[0], auth.LostCarrier, 0)
 	}
@@ -125,6 +130,7 @@ func (c *Conn) onL2TP(now time.Time, t *l2tp.Tunnel, event l2tp.Event) {
 				cause = auth.LostCarrier
 			}
 			c.endCall(now, s, cause, 0)
+			c.idle(now, EndPeer)
 		}
 	case l2tp.CallFailed:
 		c.observe(Noted{c.who(), LayerL2TP, "call failed", e.Result.Code.CallText()})
@@ -152,21 +158,29 @@ func (c *Conn) tunnelDown(now time.Time, e l2tp.TunnelDown) {
 		}
 		c.endCall(now, c.calls[0], cause, 0)
 	}
-	if c.drain.IsZero() {
-		if e.Remote {
-			c.why = EndPeer
-		} else {
-			c.why = EndLost
-		}
-		c.setup = time.Time{}
-		c.linger = now.Add(tunnelLinger)
+	if e.Remote {
+		c.idle(now, EndPeer)
+	} else {
+		c.idle(now, EndLost)
 	}
 	c.dialFailed(now, e.Result.Code.StopText())
 }
 
+// idle gives a peer whose last call has ended time to begin another, or to say
+// the rest of its goodbye.
+func (c *Conn) idle(now time.Time, why End) {
+	if len(c.calls) > 0 || !c.drain.IsZero() {
+		return
+	}
+	c.why = why
+	c.setup = time.Time{}
+	c.linger = now.Add(tunnelLinger)
+}
+
 // tunnelLinger is how long ESP SAs outlive their tunnel. Windows deletes them
-// about four seconds after it; xl2tpd may dial again over the same ones.
-const tunnelLinger = 8 * time.Second
+// about four seconds after it; xl2tpd, which is started again after some five to
+// twenty seconds, dials over the same ones.
+const tunnelLinger = 30 * time.Second
 
 func (c *Conn) sendL2TP(now time.Time, b []byte) {
 	if c.slot == nil {

@@ -50,6 +50,7 @@ func (c *Conn) addCall(now time.Time, call l2tp.Session, roundTrip time.Duration
 		link: ppp.New(ppp.Env{Config: c.pppConfig(), Rand: c.srv.cfg.Rand, RoundTrip: roundTrip}),
 	}
 	c.calls = append(c.calls, s)
+	c.stay(now)
 	c.changed = true
 	c.publish()
 	s.link.Start(now)
@@ -186,10 +187,9 @@ func (c *Conn) linkDown(now time.Time, s *session, e ppp.Down) {
 	if c.tunnel != nil {
 		c.tunnel.Hangup(now, s.l2tp.Local, l2tp.Result{Code: l2tp.CallAdmin, Message: detail})
 	}
+	c.idle(now, endOf(e.Why))
 	if len(c.calls) == 0 && c.drain.IsZero() {
-		c.why, c.detail = endOf(e.Why), detail
-		c.setup = time.Time{}
-		c.linger = now.Add(tunnelLinger)
+		c.detail = detail
 	}
 	if detail == "" {
 		detail = e.Why.String()

@@ -1,6 +1,7 @@
 package vpn
 
 import (
+	"errors"
 	"time"
 
 	"github.com/adit-vpn/adit/ike"
@@ -17,6 +18,7 @@ func (c *Conn) shut(now time.Time, why End) {
 		return
 	}
 	c.why = why
+	c.leaves.Store(true)
 	c.drain = now.Add(c.policy.DrainTimeout)
 	c.setup, c.linger = time.Time{}, time.Time{}
 	for _, s := range c.calls {
@@ -24,6 +26,26 @@ func (c *Conn) shut(now time.Time, why End) {
 		c.networkDown(now, s, causeOf(s.why))
 		s.link.Close(now, s.why)
 	}
+}
+
+// ErrLeaving says that a peer which comes back while its old connection says
+// goodbye was refused.
+var ErrLeaving = errors.New("the connection it belongs to is being closed")
+
+// resume takes back a goodbye that is under way, since its peer came back: it
+// knows nothing of it, or has said its own. It reports whether that may be: a
+// server that stops and a certificate that is accepted no more take nobody back.
+func (c *Conn) resume(now time.Time) bool {
+	if c.drain.IsZero() {
+		return true
+	}
+	if c.why == EndServerStop || c.why == EndCertificate || c.dialer != nil {
+		return false
+	}
+	c.drain, c.stopped = time.Time{}, false
+	c.leaves.Store(false)
+	c.stay(now)
+	return true
 }
 
 // pumpShut says StopCCN once every link of a closing connection is down. It
@@ -44,7 +66,7 @@ func (c *Conn) pumpShut(now time.Time) bool {
 // mayEnd reports whether nothing remains to wait for.
 func (c *Conn) mayEnd() bool {
 	if !c.drain.IsZero() {
-		return c.tunnel == nil || c.kids.sending == nil
+		return c.tunnel == nil || c.tunnel.Over() || c.kids.sending == nil
 	}
 	if len(c.phases) > 0 {
 		return false
@@ -75,7 +97,9 @@ func (c *Conn) fade(now time.Time) {
 // stay ends a linger: the peer goes on. Without a user it has the time of a
 // newcomer to bring one, or it could stay for ever by new keys alone.
 func (c *Conn) stay(now time.Time) {
-	c.linger = time.Time{}
+	if c.drain.IsZero() {
+		c.linger, c.why, c.detail = time.Time{}, 0, ""
+	}
 	if c.user == "" && c.setup.IsZero() && c.dialer == nil && c.drain.IsZero() {
 		c.setup = now.Add(c.policy.SetupTimeout)
 	}

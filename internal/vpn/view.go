@@ -36,6 +36,7 @@ func (c *Conn) view() *dataplane.View {
 	v.In = make([]*ipsec.Inbound, 0, len(c.kids.pairs))
 	for i := len(c.kids.pairs) - 1; i >= 0; i-- {
 		v.In = append(v.In, c.kids.pairs[i].in)
+		v.Ports = append(v.Ports, c.kids.pairs[i].PeerPort)
 	}
 	if p := c.kids.sending; p != nil {
 		v.Out = p.out
