@@ -28,18 +28,18 @@ type message struct {
 }
 
 // parseMessage splits the AVPs behind a control header; body is not empty. An
-// error means that the message cannot be read at all.
+// error means that the message cannot be read: what it holds is what came before.
 func parseMessage(h header, body, secret []byte) (*message, error) {
 	m := &message{header: h}
 	var vector []byte
 	for first := true; len(body) > 0; first = false {
 		if len(body) < avpHeaderLen {
-			return nil, fmt.Errorf("AVP of %d bytes: %w", len(body), ErrMalformed)
+			return m, fmt.Errorf("AVP of %d bytes: %w", len(body), ErrMalformed)
 		}
 		flags := binary.BigEndian.Uint16(body)
 		n := int(flags & maxAVP)
 		if n < avpHeaderLen || n > len(body) {
-			return nil, fmt.Errorf("AVP of length %d in %d bytes: %w", n, len(body), ErrMalformed)
+			return m, fmt.Errorf("AVP of length %d in %d bytes: %w", n, len(body), ErrMalformed)
 		}
 		vendor, kind := binary.BigEndian.Uint16(body[2:]), attribute(binary.BigEndian.Uint16(body[4:]))
 		value := body[avpHeaderLen:n:n]
@@ -47,7 +47,7 @@ func parseMessage(h header, body, secret []byte) (*message, error) {
 		if first {
 			// Section 4.4.1: Message Type "MUST be the first AVP in a message".
 			if vendor != 0 || kind != avpMessageType || flags&avpHidden != 0 || len(value) != 2 {
-				return nil, fmt.Errorf("no Message Type: %w", ErrMalformed)
+				return m, fmt.Errorf("no Message Type: %w", ErrMalformed)
 			}
 			m.kind = messageType(binary.BigEndian.Uint16(value))
 			m.mandatory = flags&avpMandatory != 0

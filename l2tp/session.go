@@ -70,20 +70,44 @@ func (t *Tunnel) find(local uint16) *session {
 
 // sessionOf returns the session that a message means: by our id in its header
 // or, where the peer may not know that, by its own id.
+//
+// Deviation: some clients write 0, or the id that they assigned themselves, into
+// the header of ICCN and what follows. Where only one session can be meant, it is.
 func (t *Tunnel) sessionOf(m *message) *session {
-	if m.session != 0 {
-		return t.find(m.session)
+	if s := t.find(m.session); s != nil && m.session != 0 && m.kind != icrq {
+		return s
 	}
 	remote := m.uint16(avpAssignedSession)
-	if remote == 0 {
-		return nil
+	if m.kind == icrp || remote == 0 && m.kind != icrq {
+		remote = m.session
 	}
-	for i := range t.s.sessions {
-		if t.s.sessions[i].Remote == remote {
-			return &t.s.sessions[i]
+	return t.only(func(s *session) bool {
+		switch {
+		case remote != 0 && s.Remote != 0:
+			return s.Remote == remote
+		case m.kind == icrq || m.session != 0 && m.session != m.uint16(avpAssignedSession):
+			return false
+		case m.kind == icrp:
+			return s.state == waitReply
+		case m.kind == iccn:
+			return s.state == waitConnect
 		}
+		return remote == 0
+	})
+}
+
+// only returns the session that fits, nil if there is none or more than one.
+func (t *Tunnel) only(fits func(*session) bool) (s *session) {
+	for i := range t.s.sessions {
+		if !fits(&t.s.sessions[i]) {
+			continue
+		}
+		if s != nil {
+			return nil
+		}
+		s = &t.s.sessions[i]
 	}
-	return nil
+	return s
 }
 
 // takeCall works on a message that concerns a session.
@@ -104,13 +128,14 @@ func (t *Tunnel) takeCall(now time.Time, m *message) error {
 	case icrq:
 		return t.takeICRQ(now, m, s)
 	case icrp:
-		t.takeReply(now, m, s, icrpGood)
+		return t.takeReply(now, m, s, icrpGood)
 	case iccn:
-		t.takeReply(now, m, s, iccnGood)
+		return t.takeReply(now, m, s, iccnGood)
 	case cdn:
-		if s != nil {
-			t.fireSession(now, s, cdnReceived, end{Result: m.result(), remote: true})
+		if s == nil {
+			return noSession(m)
 		}
+		t.fireSession(now, s, cdnReceived, end{Result: m.result(), remote: true})
 	case sli:
 		t.takeSLI(m, s)
 	case wen: // error counters of a line that we do not have
@@ -150,15 +175,20 @@ func (t *Tunnel) takeICRQ(now time.Time, m *message, s *session) error {
 	return nil
 }
 
+func noSession(m *message) error {
+	return fmt.Errorf("%v for session %d, which is none or one of several: %w", m.kind, m.session, ErrUnexpected)
+}
+
 func fsmError(m *message, s sessionState) Result {
 	return Result{Code: CallError, Error: ErrorValue, Message: fmt.Sprintf("%v in state %v", m.kind, s)}
 }
 
 // takeReply works on ICRP or ICCN; good is the event of an acceptable one, and
 // the next that of another.
-func (t *Tunnel) takeReply(now time.Time, m *message, s *session, good sessionEvent) {
+func (t *Tunnel) takeReply(now time.Time, m *message, s *session, good sessionEvent) error {
+	var unknown error
 	if s == nil {
-		s = &session{Session: Session{Remote: m.uint16(avpAssignedSession)}}
+		s, unknown = &session{Session: Session{Remote: m.uint16(avpAssignedSession)}}, noSession(m)
 	}
 	why := end{Result: fsmError(m, s.state)}
 	switch {
@@ -172,6 +202,7 @@ func (t *Tunnel) takeReply(now time.Time, m *message, s *session, good sessionEv
 		s.Sequencing = m.has(avpSequencing)
 	}
 	t.fireSession(now, s, good, why)
+	return unknown
 }
 
 // takeSLI passes on a Set-Link-Info: 2 reserved bytes, send and receive ACCM.

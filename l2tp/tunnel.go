@@ -114,7 +114,10 @@ func (t *Tunnel) handle(now time.Time, b []byte) error {
 	}
 	var m *message
 	if len(body) > 0 {
-		if m, err = parseMessage(h, body, t.env.Config.Secret.Reveal()); err != nil {
+		m, err = parseMessage(h, body, t.env.Config.Secret.Reveal())
+		// HELLO has nothing to say but that the peer asks: whatever follows its
+		// type, it is answered.
+		if err != nil && (m.kind != hello || t.s.state != tunnelEstablished) {
 			return err
 		}
 	}
@@ -139,6 +142,10 @@ func (t *Tunnel) handle(now time.Time, b []byte) error {
 
 // address decides whether a message is for this tunnel: it has our id, or none
 // yet (SCCRQ, and a StopCCN of a peer that never learnt our id).
+//
+// Deviation: some clients write 0, or the id that they assigned themselves, into
+// every header. Nobody but the peer of this tunnel has its keys, so that this one
+// is meant, unless an Assigned Tunnel ID says otherwise.
 func (t *Tunnel) address(h header, m *message) error {
 	fresh := !t.s.lac && t.s.state == tunnelIdle && t.s.ending == live
 	switch {
@@ -152,6 +159,14 @@ func (t *Tunnel) address(h header, m *message) error {
 		}
 	case h.tunnel == 0 && m != nil && m.kind == stopccn && t.s.peer.Tunnel == 0:
 		return nil // an answer to our SCCRQ
+	case m != nil && m.kind == sccrp && t.s.state == waitCtlReply:
+		if h.tunnel == 0 || h.tunnel == m.uint16(avpAssignedTunnel) {
+			return nil
+		}
+	case t.s.peer.Tunnel != 0 && (h.tunnel == 0 || h.tunnel == t.s.peer.Tunnel):
+		if m == nil || !m.has(avpAssignedTunnel) || m.uint16(avpAssignedTunnel) == t.s.peer.Tunnel && m.kind != sccrq {
+			return nil
+		}
 	}
 	return fmt.Errorf("tunnel id %d: %w", h.tunnel, ErrUnexpected)
 }
@@ -161,6 +176,7 @@ func (t *Tunnel) receive(now time.Time, m *message, raw []byte) error {
 	c := &t.s.channel
 	switch c.classify(m.ns, t.window()) {
 	case tooFar:
+		t.s.ack = m.kind == hello // we are here, and want others first
 		return fmt.Errorf("%v number %d, want %d: %w", m.kind, m.ns, c.nr, ErrUnexpected)
 	case late:
 		// "the message is acknowledged ... and then discarded": at once.

@@ -175,12 +175,18 @@ func (c *Conn) idle(now time.Time, why End) {
 	c.why = why
 	c.setup = time.Time{}
 	c.linger = now.Add(tunnelLinger)
+	if why == EndPeer {
+		c.linger = now.Add(redialLinger)
+	}
 }
 
-// tunnelLinger is how long ESP SAs outlive their tunnel. Windows deletes them
-// about four seconds after it; xl2tpd, which is started again after some five to
-// twenty seconds, dials over the same ones.
-const tunnelLinger = 30 * time.Second
+// How long ESP SAs outlive their tunnel. Windows deletes them about four seconds
+// after it; xl2tpd, which is started again after some five to twenty seconds,
+// dials over the same ones.
+const (
+	tunnelLinger = 8 * time.Second
+	redialLinger = 30 * time.Second // of a peer that has said goodbye
+)
 
 func (c *Conn) sendL2TP(now time.Time, b []byte) {
 	if c.slot == nil {
