@@ -326,3 +326,15 @@ func TestAdviceOfErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestDeadPeerTimeout(t *testing.T) {
+	for value, want := range map[string]string{
+		"20s": "", "45s": "", "2m": "", "1h": "",
+		"19s": "within it a silent client is asked five times", "0s": "from 20s to 1h", "61m": "from 20s to 1h",
+	} {
+		_, err := load(t, "[server]\ndead_peer_timeout = '"+value+"'\n", "ADIT_IPSEC_PSK="+goodPSK, "ADIT_USERS=a:b")
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", value, err)
+		}
+	}
+}

@@ -31,7 +31,7 @@ type Config struct {
 type Server struct {
 	Listen   []string      `toml:"listen" reload:"restart" doc:"addresses on which UDP ports 500 and 4500 are opened"`
 	Public   string        `toml:"public" reload:"new" doc:"name or address that clients dial; needed where the server is behind NAT"`
-	DeadPeer time.Duration `toml:"dead_peer_timeout" reload:"new" doc:"a client that has fallen silent is gone after this long"`
+	DeadPeer time.Duration `toml:"dead_peer_timeout" reload:"new" doc:"a client that has fallen silent is gone after this long, 20s to 1h; it is asked five times within it"`
 	StateDir string        `toml:"state_dir" reload:"restart" doc:"directory for what must survive a restart"`
 }
 

@@ -89,8 +89,8 @@ func validateServer(d *decoder, c *Config) {
 	if !isHost(c.Server.Public) {
 		d.fail("server.public", `%q is not a name such as "vpn.example.com" or an IP address, without a port`, c.Server.Public)
 	}
-	if c.Server.DeadPeer < time.Minute || c.Server.DeadPeer > time.Hour {
-		d.fail("server.dead_peer_timeout", "must be from 1m to 1h: L2TP alone repeats its question for 47 seconds")
+	if c.Server.DeadPeer < 20*time.Second || c.Server.DeadPeer > time.Hour {
+		d.fail("server.dead_peer_timeout", "must be from 20s to 1h: within it a silent client is asked five times whether it is there, and with less than 4 seconds for each answer one that only changes from Wi-Fi to the mobile network would be put out")
 	}
 	if c.Server.StateDir == "" {
 		d.fail("server.state_dir", "must name a directory")

@@ -75,7 +75,7 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 		},
 		L2TP: &l2tp.Config{
 			HostName: "adit", Window: 16, Sessions: 1,
-			Hello: c.Server.DeadPeer - helloPatience, SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
+			Hello: helloAfter(c.Server.DeadPeer), SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
 		},
 		PPP: &ppp.Config{
 			Name: "adit", MRU: uint16(c.Network.MTU), Methods: methods(c),
@@ -122,11 +122,19 @@ func psks(c *conf.Config) []ike.PSK {
 }
 
 // What finds out within server.dead_peer_timeout that a silent client is gone:
-// an L2TP HELLO that is repeated for 47 seconds, and so many LCP Echo-Requests.
+// so many LCP Echo-Requests, IKE's dead peer detection, and an L2TP HELLO that is
+// repeated for 47 seconds, which is as much as RFC 2661, section 5.8, leaves us.
 const (
 	helloPatience = 50 * time.Second
 	echoFailures  = 4
 )
+
+// helloAfter is the silence after which a HELLO is sent. Where the timeout is
+// shorter than a HELLO's patience, the others find out in time; a tunnel without a
+// session, which they do not ask about, lasts half a minute longer.
+func helloAfter(timeout time.Duration) time.Duration {
+	return max(timeout-helloPatience, timeout/(echoFailures+1))
+}
 
 func natt(c *conf.Config) ike.NATTMode {
 	if c.IPsec.NATTraversal == "auto" {

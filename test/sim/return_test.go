@@ -133,3 +133,24 @@ func TestDeadPeerDetectionEndsASilentConnection(t *testing.T) {
 		})
 	})
 }
+
+// The shortest server.dead_peer_timeout, in the shares that each layer gets of it:
+// who is gone is noticed within it, and who has nothing to say stays.
+func TestAShortDeadPeerTimeout(t *testing.T) {
+	short := func(p *vpn.Policy) {
+		p.DeadPeer, p.IKE.DPDTimeout = 20*time.Second, 10*time.Second
+		p.L2TP.Hello, p.PPP.Echo = 4*time.Second, 4*time.Second
+	}
+	in(t, func(t *testing.T) {
+		w, l, d := online(t, Options{Policy: short})
+		time.Sleep(10 * time.Minute)
+		passes(t, w, l, d, 1)
+		silence(w.Net)
+		time.Sleep(21 * time.Second)
+		if down := All[vpn.SessionDown](w.Events); len(down) != 1 || down[0].Cause != auth.LostCarrier {
+			t.Errorf("session ends = %+v", down)
+		}
+		time.Sleep(time.Minute)
+		w.WantNothingLeft(t)
+	})
+}
