@@ -28,13 +28,13 @@ const maxAddresses = 4
 // that a client forgot.
 const maxPhases = 3
 
-// identity notes what a peer showed in phase 1, and where: c.path is where
-// message 4 went, without which there is no message 5. Message 5 itself may come
+// identity notes what a peer showed in phase 1, and where it received message 4,
+// without which there is no message 5. Message 5 itself may come
 // from elsewhere: from another port (RFC 3947, section 4), whose public address
 // may be another (RFC 4787, section 4.1), or from nowhere at all, for who knows the
 // pre-shared key may forge the source of every later message.
-func (c *Conn) identity(p ike.Peer) {
-	c.ident.Store(&identity{psk: p.PSK, cert: p.Fingerprint, id: bytes.Clone(p.ID), at: []netip.Addr{c.path.Remote.Addr()}})
+func (c *Conn) identity(p ike.Peer, heard netip.Addr) {
+	c.ident.Store(&identity{psk: p.PSK, cert: p.Fingerprint, id: bytes.Clone(p.ID), at: []netip.Addr{heard}})
 }
 
 // arrived says that what was sent to an address came to the peer: whoever has the
@@ -62,24 +62,23 @@ func (i *identity) proves(o *identity) bool { return i.psk == o.psk && i.cert ==
 // same reports whether they showed the same identification, too.
 func (i *identity) same(o *identity) bool { return i.proves(o) && bytes.Equal(i.id, o.id) }
 
-// matches reports whether a new phase 1 from this connection's endpoint, whose
-// message 4 was received at another address or the same, is the same peer's: what
-// it showed is the same, and both addresses are ones that this connection did not
-// only claim to be at. The endpoint is where it goes on, and who has shown to be
-// at neither may have forged message 5.
-func (c *Conn) matches(p ike.Peer, path ike.Path, heard netip.Addr) bool {
+// matches reports whether a new phase 1 from this connection's endpoint may be the
+// same peer's: what it showed is the same, and this connection did not only claim
+// to be there. It is the same peer's if that received message 4 at an address that
+// this one has reached; at another, message 5 may be forged: see parked.
+func (c *Conn) matches(p ike.Peer, path ike.Path) bool {
 	own := c.ident.Load()
-	return c.reached(path.Remote.Addr()) && c.reached(heard) && own.same(&identity{psk: p.PSK, cert: p.Fingerprint, id: p.ID})
+	return c.reached(path.Remote.Addr()) && own.same(&identity{psk: p.PSK, cert: p.Fingerprint, id: p.ID})
 }
 
 // join hands this connection's only ISAKMP SA to another and ends. Messages
-// that wait here go along.
-func (c *Conn) join(now time.Time, other *Conn) {
+// that wait here go along, behind the first.
+func (c *Conn) join(now time.Time, other *Conn, first ...dataplane.Note) {
 	p := c.phases[0]
 	c.phases = nil
 	c.srv.claim(p.cookies, other)
 	peer, path := c.peer, c.path
-	var waiting []dataplane.Note
+	waiting := first
 	for more := true; more; {
 		select {
 		case n := <-c.inbox:
@@ -121,27 +120,43 @@ func (s *Server) dismiss(now time.Time, p *phase1, c *Conn) {
 
 // adopt makes p an ISAKMP SA of this connection.
 func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, waiting []dataplane.Note) {
-	if c.ended || !c.resume(now) {
+	if c.ended || p.unheard && (path != c.path || !c.drain.IsZero()) || !c.resume(now) {
 		c.early = nil
 		c.srv.dismiss(now, p, c)
 		return
 	}
 	p.owner = c
 	c.phases = append(c.phases, p)
-	if len(c.phases) > maxPhases {
-		c.srv.unclaim(c.phases[0].cookies, c)
-		c.phases = c.phases[1:]
-	}
-	c.peer = peer
-	c.stay(now)
-	c.move(now, path)
+	c.crowdPhases()
 	c.logPhaseKey(p)
-	c.observe(PhaseOneUp{c.who(), peer, true})
+	if !p.unheard {
+		c.stay(now)
+		c.own(p, peer)
+		c.move(now, path)
+	}
 	waiting = append(waiting, c.early...)
 	c.early = nil
 	for _, n := range waiting {
 		c.receive(now, n)
 	}
+}
+
+// own says that a phase 1 is this connection's peer's.
+func (c *Conn) own(p *phase1, peer ike.Peer) {
+	p.unheard = false
+	c.peer = peer
+	c.observe(PhaseOneUp{c.who(), peer, true})
+}
+
+// crowdPhases keeps the number of ISAKMP SAs bounded. What only claims to be this
+// peer's goes first.
+func (c *Conn) crowdPhases() {
+	if len(c.phases) <= maxPhases {
+		return
+	}
+	victim := max(slices.IndexFunc(c.phases, func(p *phase1) bool { return p.unheard }), 0)
+	c.srv.unclaim(c.phases[victim].cookies, c)
+	c.phases = slices.Delete(c.phases, victim, victim+1)
 }
 
 // maxEarly bounds the messages that wait for their ISAKMP SA.

@@ -103,10 +103,10 @@ func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 	c.kids.pairs = append(c.kids.pairs, p)
 	c.crowdOut()
 	c.srv.learn(child.LocalID)
-	if !child.Initiator {
+	if !child.Initiator && !phase.unproven() {
 		c.resume(now)
+		c.stay(now)
 	}
-	c.stay(now)
 	c.changed = true
 	if child.Suite.Auth != ike.ESPAuthSHA256_128 {
 		c.logPair(p)
@@ -201,10 +201,10 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 		if p.InSPI != inSPI || p.confirmed {
 			continue
 		}
-		p.confirmed, p.settles = true, time.Time{}
-		if !p.heard.moved {
-			c.arrived(p.heard.addr)
+		if !c.showed(now, p) {
+			return
 		}
+		p.confirmed, p.settles = true, time.Time{}
 		if c.kids.newer(i) && !p.deleted {
 			c.send(p)
 		}
@@ -214,6 +214,24 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 		c.dialChildUp(now)
 		return
 	}
+}
+
+// showed draws the conclusion from a pair that is used: its peer is where message
+// 2 went. It reports whether the pair's phase 1 is this connection's peer's.
+func (c *Conn) showed(now time.Time, p *pair) bool {
+	if !p.heard.moved {
+		c.arrived(p.heard.addr)
+	}
+	if p.phase == nil || !p.phase.unheard {
+		return true
+	}
+	if p.heard.moved || p.heard.addr != c.path.Remote.Addr() {
+		return false
+	}
+	c.own(p.phase, p.phase.Peer())
+	c.resume(now)
+	c.stay(now) // it may have deleted its old pair before
+	return true
 }
 
 // newer reports whether pair i is younger than the one that sends.
@@ -267,7 +285,7 @@ func (c *Conn) promote(gone *pair) {
 	c.kids.sending = nil
 	c.changed = true
 	for i := len(c.kids.pairs) - 1; i >= 0; i-- {
-		if p := c.kids.pairs[i]; p != gone && !p.deleted {
+		if p := c.kids.pairs[i]; p != gone && !p.deleted && (p.confirmed || p.phase == nil || !p.phase.unheard) {
 			c.send(p)
 			return
 		}
@@ -325,6 +343,7 @@ func (c *Conn) expireChildren(now time.Time) {
 	}
 	for _, p := range c.kids.pairs {
 		if due(p.settles, now) {
+			p.settles = time.Time{}
 			c.confirm(now, p.InSPI)
 		}
 	}

@@ -18,7 +18,7 @@ func TestTunnelsThatAreNotTheirsAreSearchedForAFewTimes(t *testing.T) {
 	conn := func(remote string) *Conn {
 		c := s.newConn(now, ike.Path{Local: netip.MustParseAddrPort("192.0.2.1:4500"), Remote: netip.MustParseAddrPort(remote)})
 		c.kids.sending = &pair{}
-		c.identity(ike.Peer{PSK: "psk[0]"})
+		c.identity(ike.Peer{PSK: "psk[0]"}, c.path.Remote.Addr())
 		return c
 	}
 	owner, other := conn("198.51.100.1:4500"), conn("198.51.100.2:4500")

@@ -45,6 +45,7 @@ type Conn struct {
 	calls      []*session
 	peerTunnel uint16
 	stale      []*l2tp.Tunnel // replaced, still acknowledging
+	parked     *parked        // a phase 1 that may belong to another connection; nil: none
 	claim      *claim         // that another connection's tunnel is this client's; nil: none
 	claims     int            // how many there were
 
@@ -71,6 +72,7 @@ type phase1 struct {
 	owner   *Conn // who allocates SPIs for it; changes with adoption
 	cookies ike.Cookies
 	half    bool // not authenticated yet
+	unheard bool // its peer has not shown that it hears what is sent to the connection's endpoint
 	told    bool // it was reported why the peer's proof was refused
 	dead    bool
 }
@@ -179,6 +181,9 @@ func (c *Conn) pump(now time.Time) bool {
 func (c *Conn) receive(now time.Time, n dataplane.Note) {
 	switch n.Kind {
 	case dataplane.NoteIKE:
+		if c.unpark(now, n) {
+			return
+		}
 		if !c.receiveIKE(now, ike.Path{Local: n.Local, Remote: n.Remote, Marker: n.Marker}, n.Data) {
 			c.keep(n)
 		}

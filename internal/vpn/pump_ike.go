@@ -2,6 +2,7 @@ package vpn
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/adit-vpn/adit/ike"
@@ -42,6 +43,10 @@ func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) bool {
 	for _, p := range c.phases {
 		if p.cookies != h.Cookies && (p.cookies.Responder != [8]byte{} || p.cookies.Initiator != h.Cookies.Initiator) {
 			continue
+		}
+		if p.unheard && path != c.path {
+			c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: errElsewhere})
+			return true
 		}
 		if err := c.handleIKE(now, p, h.Exchange, path, msg); err != nil {
 			c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err, Again: p.judged(err)})
@@ -116,7 +121,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 	case ike.Authenticated:
 		return c.authenticated(now, p, e)
 	case ike.Fresh:
-		if e.Path.Marker && !p.half {
+		if e.Path.Marker && !p.half && !p.unheard && c.parked == nil {
 			c.move(now, e.Path)
 		}
 	case ike.ChildReceiving:
@@ -131,6 +136,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 		c.dropChild(e.InSPI)
 		c.dialFailed(now, e.Why.String())
 	case ike.ChildDeleted:
+		c.deleteParked(e.OutSPI)
 		c.deleteChild(now, e.OutSPI)
 	case ike.Alive:
 		c.alive, c.asked = now, time.Time{}
@@ -140,7 +146,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 		c.observe(Noted{c.who(), LayerIKE, e.Kind.String(), e.What()})
 	case ike.Closed:
 		p.dead = true
-		if e.Why == ike.ReasonDead {
+		if e.Why == ike.ReasonDead && !p.unheard {
 			c.unanswered(now)
 		}
 		c.observe(PhaseOneDown{Who: c.who(), Why: e.Why, Authenticated: !p.half, Told: p.told})
@@ -154,30 +160,41 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joins *Conn) {
 	p.half = false
 	if c.dialer == nil && len(c.phases) == 1 && c.slot == nil {
-		if other := c.srv.at(e.Path.Remote); other != nil && other != c && !other.leaves.Load() && other.matches(e.Peer, e.Path, c.path.Remote.Addr()) {
-			c.peer = e.Peer
-			c.path = e.Path
-			return other
+		if other := c.srv.at(e.Path.Remote); other != nil && other != c && !other.leaves.Load() && other.matches(e.Peer, e.Path) {
+			heard := c.path.Remote.Addr()
+			c.peer, c.path = e.Peer, e.Path
+			if other.reached(heard) {
+				return other
+			}
+			c.park(p, other, e, heard)
+			return nil
 		}
 	}
+	c.found(now, p, e, c.path.Remote.Addr())
+	return nil
+}
+
+// found makes this the connection of a phase 1, whose message 4 was received at
+// an address.
+func (c *Conn) found(now time.Time, p *phase1, e ike.Authenticated, heard netip.Addr) {
 	if c.dialer == nil && !e.Peer.Encap && !c.srv.plane.SendsESP(e.Path.Local.Addr()) {
 		c.finish(now, EndNoESP)
-		return nil
+		return
 	}
 	if c.slot == nil {
 		if c.dialer == nil && !c.srv.admit(c) {
 			c.finish(now, EndCrowded)
-			return nil
+			return
 		}
 		slot, err := c.srv.plane.NewSlot(c)
 		if err != nil {
 			c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err})
 			c.finish(now, EndEvicted)
-			return nil
+			return
 		}
 		c.slot = slot
 	}
-	c.identity(e.Peer)
+	c.identity(e.Peer, heard)
 	c.path, c.peer = e.Path, e.Peer
 	if c.srv.policy.Load() != c.policy && c.dialer == nil {
 		// Its policy was exchanged while it shook hands: what was revoked thereby
@@ -190,7 +207,6 @@ func (c *Conn) authenticated(now time.Time, p *phase1, e ike.Authenticated) (joi
 	c.logPhaseKey(p)
 	c.observe(PhaseOneUp{c.who(), e.Peer, false})
 	c.dialPhaseOneUp(now, p)
-	return nil
 }
 
 // dropDeadPhases forgets SAs that have ended. A connection that has no
@@ -208,14 +224,20 @@ func (c *Conn) dropDeadPhases() {
 	c.phases = live
 }
 
-// newest is the newest authenticated ISAKMP SA, nil if there is none.
-func (c *Conn) newest() *phase1 {
+// newest is the newest authenticated ISAKMP SA, nil if there is none: one whose
+// peer has shown that it is here, as long as there is one.
+func (c *Conn) newest() (unheard *phase1) {
 	for i := len(c.phases) - 1; i >= 0; i-- {
-		if p := c.phases[i]; !p.half && !p.dead {
+		p := c.phases[i]
+		switch {
+		case p.half || p.dead:
+		case !p.unheard:
 			return p
+		case unheard == nil:
+			unheard = p
 		}
 	}
-	return nil
+	return unheard
 }
 
 func (c *Conn) logPhaseKey(p *phase1) {

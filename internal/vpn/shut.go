@@ -72,7 +72,11 @@ func (c *Conn) mayEnd() bool {
 		return false
 	}
 	if c.slot == nil {
-		if c.why == 0 {
+		switch {
+		case c.why != 0:
+		case c.parked != nil:
+			c.why = EndPeer
+		default:
 			c.why = EndPhaseOne
 		}
 		return true

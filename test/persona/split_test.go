@@ -23,6 +23,8 @@ var splits = []struct {
 	{"two addresses, from port 500", []string{"198.51.100.7"}, true},
 	{"two at first, one after, from port 500", []string{"198.51.100.7", "198.51.100.8"}, true},
 	{"another at each renewal", []string{"198.51.100.7", "198.51.100.9", "198.51.100.10", "198.51.100.11"}, false},
+	{"another at each renewal, from port 500", []string{"198.51.100.7", "198.51.100.9", "198.51.100.10", "198.51.100.11"}, true},
+	{"one at first, two after, from port 500", []string{"198.51.100.8", "198.51.100.9"}, true},
 	{"one at first, two after", []string{"198.51.100.8", "198.51.100.9"}, false},
 }
 

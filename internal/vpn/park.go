@@ -1,0 +1,87 @@
+package vpn
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
+)
+
+// A client renews phase 1 on port 500, whose public address is one that nobody has
+// seen: it has several ways out, or its NAT has several addresses. All but the last
+// message come from there, and the last from its endpoint on port 4500. Somebody
+// else who knows the pre-shared key, and forges that last one, looks the same.
+//
+// So such a phase 1 waits, known to nobody, until Quick Mode begins. Then it goes
+// to the connection at its endpoint, which answers it there and nowhere else: only
+// who hears that has the nonce in it, and so the keys. Until it shows them, nothing
+// of the connection's changes.
+
+// parked is a phase 1 that may belong to another connection.
+type parked struct {
+	twin  *Conn
+	proof ike.Authenticated
+	heard netip.Addr // where message 4 was received
+}
+
+// errElsewhere says that a message came from elsewhere than the endpoint of the
+// connection that its phase 1 may belong to.
+var errElsewhere = errors.New("a phase 1 that has not shown itself at the connection's endpoint came from elsewhere")
+
+// park has a phase 1 wait. The connection stays a stranger: it may be evicted.
+func (c *Conn) park(p *phase1, twin *Conn, proof ike.Authenticated, heard netip.Addr) {
+	c.parked = &parked{twin, proof, heard}
+	c.setup = time.Time{}
+	c.logPhaseKey(p)
+	c.observe(PhaseOneUp{c.who(), proof.Peer, false})
+	c.srv.run.Go(func() {
+		select {
+		case <-twin.done:
+			c.do(func(now time.Time) { c.finish(now, EndPeer) })
+		case <-c.done:
+		}
+	})
+}
+
+// unpark hands a parked phase 1 over when Quick Mode begins, and reports whether
+// it did.
+func (c *Conn) unpark(now time.Time, n dataplane.Note) bool {
+	if c.parked == nil || len(c.phases) == 0 {
+		return false
+	}
+	h, err := ike.Peek(n.Data)
+	if err != nil || h.Exchange != ike.ExchangeQuick || h.Cookies != c.phases[0].cookies {
+		return false
+	}
+	k := c.parked
+	if (ike.Path{Local: n.Local, Remote: n.Remote, Marker: n.Marker}) != k.proof.Path || c.srv.at(k.proof.Path.Remote) != k.twin || k.twin.leaves.Load() {
+		c.alone(now)
+		return false
+	}
+	c.parked = nil
+	c.phases[0].unheard = true
+	c.join(now, k.twin, n)
+	return true
+}
+
+// alone makes a connection of a parked phase 1 whose peer is elsewhere by now.
+func (c *Conn) alone(now time.Time) {
+	k := c.parked
+	if k == nil || c.ended || len(c.phases) == 0 {
+		return
+	}
+	c.parked = nil
+	c.found(now, c.phases[0], k.proof, k.heard)
+}
+
+// deleteParked passes on what a parked phase 1 deletes. Who knows the SPI is the
+// peer.
+func (c *Conn) deleteParked(outSPI uint32) {
+	if k := c.parked; k != nil {
+		c.srv.run.Go(func() { k.twin.do(func(now time.Time) { k.twin.deleteChild(now, outSPI) }) })
+	}
+}
+
+func (p *phase1) unproven() bool { return p != nil && p.unheard }
