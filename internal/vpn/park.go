@@ -72,8 +72,8 @@ func (c *Conn) alone(now time.Time) {
 	if k == nil || c.ended || len(c.phases) == 0 {
 		return
 	}
-	c.parked = nil
 	c.found(now, c.phases[0], k.proof, k.heard)
+	c.parked = nil
 }
 
 // deleteParked passes on what a parked phase 1 deletes. Who knows the SPI is the

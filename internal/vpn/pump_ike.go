@@ -204,8 +204,10 @@ func (c *Conn) found(now time.Time, p *phase1, e ike.Authenticated, heard netip.
 	c.setup = now.Add(c.policy.SetupTimeout)
 	c.srv.known(c)
 	c.changed = true
-	c.logPhaseKey(p)
-	c.observe(PhaseOneUp{c.who(), e.Peer, false})
+	if c.parked == nil { // else it was said then
+		c.logPhaseKey(p)
+		c.observe(PhaseOneUp{c.who(), e.Peer, false})
+	}
 	c.dialPhaseOneUp(now, p)
 }
 

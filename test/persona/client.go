@@ -33,6 +33,11 @@ type Client struct {
 	// encrypted. Set it before Dial.
 	Tap func(Layer, []byte)
 
+	// Via, if set, chooses the socket that a datagram leaves from, and Heard is
+	// shown what comes. Set them before Dial.
+	Via   func(port uint16, b []byte) *udptest.Conn
+	Heard func(port uint16, src netip.AddrPort, b []byte)
+
 	host *udptest.Host
 	own  netip.Addr
 	fail func(string)
@@ -244,7 +249,11 @@ func (c *Client) cancel(t *timer) {
 // send sends a datagram to the server.
 func (c *Client) send(port uint16, b []byte) {
 	c.tap(LayerUDP, b)
-	_, _ = c.socks[port].WriteBatch([]udp.Packet{{Data: b, Remote: netip.AddrPortFrom(c.Server, port)}})
+	socket := c.socks[port]
+	if c.Via != nil {
+		socket = c.Via(port, b)
+	}
+	_, _ = socket.WriteBatch([]udp.Packet{{Data: b, Remote: netip.AddrPortFrom(c.Server, port)}})
 }
 
 // receive handles a datagram.
@@ -256,6 +265,9 @@ func (c *Client) receive(d datagram) {
 		c.refuse("answers must come from port %d, and one came from %v", d.port, d.src)
 	}
 	b := d.data
+	if c.Heard != nil {
+		c.Heard(d.port, d.src, b)
+	}
 	switch {
 	case d.port == portIKE:
 		c.receiveIKE(b, false)
