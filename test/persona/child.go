@@ -34,7 +34,10 @@ func (c *Client) sendUDP(l2tp []byte) []byte {
 	// The checksum is computed over the private address, so that behind a NAT
 	// it is wrong for the server (RFC 3948 section 3.1.2).
 	u := wire.UDP{Src: netip.AddrPortFrom(c.own, k.port), Dst: netip.AddrPortFrom(c.Server, 1701), Payload: l2tp}
-	inner := u.Segment(c.ESP.InnerChecksum)
+	inner := append(u.Segment(c.ESP.InnerChecksum), c.ESP.Behind...)
+	if c.Mangle != nil {
+		inner = c.Mangle(inner)
+	}
 	c.tap(LayerESP, inner)
 	c.tap(LayerL2TP, l2tp)
 	b, err := k.out.Seal(inner, 17)

@@ -33,6 +33,9 @@ type Client struct {
 	// encrypted. Set it before Dial.
 	Tap func(Layer, []byte)
 
+	// Mangle, if set, changes the UDP datagrams inside ESP.
+	Mangle func(inner []byte) []byte
+
 	// Via, if set, chooses the socket that a datagram leaves from, and Heard is
 	// shown what comes. Set them before Dial.
 	Via   func(port uint16, b []byte) *udptest.Conn

@@ -99,6 +99,7 @@ type ESPProfile struct {
 	Life          time.Duration // the keys are renewed before it is over
 	Kilobytes     int           // likewise; 0: no limit
 	InnerChecksum bool          // the inner UDP checksum is computed
+	Behind        []byte        // follows the end of the inner UDP datagram, inside ESP
 }
 
 // L2TPProfile is the control connection.
@@ -118,6 +119,11 @@ type L2TPProfile struct {
 	// WaitsForZLB: ICRQ and PPP wait for the acknowledgement of what precedes
 	// them; what comes earlier is lost.
 	WaitsForZLB bool
+	// IDs, if set, are what control messages have in their headers in place of the
+	// server's tunnel and session ids.
+	IDs func(c *Client, tunnel, session uint16) (uint16, uint16)
+	// Behind is what follows the end of a control message, inside UDP.
+	Behind []byte
 	// Exact: a message whose Nr is not the client's next Ns is dropped.
 	Exact bool
 }

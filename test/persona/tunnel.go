@@ -55,7 +55,7 @@ func (c *Client) flush() {
 // transmit sends a control message, and again until it is acknowledged.
 func (c *Client) transmit(m *control) {
 	m.Nr = c.tun.nr
-	m.copies = append(m.copies, c.sendUDP(m.Marshal()))
+	m.copies = append(m.copies, c.sendControl(m.Control))
 	c.tun.acknowledges()
 	n := len(m.copies)
 	m.repeat = c.after(c.L2TP.Retry[n-1], func() {
@@ -64,6 +64,15 @@ func (c *Client) transmit(m *control) {
 		}
 		c.transmit(m)
 	})
+}
+
+// sendControl sends a control message as this client writes it.
+func (c *Client) sendControl(m *wire.Control) []byte {
+	sent := *m
+	if c.L2TP.IDs != nil && m.Tunnel != 0 {
+		sent.Tunnel, sent.Session = c.L2TP.IDs(c, m.Tunnel, m.Session)
+	}
+	return c.sendUDP(append(sent.Marshal(), c.L2TP.Behind...))
 }
 
 func (t *tunnel) acknowledges() { t.told = t.nr }
@@ -83,7 +92,7 @@ func (c *Client) isControl(is func(*wire.Control) bool) func([]byte) bool {
 // acknowledge sends a ZLB.
 func (c *Client) acknowledge() {
 	t := c.tun
-	c.sendUDP((&wire.Control{Tunnel: t.remote, Ns: t.ns, Nr: t.nr}).Marshal())
+	c.sendControl(&wire.Control{Tunnel: t.remote, Ns: t.ns, Nr: t.nr})
 	t.acknowledges()
 }
 
