@@ -29,10 +29,10 @@ const maxAddresses = 4
 const maxPhases = 3
 
 // identity notes what a peer showed in phase 1, and where it received message 4,
-// without which there is no message 5. Message 5 itself may come
-// from elsewhere: from another port (RFC 3947, section 4), whose public address
-// may be another (RFC 4787, section 4.1), or from nowhere at all, for who knows the
-// pre-shared key may forge the source of every later message.
+// without which there is no message 5. Message 5 itself may come from elsewhere:
+// from another port (RFC 3947, section 4), whose public address may be another (RFC
+// 4787, section 4.1), or from nowhere at all, for who knows the pre-shared key may
+// forge the source of every later message.
 func (c *Conn) identity(p ike.Peer, heard netip.Addr) {
 	c.ident.Store(&identity{psk: p.PSK, cert: p.Fingerprint, id: bytes.Clone(p.ID), at: []netip.Addr{heard}})
 }
@@ -41,11 +41,16 @@ func (c *Conn) identity(p ike.Peer, heard netip.Addr) {
 // keys may forge a source, but hears nothing there.
 func (c *Conn) arrived(a netip.Addr) {
 	old := c.ident.Load()
-	if old == nil || !a.IsValid() || slices.Contains(old.at, a) {
+	if old == nil || !a.IsValid() || old.at[0] == a {
 		return
 	}
 	own := *old
-	own.at = append([]netip.Addr{a}, old.at[:min(len(old.at), maxAddresses-1)]...)
+	own.at = []netip.Addr{a}
+	for _, b := range old.at {
+		if b != a && len(own.at) < maxAddresses {
+			own.at = append(own.at, b)
+		}
+	}
 	c.ident.Store(&own)
 }
 

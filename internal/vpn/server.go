@@ -97,12 +97,13 @@ func New(cfg Config) *Server {
 		guests:    map[netip.Prefix]int{},
 		users:     map[string]int{},
 	}
-	for _, key := range [][]byte{s.cookieKey[:], s.decoy[:]} {
+	first := make([]byte, 4) // of our cookies' numbers
+	for _, key := range [][]byte{s.cookieKey[:], s.decoy[:], first} {
 		if _, err := io.ReadFull(cfg.Rand, key); err != nil {
 			panic(err) // without randomness nothing here is safe
 		}
 	}
-	s.minting.Store(binary.BigEndian.Uint32(s.cookieKey[:]))
+	s.minting.Store(binary.BigEndian.Uint32(first))
 	s.policy.Store(cfg.Policy)
 	s.ctx, s.kill = context.WithCancel(context.Background())
 	return s

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -19,7 +20,30 @@ var soak = flag.Bool("soak", os.Getenv("ADIT_TEST_SOAK") != "", "make the tests 
 
 // A client that renews its ESP SA every 10 s and its IKE SA every 30 s loses no
 // packet, either way, and keeps its session.
-func TestNoPacketIsLostWhileTheClientRekeys(t *testing.T) {
+func TestNoPacketIsLostWhileTheClientRekeys(t *testing.T) { rekeys(t) }
+
+// Nor does one behind a NAT from which ports 500 and 4500 leave by different
+// addresses.
+func TestNoPacketIsLostWhereTheNATSplitsPorts(t *testing.T) {
+	const other = "10.99.0.3"
+	split := func(command ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", append([]string{"netns", "exec", here.NAT}, command...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", command, err, out)
+		}
+	}
+	split("ip", "addr", "add", other+"/24", "dev", "wan")
+	split("nft", "add table ip split; add chain ip split post { type nat hook postrouting priority 90; }; "+
+		"add rule ip split post oifname wan udp sport 500 snat to "+other)
+	t.Cleanup(func() {
+		split("nft", "delete table ip split")
+		split("ip", "addr", "del", other+"/24", "dev", "wan")
+	})
+	rekeys(t)
+}
+
+func rekeys(t *testing.T) {
+	t.Helper()
 	const interval = 20 * time.Millisecond
 	lasts := 90 * time.Second
 	if *soak {
@@ -39,6 +63,9 @@ func TestNoPacketIsLostWhileTheClientRekeys(t *testing.T) {
 		t.Errorf("the client made %d IKE SAs, want %d: it did not rekey", ike, 1+least)
 	}
 	st := s.Status(t)
+	if st.Connections != 1 {
+		t.Errorf("adit status counts %d connections", st.Connections)
+	}
 	if len(st.Sessions) != 1 || st.Sessions[0].ID != before.ID {
 		t.Errorf("the session %s did not survive: %+v", before.ID, st.Sessions)
 	}
