@@ -281,14 +281,25 @@ func (c *Conn) deleteChild(now time.Time, outSPI uint32) {
 
 // promote has the newest other pair send in place of the one that is gone.
 // Windows deletes the old pair before message 3 of the new one's Quick Mode.
+//
+// One of a phase 1 that may be somebody else's comes last: whoever that is has no
+// keys of it, if they are not this connection's peer.
 func (c *Conn) promote(gone *pair) {
 	c.kids.sending = nil
 	c.changed = true
+	var last *pair
 	for i := len(c.kids.pairs) - 1; i >= 0; i-- {
-		if p := c.kids.pairs[i]; p != gone && !p.deleted && (p.confirmed || p.phase == nil || !p.phase.unheard) {
+		switch p := c.kids.pairs[i]; {
+		case p == gone || p.deleted:
+		case p.confirmed || !p.phase.unproven():
 			c.send(p)
 			return
+		case last == nil:
+			last = p
 		}
+	}
+	if last != nil {
+		c.send(last)
 	}
 }
 
