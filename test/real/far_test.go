@@ -1,0 +1,96 @@
+//go:build real
+
+package real
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/test/real/lab"
+)
+
+// delayed is a relay that clients dial in the server's place, a second address of
+// which the server sees. Everything takes its time each way.
+type delayed struct {
+	t     *testing.T
+	takes time.Duration
+
+	mu   sync.Mutex
+	away map[netip.AddrPort]*net.UDPConn // towards the server, of a client's endpoint
+}
+
+// newDelayed starts a relay on the NAT box.
+func newDelayed(t *testing.T, takes time.Duration) *delayed {
+	t.Helper()
+	d := &delayed{t: t, takes: takes, away: map[netip.AddrPort]*net.UDPConn{}}
+	for _, port := range []string{":500", ":4500"} {
+		d.serve(lab.ListenUDP(t, here.NAT, lab.NATIP+port), netip.MustParseAddrPort(lab.ServerIP+port))
+	}
+	return d
+}
+
+// serve carries what comes to near, which clients dial, to the server and back.
+func (d *delayed) serve(near *net.UDPConn, server netip.AddrPort) {
+	go func() {
+		for b := make([]byte, 2048); ; {
+			n, client, err := near.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return // the test has ended
+			}
+			far := d.far(near, client, server)
+			later(d.takes, b[:n], func(b []byte) { _, _ = far.WriteToUDPAddrPort(b, server) })
+		}
+	}()
+}
+
+// far is the socket towards the server of a client, which carries what comes back.
+func (d *delayed) far(near *net.UDPConn, client, server netip.AddrPort) *net.UDPConn {
+	key := netip.AddrPortFrom(client.Addr(), server.Port())
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.away[key]; c != nil {
+		return c
+	}
+	c := lab.ListenUDP(d.t, here.NAT, lab.NATIP+":0")
+	d.away[key] = c
+	go func() {
+		for b := make([]byte, 2048); ; {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			later(d.takes, b[:n], func(b []byte) { _, _ = near.WriteToUDPAddrPort(b, client) })
+		}
+	}()
+	return c
+}
+
+func later(takes time.Duration, b []byte, send func([]byte)) {
+	b = append([]byte(nil), b...)
+	time.AfterFunc(takes, func() { send(b) })
+}
+
+// A Linux client connects over a path of two seconds each way, which is that of
+// satellites and crowded cells and then some: its pppd repeats every three.
+func TestLinuxConnectsOverALongPath(t *testing.T) {
+	s := here.Serve(t, nil)
+	newDelayed(t, 2*time.Second)
+	for _, kind := range []string{"strongswan", "libreswan"} {
+		t.Run(kind, func(t *testing.T) {
+			g := here.Connect(t, lab.Client{Kind: kind, Args: []string{
+				"--server", lab.NATIP, "--ike-timeout", "60", "--l2tp-timeout", "60", "--ppp-timeout", "60", "--ping-timeout", "30", "--ping-wait", "6",
+			}})
+			t.Logf("%s: power-on to ping: %.1f s; %s", kind, g.Took.Seconds(), g.Timing(t))
+			if x := s.Session(t); x.Remote[:len(lab.NATIP)] != lab.NATIP {
+				t.Errorf("the client came by %s, not by the relay", x.Remote)
+			}
+			g.HangUp(t)
+			if !lab.Wait(2*patience, func() bool { return len(s.Status(t).Sessions) == 0 }) {
+				t.Error("the session is still there after the client said goodbye")
+			}
+		})
+	}
+}
