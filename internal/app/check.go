@@ -199,10 +199,13 @@ func checkForwardChains(c *conf.Config) []Finding {
 	if err != nil {
 		return []Finding{{What: "cannot tell whether the firewall lets clients' packets pass: " + err.Error(), Warning: true}}
 	}
-	if len(list) == 0 {
-		return []Finding{{What: "no forward chain of nftables or iptables drops clients' packets"}}
-	}
 	var findings []Finding
+	if hostnet.HasLegacyRules() {
+		findings = append(findings, Finding{Warning: true, What: "iptables-legacy has rules, which cannot be read here: see whether `iptables-legacy -S FORWARD` drops clients' packets"})
+	}
+	if len(list) == 0 {
+		return append(findings, Finding{What: "no forward chain of nftables, or of iptables by nftables, drops clients' packets"})
+	}
 	for _, text := range list {
 		findings = append(findings, Finding{What: text, Warning: true})
 	}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
@@ -70,6 +72,17 @@ func Obstacles(device string, pools []netip.Prefix) ([]Obstacle, error) {
 		}
 	}
 	return list, nil
+}
+
+// HasLegacyRules reports whether iptables-legacy, or a program that works as it
+// does, filters packets: Obstacles does not see its rules.
+func HasLegacyRules() bool {
+	for _, file := range []string{"/proc/thread-self/net/ip_tables_names", "/proc/thread-self/net/ip6_tables_names"} {
+		if b, err := os.ReadFile(file); err == nil && slices.Contains(strings.Fields(string(b)), "filter") {
+			return true
+		}
+	}
+	return false
 }
 
 // obstacles are the chains of a family that drop one of two samples.

@@ -137,3 +137,17 @@ func wantFixed(t *testing.T, list []Obstacle, pools []netip.Prefix) {
 		t.Errorf("after the commands there are %v, %v", left, err)
 	}
 }
+
+// Rules that cannot be read are at least seen to be there.
+func TestLegacyRulesAreSeen(t *testing.T) {
+	for command, want := range map[string]bool{
+		"true": false, "iptables -P FORWARD DROP": false, "iptables-legacy -P FORWARD DROP": true, "ip6tables-legacy -P FORWARD DROP": true,
+	} {
+		inNamespace(t, func() {
+			run(t, command)
+			if got := HasLegacyRules(); got != want {
+				t.Errorf("%s: %v, want %v", command, got, want)
+			}
+		})
+	}
+}
