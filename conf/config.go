@@ -25,6 +25,9 @@ type Config struct {
 
 	// File is where it was read from, "" if it came from the environment alone.
 	File string `toml:"-"`
+
+	// secretsIn are the files that secrets stand in beside other things.
+	secretsIn []string `toml:"-"`
 }
 
 // Server is the table [server].

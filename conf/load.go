@@ -40,6 +40,9 @@ func parse(file, text string, environ []string) (*Config, error) {
 	c.File = file
 	d := &decoder{file: file, lines: keyLines(text)}
 	d.table(reflect.ValueOf(c).Elem(), "", tree)
+	if hasSecrets(reflect.ValueOf(c).Elem()) {
+		c.secretsIn = append(c.secretsIn, file)
+	}
 	d.inFile = len(c.Users)
 	applyEnvironment(d, c, environ)
 	d.inEnvironment = len(c.Users)

@@ -38,6 +38,9 @@ func syntaxError(file, text string, err error) *Error {
 			break
 		}
 	}
+	if why := again(lines, e.Line, syntax.Message); why != "" {
+		e.Text = why
+	}
 	if strings.HasPrefix(syntax.Message, "expected value") {
 		e.Text += ": strings stand in quotation marks"
 	}
@@ -53,6 +56,9 @@ func isKey(t reflect.Type, s string) bool {
 			continue
 		}
 		inner := field.Type
+		if inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
 		return !more || inner.Kind() == reflect.Struct && isKey(inner, rest)
 	}
 	return false

@@ -41,10 +41,18 @@ func TestLimitsAreBounded(t *testing.T) {
 // What is no secret shows: the key that is there twice, what was expected.
 func TestErrorsOfSyntaxSayWhatIsWrong(t *testing.T) {
 	for text, want := range map[string]string{
-		"[ipsec]\npsk = \"hunter2\"\npsk = \"hunter3\"\n": "adit.toml:3: Key 'ipsec.psk' has already been defined",
-		"[ipsec\npsk = \"hunter2\"\n":                     "adit.toml:2: expected '.' or ']' to end table name",
-		"[ipsec]\npsk = hunter2\n":                        "strings stand in quotation marks",
-		"[server]\nstate_dir = /var/lib/adit\n":           "adit.toml:2: expected value but found '/' instead: strings stand in quotation marks",
+		"[ipsec]\npsk = \"hunter2\"\npsk = \"hunter3\"\n":                                            "adit.toml:3: ipsec.psk is set already, in line 2: keep one of the two",
+		"# a key\n[ipsec]\npsk = \"hunter2\"\n[network]\nmtu = 1300\n\n[ipsec]\naggressive = true\n": "adit.toml:7: [ipsec] is there already, from line 2 on, and a table stands in a file once: move the keys below this line there",
+		"[ipsec]\n[ 'ipsec' ]\n": "adit.toml:2: [ipsec] is there already, from line 1 on",
+		"[[user]]\nname = \"a\"\n[[user]]\nname = \"b\"\npassword = \"hunter2\"\nname = \"c\"\n": "adit.toml:6: user.name is set already, in line 4",
+		"[[user]]\nname = \"a\"\n[user]\nname = \"b\"\n":                                         "adit.toml:3: [user] cannot stand here: it is [[user]] in line 1",
+		"[user]\nname = \"a\"\n[[user]]\nname = \"b\"\n":                                         "adit.toml:3: [[user]] cannot stand here: it is [user] in line 1",
+		"ipsec = { psk = \"hunter2\" }\n[ipsec]\n":                                               "adit.toml:2: [ipsec] cannot stand here: it is ipsec in line 1",
+		"[radius]\nservers = []\n[[radius.servers]]\n":                                           "adit.toml:3: [[radius.servers]] cannot stand here: it is radius.servers in line 2",
+		"server.public = \"a\"\nserver.public = \"b\"\n":                                         "adit.toml:2: server.public is set already, in line 1",
+		"[ipsec\npsk = \"hunter2\"\n":                                                            "adit.toml:2: expected '.' or ']' to end table name",
+		"[ipsec]\npsk = hunter2\n":                                                               "strings stand in quotation marks",
+		"[server]\nstate_dir = /var/lib/adit\n":                                                  "adit.toml:2: expected value but found '/' instead: strings stand in quotation marks",
 	} {
 		_, err := parse("adit.toml", text, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {

@@ -31,6 +31,9 @@ func readUsers(d *decoder, c *Config) {
 	case err != nil:
 		d.errors = append(d.errors, &Error{File: name, Text: err.Error()})
 	}
+	if hasSecrets(reflect.ValueOf(Config{Users: users})) {
+		c.secretsIn = append(c.secretsIn, name)
+	}
 	c.Users = append(c.Users, users...)
 }
 

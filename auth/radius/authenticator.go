@@ -13,10 +13,11 @@ import (
 var errNotOurs = errors.New("reply to another request")
 
 // encode writes a request. An Access-Request has its Message-Authenticator
-// filled in (RFC 2869, section 5.14); layeh's packets leave that to us.
+// filled in (RFC 2869, section 5.14), and so has a Status-Server; layeh's packets
+// leave that to us.
 func encode(p *radius.Packet) ([]byte, error) {
 	b, err := p.Encode()
-	if err != nil || p.Code != radius.CodeAccessRequest {
+	if err != nil || p.Code != radius.CodeAccessRequest && p.Code != radius.CodeStatusServer {
 		return b, err
 	}
 	at, ok := messageAuthenticator(b)

@@ -224,6 +224,9 @@ func warnings(c *conf.Config) []string {
 	if c.IPsec.KeyLog != "" {
 		list = append(list, "session keys are written to "+c.IPsec.KeyLog+" (ipsec.key_log): unset it when the capture is done")
 	}
+	for _, file := range c.Exposed() {
+		list = append(list, file+" has secrets in it, and others than its owner can read it: chmod 600 "+file)
+	}
 	list = append(list, suiteWarnings(c)...)
 	if c.Radius.AllowUnsigned {
 		list = append(list, "RADIUS replies without Message-Authenticator are accepted (radius.allow_unsigned_replies): they can be forged (CVE-2024-3596)")

@@ -13,20 +13,26 @@ func (a *instance) backend(c *conf.Config, cleanup *closers) (auth.Backend, auth
 		a.local = auth.NewLocal(localUsers(c))
 		return a.local, nil, nil
 	}
-	cfg := radius.Config{
-		NASIdentifier: c.Radius.NASIdentifier, Timeout: c.Radius.Timeout, Tries: c.Radius.Tries,
-		AllowUnsigned: c.Radius.AllowUnsigned,
-		Problem:       func(text string) { a.log.WithField("reason", bounded(text, errorLimit)).Warn("RADIUS accounting") },
-	}
-	for _, s := range c.Radius.Servers {
-		cfg.Servers = append(cfg.Servers, radius.Server{Address: s.Address, Accounting: s.Accounting, Secret: s.Secret})
-	}
+	cfg := radiusConfig(c)
+	cfg.Problem = func(text string) { a.log.WithField("reason", bounded(text, errorLimit)).Warn("RADIUS accounting") }
 	client, err := radius.New(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
 	cleanup.add(client.Close)
 	return client, client, nil
+}
+
+// radiusConfig is what a client of the RADIUS servers works with.
+func radiusConfig(c *conf.Config) radius.Config {
+	cfg := radius.Config{
+		NASIdentifier: c.Radius.NASIdentifier, Timeout: c.Radius.Timeout, Tries: c.Radius.Tries,
+		AllowUnsigned: c.Radius.AllowUnsigned,
+	}
+	for _, s := range c.Radius.Servers {
+		cfg.Servers = append(cfg.Servers, radius.Server{Address: s.Address, Accounting: s.Accounting, Secret: s.Secret})
+	}
+	return cfg
 }
 
 // observer turns the server's decisions into logs and counters.

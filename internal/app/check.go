@@ -44,6 +44,12 @@ func Check(c *conf.Config) []Finding {
 		list = append(list, Finding{What: "no pool overlaps a network of this host", Err: checkPools(c)})
 		list = append(list, checkStatic(c)...)
 	}
+	if c.Network.Mode == "tap" && c.Network.Bridge != "" {
+		list = append(list, Finding{What: "bridge " + c.Network.Bridge, Err: hostnet.CheckBridge(c.Network.Bridge)})
+	}
+	if c.Auth.Backend == "radius" {
+		list = append(list, checkRadius(context.Background(), c)...)
+	}
 	if c.Network.Masquerade && c.Network.Mode == "tun" {
 		list = append(list, checkForwarding())
 	}

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/adit-vpn/adit/auth/radius"
+	"github.com/adit-vpn/adit/conf"
+)
+
+// checkRadius asks every RADIUS server whether it is there, all at once.
+func checkRadius(ctx context.Context, c *conf.Config) []Finding {
+	cfg := radiusConfig(c)
+	found := make([][]Finding, len(cfg.Servers))
+	var all sync.WaitGroup
+	for i, s := range cfg.Servers {
+		all.Go(func() { found[i] = checkRadiusServer(ctx, cfg, s) })
+	}
+	all.Wait()
+	var list []Finding
+	for _, f := range found {
+		list = append(list, f...)
+	}
+	return list
+}
+
+func checkRadiusServer(ctx context.Context, cfg radius.Config, s radius.Server) []Finding {
+	by, err := radius.Probe(ctx, cfg, s)
+	f := Finding{What: "RADIUS server " + s.Address, Err: err}
+	switch {
+	case err == nil:
+		f.What += ": answers " + by
+	case errors.Is(err, radius.ErrNoAnswer):
+		f.Err = fmt.Errorf("%w, to a Status-Server or an Access-Request: it is not there, or a firewall drops one way, or it does not know this host's address as a client's, or has another secret for it", err)
+	}
+	list := []Finding{f}
+	if s.Accounting == "" || err != nil {
+		return list
+	}
+	if err := radius.ProbeAccounting(ctx, cfg, s); err == nil {
+		list = append(list, Finding{What: "RADIUS accounting at " + s.Accounting + ": answers Status-Server"})
+	} else {
+		list = append(list, Finding{Warning: true, What: fmt.Sprintf(
+			"RADIUS accounting at %s does not answer a Status-Server (%v): where the server knows none, as NPS, that means nothing", s.Accounting, err)})
+	}
+	return list
+}

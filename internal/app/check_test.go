@@ -1,0 +1,131 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"layeh.com/radius"
+
+	"github.com/adit-vpn/adit/conf"
+)
+
+// A configuration of RADIUS that Check is asked about, of a file with mode.
+func checked(t *testing.T, mode os.FileMode, text string) []Finding {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "adit.toml")
+	text = fmt.Sprintf("[server]\nstate_dir = %q\n[ipsec]\npsk = \"a pre-shared key of good length\"\n%s", dir, text)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, mode); err != nil {
+		t.Fatal(err)
+	}
+	c, err := conf.Load(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Check(c)
+}
+
+// says finds what a finding that begins so says, and its mark.
+func says(list []Finding, begin string) (mark, text string) {
+	for _, f := range list {
+		if text = f.What; f.Err != nil {
+			text += ": " + f.Err.Error()
+		}
+		switch {
+		case !strings.HasPrefix(f.What, begin) && !strings.Contains(f.What, begin):
+		case f.Err != nil:
+			return "FAIL", text
+		case f.Warning:
+			return "warn", text
+		default:
+			return "ok", text
+		}
+	}
+	return "", ""
+}
+
+// Reachable servers and others, each by its address.
+func TestCheckNamesRADIUSServersThatDoNotAnswer(t *testing.T) {
+	there, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer there.Close()
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, from, err := there.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			p, err := radius.Parse(buf[:n], []byte("s"))
+			if err != nil {
+				continue
+			}
+			if b, err := p.Response(radius.CodeAccessAccept).Encode(); err == nil {
+				_, _ = there.WriteTo(b, from)
+			}
+		}
+	}()
+	closed, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	list := checked(t, 0o600, fmt.Sprintf(`[auth]
+backend = "radius"
+[radius]
+timeout = "50ms"
+allow_unsigned_replies = true
+servers = [
+  { address = %[1]q, accounting = %[3]q, secret = "s" },
+  { address = %[2]q, secret = "s" },
+  { address = %[3]q, secret = "s" },
+]
+`, there.LocalAddr(), closed.LocalAddr(), silent.LocalAddr()))
+	for begin, want := range map[string][2]string{
+		"RADIUS server " + there.LocalAddr().String():         {"ok", "answers Status-Server"},
+		"RADIUS server " + closed.LocalAddr().String():        {"FAIL", "connection refused"},
+		"RADIUS server " + silent.LocalAddr().String():        {"FAIL", "has another secret"},
+		"RADIUS accounting at " + silent.LocalAddr().String(): {"warn", "as NPS"},
+	} {
+		if mark, text := says(list, begin); mark != want[0] || !strings.Contains(text, want[1]) {
+			t.Errorf("%s: %s %q, want %q", begin, mark, text, want)
+		}
+	}
+}
+
+const oneUser = "[[user]]\nname = \"alice\"\npassword = \"p\"\n"
+
+func TestCheckNamesTheBridgeThatIsMissing(t *testing.T) {
+	const tap = `[network]
+mode = "tap"
+lan = "192.168.7.0/24"
+pool = ["192.168.7.200-192.168.7.250"]
+bridge = "nobridge0"
+`
+	if mark, text := says(checked(t, 0o600, oneUser+tap), "bridge nobridge0"); mark != "FAIL" || !strings.Contains(text, "network.bridge") {
+		t.Errorf("%s %q", mark, text)
+	}
+}
+
+func TestCheckNamesAConfigurationThatOthersCanRead(t *testing.T) {
+	if mark, text := says(checked(t, 0o644, oneUser), "has secrets in it"); mark != "warn" || !strings.Contains(text, "chmod 600 ") {
+		t.Errorf("%s %q", mark, text)
+	}
+	if mark, text := says(checked(t, 0o600, oneUser), "has secrets in it"); mark != "" {
+		t.Errorf("a private file: %s %q", mark, text)
+	}
+}
