@@ -2,6 +2,7 @@ package conf
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -225,25 +226,42 @@ func validateUsers(d *decoder, c *Config) {
 		default:
 			seen[u.Name] = i
 		}
-		switch {
-		case u.Password.Len() == 0 && u.NTHash.Len() == 0 && u.PasswordFile == "":
-			d.failUser(i, "password", "missing: user %q has neither password nor nt_hash", u.Name)
-		case u.Password.Len() > 0 && u.NTHash.Len() > 0:
-			d.failUser(i, "nt_hash", "user %q has a password and an nt_hash: keep one", u.Name)
-		}
-		if u.NTHash.Len() > 0 {
-			if b, err := hex.DecodeString(string(u.NTHash.Reveal())); err != nil || len(b) != 16 {
-				d.failUser(i, "nt_hash", "is not 32 hex digits")
-			}
-		}
-		validateSettings(u.DNS, u.Routes, u.Domain, func(field, format string, args ...any) { d.failUser(i, field, format, args...) })
-		validateUser6(c, &u, func(field, format string, args ...any) { d.failUser(i, field, format, args...) })
-		if u.Address != "" {
-			if err := c.CheckAddress(u.Address); err != nil {
-				d.failUser(i, "address", "%v", err)
-			}
+		validateUser(c, &u, func(field, format string, args ...any) { d.failUser(i, field, format, args...) })
+	}
+}
+
+// validateUser checks one user by itself.
+func validateUser(c *Config, u *User, fail func(field, format string, args ...any)) {
+	switch {
+	case u.Password.Len() == 0 && u.NTHash.Len() == 0 && u.PasswordFile == "":
+		fail("password", "missing: user %q has neither password nor nt_hash", u.Name)
+	case u.Password.Len() > 0 && u.NTHash.Len() > 0:
+		fail("nt_hash", "user %q has a password and an nt_hash: keep one", u.Name)
+	}
+	if u.NTHash.Len() > 0 {
+		if b, err := hex.DecodeString(string(u.NTHash.Reveal())); err != nil || len(b) != 16 {
+			fail("nt_hash", "is not 32 hex digits")
 		}
 	}
+	validateSettings(u.DNS, u.Routes, u.Domain, fail)
+	validateUser6(c, u, fail)
+	if u.Address != "" {
+		if err := c.CheckAddress(u.Address); err != nil {
+			fail("address", "%v", err)
+		}
+	}
+}
+
+// CheckUser says why the server would refuse what a user gets: addresses, name
+// servers, routes. Password and group are for others to look at.
+func (c *Config) CheckUser(u User) error {
+	var errs []error
+	fail := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(field+": "+format, args...))
+	}
+	u.Password, u.NTHash = secret.String("one"), secret.Bytes{}
+	validateUser(c, &u, fail)
+	return errors.Join(errs...)
 }
 
 // CheckAddress says why no user can have a static address. What is wrong with

@@ -2,33 +2,38 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/pki"
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
 const certAbout = `Runs a small certificate authority, for VPN clients that are to prove
 themselves by certificates instead of a pre-shared key. Its files are in the
-directory pki of the state directory.
+directory pki of the state directory.`
 
-  ca                  make the CA
-  server NAME...      issue the server's certificate for the names and
-                      addresses that clients dial
-  client NAME         issue a client's: NAME.p12 for Windows, Android and
-                      Linux, NAME.mobileconfig for macOS and iOS
-  revoke NAME|SERIAL  put a client's certificates on the revocation list
-  list                show what was issued
-`
+func runCert(ctx context.Context, s streams, args []string) error {
+	return runVerb(ctx, s, "cert", certAbout, []verb{
+		{"ca", "", "make the CA", "", certCA},
+		{"server", "NAME...", "issue the server's certificate", "NAME are the names and addresses that clients dial.", certServer},
+		{"client", "NAME", "issue a client's certificate", "NAME.p12 is for Windows, Android and Linux, NAME.mobileconfig for macOS and iOS.", certClient},
+		{"revoke", "NAME|SERIAL", "put a client's certificates on the revocation list", "", certRevoke},
+		{"list", "", "show what was issued", "", certList},
+	}, args)
+}
 
 // certCommand is what the verbs of adit cert have in common.
 type certCommand struct {
 	streams
+	where func() (string, *conf.Config, error)
 	dir   string
 	name  string // of the CA
 	key   pki.KeyType
@@ -40,67 +45,97 @@ type certCommand struct {
 	now   time.Time
 }
 
-func runCert(_ context.Context, s streams, args []string) error {
-	f := newFlags(s, "cert", "ca|server|client|revoke|list", certAbout)
-	c := certCommand{streams: s, now: time.Now()}
-	where := stateFlags(f, os.Environ())
-	f.StringVar(&c.name, "name", "adit VPN CA", "with ca: its name")
-	ecdsa := f.Bool("ecdsa", false, "with server and client: an ECDSA key; Windows, macOS and iOS take only RSA for L2TP")
-	f.StringVar(&c.vpn, "server", "", "with client: the name or address that the client dials, for its profile; without it, the first of the server's certificate")
-	f.StringVar(&c.user, "user", "", "with client: the user's name, for the profile")
-	f.StringVar(&c.group, "group", "", "with client: the name of a [[group]]: the certificate admits its users alone")
-	f.BoolVar(&c.split, "split", false, "with client: the profile sends only routed networks through the VPN")
-	f.StringVar(&c.dest, "o", ".", "with client: directory to write to")
-	if len(args) == 0 {
-		f.Usage()
-		return usagef("cert takes ca, server, client, revoke or list")
-	}
-	verb := args[0]
-	if verb == "-h" || verb == "--help" {
-		f.Usage()
-		return nil
-	}
-	run, ok := map[string]func([]string) error{
-		"ca": c.none(func() error { return c.makeCA() }), "server": c.server, "client": c.one(func(n string) error { return c.client(n) }),
-		"revoke": c.one(func(n string) error { return c.revoke(n) }), "list": c.none(func() error { return c.list() }),
-	}[verb]
-	if !ok {
-		return usagef("cert takes ca, server, client, revoke or list, not %q", verb)
-	}
-	rest, done, err := mixed(f, args[1:])
-	if done {
-		return err
-	}
-	state, config, err := where()
+// newCertCommand adds the flags that all verbs have.
+func newCertCommand(s streams, f *flag.FlagSet) *certCommand {
+	return &certCommand{streams: s, where: stateFlags(f, os.Environ()), now: time.Now()}
+}
+
+// open finds the directory, when the flags are parsed.
+func (c *certCommand) open() error {
+	state, config, err := c.where()
 	if err != nil {
 		return err
 	}
-	if err := checkGroup(config, c.group); err != nil {
+	c.dir = filepath.Join(state, "pki")
+	return checkGroup(config, c.group)
+}
+
+// ecdsaFlag adds -ecdsa.
+func (c *certCommand) ecdsaFlag(f *flag.FlagSet) {
+	f.BoolFunc("ecdsa", "an ECDSA key; Windows, macOS and iOS take only RSA for L2TP", func(text string) error {
+		ecdsa, err := strconv.ParseBool(text)
+		if ecdsa {
+			c.key = pki.ECDSA
+		}
+		return err
+	})
+}
+
+func certCA(_ context.Context, s streams, f *flag.FlagSet, args []string) error {
+	c := newCertCommand(s, f)
+	f.StringVar(&c.name, "name", "adit VPN CA", "its `name`")
+	if done, err := noName(f, args); done {
 		return err
 	}
-	c.dir = filepath.Join(state, "pki")
-	if *ecdsa {
-		c.key = pki.ECDSA
+	if err := c.open(); err != nil {
+		return err
 	}
-	return run(rest)
+	return c.makeCA()
 }
 
-func (c *certCommand) none(run func() error) func([]string) error {
-	return func(args []string) error {
-		if len(args) > 0 {
-			return usagef("cert does not understand %q here: adit cert -h shows how it is used", args[0])
-		}
-		return run()
+func certServer(_ context.Context, s streams, f *flag.FlagSet, args []string) error {
+	c := newCertCommand(s, f)
+	c.ecdsaFlag(f)
+	names, done, err := mixed(f, args)
+	if done {
+		return err
 	}
+	if err := c.open(); err != nil {
+		return err
+	}
+	return c.server(names)
 }
 
-func (c *certCommand) one(run func(string) error) func([]string) error {
-	return func(args []string) error {
-		if len(args) != 1 {
-			return usagef("cert client and cert revoke take one name")
-		}
-		return run(args[0])
+func certClient(_ context.Context, s streams, f *flag.FlagSet, args []string) error {
+	c := newCertCommand(s, f)
+	c.ecdsaFlag(f)
+	f.StringVar(&c.vpn, "server", "", "`name` or address that the client dials, for its profile; without it, the first of the server's certificate")
+	f.StringVar(&c.user, "user", "", "the user's `name`, for the profile")
+	f.StringVar(&c.group, "group", "", "`name` of a [[group]]: the certificate admits its users alone")
+	f.BoolVar(&c.split, "split", false, "the profile sends only routed networks through the VPN")
+	f.StringVar(&c.dest, "o", ".", "`directory` to write to")
+	name, done, err := oneName(f, args)
+	if done {
+		return err
 	}
+	if err := c.open(); err != nil {
+		return err
+	}
+	return c.client(name)
+}
+
+func certRevoke(_ context.Context, s streams, f *flag.FlagSet, args []string) error {
+	c := newCertCommand(s, f)
+	name, done, err := oneName(f, args)
+	if done {
+		return err
+	}
+	if err := c.open(); err != nil {
+		return err
+	}
+	return c.revoke(name)
+}
+
+func certList(_ context.Context, s streams, f *flag.FlagSet, args []string) error {
+	c := newCertCommand(s, f)
+	asJSON := jsonFlag(f)
+	if done, err := noName(f, args); done {
+		return err
+	}
+	if err := c.open(); err != nil {
+		return err
+	}
+	return c.list(*asJSON)
 }
 
 func (c *certCommand) makeCA() error {
@@ -225,7 +260,16 @@ func (c *certCommand) revoke(name string) error {
 	return nil
 }
 
-func (c *certCommand) list() error {
+// listedCert is a certificate as adit cert list shows it.
+type listedCert struct {
+	Name    string     `json:"name"`
+	Serial  string     `json:"serial"`
+	Until   time.Time  `json:"until"`
+	State   string     `json:"state"` // valid, expired or revoked
+	Revoked *time.Time `json:"revoked,omitempty"`
+}
+
+func (c *certCommand) list(asJSON bool) error {
 	ca, err := pki.OpenCA(c.dir)
 	if err != nil {
 		return err
@@ -234,17 +278,28 @@ func (c *certCommand) list() error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tSERIAL\tUNTIL\tSTATE")
+	list := []listedCert{}
 	for _, e := range entries {
-		state := "valid"
+		x := listedCert{Name: e.Cert.Subject.CommonName, Serial: fmt.Sprintf("%x", e.Cert.SerialNumber), Until: e.Cert.NotAfter, State: "valid"}
 		switch {
 		case !e.Revoked.IsZero():
-			state = "revoked " + e.Revoked.Format(time.DateOnly)
-		case c.now.After(e.Cert.NotAfter):
-			state = "expired"
+			x.State, x.Revoked = "revoked", &e.Revoked
+		case c.now.After(x.Until):
+			x.State = "expired"
 		}
-		fmt.Fprintf(w, "%s\t%x\t%s\t%s\n", pki.Name(e.Cert), e.Cert.SerialNumber, e.Cert.NotAfter.Format(time.DateOnly), state)
+		list = append(list, x)
+	}
+	if asJSON {
+		return printJSON(c.out, list)
+	}
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tSERIAL\tUNTIL\tSTATE")
+	for i, x := range list {
+		state := x.State
+		if x.Revoked != nil {
+			state += " " + x.Revoked.Format(time.DateOnly)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", pki.Name(entries[i].Cert), x.Serial, x.Until.Format(time.DateOnly), state)
 	}
 	return w.Flush()
 }

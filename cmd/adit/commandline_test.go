@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -33,11 +34,19 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 		{"reload now", `reload takes no arguments`},
 		{"serve adit.toml", `adit serve -h shows its flags`},
 		{"version -x", `flag provided but not defined: -x`},
-		{"user foo", `user takes add, del, passwd or list, not "foo"`},
+		{"user foo", `user takes add, set, passwd, del or list, not "foo"`},
 		{"user add", `user add takes one name`},
 		{"user list alice", `user list takes no name`},
-		{"user passwd alice -address 10.83.0.9", `-address goes with user add only`},
+		{"user passwd alice -address 10.83.0.9", `flag provided but not defined: -address`},
 		{"user add alice -address fe80::1 -state " + dir, `"fe80::1" is not an IPv4 address`},
+		{"user set alice -state " + dir, `user set changes what its flags name`},
+		{"user set alice -generate", `flag provided but not defined: -generate`},
+		{"user add alice -dns example.com -state " + dir, `"example.com" is not an IP address`},
+		{"user add alice -routes 192.168.1.7/24 -state " + dir, `write 192.168.1.0/24`},
+		{"user add alice -prefix6 2001:db8:1::/64 -state " + dir, `does nothing without network.pool6`},
+		{"clients alice bob", `clients takes one user`},
+		{"cert revoke", `cert revoke takes one name`},
+		{"cert ca extra", `cert ca takes no name, but got "extra"`},
 		{"disconnect alice bob", `disconnect takes one user`},
 	} {
 		if code, _, got := typed("p\n", strings.Fields(tc.args)...); code != exitUsage || !strings.Contains(got, tc.want) {
@@ -52,9 +61,39 @@ func TestVersionAndHelpInTheirUsualForms(t *testing.T) {
 			t.Errorf("adit %s: exit code %d, %q", args, code, out)
 		}
 	}
-	for _, args := range []string{"disconnect -h", "help disconnect"} {
-		if code, _, got := typed("", strings.Fields(args)...); code != exitOK || !strings.HasPrefix(got, "Usage: adit disconnect") {
+	for args, want := range map[string]string{
+		"disconnect -h": "disconnect", "help disconnect": "disconnect", "help user add": "user add", "user add --help": "user add", "cert client -h": "cert client",
+		"user -h": "user VERB", "user help": "user VERB", "help cert": "cert VERB",
+	} {
+		if code, _, got := typed("", strings.Fields(args)...); code != exitOK || !strings.HasPrefix(got, "Usage: adit "+want) {
 			t.Errorf("adit %s: exit code %d, %q", args, code, got)
+		}
+	}
+}
+
+// The help of a verb has that verb's flags, all of them and no others.
+func TestHelpOfAVerbIsThatVerbs(t *testing.T) {
+	const user, cert = "c generate socket state", "c state"
+	const settings = "address address6 c delegated6 dns domain"
+	for args, want := range map[string]string{
+		"user add":    settings + " generate group prefix6 routes socket state",
+		"user set":    settings + " group prefix6 routes socket state",
+		"user passwd": user,
+		"user del":    "c socket state",
+		"user list":   "c json state",
+		"cert ca":     "c name state",
+		"cert server": "c ecdsa state",
+		"cert client": "c ecdsa group o server split state user",
+		"cert revoke": cert,
+		"cert list":   "c json state",
+	} {
+		code, _, got := typed("", append(strings.Fields(args), "-h")...)
+		var flags []string
+		for _, m := range regexp.MustCompile(`(?m)^  -([a-z0-9]+)`).FindAllStringSubmatch(got, -1) {
+			flags = append(flags, m[1])
+		}
+		if code != exitOK || strings.Join(flags, " ") != want {
+			t.Errorf("adit %s -h: exit code %d, flags %q, want %q", args, code, flags, want)
 		}
 	}
 }
@@ -87,13 +126,14 @@ func TestKernelsThatThereAreNot(t *testing.T) {
 
 func TestUsersOfTheFileAreMaintained(t *testing.T) {
 	state := t.TempDir()
+	t.Setenv("ADIT_ADMIN_SOCKET", state+"/adit.sock")
 	for _, step := range []struct {
 		args, in string
 		code     int
 		out, err string
 	}{
 		{"list", "", exitOK, "", "no users in "},
-		{"add alice", "p\n", exitOK, "Added alice to " + state + "/users.toml. Next: adit reload", ""},
+		{"add alice", "p\n", exitOK, "Added alice to " + state + "/users.toml. No server answers on " + state + "/adit.sock", ""},
 		{"add alice", "p\n", exitRuntime, "", "is there already"},
 		{"add -address 10.83.0.10 -group staff bob", "p\n", exitOK, "Added bob", ""},
 		{"list", "", exitOK, "alice\t\nbob\t10.83.0.10\tstaff\n", ""},
@@ -101,7 +141,7 @@ func TestUsersOfTheFileAreMaintained(t *testing.T) {
 		{"passwd bob", "\n", exitRuntime, "", "nothing was changed"},
 		{"del alice", "", exitOK, "adit disconnect alice", ""},
 		{"list", "", exitOK, "bob\t10.83.0.10\tstaff\n", ""},
-		{"passwd bob -group x", "p\n", exitUsage, "", "-group goes with user add only"},
+		{"passwd bob -group x", "p\n", exitUsage, "", "flag provided but not defined: -group"},
 	} {
 		args := append([]string{"user"}, strings.Fields(step.args)...)
 		code, out, err := typed(step.in, append(args, "-state", state)...)

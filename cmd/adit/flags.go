@@ -57,6 +57,11 @@ func socketFlag(f *flag.FlagSet) *string {
 	return f.String("socket", conf.Default().Admin.Socket, "the server's control socket (admin.socket)")
 }
 
+// changeSocketFlag adds -socket to a command that changes what a server reads.
+func changeSocketFlag(f *flag.FlagSet) *string {
+	return f.String("socket", "", "control socket of the server that is to take the change over; without it, admin.socket of the configuration, by default "+conf.Default().Admin.Socket)
+}
+
 // fileFlag adds -c; fallback says what is read without it.
 func fileFlag(f *flag.FlagSet, fallback string) *string {
 	return f.String("c", "", "configuration file; without it, "+fallback+"; the environment (ADIT_…) overrides it")

@@ -40,7 +40,8 @@ func commands() []command {
 		{"status", "[--json] [--watch]", "show the live sessions", runStatus},
 		{"disconnect", "USER|ADDRESS|--all", "end sessions", runDisconnect},
 		{"reload", "", "have the server read its configuration again", runReload},
-		{"user", "add|del|passwd|list", "maintain local users", runUser},
+		{"clients", "[-c FILE] [USER]", "say what to type into clients", runClients},
+		{"user", "add|set|passwd|del|list", "maintain local users", runUser},
 		{"cert", "ca|server|client|revoke|list", "make and revoke certificates for the server and its clients", runCert},
 		{"version", "", "print the version", runVersion},
 	}
@@ -65,8 +66,8 @@ func run(ctx context.Context, s streams, args []string) int {
 	}
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
-		if len(args) == 2 && args[0] == "help" {
-			args = []string{args[1], "-h"}
+		if len(args) > 1 && args[0] == "help" {
+			args = append(args[1:], "-h")
 			break
 		}
 		usage(s.out)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"sort"
@@ -16,7 +15,7 @@ import (
 func runStatus(ctx context.Context, s streams, args []string) error {
 	f := newFlags(s, "status", "[--json] [--watch]", "Shows the live sessions of the server on this host.")
 	socket := socketFlag(f)
-	asJSON := f.Bool("json", false, "print JSON")
+	asJSON := jsonFlag(f)
 	watch := f.Bool("watch", false, "print again every two seconds")
 	if done, err := parseOnlyFlags(f, args); done {
 		return err
@@ -44,9 +43,7 @@ func runStatus(ctx context.Context, s streams, args []string) error {
 func printStatus(w io.Writer, st admin.Status, asJSON bool) error {
 	sort.Slice(st.Sessions, func(i, j int) bool { return st.Sessions[i].Since.Before(st.Sessions[j].Since) })
 	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(st)
+		return printJSON(w, st)
 	}
 	for _, warning := range st.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", warning)

@@ -74,13 +74,22 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 func (c *Client) explain(err error) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("no server runs here: there is no control socket %s (another path: --socket)", c.path)
+		return noServer{fmt.Errorf("no server runs here: there is no control socket %s (another path: --socket)", c.path)}
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("the control socket %s may be used by root and the server's own user only", c.path)
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		return fmt.Errorf("no server answers on %s: %w", c.path, op.Err)
+		return noServer{fmt.Errorf("no server answers on %s: %w", c.path, op.Err)}
 	}
 	return err
 }
+
+// ErrNoServer is what errors are, of calls that found no server.
+var ErrNoServer = errors.New("no server answers")
+
+// noServer is an ErrNoServer with words of its own.
+type noServer struct{ error }
+
+func (e noServer) Is(target error) bool { return target == ErrNoServer }
+func (e noServer) Unwrap() error        { return e.error }

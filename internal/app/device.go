@@ -72,3 +72,7 @@ func hostAddresses() []string {
 	}
 	return list
 }
+
+// Outward is the address of this host that others reach it by; the zero Addr if
+// it has none.
+func Outward(c *conf.Config) (netip.Addr, error) { return hostnet.Outward(c.Network.Device) }

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/admin"
+)
+
+// running is a server that reads its configuration again when it is asked.
+type running struct {
+	asked  int
+	report admin.Reloaded
+	err    error
+}
+
+func (r *running) Status() admin.Status            { return admin.Status{} }
+func (r *running) Disconnect(admin.Selector) int   { return 0 }
+func (r *running) Reload() (admin.Reloaded, error) { r.asked++; return r.report, r.err }
+
+// Every verb that changes users has the server that runs take it over, and says
+// what came of it.
+func TestChangesOfUsersAreLiveAtOnce(t *testing.T) {
+	state := t.TempDir()
+	socket := filepath.Join(state, "adit.sock")
+	t.Setenv("ADIT_ADMIN_SOCKET", socket)
+	server := &running{report: admin.Reloaded{Live: []string{"user"}}}
+	control, err := admin.Listen(socket, server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, line := range []string{"add alice", "set alice -group staff", "passwd alice", "del alice"} {
+		code, out, errText := typed("p\n", append(append([]string{"user"}, strings.Fields(line)...), "-state", state)...)
+		if code != exitOK || !strings.Contains(out, "The server has taken it over.") || server.asked != i+1 {
+			t.Errorf("adit user %s: exit code %d, %q, %q; the server was asked %d times", line, code, out, errText, server.asked)
+		}
+	}
+	for _, tc := range []struct {
+		report admin.Reloaded
+		err    error
+		want   string
+	}{
+		{admin.Reloaded{Live: []string{"user", "log.level"}, New: []string{"network.dns"}}, nil, "changed, too: log.level, network.dns."},
+		{admin.Reloaded{}, nil, "or reads other users"},
+		{admin.Reloaded{}, errors.New("adit.toml:3: ipsec.psk: missing"), "did not take it over:\nadit.toml:3: ipsec.psk: missing"},
+	} {
+		server.report, server.err = tc.report, tc.err
+		if code, out, _ := typed("p\n", "user", "add", "bob", "-state", state); code != exitOK || !strings.Contains(out, tc.want) {
+			t.Errorf("exit code %d, %q, want %q", code, out, tc.want)
+		}
+		if code, _, err := typed("", "user", "del", "bob", "-state", state); code != exitOK {
+			t.Error(err)
+		}
+	}
+	before := server.asked
+	if code, _, _ := typed("", "user", "del", "nobody", "-state", state); code != exitRuntime || server.asked != before {
+		t.Errorf("a change that failed: exit code %d, and the server was asked %d times more", code, server.asked-before)
+	}
+	if err := control.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := typed("p\n", "user", "add", "carol", "-state", state); code != exitOK || !strings.Contains(out, "No server answers on "+socket) {
+		t.Errorf("without a server: exit code %d, %q", code, out)
+	}
+}
+
+// What adit user set names changes, and nothing else; an empty value takes it
+// away.
+func TestSetChangesWhatItNames(t *testing.T) {
+	dir := t.TempDir()
+	file, users := filepath.Join(dir, "adit.toml"), filepath.Join(dir, conf.UsersFile)
+	text := "[server]\nstate_dir = \"" + dir + "\"\n[admin]\nsocket = \"" + dir + "/adit.sock\"\n[network]\npool6 = [\"2001:db8::/48\"]\n[[group]]\nname = \"staff\"\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, err := typed("hunter2\n", "user", "add", "alice", "-c", file, "-address", "10.83.0.9"); code != exitOK {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		args []string
+		want conf.User
+		err  string
+	}{
+		{[]string{"-group", "staff"}, conf.User{Address: "10.83.0.9", Group: "staff"}, ""},
+		{[]string{"-address", "10.83.0.10", "-domain", "corp.example"}, conf.User{Address: "10.83.0.10", Group: "staff", Domain: "corp.example"}, ""},
+		{[]string{"-dns", "192.0.2.1, 192.0.2.2", "-routes", "192.168.1.0/24"}, conf.User{Address: "10.83.0.10", Group: "staff", Domain: "corp.example", DNS: []string{"192.0.2.1", "192.0.2.2"}, Routes: []string{"192.168.1.0/24"}}, ""},
+		{[]string{"-domain", "", "-dns", "", "-routes", "none"}, conf.User{Address: "10.83.0.10", Group: "staff", Routes: []string{}}, ""},
+		{[]string{"-routes="}, conf.User{Address: "10.83.0.10", Group: "staff"}, ""},
+		{[]string{"-prefix6", "2001:db8:1:7::/64", "-delegated6", "2001:db8:2::/56"}, conf.User{Address: "10.83.0.10", Group: "staff", Prefix6: "2001:db8:1:7::/64", Delegated6: "2001:db8:2::/56"}, ""},
+		{[]string{"-prefix6", "", "-delegated6", "", "-address6", "2001:db8:7::9"}, conf.User{Address: "10.83.0.10", Group: "staff", Address6: "2001:db8:7::9"}, ""},
+		{[]string{"-address6", "", "-address", ""}, conf.User{Group: "staff"}, ""},
+		{[]string{"-address", "10.83.0.1"}, conf.User{Group: "staff"}, "the server's own"},
+		{[]string{"-address6", "fe80::1"}, conf.User{Group: "staff"}, "not an IPv6 address"},
+		{[]string{"-group", "stuff"}, conf.User{Group: "staff"}, "no [[group]] \"stuff\""},
+		{[]string{"-group", ""}, conf.User{}, ""},
+	} {
+		code, _, errText := typed("", append([]string{"user", "set", "alice", "-c", file}, step.args...)...)
+		if (code == exitOK) != (step.err == "") || !strings.Contains(errText, step.err) {
+			t.Errorf("adit user set alice %q: exit code %d, %q", step.args, code, errText)
+		}
+		got, err := conf.ReadUsers(users)
+		if err != nil || len(got) != 1 || string(got[0].Password.Reveal()) != "hunter2" {
+			t.Fatalf("adit user set alice %q: %v, %v", step.args, got, err)
+		}
+		step.want.Name, step.want.Password = "alice", got[0].Password
+		if !reflect.DeepEqual(got[0], step.want) {
+			t.Errorf("adit user set alice %q: %+v, want %+v", step.args, got[0], step.want)
+		}
+	}
+	if code, _, errText := typed("", "user", "set", "bob", "-group", "staff", "-c", file); code != exitRuntime || !strings.Contains(errText, `no user "bob"`) {
+		t.Errorf("of nobody: exit code %d, %q", code, errText)
+	}
+}
+
+// A password that was generated can be used, differs each time, and is not printed
+// where no person reads.
+func TestGeneratedPasswords(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("ADIT_ADMIN_SOCKET", state+"/adit.sock")
+	seen := map[string]bool{}
+	for _, line := range []string{"add -generate alice", "passwd alice -generate", "add bob --generate"} {
+		code, out, errText := typed("", append(append([]string{"user"}, strings.Fields(line)...), "-state", state)...)
+		if code != exitOK || !strings.Contains(out, "The password is in "+state+"/users.toml") {
+			t.Fatalf("adit user %s: exit code %d, %q, %q", line, code, out, errText)
+		}
+		users, err := conf.ReadUsers(filepath.Join(state, conf.UsersFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range users {
+			password := string(u.Password.Reveal())
+			if !regexp.MustCompile(`^[a-z2-7]{4}(-[a-z2-7]{4}){3}$`).MatchString(password) || strings.Contains(out+errText, password) {
+				t.Errorf("adit user %s: %q, printed %q", line, password, out+errText)
+			}
+			seen[password] = true
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("%d passwords for three commands", len(seen))
+	}
+}
+
+// Lists are JSON where that is asked for, an empty one too, and have no secret.
+func TestListsAsJSON(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("ADIT_ADMIN_SOCKET", state+"/adit.sock")
+	list := func(args ...string) (rows []map[string]any, text string) {
+		t.Helper()
+		code, out, errText := typed("", append(args, "-state", state, "--json")...)
+		if err := json.Unmarshal([]byte(out), &rows); code != exitOK || err != nil || rows == nil {
+			t.Fatalf("adit %v: exit code %d, %q, %q: %v", args, code, out, errText, err)
+		}
+		return rows, out
+	}
+	if rows, _ := list("user", "list"); len(rows) != 0 {
+		t.Errorf("%v", rows)
+	}
+	for _, line := range []string{"user add a&b -address 10.83.0.9 -routes 192.168.1.0/24", "cert ca", "cert server vpn.example.com", "cert client laptop -o " + state, "cert revoke laptop", "cert client phone -o " + state} {
+		if code, _, err := typed("hunter2\n", append(strings.Fields(line), "-state", state)...); code != exitOK {
+			t.Fatalf("adit %s: %s", line, err)
+		}
+	}
+	t.Setenv("ADIT_USERS", "carol:hunter2")
+	rows, text := list("user", "list")
+	if len(rows) != 2 || rows[0]["name"] != "a&b" || rows[0]["address"] != "10.83.0.9" || rows[0]["in"] != state+"/users.toml" ||
+		!reflect.DeepEqual(rows[0]["routes"], []any{"192.168.1.0/24"}) || rows[1]["name"] != "carol" || rows[1]["in"] != "the environment" {
+		t.Errorf("%v", rows)
+	}
+	if strings.Contains(text, "hunter2") || strings.Contains(text, `\u0026`) {
+		t.Errorf("%s", text)
+	}
+	states := map[any]any{}
+	rows, _ = list("cert", "list")
+	for _, row := range rows {
+		states[row["name"]] = row["state"]
+	}
+	if want := map[any]any{"vpn.example.com": "valid", "laptop": "revoked", "phone": "valid"}; !reflect.DeepEqual(states, want) {
+		t.Errorf("%v, want %v", states, want)
+	}
+}
