@@ -23,11 +23,17 @@ func Load(file string, environ []string) (*Config, error) {
 	if file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the configuration: %w", err)
+			return nil, unreadable(err)
 		}
 		text = string(b)
 	}
 	return parse(file, text, environ)
+}
+
+// unreadable says that there is no configuration: as wrong as a wrong one, and
+// no better at the next try.
+func unreadable(err error) error {
+	return Errors{{Text: "cannot read the configuration: " + err.Error()}}
 }
 
 // parse is Load on a text that was read already.
@@ -64,7 +70,7 @@ func Peek(file string, environ []string) (*Config, error) {
 	if file != "" {
 		b, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the configuration: %w", err)
+			return nil, unreadable(err)
 		}
 		if _, err := toml.Decode(string(b), &tree); err != nil {
 			return nil, Errors{syntaxError(file, string(b), err)}

@@ -102,7 +102,7 @@ func TestHelpOfAVerbIsThatVerbs(t *testing.T) {
 // a process of its own, for what is decided once in a process.
 func TestMain(m *testing.M) {
 	if line := os.Getenv("ADIT_TEST_COMMAND"); line != "" {
-		os.Exit(run(context.Background(), streams{os.Stdin, os.Stdout, os.Stderr}, strings.Fields(line)))
+		os.Exit(process(strings.Fields(line)))
 	}
 	os.Exit(m.Run())
 }

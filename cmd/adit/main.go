@@ -52,11 +52,14 @@ type errUsage struct{ error }
 
 func usagef(format string, args ...any) error { return errUsage{fmt.Errorf(format, args...)} }
 
-func main() {
+func main() { os.Exit(process(os.Args[1:])) }
+
+// process runs a command with what belongs to the process, and returns its exit
+// code.
+func process(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	code := run(ctx, streams{os.Stdin, os.Stdout, os.Stderr}, os.Args[1:])
-	stop()
-	os.Exit(code)
+	defer stop()
+	return run(ctx, streams{os.Stdin, os.Stdout, os.Stderr}, args)
 }
 
 func run(ctx context.Context, s streams, args []string) int {

@@ -57,7 +57,7 @@ func loadConfig(file, fallback string) (*conf.Config, error) {
 		case err == nil:
 			file = fallback
 		case !errors.Is(err, fs.ErrNotExist):
-			return nil, err
+			return nil, errUsage{err}
 		}
 	}
 	return conf.Load(file, os.Environ())

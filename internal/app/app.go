@@ -125,6 +125,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer a.watchSignals(ctx)()
 	defer a.refreshPublic(ctx)()
 	a.announce(c, kernels, netdev.OffloadsOf(device))
+	notify(a.log, stateReady)
+	defer a.background(ctx, func(ctx context.Context) {
+		<-ctx.Done()
+		notify(a.log, stateStopping)
+	})()
 	err = a.server.Serve(ctx)
 	a.log.Info("stopped")
 	return err

@@ -3,7 +3,6 @@ package app
 import (
 	"crypto/sha256"
 	"crypto/x509"
-	"fmt"
 	"net/netip"
 	"os"
 	"slices"
@@ -31,11 +30,11 @@ func loadCertificates(c *conf.Config) (certificates, error) {
 	}
 	own, err := pki.LoadIdentity(p.Certificate, p.PrivateKey)
 	if err != nil {
-		return certificates{}, fmt.Errorf("ipsec.certificate and private_key: %w", err)
+		return certificates{}, conf.Errors{{Key: "ipsec.certificate and private_key", Text: err.Error()}}
 	}
 	authority, err := pki.LoadAuthority(p.CA, p.CRL, p.CRLStrict)
 	if err != nil {
-		return certificates{}, fmt.Errorf("ipsec.ca and crl: %w", err)
+		return certificates{}, conf.Errors{{Key: "ipsec.ca and crl", Text: err.Error()}}
 	}
 	id := &ike.Identity{Subject: own.Chain[0].RawSubject, Key: own.Key}
 	for i, cert := range own.Chain {

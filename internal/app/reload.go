@@ -21,6 +21,8 @@ import (
 func (a *instance) Reload() (admin.Reloaded, error) {
 	a.reload.Lock()
 	defer a.reload.Unlock()
+	notify(a.log, stateReloading())
+	defer notify(a.log, stateReady)
 	report, err := a.readAgain()
 	if err != nil {
 		a.log.WithField("error", err.Error()).Error("the new configuration is wrong: the old one stays in force")
