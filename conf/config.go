@@ -132,7 +132,7 @@ type Limits struct {
 // Log is the table [log].
 type Log struct {
 	Level  string `toml:"level" reload:"live" doc:"error, warn, info or debug"`
-	Format string `toml:"format" reload:"restart" doc:"text, json, or auto: text on a terminal"`
+	Format string `toml:"format" reload:"restart" doc:"text, json, or auto: text on a terminal and in the journal of systemd, json elsewhere"`
 }
 
 // Admin is the table [admin].

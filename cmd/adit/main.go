@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/app"
 )
 
 // Exit codes.
@@ -86,7 +87,7 @@ func run(ctx context.Context, s streams, args []string) int {
 		if err == nil {
 			return exitOK
 		}
-		fmt.Fprintf(s.err, "adit: %v\n", err)
+		app.WriteError(s.err, "adit: "+err.Error())
 		var usage errUsage
 		var wrong conf.Errors
 		if errors.As(err, &usage) || errors.As(err, &wrong) {

@@ -142,7 +142,7 @@ func TestPhaseOneFailuresAreExplained(t *testing.T) {
 	} {
 		out.Reset()
 		o.Observe(e)
-		if line := out.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, want) || !strings.Contains(line, "level=warning") {
+		if line := out.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, want) || !strings.Contains(line, " warn  ") {
 			t.Errorf("%T is logged as %q, want %q", e, line, want)
 		}
 	}

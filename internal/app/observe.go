@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -11,28 +10,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/term"
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/vpn"
 )
-
-func newLogger(w io.Writer, c conf.Log) *logrus.Logger {
-	l := logrus.New()
-	l.SetOutput(w)
-	if level, err := logrus.ParseLevel(c.Level); err == nil {
-		l.SetLevel(level)
-	}
-	f, isFile := w.(*os.File)
-	if c.Format == "json" || c.Format == "auto" && (!isFile || !term.IsTerminal(int(f.Fd()))) {
-		l.SetFormatter(&logrus.JSONFormatter{})
-	} else {
-		l.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
-	}
-	return l
-}
 
 // fieldLimit bounds a field that comes from a peer, bytes.
 const fieldLimit = 128
