@@ -26,6 +26,9 @@ type Config struct {
 	// File is where it was read from, "" if it came from the environment alone.
 	File string `toml:"-"`
 
+	// Notes are what was read and means nothing here.
+	Notes []string `toml:"-"`
+
 	// secretsIn are the files that secrets stand in beside other things.
 	secretsIn []string `toml:"-"`
 }

@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"fmt"
 	"reflect"
 	"sort"
 	"strconv"
@@ -41,7 +40,7 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 	if file := env["ADIT_USERS_FILE"]; file != "" {
 		addUsers(e, c, "ADIT_USERS_FILE", strings.Join(strings.Fields(string(readSecret(e, "ADIT_USERS_FILE", file))), ","))
 	}
-	applyLegacy(e, c, env)
+	applyImage(e, c, env, from)
 	sort.SliceStable(e.errors, func(i, j int) bool { return e.errors[i].Key < e.errors[j].Key })
 	d.errors = append(d.errors, e.errors...)
 	d.env = from
@@ -119,39 +118,5 @@ func addUsers(d *decoder, c *Config, from, pairs string) {
 			continue
 		}
 		c.Users = append(c.Users, User{Name: name, Password: secret.String(password)})
-	}
-}
-
-// applyLegacy understands VPN_IPSEC_PSK and its companions.
-func applyLegacy(d *decoder, c *Config, env map[string]string) {
-	if psk := env["VPN_IPSEC_PSK"]; psk != "" && len(c.IPsec.PSK) == 0 {
-		c.IPsec.PSK = []secret.Bytes{secret.String(psk)}
-	}
-	if name, password := env["VPN_USER"], env["VPN_PASSWORD"]; name != "" || password != "" {
-		if name == "" || password == "" {
-			d.fail("VPN_USER", "VPN_USER and VPN_PASSWORD go together")
-		} else {
-			c.Users = append(c.Users, User{Name: name, Password: secret.String(password)})
-		}
-	}
-	names, passwords := strings.Fields(env["VPN_ADDL_USERS"]), strings.Fields(env["VPN_ADDL_PASSWORDS"])
-	if len(names) != len(passwords) {
-		d.fail("VPN_ADDL_USERS", "%d names but %d passwords in VPN_ADDL_PASSWORDS", len(names), len(passwords))
-		return
-	}
-	for i, name := range names {
-		c.Users = append(c.Users, User{Name: name, Password: secret.String(passwords[i])})
-	}
-	var dns []string
-	for n := 1; n <= 2; n++ {
-		if s := env[fmt.Sprintf("VPN_DNS_SRV%d", n)]; s != "" {
-			dns = append(dns, s)
-		}
-	}
-	if dns != nil {
-		c.Network.DNS = dns
-	}
-	if s := env["VPN_PUBLIC_IP"]; s != "" && c.Server.Public == "" {
-		c.Server.Public = s
 	}
 }

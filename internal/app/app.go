@@ -229,6 +229,7 @@ func warnings(c *conf.Config) []string {
 	if c.IPsec.KeyLog != "" {
 		list = append(list, "session keys are written to "+c.IPsec.KeyLog+" (ipsec.key_log): unset it when the capture is done")
 	}
+	list = append(list, c.Notes...)
 	for _, file := range c.Exposed() {
 		list = append(list, file+" has secrets in it, and others than its owner can read it: chmod 600 "+file)
 	}

@@ -187,7 +187,7 @@ func asserted(t *testing.T) map[string][]string {
 
 // Variables that the documents name are variables of the configuration.
 func TestVariablesExist(t *testing.T) {
-	source := read(t, "conf/environment.go")
+	source := read(t, "conf/environment.go") + read(t, "conf/image.go")
 	keys := read(t, "docs/configuration.md")
 	variable := regexp.MustCompile(`\b(ADIT|VPN)_[A-Z0-9_]+\b`)
 	for _, name := range append(documents(t), filepath.Join(root, "deploy/env.example"), filepath.Join(root, "docker-compose.yml")) {
@@ -206,8 +206,7 @@ func TestVariablesExist(t *testing.T) {
 // known reports whether a variable is read by name, or is a key's of the
 // reference.
 func known(variable, source, reference string) bool {
-	if strings.HasPrefix(variable, "ADIT_TEST_") || strings.Contains(source, strconv.Quote(variable)) ||
-		strings.HasPrefix(variable, "VPN_DNS_SRV") {
+	if strings.HasPrefix(variable, "ADIT_TEST_") || strings.Contains(source, strconv.Quote(variable)) {
 		return true
 	}
 	table, key, ok := strings.Cut(strings.ToLower(strings.TrimPrefix(variable, "ADIT_")), "_")
