@@ -8,8 +8,10 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-ARG VERSION=development
-RUN CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/adit ./cmd/adit
+# That of the checkout, unless --build-arg VERSION says another.
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -buildvcs=false -trimpath \
+      -ldflags "-s -w -X main.version=${VERSION:-$(deploy/image-version)}" -o /out/adit ./cmd/adit
 
 FROM scratch
 COPY --from=build /out/adit /usr/local/bin/adit

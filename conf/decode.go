@@ -31,6 +31,9 @@ func (d *decoder) fail(key, format string, args ...any) {
 		d.errors = append(d.errors, &Error{Key: name, Text: fmt.Sprintf(format, args...)})
 		return
 	}
+	if table, _, ok := strings.Cut(whole, "."); ok && d.file == "" && table == strings.ToLower(table) {
+		key = variableOf(whole) // there is no file to write it into
+	}
 	d.errors = append(d.errors, &Error{File: d.file, Line: d.line(key), Key: key, Text: fmt.Sprintf(format, args...)})
 }
 

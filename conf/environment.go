@@ -24,7 +24,7 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 	from := map[string]string{}
 	known := map[string]bool{"ADIT_USERS": true, "ADIT_USERS_FILE": true, "ADIT_CPU": true} // the last is ipsec's
 	walkScalars(reflect.ValueOf(c).Elem(), "", func(key string, v reflect.Value) {
-		name := "ADIT_" + strings.ToUpper(strings.NewReplacer(".", "_").Replace(key))
+		name := variableOf(key)
 		known[name] = true
 		if text, ok := env[name]; ok {
 			setText(e, v, name, text)
@@ -44,6 +44,11 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 	sort.SliceStable(e.errors, func(i, j int) bool { return e.errors[i].Key < e.errors[j].Key })
 	d.errors = append(d.errors, e.errors...)
 	d.env = from
+}
+
+// variableOf is the variable that sets a key.
+func variableOf(key string) string {
+	return "ADIT_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
 // walkScalars calls f for every key that one value can set.

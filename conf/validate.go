@@ -210,7 +210,11 @@ func validateAuth(d *decoder, c *Config) {
 }
 
 func validateUsers(d *decoder, c *Config) {
-	if c.Auth.Backend == "local" && len(c.Users) == 0 {
+	switch {
+	case c.Auth.Backend != "local" || len(c.Users) > 0:
+	case d.file == "":
+		d.fail("ADIT_USERS", "missing: set name:password of each user, separated by commas, or name a file of them in ADIT_USERS_FILE, or run `adit user add NAME`")
+	default:
 		d.fail("user", "there is none: add a [[user]] with name and password, or run `adit user add NAME`")
 	}
 	seen := map[string]int{}

@@ -34,6 +34,7 @@ func runCert(ctx context.Context, s streams, args []string) error {
 type certCommand struct {
 	streams
 	where func() (string, *conf.Config, error)
+	conf  *conf.Config
 	dir   string
 	name  string // of the CA
 	key   pki.KeyType
@@ -56,7 +57,7 @@ func (c *certCommand) open() error {
 	if err != nil {
 		return err
 	}
-	c.dir = filepath.Join(state, "pki")
+	c.dir, c.conf = filepath.Join(state, "pki"), config
 	return checkGroup(config, c.group)
 }
 
@@ -114,8 +115,9 @@ func certClient(_ context.Context, s streams, f *flag.FlagSet, args []string) er
 	return c.client(name)
 }
 
-func certRevoke(_ context.Context, s streams, f *flag.FlagSet, args []string) error {
+func certRevoke(ctx context.Context, s streams, f *flag.FlagSet, args []string) error {
 	c := newCertCommand(s, f)
+	socket := changeSocketFlag(f)
 	name, done, err := oneName(f, args)
 	if done {
 		return err
@@ -123,7 +125,7 @@ func certRevoke(_ context.Context, s streams, f *flag.FlagSet, args []string) er
 	if err := c.open(); err != nil {
 		return err
 	}
-	return c.revoke(name)
+	return c.revoke(ctx, name, *socket)
 }
 
 func certList(_ context.Context, s streams, f *flag.FlagSet, args []string) error {
@@ -240,7 +242,7 @@ Password of both  %s
 	return nil
 }
 
-func (c *certCommand) revoke(name string) error {
+func (c *certCommand) revoke(ctx context.Context, name, socket string) error {
 	ca, err := pki.OpenCA(c.dir)
 	if err != nil {
 		return err
@@ -256,7 +258,8 @@ func (c *certCommand) revoke(name string) error {
 	for _, cert := range gone {
 		fmt.Fprintf(c.out, "Revoked %s, serial %x.\n", pki.Name(cert), cert.SerialNumber)
 	}
-	fmt.Fprintf(c.out, "Next: adit reload, so that the server reads %s and ends the sessions that are up with it.\n", filepath.Join(c.dir, pki.CRLFile))
+	fmt.Fprint(c.out, "Sessions that are up with it end when the server reads the list. ")
+	takeOver(ctx, c.out, c.conf, socket, "ipsec.crl (the file)")
 	return nil
 }
 

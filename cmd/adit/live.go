@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -11,30 +12,36 @@ import (
 	"github.com/adit-vpn/adit/internal/admin"
 )
 
-// live has the server that runs take the users over, and says whether it did. It
-// reads all of its configuration then: what else was changed there is said, too.
-func (u *userCommand) live(ctx context.Context) {
-	socket := *u.socket
+// takeOver has the server that runs take over what a command has changed, the key
+// by its name in adit reload, and says whether it did. The server reads all of its
+// configuration then: what else was changed there is said, too.
+func takeOver(ctx context.Context, w io.Writer, c *conf.Config, socket, key string) {
 	if socket == "" {
-		socket = u.conf.Admin.Socket
+		socket = c.Admin.Socket
 	}
 	if socket == "" {
 		socket = conf.Default().Admin.Socket
 	}
 	r, err := admin.NewClient(socket).Reload(ctx)
+	now := slices.Concat(r.Live, r.New)
 	switch {
 	case errors.Is(err, admin.ErrNoServer):
-		fmt.Fprintf(u.out, "No server answers on %s: if one runs elsewhere, adit reload has it take this over.\n", socket)
+		fmt.Fprintf(w, "No server answers on %s: if one runs elsewhere, adit reload has it take this over.\n", socket)
 	case err != nil:
-		fmt.Fprintf(u.out, "The server that runs did not take it over:\n%v\nNext: mend that, and adit reload.\n", err)
-	case u.conf.Auth.Backend == "radius":
-		fmt.Fprintln(u.out, "It does nothing as long as auth.backend is \"radius\".")
-	case !slices.Contains(r.Live, "user"):
-		fmt.Fprintf(u.out, "The server on %s knew it already, or reads other users.\n", socket)
+		fmt.Fprintf(w, "The server that runs did not take it over:\n%v\nNext: mend that, and adit reload.\n", err)
+	case key == "user" && c.Auth.Backend == "radius":
+		fmt.Fprintln(w, "It does nothing as long as auth.backend is \"radius\".")
+	case !slices.Contains(now, key):
+		fmt.Fprintf(w, "The server on %s knew it already, or reads other files.\n", socket)
 	default:
-		fmt.Fprintln(u.out, "The server has taken it over.")
+		fmt.Fprintln(w, "The server has taken it over.")
 	}
-	if others := slices.DeleteFunc(slices.Concat(r.Live, r.New), func(key string) bool { return key == "user" }); len(others) > 0 {
-		fmt.Fprintf(u.out, "It has read its configuration again, where this has changed, too: %s.\n", strings.Join(others, ", "))
+	if others := slices.DeleteFunc(now, func(k string) bool { return k == key }); len(others) > 0 {
+		fmt.Fprintf(w, "It has read its configuration again, where this has changed, too: %s.\n", strings.Join(others, ", "))
 	}
+}
+
+// live has the server take the users over.
+func (u *userCommand) live(ctx context.Context) {
+	takeOver(ctx, u.out, u.conf, *u.socket, "user")
 }

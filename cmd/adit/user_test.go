@@ -42,13 +42,22 @@ func TestChangesOfUsersAreLiveAtOnce(t *testing.T) {
 			t.Errorf("adit user %s: exit code %d, %q, %q; the server was asked %d times", line, code, out, errText, server.asked)
 		}
 	}
+	for _, line := range []string{"ca", "server vpn.example.com", "client laptop -o " + state} {
+		if code, _, err := typed("", append(append([]string{"cert"}, strings.Fields(line)...), "-state", state)...); code != exitOK {
+			t.Fatal(err)
+		}
+	}
+	server.report = admin.Reloaded{Live: []string{"ipsec.crl (the file)"}}
+	if code, out, err := typed("", "cert", "revoke", "laptop", "-state", state); code != exitOK || !strings.Contains(out, "The server has taken it over.") {
+		t.Errorf("adit cert revoke: exit code %d, %q, %q", code, out, err)
+	}
 	for _, tc := range []struct {
 		report admin.Reloaded
 		err    error
 		want   string
 	}{
 		{admin.Reloaded{Live: []string{"user", "log.level"}, New: []string{"network.dns"}}, nil, "changed, too: log.level, network.dns."},
-		{admin.Reloaded{}, nil, "or reads other users"},
+		{admin.Reloaded{}, nil, "or reads other files"},
 		{admin.Reloaded{}, errors.New("adit.toml:3: ipsec.psk: missing"), "did not take it over:\nadit.toml:3: ipsec.psk: missing"},
 	} {
 		server.report, server.err = tc.report, tc.err

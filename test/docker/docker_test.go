@@ -21,8 +21,10 @@ func TestDocker(t *testing.T) {
 	env := c.copyFile(t, "deploy/env.example", ".env")
 	env = setVariable(t, env, "ADIT_SERVER_PUBLIC", serverIP)
 	env = setVariable(t, env, "ADIT_IPSEC_PSK", psk)
-	env = setVariable(t, env, "ADIT_USERS", "user:pass")
-	c.write(t, ".env", env)
+	env = setVariable(t, env, "ADIT_USERS", "'user:pass,odd:"+oddPassword+"'")
+	c.write(t, ".env", env+"ADIT_LOG_FORMAT=json\n") // for this test to read
+	c.write(t, ".git/HEAD", "ref: refs/heads/main\n")
+	c.write(t, ".git/packed-refs", commit+" refs/heads/main\n")
 
 	e.importGolang(t)
 	c.compose(t, "up", "-d", "--build")
@@ -33,6 +35,21 @@ func TestDocker(t *testing.T) {
 	t.Run("the image holds one file", func(t *testing.T) {
 		if files := e.regularFiles(t, "adit"); !slices.Equal(files, []string{"usr/local/bin/adit"}) {
 			t.Errorf("the image holds %q", files)
+		}
+	})
+	t.Run("the version is the checkout's", func(t *testing.T) {
+		if got := c.docker(t, "exec", adit, "adit", "version"); !strings.HasPrefix(got, "adit "+commit[:12]+" ") {
+			t.Errorf("%q, want the commit %s", got, commit)
+		}
+	})
+	t.Run("odd characters arrive", func(t *testing.T) {
+		if got := e.inspect(t, adit, "{{range .Config.Env}}{{println .}}{{end}}"); !strings.Contains(got, "ADIT_USERS=user:pass,odd:"+oddPassword+"\n") {
+			t.Errorf("the container's environment is\n%s", got)
+		}
+	})
+	t.Run("the log is bounded", func(t *testing.T) {
+		if got := e.inspect(t, adit, "{{.HostConfig.LogConfig.Type}} {{json .HostConfig.LogConfig.Config}}"); got != `json-file {"max-file":"3","max-size":"10m"}` {
+			t.Errorf("%s", got)
 		}
 	})
 	t.Run("unprivileged", func(t *testing.T) { testUnprivileged(t, e, adit) })
@@ -54,6 +71,12 @@ func TestDocker(t *testing.T) {
 	t.Run("FreeRADIUS beside it", func(t *testing.T) { testRADIUS(t, c) })
 	t.Run("an image of a prebuilt binary", func(t *testing.T) { testPrebuilt(t, c) })
 }
+
+// commit is what the checkout is of.
+const commit = "0123456789abcdef0123456789abcdef01234567"
+
+// oddPassword is written as deploy/env.example says.
+const oddPassword = "pa$$word # 1"
 
 // setVariable fills in a variable that the example has.
 func setVariable(t *testing.T, env, name, value string) string {
