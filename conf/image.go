@@ -156,7 +156,7 @@ func (i *image) network() {
 	switch {
 	case err != nil:
 		i.d.fail("VPN_L2TP_POOL", "%v", err)
-	case r.Prefix.IsValid() && !own.Contains(r.Prefix.Addr()) || !r.Prefix.IsValid() && !(own.Contains(r.First) && own.Contains(r.Last)):
+	case r.Prefix.IsValid() && !own.Contains(r.Prefix.Addr()), r.First.IsValid() && (!own.Contains(r.First) || !own.Contains(r.Last)):
 		i.d.fail("VPN_L2TP_POOL", "%s is not of %v: set VPN_L2TP_NET to the network that it is of", s, own)
 	default:
 		i.note("VPN_L2TP_POOL", "clients get addresses of all of %v, not of %s alone", own, s)

@@ -64,6 +64,7 @@ func priority(l logrus.Level) string {
 		return "<4>"
 	case logrus.InfoLevel:
 		return "<6>"
+	case logrus.DebugLevel, logrus.TraceLevel:
 	}
 	return "<7>"
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -33,8 +34,8 @@ func notify(log *logrus.Logger, state string) {
 	}
 	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err == nil {
-		defer conn.Close()
 		_, err = conn.Write([]byte(state))
+		err = errors.Join(err, conn.Close())
 	}
 	if err != nil {
 		log.WithField("error", err.Error()).Warn("the service manager cannot be told how the server is")
