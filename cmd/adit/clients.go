@@ -40,7 +40,8 @@ func runClients(_ context.Context, s streams, args []string) error {
 type needs struct {
 	server, psk, user, password string
 	note                        string // about server
-	command                     string // for Windows
+	kind                        string // of what proves the server, in the words of Windows
+	command                     string // for PowerShell
 }
 
 // instruct says what to type into clients, for a user or, if name is empty, the
@@ -60,7 +61,7 @@ UDP ports 500 and 4500 must reach this host: let both through its firewall, and
 where it is behind NAT, have the router forward both to it.
 %s
 Windows   Settings > Network & internet > VPN > Add
-            VPN type "L2TP/IPsec with pre-shared key", sign-in "User name and password"
+            VPN type "L2TP/IPsec with %s", sign-in "User name and password"
           or in PowerShell, and the user and the password at the first connect:
             %s
 macOS     System Settings > VPN > Add VPN Configuration > L2TP over IPSec
@@ -73,14 +74,14 @@ Linux     NetworkManager with network-manager-l2tp, or strongSwan and xl2tpd
 More users      %s
 All this again  %s
 
-`, n.server, n.psk, n.user, n.password, n.note, n.command, usual("user add -generate NAME", c), usual("clients", c))
+`, n.server, n.psk, n.user, n.password, n.note, n.kind, n.command, usual("user add -generate NAME", c), usual("clients", c))
 	return nil
 }
 
 // needsOf gathers what a user types. Secrets are shown only if reveal is set:
 // what a container prints is kept in logs.
 func needsOf(c *conf.Config, name string, reveal bool) (needs, error) {
-	n := needs{user: name, psk: "none: clients have certificates, which adit cert client makes", password: "the user's"}
+	n := needs{kind: "certificate", user: name, psk: "none: clients have certificates, which adit cert client makes", password: "the user's"}
 	n.server, n.note = dialled(c)
 	var user conf.User
 	i := slices.IndexFunc(c.Users, func(u conf.User) bool { return name == "" || u.Name == name })
@@ -95,14 +96,12 @@ func needsOf(c *conf.Config, name string, reveal bool) (needs, error) {
 		user = c.Users[i]
 		n.user, n.password = printable(user.Name), "known to the user: only its hash is here"
 	}
-	key, where := keyOf(c, user.Group)
-	quoted := "THE KEY"
-	switch {
-	case where == "":
-	case reveal:
-		n.psk, quoted = key, strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛").Replace(key)
-	default:
-		n.psk = where
+	psk := ""
+	if key, where := keyOf(c, user.Group); where != "" {
+		n.kind, n.psk, psk = "pre-shared key", where, "THE KEY"
+		if reveal {
+			n.psk, psk = key, key
+		}
 	}
 	if user.Password.Len() > 0 {
 		n.password = "the password in " + source(c)
@@ -110,15 +109,30 @@ func needsOf(c *conf.Config, name string, reveal bool) (needs, error) {
 			n.password = string(user.Password.Reveal())
 		}
 	}
-	n.command = powerShell(n.server, quoted)
+	n.command = powerShell(n.server, psk, c.Auth.Methods)
 	return n, nil
 }
 
-// powerShell is the command that adds the connection to Windows. Quotes in it are
-// doubled already, also the curly ones, which PowerShell takes for straight ones.
-func powerShell(server, key string) string {
-	return "Add-VpnConnection -Name 'VPN' -ServerAddress '" + server + "' -TunnelType L2tp -L2tpPsk '" + key +
-		"' -AuthenticationMethod MSChapv2 -EncryptionLevel Required -RememberCredential -Force"
+// quotes doubles quotation marks for PowerShell, which takes curly ones for
+// straight ones.
+var quotes = strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "‚", "‚‚", "‛", "‛‛")
+
+// powerShell is the command that adds the connection to Windows. Without a key a
+// certificate of the computer's proves it. Only MS-CHAP v2 goes with encryption that
+// is required; IPsec encrypts whatever that says.
+func powerShell(server, psk string, methods []string) string {
+	if psk != "" {
+		psk = " -L2tpPsk '" + quotes.Replace(psk) + "'"
+	}
+	auth := " -AuthenticationMethod MSChapv2 -EncryptionLevel Required"
+	switch {
+	case slices.Contains(methods, "mschapv2"):
+	case slices.Contains(methods, "chap"):
+		auth = " -AuthenticationMethod Chap -EncryptionLevel Optional"
+	case slices.Contains(methods, "pap"):
+		auth = " -AuthenticationMethod Pap -EncryptionLevel Optional"
+	}
+	return "Add-VpnConnection -Name 'VPN' -ServerAddress '" + server + "' -TunnelType L2tp" + psk + auth + " -RememberCredential -Force"
 }
 
 // keyOf is the pre-shared key for users of a group, and where it stands; "" if

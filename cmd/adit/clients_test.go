@@ -58,13 +58,35 @@ func TestWhatToTypeIntoClients(t *testing.T) {
 		for _, text := range []*string{&tc.want.psk, &tc.want.password} {
 			*text = strings.ReplaceAll(*text, "FILE", c.File)
 		}
-		got.server, got.note, got.command = "", "", ""
+		if got.kind != "pre-shared key" {
+			t.Errorf("%s: a %s", name, got.kind)
+		}
+		got.server, got.note, got.kind, got.command = "", "", "", ""
 		if got != tc.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
 		}
 	}
 	if _, err := needsOf(loaded(t, someKey+users), "carol", true); err == nil || !strings.Contains(err.Error(), `no user "carol"`) {
 		t.Errorf("of nobody: %v", err)
+	}
+}
+
+// What Windows is told is what the server allows.
+func TestThePowerShellLine(t *testing.T) {
+	for _, tc := range []struct {
+		psk     string
+		methods []string
+		want    string
+	}{
+		{"key", []string{"mschapv2"}, "-TunnelType L2tp -L2tpPsk 'key' -AuthenticationMethod MSChapv2 -EncryptionLevel Required "},
+		{"it's ’so‘", []string{"pap", "mschapv2"}, "-L2tpPsk 'it''s ’’so‘‘' -AuthenticationMethod MSChapv2 "},
+		{"key", []string{"pap", "chap"}, "-AuthenticationMethod Chap -EncryptionLevel Optional "},
+		{"key", []string{"pap"}, "-AuthenticationMethod Pap -EncryptionLevel Optional "},
+		{"", []string{"mschapv2"}, "-TunnelType L2tp -AuthenticationMethod MSChapv2 "},
+	} {
+		if got := powerShell("vpn.example.com", tc.psk, tc.methods); !strings.Contains(got, tc.want) || !strings.HasPrefix(got, "Add-VpnConnection -Name 'VPN' -ServerAddress 'vpn.example.com' ") {
+			t.Errorf("%q, want %q in it", got, tc.want)
+		}
 	}
 }
 

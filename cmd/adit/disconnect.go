@@ -29,7 +29,7 @@ func runDisconnect(ctx context.Context, s streams, args []string) error {
 	case sel == (admin.Selector{}):
 		return usagef("disconnect whom? Name a user or an address, or give --all")
 	}
-	n, err := admin.NewClient(*socket).Disconnect(ctx, sel)
+	n, err := admin.NewClient(socket()).Disconnect(ctx, sel)
 	if err != nil {
 		return err
 	}

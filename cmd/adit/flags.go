@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
+	"os"
 
 	"github.com/adit-vpn/adit/conf"
 )
@@ -52,14 +54,30 @@ func parseOnlyFlags(f *flag.FlagSet, args []string) (done bool, err error) {
 	return false, nil
 }
 
-// socketFlag adds --socket.
-func socketFlag(f *flag.FlagSet) *string {
-	return f.String("socket", conf.Default().Admin.Socket, "the server's control socket (admin.socket)")
+// socketAbout is what stands in for --socket where that is not given.
+var socketAbout = "; without it, admin.socket of the configuration, by default " + conf.Default().Admin.Socket
+
+// socketFlag adds --socket. The returned function, for after parsing, gives the
+// path: that of the configuration which a server here would read, if none is given.
+func socketFlag(f *flag.FlagSet) func() string {
+	socket := f.String("socket", "", "the server's control socket"+socketAbout)
+	return func() string {
+		c, err := conf.Peek(findConfig(""), os.Environ())
+		if err != nil { // nobody's business here, as long as the server answers
+			c = conf.Default()
+		}
+		return socketOf(*socket, c)
+	}
 }
 
 // changeSocketFlag adds -socket to a command that changes what a server reads.
 func changeSocketFlag(f *flag.FlagSet) *string {
-	return f.String("socket", "", "control socket of the server that is to take the change over; without it, admin.socket of the configuration, by default "+conf.Default().Admin.Socket)
+	return f.String("socket", "", "control socket of the server that is to take the change over"+socketAbout)
+}
+
+// socketOf is the control socket that is given, or else that of a configuration.
+func socketOf(given string, c *conf.Config) string {
+	return cmp.Or(given, c.Admin.Socket, conf.Default().Admin.Socket)
 }
 
 // fileFlag adds -c; fallback says what is read without it.

@@ -16,12 +16,7 @@ import (
 // by its name in adit reload, and says whether it did. The server reads all of its
 // configuration then: what else was changed there is said, too.
 func takeOver(ctx context.Context, w io.Writer, c *conf.Config, socket, key string) {
-	if socket == "" {
-		socket = c.Admin.Socket
-	}
-	if socket == "" {
-		socket = conf.Default().Admin.Socket
-	}
+	socket = socketOf(socket, c)
 	r, err := admin.NewClient(socket).Reload(ctx)
 	now := slices.Concat(r.Live, r.New)
 	switch {

@@ -14,7 +14,7 @@ func runReload(ctx context.Context, s streams, args []string) error {
 	if done, err := parseOnlyFlags(f, args); done {
 		return err
 	}
-	r, err := admin.NewClient(*socket).Reload(ctx)
+	r, err := admin.NewClient(socket()).Reload(ctx)
 	if err != nil {
 		return err
 	}

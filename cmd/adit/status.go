@@ -20,7 +20,7 @@ func runStatus(ctx context.Context, s streams, args []string) error {
 	if done, err := parseOnlyFlags(f, args); done {
 		return err
 	}
-	client := admin.NewClient(*socket)
+	client := admin.NewClient(socket())
 	for {
 		st, err := client.Status(ctx)
 		if err != nil {

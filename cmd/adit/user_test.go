@@ -68,6 +68,13 @@ func TestChangesOfUsersAreLiveAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	// Commands that name no socket find the configuration's, too.
+	for _, line := range []string{"status", "reload", "disconnect --all"} {
+		server.err = nil
+		if code, _, err := typed("", strings.Fields(line)...); code != exitOK {
+			t.Errorf("adit %s: exit code %d, %q", line, code, err)
+		}
+	}
 	before := server.asked
 	if code, _, _ := typed("", "user", "del", "nobody", "-state", state); code != exitRuntime || server.asked != before {
 		t.Errorf("a change that failed: exit code %d, and the server was asked %d times more", code, server.asked-before)
