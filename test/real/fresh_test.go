@@ -74,12 +74,18 @@ func (f fresh) enabled(t *testing.T) string {
 	return f.run(t, `find /etc/systemd/system /etc/rc[2-5].d -type l -path '*.wants/*' -o -type l -name 'S*' | sort`)
 }
 
-// What a Debian 12 with git and make needs beside a clone is the first command
-// of the README: that installs a Go and builds. The client's network has no
-// Internet, so that what make run does there has been built before.
-func TestTheFirstCommandServesOnAFreshDebian(t *testing.T) {
+// What a Debian 12 with git and make needs beside a clone are the commands of the
+// README: they install what is missing.
+func TestTheCommandsOfTheREADMEOnAFreshDebian(t *testing.T) {
 	f := newFresh(t)
 	f.clone(t)
+	t.Run("make run", func(t *testing.T) { testMakeRun(t, f) })
+	t.Run("what make test installs", func(t *testing.T) { testWhatTestsInstall(t, f) })
+}
+
+// testMakeRun expects that make run serves. The client's network has no Internet,
+// so that what it does there has been built before.
+func testMakeRun(t *testing.T, f fresh) {
 	began := time.Now()
 	out := f.run(t, "make -C /root/adit build")
 	t.Logf("make build took %.0f s", time.Since(began).Seconds())
@@ -117,13 +123,11 @@ func TestTheFirstCommandServesOnAFreshDebian(t *testing.T) {
 	}
 }
 
-// What make test installs on a Debian 12 is enough to compile and run tests of
-// every kind, and starts nothing with the host.
-func TestWhatTestsInstallStartsNothing(t *testing.T) {
-	f := newFresh(t)
-	f.clone(t)
+// testWhatTestsInstall expects that what make test installs is enough to compile
+// and run tests of every kind, and starts nothing with the host.
+func testWhatTestsInstall(t *testing.T, f fresh) {
 	before := f.enabled(t)
-	out := f.run(t, `cd /root/adit; make toolchain; for kind in unit emulated race real; do test/install-deps $kind; done
+	out := f.run(t, `cd /root/adit; for kind in unit emulated race real; do test/install-deps $kind; done
 		export GOTOOLCHAIN=auto
 		CGO_ENABLED=1 go test -race ./internal/secret
 		go test ./conf
