@@ -31,6 +31,8 @@ type Config struct {
 
 	// secretsIn are the files that secrets stand in beside other things.
 	secretsIn []string `toml:"-"`
+
+	read *decoder `toml:"-"` // knows where each key stands; nil: nothing was read
 }
 
 // Server is the table [server].

@@ -58,6 +58,7 @@ func parse(file, text string, environ []string) (*Config, error) {
 	if len(d.errors) > 0 {
 		return nil, d.errors.sorted()
 	}
+	c.read = d
 	return c, nil
 }
 
@@ -96,9 +97,13 @@ func readSecretFiles(d *decoder, c *Config) {
 			s.Secret = secret.String(strings.TrimRight(string(readSecret(d, key, s.SecretFile)), "\r\n"))
 		}
 	}
-	for i := range c.Users {
-		u := &c.Users[i]
-		if u.PasswordFile != "" {
+	readPasswordFiles(d, c.Users, 0)
+}
+
+// readPasswordFiles replaces every password_file of the users from the nth on.
+func readPasswordFiles(d *decoder, users []User, n int) {
+	for i := n; i < len(users); i++ {
+		if u := &users[i]; u.PasswordFile != "" {
 			key := fmt.Sprintf("user[%d].password_file", i)
 			u.Password = secret.String(strings.TrimRight(string(readSecret(d, key, u.PasswordFile)), "\r\n"))
 		}

@@ -43,7 +43,7 @@ type instance struct {
 	opts   Options
 	log    *logrus.Logger
 	since  time.Time
-	config atomic.Pointer[conf.Config]
+	config atomic.Pointer[conf.Config] // in force: what waits for a restart is as it was at the start
 	certs  atomic.Pointer[certificates]
 	keys   vpn.KeyLog // nil: none
 

@@ -20,6 +20,7 @@ import (
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/pki"
+	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/vpn"
 )
 
@@ -151,7 +152,12 @@ func TestPhaseOneFailuresAreExplained(t *testing.T) {
 // What waits for a restart is said by every reload until then, and no longer
 // once it is as it was.
 func TestReloadKeepsSayingWhatWaits(t *testing.T) {
-	c, next := conf.Default(), conf.Default()
+	valid := func() *conf.Config {
+		c := conf.Default()
+		c.IPsec.PSK, c.Users = []secret.Bytes{secret.String("a key of good length")}, []conf.User{{Name: "alice", Password: secret.String("p")}}
+		return c
+	}
+	c, next := valid(), valid()
 	a := &instance{
 		opts: Options{Config: c, Load: func() (*conf.Config, error) { return next, nil }}, log: newLogger(io.Discard, c.Log),
 		server: vpn.New(vpn.Config{Policy: &vpn.Policy{}}),
@@ -164,7 +170,7 @@ func TestReloadKeepsSayingWhatWaits(t *testing.T) {
 			t.Errorf("waiting: %v, %v", r.Restart, err)
 		}
 	}
-	next = conf.Default()
+	next = valid()
 	if r, err := a.Reload(); err != nil || len(r.Restart) != 0 {
 		t.Errorf("waiting when nothing differs: %v, %v", r.Restart, err)
 	}

@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"reflect"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,16 +33,21 @@ func (a *instance) Reload() (admin.Reloaded, error) {
 }
 
 func (a *instance) readAgain() (admin.Reloaded, error) {
-	c, err := a.opts.Load()
+	read, err := a.opts.Load()
 	if err != nil {
 		return admin.Reloaded{}, err
+	}
+	waits := compare(a.opts.Config, read).Restart // of an earlier reload, too
+	c, err := read.InForce(a.opts.Config)
+	if err != nil {
+		return admin.Reloaded{}, fmt.Errorf("restart the server for the new configuration: it is valid, but not as long as %s is as it was:\n%w", strings.Join(waits, ", "), err)
 	}
 	certs, err := loadCertificates(c)
 	if err != nil {
 		return admin.Reloaded{}, err
 	}
 	report := compare(a.config.Load(), c)
-	report.Restart = compare(a.opts.Config, c).Restart // what an earlier reload said waits still
+	report.Restart = waits
 	for _, key := range certs.renewed(*a.certs.Load()) {
 		switch {
 		case slices.Contains(report.New, key) || slices.Contains(report.Live, key): // said already
