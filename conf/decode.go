@@ -27,9 +27,11 @@ type decoder struct {
 
 func (d *decoder) fail(key, format string, args ...any) {
 	whole, _, _ := strings.Cut(key, "[")
-	if name, ok := d.env[whole]; ok {
-		d.errors = append(d.errors, &Error{Key: name, Text: fmt.Sprintf(format, args...)})
-		return
+	for _, k := range []string{key, whole} {
+		if name, ok := d.env[k]; ok {
+			d.errors = append(d.errors, &Error{Key: name, Text: fmt.Sprintf(format, args...)})
+			return
+		}
 	}
 	if table, _, ok := strings.Cut(whole, "."); ok && d.file == "" && table == strings.ToLower(table) {
 		key = variableOf(whole) // there is no file to write it into
@@ -213,14 +215,21 @@ func join(path, name string) string {
 
 // suggestion names the known key that is nearest to name, if it is near.
 func suggestion(t reflect.Type, name string) string {
-	best, distance := "", min(4, 1+len(name)/2)
+	var keys []string
 	for field := range t.Fields() {
-		tag := field.Tag.Get("toml")
-		if tag == "-" {
-			continue
+		if tag := field.Tag.Get("toml"); tag != "-" {
+			keys = append(keys, tag)
 		}
-		if n := editDistance(strings.ToLower(name), tag); n < distance {
-			best, distance = tag, n
+	}
+	return didYouMean(keys, strings.ToLower(name))
+}
+
+// didYouMean asks whether one of the words was meant, if one is near.
+func didYouMean(words []string, name string) string {
+	best, distance := "", min(4, 1+len(name)/2)
+	for _, w := range words {
+		if n := editDistance(name, w); n < distance {
+			best, distance = w, n
 		}
 	}
 	if best == "" {
@@ -229,23 +238,28 @@ func suggestion(t reflect.Type, name string) string {
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// editDistance is Levenshtein's.
+// editDistance is Levenshtein's, with two letters that changed places as one
+// mistake.
 func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[len(a)][len(b)]
 }

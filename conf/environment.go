@@ -1,7 +1,9 @@
 package conf
 
 import (
+	"maps"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -23,6 +25,9 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 	e := &decoder{} // no file, no lines
 	from := map[string]string{}
 	known := map[string]bool{"ADIT_USERS": true, "ADIT_USERS_FILE": true, "ADIT_CPU": true} // the last is ipsec's
+	for _, name := range radiusVariables {
+		known[name] = true
+	}
 	walkScalars(reflect.ValueOf(c).Elem(), "", func(key string, v reflect.Value) {
 		name := variableOf(key)
 		known[name] = true
@@ -32,10 +37,11 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 		}
 	})
 	for name := range env {
-		if strings.HasPrefix(name, "ADIT_") && !known[name] && !strings.HasPrefix(name, "ADIT_TEST_") {
-			e.fail(name, "unknown environment variable: it should be ADIT_<TABLE>_<KEY>, as in ADIT_IPSEC_PSK")
+		if strings.HasPrefix(name, "ADIT_") && !known[name] && !strings.HasPrefix(name, "ADIT_TEST_") && !madeByPlatform(name, env) {
+			e.fail(name, "unknown environment variable: it should be ADIT_<TABLE>_<KEY>, as in ADIT_IPSEC_PSK%s", didYouMean(slices.Sorted(maps.Keys(known)), name))
 		}
 	}
+	applyRadius(e, c, env, from)
 	addUsers(e, c, "ADIT_USERS", env["ADIT_USERS"])
 	if file := env["ADIT_USERS_FILE"]; file != "" {
 		addUsers(e, c, "ADIT_USERS_FILE", strings.Join(strings.Fields(string(readSecret(e, "ADIT_USERS_FILE", file))), ","))

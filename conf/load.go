@@ -125,27 +125,22 @@ func readPSKFile(d *decoder, key, name string, to *[]secret.Bytes) {
 	}
 }
 
-// readSecret reads a file that only its owner may read. Container runtimes
-// mount secrets world-readable into a private file system: below /run/secrets
-// that is accepted.
+// readSecret reads a file that only its owner may read, or that a platform
+// has put where nobody else is.
 func readSecret(d *decoder, key, name string) []byte {
 	if d.file != "" && !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(d.file), name)
 	}
-	info, err := os.Stat(name)
+	b, err := os.ReadFile(name)
 	if err != nil {
 		d.fail(key, "cannot read the secret: %v", err)
 		return nil
 	}
-	if info.Mode().Perm()&0o077 != 0 && !strings.HasPrefix(filepath.Clean(name), "/run/secrets/") {
-		d.fail(key, "%s can be read by others than its owner: chmod 600 %s", name, name)
+	if err := secret.CheckFile(name); err != nil {
+		d.fail(key, "%v", err)
 		return nil
 	}
-	b, err := os.ReadFile(name)
-	switch {
-	case err != nil:
-		d.fail(key, "cannot read the secret: %v", err)
-	case len(bytes.TrimSpace(b)) == 0:
+	if len(bytes.TrimSpace(b)) == 0 {
 		d.fail(key, "%s is empty", name)
 	}
 	return b

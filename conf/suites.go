@@ -103,16 +103,10 @@ func allWords(esp bool) []string {
 
 // nearest suggests a word.
 func nearest(word string, words []string) string {
-	best, distance := "", min(4, 1+len(word)/2)
-	for _, w := range words {
-		if n := editDistance(word, w); n < distance {
-			best, distance = w, n
-		}
+	if text := didYouMean(words, word); text != "" {
+		return text
 	}
-	if best == "" {
-		return ": there are " + strings.Join(words, ", ")
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
+	return ": there are " + strings.Join(words, ", ")
 }
 
 // Rank says which element accepts a suite, -1 if none does: the lower the more it

@@ -205,7 +205,7 @@ func validateAuth(d *decoder, c *Config) {
 	}
 	oneOf(d, "auth.backend", c.Auth.Backend, "local", "radius")
 	if c.Auth.Backend == "radius" && len(c.Radius.Servers) == 0 {
-		d.fail("radius.servers", `missing: auth.backend is radius: name a server, as in [{ address = "192.0.2.1:1812", secret_file = "radius-secret" }]`)
+		d.fail("radius.servers", `missing: auth.backend is radius: name a server, as in [{ address = "192.0.2.1:1812", secret_file = "radius-secret" }], or ADIT_RADIUS_SERVERS=192.0.2.1:1812`)
 	}
 }
 
@@ -303,7 +303,7 @@ func validateRadius(d *decoder, c *Config) {
 			hostPort(d, key+".accounting", s.Accounting, "1813")
 		}
 		if s.Secret.Len() == 0 && s.SecretFile == "" {
-			d.fail(key+".secret", "missing: set it, or secret_file to a file that holds it")
+			d.fail(key+".secret", "missing: set it, or secret_file to a file that holds it; in the environment ADIT_RADIUS_SECRET or ADIT_RADIUS_SECRET_FILE")
 		}
 	}
 	if c.Radius.Tries < 1 {

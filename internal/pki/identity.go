@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/adit-vpn/adit/internal/secret"
 )
 
 // Identity is a private key and the certificates that vouch for it.
@@ -64,12 +66,8 @@ func LoadCertificates(file string) ([]*x509.Certificate, error) {
 }
 
 func loadKey(file string) (crypto.Signer, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("the private key %s can be read by others: chmod 600 %s", file, file)
+	if err := secret.CheckFile(file); err != nil {
+		return nil, fmt.Errorf("the private key: %w", err)
 	}
 	blocks, err := pemBlocks(file)
 	if err != nil {
