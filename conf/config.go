@@ -14,6 +14,7 @@ import (
 type Config struct {
 	Server  Server  `toml:"server"`
 	IPsec   IPsec   `toml:"ipsec"`
+	L2TP    L2TP    `toml:"l2tp"`
 	Network Network `toml:"network"`
 	Auth    Auth    `toml:"auth"`
 	Users   []User  `toml:"user" reload:"live"`
@@ -59,6 +60,13 @@ type IPsec struct {
 	CRL          []string       `toml:"crl" reload:"live" doc:"files with the CAs' revocation lists"`
 	CRLStrict    bool           `toml:"crl_strict" reload:"live" doc:"refuse certificates whose CA has no current revocation list here"`
 	KeyLog       string         `toml:"key_log" reload:"restart" doc:"directory for session keys that decrypt a capture; for debugging only"`
+}
+
+// L2TP is the table [l2tp].
+type L2TP struct {
+	Secret        secret.Bytes `toml:"secret" reload:"new" doc:"tunnel secret: answers clients that ask for one, as routers may, and opens what they hide with it"`
+	SecretFile    string       `toml:"secret_file" reload:"new" doc:"file that holds the tunnel secret"`
+	RequireSecret bool         `toml:"require_secret" reload:"new" doc:"refuse clients that do not prove the tunnel secret, as the clients that systems have built in cannot"`
 }
 
 // Network is the table [network].

@@ -16,6 +16,10 @@ type Group struct {
 	DNS     []string       `toml:"dns" reload:"new" doc:"instead of network.dns"`
 	Routes  []string       `toml:"routes" reload:"new" doc:"instead of network.routes; an empty list: everything goes through"`
 	Domain  string         `toml:"domain" reload:"new" doc:"instead of network.domain"`
+
+	L2TPSecret        secret.Bytes `toml:"l2tp_secret" reload:"new" doc:"instead of l2tp.secret, for clients whose key or certificate is the group's"`
+	L2TPSecretFile    string       `toml:"l2tp_secret_file" reload:"new" doc:"file that holds it"`
+	RequireL2TPSecret bool         `toml:"require_l2tp_secret" reload:"new" doc:"as l2tp.require_secret, for these"`
 }
 
 // readGroupFiles replaces every psk_file by what the file holds.
@@ -23,6 +27,7 @@ func readGroupFiles(d *decoder, c *Config) {
 	for i := range c.Groups {
 		g := &c.Groups[i]
 		readPSKFile(d, fmt.Sprintf("group[%d].psk_file", i), g.PSKFile, &g.PSK)
+		readSecretFile(d, fmt.Sprintf("group[%d].l2tp_secret_file", i), g.L2TPSecretFile, &g.L2TPSecret)
 	}
 }
 
@@ -43,6 +48,7 @@ func validateGroups(d *decoder, c *Config) {
 			d.fail(key, "%q is there twice", g.Name)
 		}
 		seen[g.Name] = true
+		validateGroupL2TP(d, c, i)
 		validateSettings(g.DNS, g.Routes, g.Domain, func(field, format string, args ...any) {
 			d.fail(fmt.Sprintf("group[%d].%s", i, field), format, args...)
 		})
@@ -52,6 +58,29 @@ func validateGroups(d *decoder, c *Config) {
 			d.failUser(i, "group", "there is no [[group]] with the name %q%s", u.Group, c.groupNames())
 		}
 	}
+}
+
+// validateGroupL2TP checks a group's tunnel secret: who is of a group has to have
+// shown it by then.
+func validateGroupL2TP(d *decoder, c *Config, i int) {
+	g, key := &c.Groups[i], fmt.Sprintf("group[%d].", i)
+	named := map[string]bool{"l2tp_secret": g.L2TPSecret.Len() > 0, "l2tp_secret_file": g.L2TPSecretFile != "", "require_l2tp_secret": g.RequireL2TPSecret}
+	for field, set := range named {
+		if set && len(g.PSK) == 0 && g.PSKFile == "" && c.IPsec.Certificate == "" {
+			d.fail(key+field, "does nothing without psk: it is for clients whose pre-shared key, or certificate, is the group's")
+		}
+	}
+	if g.RequireL2TPSecret && c.TunnelSecret(g).Len() == 0 && g.L2TPSecretFile == "" && c.L2TP.SecretFile == "" {
+		d.fail(key+"require_l2tp_secret", "needs l2tp_secret, or l2tp.secret")
+	}
+}
+
+// TunnelSecret is the tunnel secret of a group's clients.
+func (c *Config) TunnelSecret(g *Group) secret.Bytes {
+	if g.L2TPSecret.Len() > 0 {
+		return g.L2TPSecret
+	}
+	return c.L2TP.Secret
 }
 
 // groupNames lists the groups that there are, for errors.

@@ -88,6 +88,7 @@ func Peek(file string, environ []string) (*Config, error) {
 // readSecretFiles replaces every …_file by what the file holds.
 func readSecretFiles(d *decoder, c *Config) {
 	readPSKFile(d, "ipsec.psk_file", c.IPsec.PSKFile, &c.IPsec.PSK)
+	readSecretFile(d, "l2tp.secret_file", c.L2TP.SecretFile, &c.L2TP.Secret)
 	readGroupFiles(d, c)
 	resolveCertificates(d, c)
 	for i := range c.Radius.Servers {
@@ -123,6 +124,17 @@ func readPSKFile(d *decoder, key, name string, to *[]secret.Bytes) {
 			*to = append(*to, secret.String(line))
 		}
 	}
+}
+
+// readSecretFile reads a secret that is one line, if a file is named.
+func readSecretFile(d *decoder, key, name string, to *secret.Bytes) {
+	if name == "" {
+		return
+	}
+	if to.Len() > 0 {
+		d.fail(key, "set %s or this, not both", strings.TrimSuffix(key[strings.LastIndexByte(key, '.')+1:], "_file"))
+	}
+	*to = secret.String(strings.TrimRight(string(readSecret(d, key, name)), "\r\n"))
 }
 
 // readSecret reads a file that only its owner may read, or that a platform

@@ -35,6 +35,9 @@ var later = map[string]string{
 func validate(d *decoder, c *Config) {
 	validateServer(d, c)
 	validateIPsec(d, c)
+	if c.L2TP.RequireSecret && c.L2TP.Secret.Len() == 0 && c.L2TP.SecretFile == "" {
+		d.fail("l2tp.require_secret", "needs l2tp.secret, or l2tp.secret_file")
+	}
 	validateNetwork(d, c)
 	validateAuth(d, c)
 	validateUsers(d, c)

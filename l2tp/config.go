@@ -9,11 +9,12 @@ import (
 
 // Config is a tunnel's policy. It is immutable and may be shared.
 type Config struct {
-	HostName string
-	Vendor   string
-	Secret   secret.Bytes // tunnel authentication and hidden AVPs; empty: none
-	Window   uint16       // our Receive Window Size, at least 4
-	Sessions int          // how many sessions the tunnel admits; 1 by default
+	HostName  string
+	Vendor    string
+	Secret    secret.Bytes // tunnel authentication and hidden AVPs; empty: none
+	Challenge bool         // the peer has to prove that it has the secret, too
+	Window    uint16       // our Receive Window Size, at least 4
+	Sessions  int          // how many sessions the tunnel admits; 1 by default
 
 	Hello        time.Duration // silence before we send a Hello; 0: never
 	SetupTimeout time.Duration // an SCCRQ must lead to a tunnel within it

@@ -94,10 +94,10 @@ func (t *Tunnel) hostName() []byte {
 	return []byte("adit")
 }
 
-// challenged appends our Challenge, if there is a secret. Without randomness
-// there is no tunnel.
+// challenged appends our Challenge, if the peer must have the secret. Without
+// randomness there is no tunnel.
 func (t *Tunnel) challenged(now time.Time, o *outline) bool {
-	if t.env.Config.Secret.Len() == 0 {
+	if t.env.Config.Secret.Len() == 0 || !t.env.Config.Challenge {
 		return true
 	}
 	t.s.challenge = make([]byte, 16)
@@ -109,18 +109,21 @@ func (t *Tunnel) challenged(now time.Time, o *outline) bool {
 	return true
 }
 
-// answered appends the answer to the peer's Challenge, if it sent one.
+// answered appends the answer to the peer's Challenge, if it sent one and there
+// is a secret to answer with.
 func (t *Tunnel) answered(in messageType, o *outline) *outline {
-	if len(t.s.theirs) > 0 {
+	if len(t.s.theirs) > 0 && t.env.Config.Secret.Len() > 0 {
 		o.add(avpChallengeResponse, challengeResponse(in, t.env.Config.Secret.Reveal(), t.s.theirs)...)
-		t.s.theirs = nil
 	}
+	t.s.theirs = nil
 	return o
 }
 
 // authenticate runs tunnel authentication (RFC 2661, section 5.1.1). A peer
 // that challenges us gets an answer or, if we have no secret, a clear refusal:
-// left alone it would only give up without a word.
+// left alone it would only give up without a word. Whether we challenge, too, is
+// the configuration's: "a LAC or LNS may ... authenticate", and the clients that
+// systems have built in have no secret.
 //
 // Deviation: a LAC of ours that has no secret ignores an LNS's Challenge, as
 // macOS does; it is the LNS that must insist.
@@ -129,12 +132,15 @@ func (t *Tunnel) authenticate(m *message) (Result, bool) {
 	if m.kind == sccrq && m.has(avpChallenge) && secret.Len() == 0 {
 		return Result{Code: StopNotAuthorized, Message: "tunnel authentication is not configured"}, false
 	}
-	if secret.Len() == 0 || m.kind != sccrp && m.kind != scccn {
+	if t.s.challenge == nil || m.kind != sccrp && m.kind != scccn {
 		return Result{}, true
 	}
 	want := challengeResponse(m.kind, secret.Reveal(), t.s.challenge)
-	if t.s.challenge == nil || subtle.ConstantTimeCompare(want, m.values[avpChallengeResponse]) != 1 {
-		return Result{Code: StopNotAuthorized, Message: "tunnel authentication failed"}, false
+	switch {
+	case !m.has(avpChallengeResponse):
+		return Result{Code: StopNotAuthorized, Message: "tunnel authentication failed: no answer to the challenge"}, false
+	case subtle.ConstantTimeCompare(want, m.values[avpChallengeResponse]) != 1:
+		return Result{Code: StopNotAuthorized, Message: "tunnel authentication failed: the secrets differ"}, false
 	}
 	return Result{}, true
 }

@@ -270,3 +270,30 @@ func TestSetupTimeouts(t *testing.T) {
 		}
 	})
 }
+
+// Who has the secret answers for it, and asks for it only if it has to.
+func TestTheSecretIsAskedForWhereItHasToBe(t *testing.T) {
+	for _, tt := range []struct {
+		name                       string
+		lac, lns                   string
+		lacAsks, lnsAsks, connects bool
+	}{
+		{"nobody asks, one has none", "", "one", false, false, true},
+		{"nobody asks, they differ", "two", "one", false, false, true},
+		{"the LAC asks", "one", "one", true, false, true},
+		{"the LAC asks, they differ", "two", "one", true, false, false},
+		{"the LNS asks", "one", "one", false, true, true},
+		{"the LNS asks, the LAC has none", "", "one", false, true, false},
+		{"the LNS asks, they differ", "two", "one", false, true, false},
+	} {
+		lac, lns := withSecret(testConfig(), tt.lac), withSecret(testConfig(), tt.lns)
+		lac.Challenge, lns.Challenge = tt.lacAsks, tt.lnsAsks
+		w := newWire(t, lac, lns)
+		if _, err := w.ends[0].Call(w.now, Call{}); err != nil {
+			t.Fatal(err)
+		}
+		if up := w.run(2*time.Second, w.sessionsUp); up != tt.connects {
+			t.Errorf("%s: connected: %v:\n%s", tt.name, up, w.describe())
+		}
+	}
+}

@@ -26,7 +26,7 @@ func testConfig() *Config {
 }
 
 func withSecret(c *Config, s string) *Config {
-	c.Secret = secret.String(s)
+	c.Secret, c.Challenge = secret.String(s), true
 	return c
 }
 

@@ -25,6 +25,7 @@ type message struct {
 	unknown       bool
 	unknownVendor uint16
 	unknownType   uint16
+	sealed        bool // it is hidden, and our secret does not open it
 }
 
 // parseMessage splits the AVPs behind a control header; body is not empty. An
@@ -60,7 +61,9 @@ func parseMessage(h header, body, secret []byte) (*message, error) {
 		}
 		if flags&avpHidden != 0 {
 			plain, ok := unhide(kind, value, secret, vector)
-			if !ok || !avpRules[kind].hideable {
+			// A wrong secret opens to anything, most of which fits nothing.
+			if r := &avpRules[kind]; !ok || !r.hideable || len(plain) < r.min || len(plain) > r.max {
+				m.sealed = m.sealed || !m.unknown && flags&avpMandatory != 0 && r.hideable
 				m.unrecognized(flags, vendor, kind)
 				continue
 			}

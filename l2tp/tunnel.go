@@ -273,6 +273,10 @@ func (t *Tunnel) judge(m *message) (Result, bool) {
 }
 
 func unknownAVP(code ResultCode, m *message) Result {
+	if m.sealed {
+		return Result{Code: code, Error: ErrorUnknownAVP,
+			Message: fmt.Sprintf("%v is hidden: the secrets differ, or one end has none", attribute(m.unknownType))}
+	}
 	return Result{Code: code, Error: ErrorUnknownAVP,
 		Message: fmt.Sprintf("vendor %d attribute %d", m.unknownVendor, m.unknownType)}
 }

@@ -529,3 +529,15 @@ func TestChallengeResponsesAreTheRFCs(t *testing.T) {
 	d.recv(0, scccn, fmt.Sprintf("8016 0000 000d %x", sum))
 	wantLine(t, d.out.String(), "* l2tp.TunnelUp")
 }
+
+// What is hidden by another secret is named, and not taken for what it opens to.
+func TestWhatIsHiddenByAnotherSecretIsNamed(t *testing.T) {
+	for length := range 12 { // each is a number of the AVP's, as the secret opens it
+		d := newLadder(t, withSecret(testConfig(), "one"))
+		hidden := hide(uint16(avpAssignedTunnel), "two", "vector", []byte{0, 7}, make([]byte, length))
+		raw := strings.Replace(windowsSCCRQ, "8008 0000 0009 0001", "", 1) +
+			fmt.Sprintf("%04x 0000 0024 %x", 0x8000|6+len("vector"), "vector") + fmt.Sprintf("%04x 0000 0009 %x", 0xc000|6+len(hidden), hidden)
+		out := d.since(func() { d.sccrq(raw) })
+		wantLine(t, out, "TunnelDown{Result:{Code:2 Error:unknown mandatory AVP Message:Assigned Tunnel ID is hidden: the secrets differ, or one end has none")
+	}
+}

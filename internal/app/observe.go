@@ -82,7 +82,7 @@ func (o *events) Observe(e vpn.Event) {
 	case vpn.TunnelUp:
 		o.at(e.Who).WithFields(logrus.Fields{"host_name": field(e.Peer.HostName), "vendor": field(e.Peer.Vendor)}).Info("L2TP up")
 	case vpn.TunnelDown:
-		o.at(e.Who).WithFields(logrus.Fields{"result": e.Result.Code.StopText(), "error": e.Result.Error.String(), "message": field(e.Result.Message), "by_peer": e.ByPeer, "replaced": e.Replaced}).Info("L2TP down")
+		o.tunnelDown(e)
 	case vpn.AuthDone:
 		o.authDone(e)
 	case vpn.NetworksChanged:

@@ -17,7 +17,6 @@ import (
 	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/vpn"
-	"github.com/adit-vpn/adit/l2tp"
 	"github.com/adit-vpn/adit/ppp"
 )
 
@@ -73,10 +72,8 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 			PSKs: psks(c), NATT: natt(c), Public: a.public(ctx, c),
 			Lifetime: 8 * time.Hour, ChildLifetime: time.Hour, DPDTimeout: c.Server.DeadPeer / 2,
 		},
-		L2TP: &l2tp.Config{
-			HostName: "adit", Window: 16, Sessions: 1,
-			Hello: helloAfter(c.Server.DeadPeer), SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
-		},
+		L2TP:      tunnel(c, c.L2TP.Secret, c.L2TP.RequireSecret),
+		GroupL2TP: groupTunnels(c),
 		PPP: &ppp.Config{
 			Name: "adit", MRU: uint16(c.Network.MTU), Methods: methods(c),
 			Echo: c.Server.DeadPeer / (echoFailures + 1), EchoFailures: echoFailures,

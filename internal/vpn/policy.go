@@ -21,6 +21,8 @@ type Policy struct {
 
 	IPv6 *IPv6 // what we are to clients that have IPv6; nil: none has
 
+	GroupL2TP map[string]*l2tp.Config // of groups with a tunnel secret of their own
+
 	ReplayWindow int // packets
 	Networks     []Network
 	Settings     auth.Settings            // what clients are told
@@ -72,6 +74,14 @@ func (p *Policy) judgeRoutes(routes []netip.Prefix) string {
 		}
 	}
 	return ""
+}
+
+// tunnel is how a tunnel is made with who proved to be of a group, "" for any.
+func (p *Policy) tunnel(group string) *l2tp.Config {
+	if own := p.GroupL2TP[group]; own != nil {
+		return own
+	}
+	return p.L2TP
 }
 
 // network returns the network of a client's address, or one of that address

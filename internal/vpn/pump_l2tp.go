@@ -28,7 +28,7 @@ func (c *Conn) receiveControl(now time.Time, msg []byte, late bool) {
 		c.replaceTunnel(now)
 		c.dropClaim()
 		c.under = c.newest()
-		c.tunnel = l2tp.NewLNS(l2tp.Env{Config: c.policy.L2TP, Rand: c.srv.cfg.Rand}, now)
+		c.tunnel = l2tp.NewLNS(l2tp.Env{Config: c.policy.tunnel(c.peer.Group), Rand: c.srv.cfg.Rand}, now)
 		c.stay(now)
 		c.changed = true
 	case c.tunnel == nil:

@@ -59,6 +59,7 @@ func (l *Lab) Prepare(t testing.TB, c Config) *Server {
 		{"server", fmt.Sprintf("state_dir = %q", dir)},
 		{"ipsec", fmt.Sprintf("psk = %q", PSK)},
 		{"network", "pool = " + or(c["pool"], `["10.83.0.0/24"]`)},
+		{"l2tp", ""},
 		{"auth", ""},
 		{"radius", ""},
 		{"limits", ""},
