@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type host struct {
 	out    bytes.Buffer // the log
 	base   settingsOf
 	peers  int
+	stop   func()
 }
 
 // write replaces the configuration: what every server has, and changes.
@@ -60,9 +62,11 @@ func (h *host) write(changes settingsOf) {
 func (h *host) read() (*conf.Config, error) { return conf.Load(h.file, nil) }
 
 // startHost starts a server, which ends with the test.
-func startHost(t *testing.T, changes settingsOf) *host {
+func startHost(t *testing.T, changes settingsOf) *host { return startHostIn(t, t.TempDir(), changes) }
+
+// startHostIn starts one with a state directory.
+func startHostIn(t *testing.T, dir string, changes settingsOf) *host {
 	t.Helper()
-	dir := t.TempDir()
 	h := &host{t: t, net: udptest.New(1), device: netdevtest.New("adit0", 1400, 1), file: filepath.Join(dir, "adit.toml"), base: settingsOf{
 		"server.state_dir": fmt.Sprintf("%q", dir),
 		"ipsec.psk":        fmt.Sprintf("%q", testPSK),
@@ -88,13 +92,16 @@ func startHost(t *testing.T, changes settingsOf) *host {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.server.Serve(ctx) }()
-	t.Cleanup(func() {
+	h.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		_ = cleanup.close()
+		if err := cleanup.close(); err != nil {
+			t.Error(err)
+		}
 	})
+	t.Cleanup(h.stop)
 	return h
 }
 

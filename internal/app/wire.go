@@ -26,6 +26,7 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 	a.pool = pool.New(ranges, reserved...)
 	a.pool6, a.delegate6 = pools6(c)
 	a.promise(c)
+	a.keepLeases(ctx, c.Server.StateDir, cleanup)
 	backend, accountant, err := a.backend(c, cleanup)
 	if err != nil {
 		return err

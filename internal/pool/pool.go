@@ -31,6 +31,8 @@ type Pool struct {
 	sticky map[string]netip.Addr
 	owner  map[netip.Addr]string // reverse of sticky
 	static map[netip.Addr]bool   // promised to somebody
+
+	changed chan struct{} // has an element since a claim has changed
 }
 
 // cursor is where the search for a fresh address goes on.
@@ -47,6 +49,8 @@ func New(ranges []Range, reserved ...netip.Addr) *Pool {
 		leased: map[netip.Addr]bool{},
 		sticky: map[string]netip.Addr{},
 		owner:  map[netip.Addr]string{},
+
+		changed: make(chan struct{}, 1),
 	}
 	for _, a := range reserved {
 		p.leased[a] = true
@@ -228,4 +232,8 @@ func (p *Pool) remember(user string, a netip.Addr) {
 	}
 	p.sticky[user] = a
 	p.owner[a] = user
+	select {
+	case p.changed <- struct{}{}:
+	default: // it is said already
+	}
 }
