@@ -68,6 +68,8 @@ const (
 	MethodImpossible
 	// PasswordExpired wants a change that is not offered here.
 	PasswordExpired
+	// NoAddress is a user who may come in, when no address is left.
+	NoAddress
 )
 
 func (v Verdict) String() string {
@@ -82,18 +84,21 @@ func (v Verdict) String() string {
 		return "the stored credential cannot verify this method"
 	case PasswordExpired:
 		return "password expired"
+	case NoAddress:
+		return "no address left"
 	}
 	return "no verdict"
 }
 
 // Response is a backend's answer.
 type Response struct {
-	Verdict Verdict
-	Detail  string // for the administrator's log, never for the peer
-	Message string // for the peer: Reply-Message; may be empty
-	Success string // MS-CHAPv2: "S=<40 hex digits>"
-	Code    int    // MS-CHAPv2 failure code (RFC 2759, section 6), 0: 691
-	Grant   Grant
+	Verdict  Verdict
+	Detail   string   // for the administrator's log, never for the peer
+	Message  string   // for the peer: Reply-Message; may be empty
+	Warnings []string // for the log: what of the answer cannot be read, and was passed over
+	Success  string   // MS-CHAPv2: "S=<40 hex digits>"
+	Code     int      // MS-CHAPv2 failure code (RFC 2759, section 6), 0: 691
+	Grant    Grant
 }
 
 // Settings are what a client is told of the network. Zero values leave it to

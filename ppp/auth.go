@@ -123,6 +123,10 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 	}
 	l.s.setup = time.Time{}
 	l.emit(Authenticated{Method: a.method, User: a.user})
+	if answer.Close != 0 {
+		l.Close(now, answer.Close)
+		return
+	}
 	if l.s.alone {
 		l.finish(0)
 		return

@@ -48,6 +48,10 @@ type AuthAnswer struct {
 	// Error is MS-CHAPv2's failure code (RFC 2759, section 6): 691 by default.
 	Error int
 
+	// Close ends a link that passed: the peer is who it says, and cannot be
+	// served. 0: it is.
+	Close Reason
+
 	// Network is what IPCP gives the peer, Network6 what IPV6CP does.
 	Network  Network
 	Network6 Network6

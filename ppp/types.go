@@ -50,6 +50,7 @@ const (
 	ReasonReplaced                         // the same user connected anew
 	ReasonUserRequest                      // as client: the user hung up
 	ReasonLowerLayer                       // the L2TP session or the IPsec SA went
+	ReasonNoAddress                        // there is no address left for the peer
 
 	ReasonPeerTerminated   // a Terminate-Request came
 	ReasonAuthFailed       // refused: by us, or as client by the server
@@ -74,6 +75,7 @@ var reasonText = [...]string{
 	ReasonReplaced:         "replaced by a newer session",
 	ReasonUserRequest:      "user request",
 	ReasonLowerLayer:       "lower layer went down",
+	ReasonNoAddress:        "no address is left for another client",
 	ReasonPeerTerminated:   "terminated by the peer",
 	ReasonAuthFailed:       "authentication failed",
 	ReasonAuthRefused:      "peer accepts no offered authentication method",

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/md5" //nolint:gosec // RFC 2869, section 5.14 is HMAC-MD5
 	"errors"
+	"fmt"
 
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2869"
@@ -49,18 +50,19 @@ func hmacMD5(b, secret []byte) []byte {
 // authenticator (RFC 2865, section 3), and for replies to an Access-Request
 // the Message-Authenticator.
 func (c *Client) verify(b, request []byte, p *radius.Packet, k kind) (*radius.Packet, error) {
-	reply, err := radius.Parse(b, p.Secret)
-	if err != nil {
+	if len(b) < 20 || int(b[2])<<8|int(b[3]) < 20 || int(b[2])<<8|int(b[3]) > len(b) {
 		return nil, errNotOurs
 	}
-	if length := int(b[2])<<8 | int(b[3]); length <= len(b) {
-		b = b[:length] // RFC 2865, section 3: octets outside are padding
-	}
-	if reply.Identifier != p.Identifier || !answers(k, reply.Code) {
+	b = b[:int(b[2])<<8|int(b[3])] // RFC 2865, section 3: octets outside are padding
+	if b[1] != p.Identifier || !answers(k, radius.Code(b[0])) {
 		return nil, errNotOurs
 	}
 	if !radius.IsAuthenticResponse(b, request, p.Secret) {
 		return nil, ErrForged
+	}
+	reply, err := radius.Parse(b, p.Secret)
+	if err != nil {
+		return nil, unreadable(b)
 	}
 	if k == authentication {
 		if err := c.checkSigned(b, p); err != nil {
@@ -70,6 +72,23 @@ func (c *Client) verify(b, request []byte, p *radius.Packet, k kind) (*radius.Pa
 	// Attributes hidden with the request's authenticator are opened with it.
 	reply.Authenticator = p.Authenticator
 	return reply, nil
+}
+
+// unreadable says which attribute of an authentic reply has a wrong length.
+func unreadable(b []byte) error {
+	i := 20
+	for i+2 <= len(b) && b[i+1] >= 2 && i+int(b[i+1]) <= len(b) {
+		i += int(b[i+1])
+	}
+	kind := radius.Type(b[i])
+	name := attributes[kind].name
+	if name == "" {
+		name = "attribute"
+	}
+	if i+2 > len(b) {
+		return fmt.Errorf("%w: %s (%d) at byte %d is cut off", ErrUnreadable, name, kind, i)
+	}
+	return fmt.Errorf("%w: %s (%d) at byte %d has the length %d, and %d bytes are left", ErrUnreadable, name, kind, i, b[i+1], len(b)-i)
 }
 
 func answers(k kind, code radius.Code) bool {

@@ -56,6 +56,8 @@ var (
 	ErrUnsigned = errors.New("the reply carries no Message-Authenticator: have the server add one" +
 		" (FreeRADIUS before 3.2.5: `update reply { &Message-Authenticator = 0x00 }` in post-auth and in Post-Auth-Type REJECT)," +
 		" or set radius.allow_unsigned_replies = true, which lets replies be forged (CVE-2024-3596)")
+	// ErrUnreadable means that the server answered, with what is no RADIUS reply.
+	ErrUnreadable = errors.New("the RADIUS server's reply cannot be read")
 	// ErrForged means that a reply does not verify.
 	ErrForged = errors.New("the reply does not verify: the shared secrets differ, or it is forged")
 )
@@ -164,7 +166,9 @@ func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Pack
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	last := ErrNoAnswer
+	// RFC 2865, section 2: "A request from a client for which the RADIUS server does
+	// not have a shared secret MUST be silently discarded."
+	last := fmt.Errorf("%w: it keeps silent, as it also does if it does not know %s as a client, or has another secret for it", ErrNoAnswer, hostOf(conn.LocalAddr()))
 	buf := make([]byte, radius.MaxPacketLength)
 	for range max(1, c.cfg.Tries) {
 		if ctx.Err() != nil {
@@ -189,15 +193,23 @@ func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Pack
 			if err == nil {
 				return reply, nil
 			}
+			if errors.Is(err, ErrUnreadable) {
+				return nil, err // it is the server's: it would say the same again
+			}
 			if !errors.Is(err, errNotOurs) {
 				last = err
 			}
 		}
 	}
-	if err := ctx.Err(); err != nil && errors.Is(last, ErrNoAnswer) {
-		return nil, fmt.Errorf("%w in time", ErrNoAnswer)
-	}
 	return nil, last
+}
+
+// hostOf is an address without its port.
+func hostOf(a net.Addr) string {
+	if host, _, err := net.SplitHostPort(a.String()); err == nil {
+		return host
+	}
+	return a.String()
 }
 
 // unreachable is the error of a socket without its addresses, which the

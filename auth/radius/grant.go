@@ -1,16 +1,15 @@
 package radius
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
 
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
-	"layeh.com/radius/rfc2869"
 	"layeh.com/radius/vendors/microsoft"
 
 	"github.com/adit-vpn/adit/auth"
@@ -28,12 +27,57 @@ func accepted(r *auth.Request, reply *radius.Packet) (auth.Response, error) {
 		}
 		resp.Success = string(success[i : i+42])
 	}
-	g, err := grant(reply)
-	if err != nil {
-		return auth.Response{}, err
+	g := grant(reply)
+	resp.Grant, resp.Warnings = g.Grant, g.warnings
+	if g.refused != "" {
+		resp.Verdict, resp.Success, resp.Detail, resp.Grant = auth.NotAllowed, "", g.refused, auth.Grant{}
 	}
-	resp.Grant = g
 	return resp, nil
+}
+
+// maxDNS6 is how many name servers of IPv6 a client is told, at most.
+const maxDNS6 = 2
+
+// grant reads the attributes of an Access-Accept.
+func grant(reply *radius.Packet) *granted {
+	g, seen := &granted{}, map[any]bool{}
+	for _, avp := range reply.Attributes {
+		if avp.Type == rfc2865.VendorSpecific_Type {
+			g.takeVendor(seen, avp.Attribute)
+		} else if a, ok := attributes[avp.Type]; ok {
+			g.take(seen, avp.Type, a, fmt.Sprint(int(avp.Type)), avp.Attribute)
+		}
+	}
+	for _, a := range append(g.dns4[:], g.dns6[:min(len(g.dns6), maxDNS6)]...) {
+		if a.IsValid() {
+			g.DNS = append(g.DNS, a)
+		}
+	}
+	return g
+}
+
+// takeVendor reads a Vendor-Specific: a vendor's number, and a list of its
+// attributes (RFC 2865, section 5.26). Of other vendors nothing is read.
+func (g *granted) takeVendor(seen map[any]bool, v []byte) {
+	if len(v) < 4 {
+		return
+	}
+	vendor, list := binary.BigEndian.Uint32(v), v[4:]
+	if vendor != vendorCisco && vendor != vendorMicrosoft {
+		return
+	}
+	for len(list) > 0 {
+		if len(list) < 2 || list[1] < 2 || int(list[1]) > len(list) {
+			broken := attribute{name: "Vendor-Specific", many: true, read: func(*granted, []byte) error { return errors.New("a length in it is wrong") }}
+			g.take(seen, nil, broken, fmt.Sprintf("26, of vendor %d", vendor), nil)
+			return
+		}
+		key := vendorAttribute{vendor, list[0]}
+		if a, ok := vendorAttributes[key]; ok {
+			g.take(seen, key, a, fmt.Sprintf("%d of vendor %d", key.number, vendor), list[2:list[1]])
+		}
+		list = list[list[1]:]
+	}
 }
 
 // Framed-IP-Address values with a meaning of their own (RFC 2865, section 5.8).
@@ -42,67 +86,50 @@ var (
 	nasSelects  = netip.AddrFrom4([4]byte{255, 255, 255, 254})
 )
 
-func grant(reply *radius.Packet) (auth.Grant, error) {
-	g := auth.Grant{
-		User:            rfc2865.UserName_GetString(reply),
-		Group:           rfc2865.FilterID_GetString(reply), // the first, if there are several
-		SessionTimeout:  seconds(uint32(rfc2865.SessionTimeout_Get(reply))),
-		IdleTimeout:     seconds(uint32(rfc2865.IdleTimeout_Get(reply))),
-		InterimInterval: interim(seconds(uint32(rfc2869.AcctInterimInterval_Get(reply)))),
-		MTU:             int(min(rfc2865.FramedMTU_Get(reply), 1500)),
-	}
-	if classes, err := rfc2865.Class_Gets(reply); err == nil {
-		g.Class = classes
-	}
-	if a, ok := address(rfc2865.FramedIPAddress_Get(reply)); ok && a != userSelects && a != nasSelects {
-		g.Address = a
-	}
-	for _, ip := range []net.IP{microsoft.MSPrimaryDNSServer_Get(reply), microsoft.MSSecondaryDNSServer_Get(reply)} {
-		if a, ok := address(ip); ok {
-			g.DNS = append(g.DNS, a)
+func framedAddress(g *granted, v []byte) error {
+	return address4(func(g *granted, a netip.Addr) {
+		if a != userSelects && a != nasSelects {
+			g.Address = a
 		}
-	}
-	if err := grant6(reply, &g); err != nil {
-		return g, err
-	}
-	if err := readAVPairs(reply, &g.Settings); err != nil {
-		return g, err
-	}
-	routes, err := rfc2865.FramedRoute_GetStrings(reply)
-	if err != nil {
-		return g, nil
-	}
-	for _, text := range routes {
-		p, err := framedRoute(text)
-		if err != nil {
-			return g, err
-		}
-		g.Routes = append(g.Routes, p)
-	}
-	return g, nil
+	})(g, v)
 }
 
-// seconds reads an interval; 0 means none.
-func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
-
-func address(ip net.IP) (netip.Addr, bool) {
-	a, ok := netip.AddrFromSlice(ip.To4())
-	return a, ok && !a.IsUnspecified()
-}
-
-// framedRoute reads "192.0.2.0/24 0.0.0.0 1": a network, a gateway that is the
+// route reads "192.0.2.0/24 0.0.0.0 1": a network, a gateway that is the
 // client whatever it says, and metrics (RFC 2865, section 5.22).
-func framedRoute(text string) (netip.Prefix, error) {
-	fields := strings.Fields(text)
+func route(g *granted, v []byte) error {
+	fields := strings.Fields(string(v))
 	if len(fields) > 0 {
 		if p, err := netip.ParsePrefix(fields[0]); err == nil {
-			return p.Masked(), nil
+			g.Routes = append(g.Routes, p.Masked())
+			return nil
 		}
 		if a, err := netip.ParseAddr(fields[0]); err == nil {
-			return netip.PrefixFrom(a, a.BitLen()), nil
+			g.Routes = append(g.Routes, netip.PrefixFrom(a.WithZone(""), a.BitLen()))
+			return nil
 		}
 	}
-	return netip.Prefix{}, fmt.Errorf("the RADIUS server sent the Framed-Route %.64q, which is no network: write it as 192.0.2.0/24", text)
+	return fmt.Errorf("%.64q is no network: write it as 192.0.2.0/24, or 2001:db8::/48", v)
+}
+
+// avPair takes "ipsec:route-set=prefix 192.0.2.0/24" and
+// "ipsec:default-domain=corp.example": the only widely known form of networks
+// and a domain that a client is told, for RFC 2865's Framed-Route is for networks
+// behind the client. Others are not for us.
+func avPair(g *granted, v []byte) error {
+	key, value, _ := strings.Cut(string(v), "=")
+	value = strings.TrimSpace(value)
+	switch strings.TrimSpace(key) {
+	case "ipsec:route-set":
+		network, ok := strings.CutPrefix(value, "prefix ")
+		p, err := netip.ParsePrefix(strings.TrimSpace(network))
+		if !ok || err != nil {
+			return fmt.Errorf("%.64q is no network: write it as ipsec:route-set=prefix 192.0.2.0/24", v)
+		}
+		g.Split = append(g.Split, p.Masked())
+	case "ipsec:default-domain":
+		g.Domain = value
+	}
+	return nil
 }
 
 // minInterim keeps a server's mistake from becoming load; RFC 2869, section

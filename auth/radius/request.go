@@ -34,6 +34,7 @@ func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (auth.Respon
 	}
 	return auth.Response{
 		Verdict: auth.NotAllowed,
+		Message: message(reply),
 		Detail:  "the RADIUS server asks a further question (Access-Challenge), which " + r.Method.String() + " cannot carry",
 	}, nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/vpn"
@@ -191,22 +190,6 @@ func (o *events) refused(e vpn.PacketRefused) {
 	}
 	if o.log.IsLevelEnabled(logrus.DebugLevel) { // strangers cause as many as they like
 		o.at(e.Who).WithFields(fields).Debug("control packet dropped")
-	}
-}
-
-func (o *events) authDone(e vpn.AuthDone) {
-	l := o.at(e.Who).WithFields(logrus.Fields{"method": e.Method.String(), "name": field(e.Name), "seconds": e.Duration.Seconds()})
-	switch {
-	case e.Err != nil:
-		l.WithField("error", errorField(e.Err)).Error("authentication had no verdict; the client shows that the user was refused")
-	case e.Verdict == auth.Accepted:
-		l.Info("user authenticated")
-	default:
-		if e.Odd != "" { // the name in the list of users has no such byte
-			l = l.WithField("odd_name", e.Odd)
-		}
-		l.WithFields(logrus.Fields{"verdict": e.Verdict.String(), "detail": field(e.Detail)}).
-			Warn("user refused; the client shows a wrong user name or password")
 	}
 }
 

@@ -96,7 +96,9 @@ type (
 		Name     string // as the peer sent it
 		Verdict  auth.Verdict
 		Detail   string
-		Err      error // no verdict was reached
+		Message  string   // what the backend has said to the user
+		Warnings []string // what of its answer was passed over
+		Err      error    // no verdict was reached
 		Duration time.Duration
 		Odd      string // which byte of Name nobody sees; "": none
 	}
@@ -234,6 +236,7 @@ const (
 	EndUserTimeout                // the user's session or idle time was over
 	EndReplaced                   // the same user came in again
 	EndAuth                       // the user was refused
+	EndNoAddress                  // there was no address left for the user
 	EndMethod                     // the peer takes no authentication method of ours
 	EndKeys                       // ESP keys ran out and could not be renewed
 	EndCertificate                // its certificate is accepted no more
@@ -268,6 +271,8 @@ func (e End) String() string {
 		return "replaced by a new connection"
 	case EndAuth:
 		return "authentication failed"
+	case EndNoAddress:
+		return "no address was left for the user"
 	case EndMethod:
 		return "the client allows no authentication method of auth.methods"
 	case EndKeys:

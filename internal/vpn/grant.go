@@ -12,6 +12,7 @@ import (
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/ppp"
 )
@@ -96,7 +97,7 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 	event := c.authDone(now, a, r, err)
 	switch {
 	case err != nil:
-		answer.Message = "The authentication server does not answer"
+		answer.Message = "The server could not authenticate the user"
 		answer.Error = mschapNoDialin
 	case r.Verdict == auth.Accepted:
 		if r.Grant.User == "" {
@@ -112,6 +113,10 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 			}
 			event.Verdict, event.Detail = auth.NotAllowed, denied.Error()
 			answer.Error = mschapNoDialin
+			if errors.Is(denied, pool.ErrExhausted) { // the user is not to blame, and is not asked for the password again
+				event.Verdict = auth.NoAddress
+				answer.OK, answer.Close = true, ppp.ReasonNoAddress
+			}
 			break
 		}
 		c.await(old, (*Conn).prove, nil)
@@ -126,7 +131,7 @@ func (c *Conn) verdict(now time.Time, s *session, a *attempt, r auth.Response, e
 
 // authDone is the event of an attempt that has its answer.
 func (c *Conn) authDone(now time.Time, a *attempt, r auth.Response, err error) AuthDone {
-	return AuthDone{Who: c.who(), Method: a.method, Name: a.name, Odd: oddName(a.name), Verdict: r.Verdict, Detail: r.Detail, Err: err, Duration: now.Sub(a.asked)}
+	return AuthDone{Who: c.who(), Method: a.method, Name: a.name, Odd: oddName(a.name), Verdict: r.Verdict, Detail: r.Detail, Message: r.Message, Warnings: r.Warnings, Err: err, Duration: now.Sub(a.asked)}
 }
 
 // restart ends the accounting of a link's session whose user authenticated

@@ -185,7 +185,11 @@ func (c *Conn) linkDown(now time.Time, s *session, e ppp.Down) {
 	c.endCall(now, s, cause, e.Why)
 	detail := detailOf(e)
 	if c.tunnel != nil {
-		c.tunnel.Hangup(now, s.l2tp.Local, l2tp.Result{Code: l2tp.CallAdmin, Message: detail})
+		result := l2tp.Result{Code: l2tp.CallAdmin, Message: detail}
+		if e.Why == ppp.ReasonNoAddress {
+			result = l2tp.Result{Code: l2tp.CallNoResources, Message: e.Why.String()}
+		}
+		c.tunnel.Hangup(now, s.l2tp.Local, result)
 	}
 	c.idle(now, endOf(e.Why))
 	if len(c.calls) == 0 && c.drain.IsZero() {
@@ -302,6 +306,8 @@ func causeOf(r ppp.Reason) auth.Cause {
 		return auth.LostCarrier
 	case ppp.ReasonInternal:
 		return auth.NASError
+	case ppp.ReasonNoAddress:
+		return auth.ServiceUnavail
 	case ppp.ReasonAuthFailed, ppp.ReasonAuthRefused, ppp.ReasonAuthTimeout, ppp.ReasonServerUnverified,
 		ppp.ReasonNegotiation, ppp.ReasonSetupTimeout, ppp.ReasonNoNetwork, ppp.ReasonLoop, ppp.ReasonRejected:
 		return auth.UserError
@@ -318,6 +324,8 @@ func endOf(r ppp.Reason) End {
 		return EndNegotiation
 	case ppp.ReasonSetupTimeout:
 		return EndSetup
+	case ppp.ReasonNoAddress:
+		return EndNoAddress
 	}
 	switch causeOf(r) {
 	case auth.AdminReset:
