@@ -101,7 +101,7 @@ fuzz: toolchain ## fuzz every target for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: toolchain ## measure, beside other servers: tables, out/bench.json, docs/bench.svg (as root; 20 minutes; ARGS=-quick: 3)
+bench: toolchain ## measure, beside other servers: tables, out/bench.json, docs/bench.svg (as root; 20 minutes; ARGS=-quick: 3, and no chart)
 	@test/install-deps bench
 	$(GO) build -o $(BIN)/bench ./test/cmd/bench
 	exec $(BIN)/bench -json out/bench.json -svg docs/bench.svg $(ARGS)

@@ -72,12 +72,12 @@ func run(ctx context.Context) error {
 	only := flag.String("only", strings.Join(names, ","), "the parts to run")
 	lanes := flag.String("contestants", "", "the contestants of the part bulk, where bare is no tunnel: all, or some of "+strings.Join(keys, ","))
 	file := flag.String("json", "", "write the figures to this file, too")
-	chart := flag.String("svg", "", "draw the chart to this file, if the run is whole enough for it: not -quick, with bulk, with all contestants")
+	chart := flag.String("svg", "", "draw the chart to this file, if the run is whole: not -quick, nothing shortened or left out of bulk, and nothing failed")
 	quick := flag.Bool("quick", false, "fewer and shorter measurements, of fewer things: some three minutes")
 	flag.IntVar(&b.n, "n", 10000, "how many idle sessions there are in the part idle")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "how long the part idle watches idle sessions")
-	flag.IntVar(&b.repeat, "repeat", 5, "repetitions, of which the median counts")
-	flag.DurationVar(&b.watch, "watch", 2*time.Second, "how long a transfer is watched")
+	flag.IntVar(&b.repeat, "repeat", wholeRepeat, "repetitions, of which the median counts")
+	flag.DurationVar(&b.watch, "watch", wholeWatch, "how long a transfer is watched")
 	flag.StringVar(&b.profile, "profile", "", "write profiles of our server to this directory")
 	flag.Parse()
 	if *lanes != "" {
@@ -104,10 +104,33 @@ func run(ctx context.Context) error {
 	if len(b.Tables) == 0 {
 		return failed
 	}
-	if ctx.Err() != nil || *quick || len(b.lanes) > 0 || !slices.Contains(strings.Split(*only, ","), "bulk") {
+	if why := b.partial(strings.Split(*only, ","), errors.Join(failed, ctx.Err())); why != "" && *chart != "" {
+		fmt.Fprintf(os.Stderr, "%s stays as it is: %s\n", *chart, why)
 		*chart = ""
 	}
 	return errors.Join(failed, b.publish(*file, *chart))
+}
+
+// A whole run repeats transfers so often, and watches each so long.
+const (
+	wholeRepeat = 5
+	wholeWatch  = 2 * time.Second
+)
+
+// partial says why a run is not whole enough for the chart that is published, ""
+// if it is.
+func (b *bench) partial(parts []string, failed error) string {
+	switch {
+	case failed != nil:
+		return "not everything was measured"
+	case !slices.Contains(parts, "bulk"):
+		return "bulk was not measured"
+	case len(b.lanes) > 0:
+		return "not all contestants took part"
+	case b.repeat < wholeRepeat || b.watch < wholeWatch:
+		return "the run was a short one"
+	}
+	return ""
 }
 
 // quicken makes the run a short one, as far as nobody said otherwise.
