@@ -220,6 +220,8 @@ func (e End) link() ppp.Reason {
 		return ppp.ReasonAuthRefused
 	case EndNegotiation:
 		return ppp.ReasonNegotiation
+	case EndNoAddress:
+		return ppp.ReasonNoAddress
 	case EndPanic:
 		return ppp.ReasonInternal
 	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndCrowded, EndNoESP, EndMoved:
