@@ -114,6 +114,7 @@ func (t *Tunnel) challenged(now time.Time, o *outline) bool {
 func (t *Tunnel) answered(in messageType, o *outline) *outline {
 	if len(t.s.theirs) > 0 && t.env.Config.Secret.Len() > 0 {
 		o.add(avpChallengeResponse, challengeResponse(in, t.env.Config.Secret.Reveal(), t.s.theirs)...)
+		t.s.proved = true
 	}
 	t.s.theirs = nil
 	return o
@@ -169,10 +170,11 @@ func (t *Tunnel) clean(now time.Time, why end, stopped bool) {
 	for _, s := range t.s.sessions {
 		t.report(s, why)
 	}
+	secret := why.remote && !t.s.up && (t.s.proved || t.s.challenge != nil)
 	t.s.sessions = nil
 	t.s.setup, t.s.challenge, t.s.theirs = time.Time{}, nil, nil
 	t.s.channel.ahead = nil
-	t.out.Push(TunnelDown{Result: why.Result, Remote: why.remote})
+	t.out.Push(TunnelDown{Result: why.Result, Remote: why.remote, Secret: secret})
 	switch {
 	case why.remote:
 		t.s.channel.queue = nil

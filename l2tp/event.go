@@ -40,6 +40,7 @@ type LinkInfo struct {
 type TunnelDown struct {
 	Result Result
 	Remote bool
+	Secret bool // the peer went where secrets were being proved
 }
 
 // Closed says that nothing remains to be sent or acknowledged.

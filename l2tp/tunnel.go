@@ -43,6 +43,7 @@ type tunnelData struct {
 	peer      Peer
 	challenge []byte // ours
 	theirs    []byte // the peer's, which our next message answers
+	proved    bool   // the peer's was answered
 	began     []byte // the AVPs of the SCCRQ that we answered
 	channel   channel
 	sessions  []session

@@ -37,7 +37,7 @@ func (o *events) tunnelDown(e vpn.TunnelDown) {
 		"result": e.Result.Code.StopText(), "error": e.Result.Error.String(), "message": field(e.Result.Message), "by_peer": e.ByPeer, "replaced": e.Replaced,
 	})
 	switch refused := e.Result.Code == l2tp.StopNotAuthorized; {
-	case refused && e.ByPeer:
+	case e.Secret || refused && e.ByPeer: // xl2tpd says "general error", and why in words of its own
 		l.Warn("the client refused the tunnel: its tunnel secret may be another than l2tp.secret, or its group's l2tp_secret")
 	case refused:
 		l.Warn("tunnel refused: it needs the same secret here (l2tp.secret, or the group's l2tp_secret) and in the client, or none in both; the message says what is wrong")

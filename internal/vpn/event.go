@@ -87,6 +87,7 @@ type (
 		Who
 		Result   l2tp.Result
 		ByPeer   bool
+		Secret   bool // the peer went where tunnel secrets were being proved
 		Replaced bool // by a new SCCRQ of the same peer
 	}
 	// AuthDone says how an authentication ended.

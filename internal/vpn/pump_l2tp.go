@@ -150,7 +150,7 @@ func (c *Conn) onL2TP(now time.Time, t *l2tp.Tunnel, event l2tp.Event) {
 // tunnelDown waits for the peer's IKE Deletes after its goodbye, and for ours
 // after a failure.
 func (c *Conn) tunnelDown(now time.Time, e l2tp.TunnelDown) {
-	c.observe(TunnelDown{Who: c.who(), Result: e.Result, ByPeer: e.Remote})
+	c.observe(TunnelDown{Who: c.who(), Result: e.Result, ByPeer: e.Remote, Secret: e.Secret})
 	for len(c.calls) > 0 {
 		cause := auth.LostCarrier
 		if e.Remote {

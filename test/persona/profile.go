@@ -116,6 +116,10 @@ type L2TPProfile struct {
 	Length bool            // data messages have a length
 	Ack    time.Duration   // how long an acknowledgement waits for company
 
+	Secret    string // of the tunnel: answers the server's challenge
+	Challenge bool   // the server has to prove it
+	Hide      bool   // what may be hidden by it is
+
 	// WaitsForZLB: ICRQ and PPP wait for the acknowledgement of what precedes
 	// them; what comes earlier is lost.
 	WaitsForZLB bool

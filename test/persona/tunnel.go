@@ -1,6 +1,7 @@
 package persona
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -34,6 +35,9 @@ type control struct {
 
 // order sends a control message reliably (RFC 2661 section 5.8).
 func (c *Client) order(session uint16, what string, t uint16, avps ...wire.AVP) {
+	if c.L2TP.Hide {
+		avps = wire.Hide(c.L2TP.Secret, []byte(what), int(c.tun.ns%20), avps)
+	}
 	m := &control{what: what, Control: &wire.Control{
 		Tunnel: c.tun.remote, Session: session, Ns: c.tun.ns, AVPs: append([]wire.AVP{wire.M(0, wire.U16(t)...)}, avps...),
 	}}
@@ -247,8 +251,16 @@ func (c *Client) call() {
 	const patience = 30 * time.Second
 	t := &tunnel{local: c.L2TP.Tunnel(c), session: c.L2TP.Session(c), window: 4}
 	c.tun = t
-	c.order(0, "SCCRQ", wire.SCCRQ, c.L2TP.SCCRQ(t.local)...)
+	ask := c.L2TP.SCCRQ(t.local)
+	challenge := []byte("any bytes at all")
+	if c.L2TP.Challenge {
+		ask = append(ask, wire.M(11, challenge...))
+	}
+	c.order(0, "SCCRQ", wire.SCCRQ, ask...)
 	m := c.reply(wire.SCCRP, patience)
+	if c.L2TP.Challenge && !bytes.Equal(c.value(m, 13, 16), wire.ChallengeResponse(wire.SCCRP, c.L2TP.Secret, challenge)) {
+		c.refuse("the answer to its challenge is wrong: the secrets differ")
+	}
 	if v := c.value(m, 2, 2); v[0] != 1 || v[1] != 0 {
 		c.refuse("the protocol version must be 1.0, not %x", v)
 	}
@@ -260,10 +272,14 @@ func (c *Client) call() {
 	if v := m.Find(10); v != nil {
 		t.window = int(binary.BigEndian.Uint16(v))
 	}
-	if m.Find(11) != nil {
-		c.refuse("it has no tunnel secret, and the server sent a challenge")
+	var proof []wire.AVP
+	if theirs := m.Find(11); theirs != nil {
+		if c.L2TP.Secret == "" {
+			c.refuse("it has no tunnel secret, and the server sent a challenge")
+		}
+		proof = append(proof, wire.M(13, wire.ChallengeResponse(wire.SCCCN, c.L2TP.Secret, theirs)...))
 	}
-	c.order(0, "SCCCN", wire.SCCCN)
+	c.order(0, "SCCCN", wire.SCCCN, proof...)
 	if c.L2TP.WaitsForZLB {
 		c.drained(patience)
 	}

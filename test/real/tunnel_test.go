@@ -23,7 +23,7 @@ func TestTunnelSecretOfALinuxClient(t *testing.T) {
 		{"required", lab.Config{"l2tp": "secret = \"one\"\nrequire_secret = true"}, []string{"--tunnel-secret", "one"}, lab.Connected, ""},
 		{"another", lab.Config{"l2tp": "secret = \"two\""}, []string{"--tunnel-secret", "one"}, lab.NoL2TP, "the client refused the tunnel"},
 		{"none here", nil, []string{"--tunnel-secret", "one"}, lab.NoL2TP, "tunnel authentication is not configured"},
-		{"none there, and required", lab.Config{"l2tp": "secret = \"one\"\nrequire_secret = true"}, nil, lab.NoL2TP, "no answer to the challenge"},
+		{"none there, and required", lab.Config{"l2tp": "secret = \"one\"\nrequire_secret = true"}, nil, lab.NoL2TP, "the client refused the tunnel"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := here.Serve(t, tt.config)

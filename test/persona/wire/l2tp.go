@@ -79,6 +79,9 @@ func (c *Control) Marshal() []byte {
 		if a.Mandatory {
 			head |= 0x8000
 		}
+		if a.Hidden {
+			head |= 0x4000
+		}
 		b = binary.BigEndian.AppendUint16(b, head)
 		b = binary.BigEndian.AppendUint16(b, a.Vendor)
 		b = binary.BigEndian.AppendUint16(b, a.Type)
