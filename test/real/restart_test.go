@@ -83,3 +83,35 @@ func TestClientWhosePlugWasPulledReturnsAtOnce(t *testing.T) {
 	}
 	s.Stop(t)
 }
+
+// Two users whose server was killed have the addresses that they had, though the
+// second one returns first.
+func TestUsersHaveTheirAddressesAfterAKill(t *testing.T) {
+	s := here.Serve(t, lab.Config{"user": "[[user]]\nname = \"ann\"\npassword = \"p\"\n[[user]]\nname = \"bob\"\npassword = \"p\"\n"})
+	guests := map[string]*lab.Guest{}
+	for i, user := range []string{"ann", "bob"} {
+		guests[user] = here.Connect(t, lab.Client{ID: i + 1, User: user, Password: "p"})
+	}
+	addresses := func() map[string]string {
+		list := map[string]string{}
+		for _, x := range s.Status(t).Sessions {
+			list[x.User] = x.Address
+		}
+		return list
+	}
+	before := addresses()
+	lab.Wait(patience, func() bool { // some seconds after the last address was leased
+		b, _ := os.ReadFile(filepath.Join(s.Dir, "leases"))
+		return strings.Contains(string(b), `"ann"`) && strings.Contains(string(b), `"bob"`)
+	})
+	s.Kill()
+	s.Start(t)
+	for _, user := range []string{"bob", "ann"} {
+		if code := guests[user].Redial(t, "vpn"); code != lab.Connected {
+			t.Fatalf("%s's client ended with %d", user, code)
+		}
+	}
+	if after := addresses(); len(before) != 2 || after["ann"] != before["ann"] || after["bob"] != before["bob"] {
+		t.Errorf("addresses are %v, before the kill they were %v", after, before)
+	}
+}
