@@ -15,7 +15,7 @@ import (
 // attribute is one that we understand in an Access-Accept.
 type attribute struct {
 	name string
-	many bool // all count; of others the first
+	many bool // all count; of others the first that can be read
 	must bool // it bounds what the user may: one that cannot be read lets nobody in
 	read func(g *granted, value []byte) error
 }
@@ -78,9 +78,9 @@ func (g *granted) take(seen map[any]bool, key any, a attribute, number string, v
 	if seen[key] && !a.many {
 		return
 	}
-	seen[key] = true
 	err := a.read(g, value)
 	if err == nil {
+		seen[key] = true
 		return
 	}
 	text := fmt.Sprintf("%s (%s) cannot be read: %v", a.name, number, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"layeh.com/radius/rfc2865"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/secret"
 )
 
 // answered asks a server that answers with what add adds.
@@ -149,5 +151,37 @@ func TestReplyMessages(t *testing.T) {
 		if err != nil || r.Verdict != verdict || r.Message != "Your account is locked. Call 1234." {
 			t.Errorf("%v: %+v, %v", code, r, err)
 		}
+	}
+}
+
+// Of an attribute that counts once, the first that can be read does.
+func TestTheFirstThatCanBeReadCounts(t *testing.T) {
+	r, err := answered(t, radius.CodeAccessAccept, func(r *radius.Packet) {
+		for _, value := range []string{"05", "00000514", "00000578"} {
+			raw(r, 12, value)
+		}
+	})
+	if err != nil || r.Grant.MTU != 1300 || len(r.Warnings) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// A record has arrived when its answer has, whatever that holds.
+func TestAnAccountingResponseThatCannotBeRead(t *testing.T) {
+	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
+		return authentic(append(append([]byte{byte(radius.CodeAccountingResponse), p.Identifier, 0, 22}, p.Authenticator[:]...), 18, 0))
+	})
+	c, err := New(Config{
+		Servers: []Server{{Address: s.address(), Accounting: s.address(), Secret: secret.String(shared)}}, NASIdentifier: "adit", Timeout: 5 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Account(auth.Record{
+		Status: auth.Stop, Time: time.Now(), User: "alice", Address: netip.MustParseAddr("10.83.0.2"),
+		Call: papRequest().Call,
+	})
+	if err := c.Close(); err != nil || s.count() != 1 {
+		t.Errorf("sent %d times: %v", s.count(), err)
 	}
 }

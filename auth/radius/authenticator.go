@@ -61,7 +61,10 @@ func (c *Client) verify(b, request []byte, p *radius.Packet, k kind) (*radius.Pa
 		return nil, ErrForged
 	}
 	reply, err := radius.Parse(b, p.Secret)
-	if err != nil {
+	switch {
+	case err != nil && k == accounting:
+		return p.Response(radius.Code(b[0])), nil // that it came is all that it says
+	case err != nil:
 		return nil, unreadable(b)
 	}
 	if k == authentication {
