@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/adit-vpn/adit/conf"
@@ -154,6 +155,12 @@ func (h *host) connect(user string) (own, server netip.Addr) {
 		h.t.Errorf("a packet for %v does not arrive", d.Network.Peer)
 	}
 	return d.Network.Peer, d.Network.Local
+}
+
+// logged is the log, when nobody writes to it.
+func (h *host) logged() string {
+	synctest.Wait()
+	return h.out.String()
 }
 
 // testPacket is a small UDP packet.

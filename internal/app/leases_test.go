@@ -108,7 +108,7 @@ func TestADamagedFileOfAddressesIsSetAside(t *testing.T) {
 				}
 				h := startHostIn(t, dir, nil)
 				aside, err := os.ReadFile(filepath.Join(dir, leasesAside))
-				if warned := strings.Contains(h.out.String(), "cannot be read: they get others"); warned != tt.damaged || (err == nil) != tt.damaged || err == nil && string(aside) != tt.text {
+				if warned := strings.Contains(h.logged(), "cannot be read: they get others"); warned != tt.damaged || (err == nil) != tt.damaged || err == nil && string(aside) != tt.text {
 					t.Errorf("a warning: %v; set aside: %v", warned, err)
 				}
 				h.has("alice", tt.address)
@@ -128,7 +128,7 @@ func TestAddressesThatCannotBeWritten(t *testing.T) {
 		h.has("alice", "10.83.0.2")
 		h.has("bob", "10.83.0.3")
 		time.Sleep(5 * leasesAgain)
-		if n := strings.Count(h.out.String(), "cannot be written: after a restart they get others"); n != 1 {
+		if n := strings.Count(h.logged(), "cannot be written: after a restart they get others"); n != 1 {
 			t.Errorf("said %d times", n)
 		}
 		if err := os.Remove(filepath.Join(dir, leasesFile+".new")); err != nil {

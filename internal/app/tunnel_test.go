@@ -61,7 +61,7 @@ func TestTunnelSecrets(t *testing.T) {
 				if (err == nil) != (tt.said == "") {
 					t.Fatalf("connecting: %v", err)
 				}
-				log := h.out.String()
+				log := h.logged()
 				if !strings.Contains(log, tt.said) || tt.said != "" && !strings.Contains(log, `"level":"warning"`) {
 					t.Errorf("the log does not say %q:\n%s", tt.said, log)
 				}
@@ -87,7 +87,7 @@ func TestTunnelSecretsAreReloaded(t *testing.T) {
 		if _, _, err := h.dial("alice", ask); err != nil {
 			t.Error(err)
 		}
-		if strings.Contains(h.out.String(), "one\"") {
+		if strings.Contains(h.logged(), "one\"") {
 			t.Error("the log has the secret")
 		}
 	})
