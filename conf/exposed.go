@@ -8,12 +8,13 @@ import (
 )
 
 // Exposed are the files with secrets in them, of those that the configuration
-// was read from, that others than their owner can read now. Files that hold
+// was read from, that others than their owner can read now, but for where a
+// platform has put them. Files that hold
 // nothing else, of keys that end in _file, are not read at all if they are so.
 func (c *Config) Exposed() []string {
 	var list []string
 	for _, name := range c.secretsIn {
-		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o044 != 0 {
+		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o044 != 0 && secret.CheckFile(name) != nil {
 			list = append(list, name)
 		}
 	}
