@@ -186,6 +186,10 @@ func (l *Link) sendRequest(now time.Time, y layer, again bool) {
 		a.id++
 		a.request = opts
 		a.answered = false
+		a.nudge = time.Time{} // it was for the one before
+		if a.held != nil {
+			a.nudge = now.Add(l.lost())
+		}
 	}
 	a.sent = now
 	l.send(y.protocol(), codeConfigureRequest, a.id, a.request)

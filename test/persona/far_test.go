@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/internal/udp/udptest"
+	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/ppp"
 	"github.com/adit-vpn/adit/test/sim"
 )
 
@@ -31,6 +33,47 @@ func TestEveryClientConnectsOverALongPath(t *testing.T) {
 			})
 		})
 	}
+}
+
+// So does a client that refuses the first method that is offered, one whose password
+// is asked in clear, and one with a certificate; and none of them is taken down by a
+// copy of what it has answered.
+func TestEveryMethodConnectsOverALongPath(t *testing.T) {
+	far := func(t *testing.T, p Profile, a Account, policy func(*vpn.Policy)) {
+		w := sim.New(t, sim.Options{Policy: policy})
+		w.Net.SetPolicy(udptest.Policy{Delay: 2 * time.Second})
+		c := start(t, p, a, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+		began, opened := time.Now(), 0
+		c.PPP.Opened = func(*Client) { opened++ }
+		if err := c.Dial(); err != nil {
+			t.Fatalf("it does not connect: %v", err)
+		}
+		if took := time.Since(began); took > time.Minute {
+			t.Errorf("connecting took %v", took)
+		}
+		for _, renew := range []func() error{c.Rekey, c.Rephase} {
+			if err := renew(); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := c.Stats().Reopened; n > 0 || opened != 1 {
+			t.Errorf("LCP opened %d times, IPCP was taken down %d times", opened, n)
+		}
+	}
+	for name, method := range map[string]struct {
+		own []byte
+		is  ppp.Method
+	}{"PAP": {authPAP, ppp.MethodPAP}, "CHAP": {authCHAP, ppp.MethodCHAP}} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, p Profile) {
+				p.PPP.Auth = [][]byte{method.own}
+				far(t, p, account, func(p *vpn.Policy) { p.PPP.Methods = append(p.PPP.Methods, method.is) })
+			})
+		})
+	}
+	t.Run("certificate", func(t *testing.T) {
+		eachSigner(t, func(t *testing.T, p Profile) { far(t, p, accountOf(p), policyOf(p)) })
+	})
 }
 
 // There are peers that listen to no Configure-Request of the server's once their
