@@ -91,7 +91,7 @@ const (
 	NoteGroup
 	// NoteFirstUse says that the inbound SA of SPI received its first packet.
 	NoteFirstUse
-	// NoteMoved says that an authenticated, newest packet of the newest inbound
+	// NoteMoved says that an authenticated, newest packet of the newest used inbound
 	// SA came from Remote to Local, which is not the view's path.
 	NoteMoved
 	// NoteKilobytes says that an SA pair passed its soft byte limit or its

@@ -276,11 +276,11 @@ func (r *receiver) heard(o *arrivals) {
 }
 
 // newest moves the endpoint to where a packet came from that advances the
-// newest SA. Others do not: a late packet, however authentic, may come from
-// where the peer no longer is.
+// newest SA that the peer has used. Others do not: a late packet, however
+// authentic, may come from where the peer no longer is.
 func (r *receiver) newest(o *arrivals, from *udp.Packet) {
 	view := o.view
-	if o.sa != view.In[0] || from.Remote == view.Remote && from.Local == view.Local {
+	if from.Remote == view.Remote && from.Local == view.Local || !view.leads(o.sa) {
 		return
 	}
 	if view.kind() != r.socket.Kind {

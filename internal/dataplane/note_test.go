@@ -145,6 +145,30 @@ func TestMovedEndpoint(t *testing.T) {
 	})
 }
 
+// The peer may go on with its old SA for a while after a new one was agreed on, and
+// move meanwhile.
+func TestTheSAThatIsUsedMovesTheEndpoint(t *testing.T) {
+	inRig(t, Config{}, func(r *rig) {
+		ip := udp4(clientAddr, farAddr, 53, 30)
+		r.client.ip(ip)
+		old := *r.client
+		r.rekey(testSuite)
+		old.conn = r.net.Host("203.0.113.99").Listen(4501)
+		old.ip(ip)
+		synctest.Wait()
+		if n := r.inbox.take(NoteMoved); len(n) != 1 || n[0].Remote != old.conn.Local() {
+			t.Errorf("before the new SA is used: %+v", n)
+		}
+		r.client.ip(ip)
+		time.Sleep(time.Second) // virtual
+		old.ip(ip)
+		synctest.Wait()
+		if n := r.inbox.take(NoteMoved); len(n) != 0 {
+			t.Errorf("the old SA moved the endpoint: %+v", n)
+		}
+	})
+}
+
 func TestLimitIsToldOnce(t *testing.T) {
 	inRig(t, Config{}, func(r *rig) {
 		r.view.In[0].SetLimit(200)

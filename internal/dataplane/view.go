@@ -37,6 +37,20 @@ func (v *View) inbound(spi uint32) *ipsec.Inbound {
 	return nil
 }
 
+// leads reports whether no newer SA than this one has received anything: one that
+// was agreed on may wait for its first packet for a while.
+func (v *View) leads(sa *ipsec.Inbound) bool {
+	for _, newer := range v.In {
+		if newer == sa {
+			return true
+		}
+		if newer.Packets() > 0 {
+			return false
+		}
+	}
+	return false
+}
+
 // portOf is the peer's inner UDP port on an SA of In, 0 if that may be any. What
 // is sent may still go by an older pair, which has another.
 func (v *View) portOf(sa *ipsec.Inbound) uint16 {
