@@ -40,14 +40,11 @@ func (s *SA) handleInformational(p packet) error {
 		return s.handleRefusalOf5(p)
 	case st.Step != stepUp || !p.encrypted() || p.h.MessageID == 0:
 		return p.misplaced()
-	case st.Used.has(p.h.MessageID):
-		return ErrReplay
 	}
-	c, _, err := s.open(p, st.Peer.Suite.iv2(st.IV, p.h.MessageID), nil)
+	c, _, err := s.openFirst(p)
 	if err != nil {
 		return err
 	}
-	st.Used.add(p.h.MessageID)
 	s.fresh(p.path)
 	for _, n := range c.notifies {
 		s.handleNotify(p, n)

@@ -66,6 +66,30 @@ func (s *SA) open(p packet, iv, extra []byte) (c contents, next []byte, err erro
 	return contents{}, nil, fmt.Errorf("%w, and it has %w", ErrHash, broken)
 }
 
+// openFirst opens the first message of an exchange of phase 2, unless it came before
+// or is one of ours come back. A message id does not tell: there are peers that give
+// one again, though RFC 2408, section 3.1, has them random. The hash does: it covers
+// the id and all payloads, and a nonce or a number is among them. What surrounds them
+// anybody can change.
+func (s *SA) openFirst(p packet) (c contents, next []byte, err error) {
+	st, id := &s.st, p.h.MessageID
+	c, next, err = s.open(p, st.Peer.Suite.iv2(st.IV, id), nil)
+	switch {
+	case err != nil && st.Used.has(id):
+		return contents{}, nil, ErrReplay // of what followed
+	case err != nil:
+		return contents{}, nil, err
+	case st.Own.has(id), st.Seen.has(digest(c.hash)):
+		return contents{}, nil, ErrReplay
+	}
+	st.Used.add(id)
+	st.Seen.add(digest(c.hash))
+	return c, next, nil
+}
+
+// digest stands for a hash in a set of them.
+func digest(hash []byte) uint32 { return binary.BigEndian.Uint32(hash) }
+
 // newMessageID returns a message id that was not used: the one after our last,
 // so that ours are one span of the set; the first one is random.
 func (s *SA) newMessageID() (uint32, error) {
@@ -80,6 +104,7 @@ func (s *SA) newMessageID() (uint32, error) {
 		}
 		if id != 0 && !s.st.Used.has(id) {
 			s.st.Used.add(id)
+			s.st.Own.add(id)
 			s.st.LastID = id
 			return id, nil
 		}

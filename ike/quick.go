@@ -108,8 +108,6 @@ func (s *SA) handleQuick(p packet) error {
 	switch {
 	case refused != nil:
 		return s.repeat(p, refused)
-	case q == nil && s.st.Used.has(p.h.MessageID):
-		return ErrReplay
 	case q == nil:
 		return s.handleQuick1(p)
 	case q.Reply.is(p.raw):
@@ -121,7 +119,11 @@ func (s *SA) handleQuick(p packet) error {
 	case q.Step == quickWait2:
 		return s.handleQuick2(p, q)
 	case q.Step == quickWait3:
-		return s.handleQuick3(p, q)
+		err := s.handleQuick3(p, q)
+		if err != nil && s.handleQuick1(p) == nil {
+			return nil // the peer gave the other one up, and has begun another by its id
+		}
+		return err
 	default:
 		// Windows as responder goes on with a fourth message.
 		return p.misplaced()

@@ -60,6 +60,7 @@ func (s *SA) Negotiate(now time.Time, r ChildRequest) error {
 		return ErrReplay
 	default:
 		st.Used.add(q.ID)
+		st.Own.add(q.ID)
 	}
 	if q.InSPI = s.env.NewSPI(); q.InSPI == 0 {
 		return ErrNoSPI

@@ -29,11 +29,16 @@ func (s *SA) handleQuick1(p packet) error {
 		return err
 	}
 	id := p.h.MessageID
-	c, iv, err := s.open(p, st.Peer.Suite.iv2(st.IV, id), nil)
+	c, iv, err := s.openFirst(p)
 	if err != nil {
 		return err
 	}
-	st.Used.add(id)
+	if old := s.findQuick(id); old != nil {
+		s.drop(old)
+		if !old.Confirmed {
+			s.events.Push(ChildFailed{InSPI: old.InSPI, Why: FailureTimeout})
+		}
+	}
 	s.fresh(p.path)
 	s.noteIgnored(c)
 	sa, err := c.proposals()

@@ -239,6 +239,45 @@ func TestManyQuickModesAtOnce(t *testing.T) {
 	p.works()
 }
 
+// A peer that hears no message 2 may begin anew with the id that it had, and gets
+// a pair of its own. What is the same to the last byte is a copy.
+func TestAnIDOfAQuickModeThatWasGivenUpBeginsAnother(t *testing.T) {
+	p := newPair(t).establish()
+	var copies []datagram
+	lost := true
+	p.tamper = func(d datagram) []datagram {
+		if d.fromClient {
+			copies = append(copies, d)
+		} else if lost {
+			return nil
+		}
+		return []datagram{d}
+	}
+	begin := func() {
+		p.client.sa.st.Quick, p.client.sa.st.Used = nil, nil // the client starts afresh
+		if err := p.client.sa.Negotiate(p.now, ChildRequest{MessageID: 7}); err != nil {
+			t.Fatal(err)
+		}
+		p.run()
+	}
+	begin()
+	first := one[ChildReceiving](t, p.server)
+	lost = false
+	begin()
+	second := one[ChildReceiving](t, p.server)
+	if f := one[ChildFailed](t, p.server); f.InSPI != first.Child.InSPI {
+		t.Errorf("given up: %08x, want %08x", f.InSPI, first.Child.InSPI)
+	}
+	if s := one[ChildSending](t, p.server); s.InSPI != second.Child.InSPI {
+		t.Errorf("agreed: %08x, want %08x", s.InSPI, second.Child.InSPI)
+	}
+	for i, d := range copies {
+		if err := p.server.sa.HandlePacket(p.now, p.arrival(d), d.data); !errors.Is(err, ErrReplay) {
+			t.Errorf("copy of message %d: %v", i, err)
+		}
+	}
+}
+
 // A pair whose message 3 was lost but which the peer uses is not given up.
 func TestConfirmStandsForMessage3(t *testing.T) {
 	p := newPair(t).establish()

@@ -2,8 +2,8 @@ package ike
 
 import "slices"
 
-// ranges is a set of message ids, kept as sorted ranges that do not touch.
-// Windows counts its ids 1, 2, 3 in every phase 1; others are random.
+// ranges is a set of message ids, or of digests, kept as sorted ranges that
+// do not touch.
 type ranges []span
 
 type span struct{ First, Last uint32 }
@@ -11,8 +11,8 @@ type span struct{ First, Last uint32 }
 // maxSpans bounds the set to 64 KiB. It has room for the exchanges of a phase 1
 // that lasts a day and asks every ten seconds whether we are there. Beyond it
 // the two nearest spans become one, so that a replay is never taken for new,
-// while an exchange with an id between them is lost. That is not rare for long:
-// of random ids, one in thirty after a third more than fits.
+// while a message whose digest lies between them is lost. That is not rare for long:
+// one in thirty after a third more than fits.
 const maxSpans = 8192
 
 // has reports whether id is in the set.

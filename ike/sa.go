@@ -82,7 +82,9 @@ type state struct {
 	// Phase 2.
 	Keys   keys
 	IV     []byte // last block of phase 1
-	Used   ranges // message ids
+	Used   ranges // message ids, both ends'
+	Own    ranges // of these, ours
+	Seen   ranges // digests of the hashes that the peer began exchanges with
 	LastID uint32 // the last one of ours
 	Quick  []*quick
 	Probe  probe

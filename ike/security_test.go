@@ -313,6 +313,36 @@ func TestReplaysAreDropped(t *testing.T) {
 	}
 }
 
+// What nothing covers, header and padding, makes no new message of a replay.
+func TestAReplayWithOtherSurroundingsIsOne(t *testing.T) {
+	p := newPair(t).establish()
+	var sent []datagram
+	p.tamper = func(d datagram) []datagram {
+		if d.fromClient {
+			sent = append(sent, d)
+		}
+		return []datagram{d}
+	}
+	p.works()
+	p.client.sa.DeleteChildren(p.now, []uint32{0x1234})
+	p.client.sa.Probe(p.now)
+	p.run()
+	p.server.events, p.server.fresh = nil, 0
+	for i, d := range sent {
+		for bit := range 8 * len(d.data) {
+			b := bytes.Clone(d.data)
+			b[bit/8] ^= 1 << (bit % 8)
+			if err := p.server.sa.HandlePacket(p.now, p.arrival(d), b); err == nil {
+				t.Errorf("message %d with another bit %d was taken for new", i, bit)
+			}
+		}
+	}
+	p.drain(p.server)
+	if len(p.server.events) != 0 || p.server.fresh != 0 || len(p.wire) != 0 {
+		t.Errorf("replays caused %+v and %d messages", p.server.events, len(p.wire))
+	}
+}
+
 func TestNonceLengths(t *testing.T) {
 	ke := must(newDHKey(seeded(9), GroupECP256)).Public
 	for n, ok := range map[int]bool{7: false, 8: true, 16: true, 256: true, 257: false} {

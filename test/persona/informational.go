@@ -117,6 +117,9 @@ func (c *Client) inform(p *phase1, payload wire.Payload) {
 // messageID chooses a message id that no exchange under p has had: what comes
 // with one of those is taken for a replay.
 func (c *Client) messageID(p *phase1) uint32 {
+	if c.Odd.OneID != 0 {
+		return c.Odd.OneID
+	}
 	id := c.rand.Uint32() | 1
 	for p.used[id] {
 		id = c.rand.Uint32() | 1

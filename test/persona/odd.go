@@ -28,6 +28,9 @@ type Oddities struct {
 	AnyServer bool // IDcr says protocol 0 and port 0
 	NoVendors bool // but NAT traversal's: message 1 is as short as can be
 
+	// OneID, if not 0, is the message id of every exchange of phase 2.
+	OneID uint32
+
 	// Responds: the server may begin a Quick Mode. Its message 3 is dealt with so
 	// much later, and the first Lost copies of it never are.
 	Responds bool

@@ -361,3 +361,29 @@ func TestSlowDevicesHaveTheTimeThatTheyNeed(t *testing.T) {
 		}
 	}
 }
+
+// A message id is what a peer may repeat, within one phase 1, too: whatever it
+// begins is another exchange, and what it says another message, as long as it is
+// not the same to the last byte. One that was given up leaves its id to the next.
+func TestClientsThatGiveEveryExchangeTheSameIDRenewTheirKeys(t *testing.T) {
+	each(t, func(t *testing.T, p Profile) {
+		p.Odd.OneID, p.After = 7, nil
+		w := sim.New(t, sim.Options{})
+		c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+		for n := range uint32(3) {
+			began := time.Now()
+			if err := c.Rekey(); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("renewing took %v", took)
+			}
+			passes(t, w, c, 10*n)
+			if got := c.AskWith(func(ci, cr [8]byte) []byte { return append(ci[:], cr[:]...) }, 16, 1000+n); got != 1 {
+				t.Errorf("%d answers to a probe, want one", got)
+			}
+		}
+		time.Sleep(time.Minute)
+		leaves(t, w, c)
+	})
+}

@@ -25,7 +25,7 @@ const transport = 4
 func (c *Client) quickMode(p *phase1) {
 	p.nextID++
 	id := p.nextID
-	if !c.IKE.SequentialIDs {
+	if !c.IKE.SequentialIDs || c.Odd.OneID != 0 {
 		id = c.messageID(p)
 	}
 	q := &quick{iv: p.iv(id)}
