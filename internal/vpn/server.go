@@ -243,10 +243,10 @@ func (s *Server) meet(ctx context.Context, now time.Time, half *halfOpen, slow *
 		s.drop(m.path, ErrStopping)
 		return
 	}
+	c.Deliver(note) // before its cookies lead there, or what follows it may overtake it
 	sa := c.addPhase1(e.Cookies, func(env ike.Env) *ike.SA { return ike.Respond(env, e, now) })
 	sa.half = true
 	c.start()
-	c.Deliver(note)
 }
 
 func (s *Server) answer(ctx context.Context, now time.Time, half *halfOpen, slow *computing, m firstMessage, exchange ike.Exchange) {
