@@ -104,16 +104,21 @@ func (c *Conn) join(now time.Time, other *Conn, first ...dataplane.Note) {
 		select {
 		case <-adopted:
 		case <-other.done:
-			c.srv.dismiss(time.Now(), p, other)
+			c.srv.dismiss(time.Now(), p, other, waiting)
 		}
 	})
 	c.finish(now, EndAdopted)
 }
 
 // dismiss tells the peer of a phase 1 that was to join a connection which has
-// said goodbye meanwhile to begin again.
-func (s *Server) dismiss(now time.Time, p *phase1, c *Conn) {
+// said goodbye meanwhile to begin again, and drops the messages that waited for it.
+func (s *Server) dismiss(now time.Time, p *phase1, c *Conn, waiting []dataplane.Note) {
 	s.unclaim(p.cookies, c)
+	for _, n := range waiting {
+		if n.Kind == dataplane.NoteIKE {
+			s.drop(pathOf(n), ErrLeaving)
+		}
+	}
 	s.cfg.Observer.Observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: ErrLeaving})
 	p.Close(now, ike.ReasonReplaced)
 	for e, ok := p.NextEvent(); ok; e, ok = p.NextEvent() {
@@ -126,8 +131,8 @@ func (s *Server) dismiss(now time.Time, p *phase1, c *Conn) {
 // adopt makes p an ISAKMP SA of this connection.
 func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, waiting []dataplane.Note) {
 	if c.ended || p.unheard && (path != c.path || !c.drain.IsZero()) || !c.resume(now) {
+		c.srv.dismiss(now, p, c, append(waiting, c.early...))
 		c.early = nil
-		c.srv.dismiss(now, p, c)
 		return
 	}
 	p.owner = c

@@ -95,3 +95,40 @@ func TestNoMessageIsLostWhileAPhaseOneIsHandedOver(t *testing.T) {
 		}
 	}
 }
+
+// A connection may end while a phase 1 is on its way to it: what waited for that is
+// dropped for a reason.
+func TestMessagesForAConnectionThatEndedMeanwhileAreDroppedByReason(t *testing.T) {
+	seen := &refusals{}
+	s := New(Config{Policy: &Policy{IKE: &ike.Policy{Suites: ike.DefaultSuites()[:1]}, HalfOpen: 10, HalfOpenPerSource: 10}, Observer: seen})
+	path := ike.Path{Local: netip.MustParseAddrPort("192.0.2.9:4500"), Remote: netip.MustParseAddrPort("192.0.2.1:4500")}
+	note := dataplane.Note{Kind: dataplane.NoteIKE, Local: path.Local, Remote: path.Remote, Data: make([]byte, 60)}
+	now := time.Unix(1e9, 0)
+	for name, end := range map[string]func(c *Conn, p *phase1){
+		"before it was handed over": func(c *Conn, p *phase1) {
+			c.finish(now, EndPeer)
+			s.dismiss(now, p, c, []dataplane.Note{note, note})
+		},
+		"when it is handed over": func(c *Conn, p *phase1) {
+			c.early = []dataplane.Note{note}
+			c.ended = true
+			c.adopt(now, p, ike.Peer{}, path, []dataplane.Note{note})
+		},
+		"with messages that came early": func(c *Conn, p *phase1) {
+			c.early = []dataplane.Note{note, note}
+			c.finish(now, EndPeer)
+			s.dismiss(now, p, c, nil)
+		},
+	} {
+		c, fresh := s.newConn(now, path), s.newConn(now, path)
+		p := fresh.addPhase1(ike.Cookies{}, func(e ike.Env) *ike.SA {
+			e.Rand = rand.Reader
+			return ike.Initiate(e, path, now)
+		})
+		seen.n = 0
+		end(c, p)
+		if seen.n != 3 { // two messages, and the phase 1
+			t.Errorf("%s: %d refusals, want 3", name, seen.n)
+		}
+	}
+}

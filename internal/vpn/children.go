@@ -103,11 +103,14 @@ func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 	c.kids.pairs = append(c.kids.pairs, p)
 	c.crowdOut()
 	c.srv.learn(child.LocalID)
+	c.changed = true
 	if !child.Initiator && !phase.unproven() {
-		c.resume(now)
+		if !c.resume(now) {
+			c.refuseReturn(now, LayerIKE)
+			return
+		}
 		c.stay(now)
 	}
-	c.changed = true
 	if child.Suite.Auth != ike.ESPAuthSHA256_128 {
 		c.logPair(p)
 	}

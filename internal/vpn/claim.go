@@ -220,7 +220,7 @@ func (c *Conn) inherit(now time.Time, k *claim) {
 	c.changed = true
 	c.publish()
 	c.observe(Moved{c.who(), from.path.Remote})
-	if err := c.handleControl(now, k.waiting); err != nil {
+	if err := c.tunnel.HandlePacket(now, k.waiting); err != nil {
 		c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: err})
 	}
 }

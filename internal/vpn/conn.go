@@ -44,10 +44,9 @@ type Conn struct {
 	under      *phase1 // the newest ISAKMP SA when the tunnel began
 	calls      []*session
 	peerTunnel uint16
-	stale      []*l2tp.Tunnel // replaced, still acknowledging
-	parked     *parked        // a phase 1 that may belong to another connection; nil: none
-	claim      *claim         // that another connection's tunnel is this client's; nil: none
-	claims     int            // how many there were
+	parked     *parked // a phase 1 that may belong to another connection; nil: none
+	claim      *claim  // that another connection's tunnel is this client's; nil: none
+	claims     int     // how many there were
 
 	setup   time.Time // a user must be authenticated by then; zero: one is
 	linger  time.Time // without a tunnel or ESP SAs, the end
@@ -217,9 +216,6 @@ func (c *Conn) expire(now time.Time) {
 	if c.tunnel != nil && due(c.tunnel.Deadline(), now) {
 		c.tunnel.HandleTimer(now)
 	}
-	for _, t := range c.stale {
-		t.HandleTimer(now)
-	}
 	for _, s := range c.calls {
 		s.expire(now)
 	}
@@ -272,9 +268,6 @@ func (c *Conn) arm(now time.Time) {
 	}
 	if c.tunnel != nil {
 		next = machine.Earliest(next, c.tunnel.Deadline())
-	}
-	for _, t := range c.stale {
-		next = machine.Earliest(next, t.Deadline())
 	}
 	for _, s := range c.calls {
 		next = machine.Earliest(next, s.deadline())

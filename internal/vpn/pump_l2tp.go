@@ -21,8 +21,7 @@ func (c *Conn) receiveControl(now time.Time, msg []byte, late bool) {
 	switch {
 	case begins && c.dialer == nil && !c.repeats(now, msg, late):
 		if !c.resume(now) {
-			c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: ErrLeaving})
-			c.finish(now, c.why) // which tells the peer
+			c.refuseReturn(now, LayerL2TP)
 			return
 		}
 		c.replaceTunnel(now)
@@ -37,7 +36,7 @@ func (c *Conn) receiveControl(now time.Time, msg []byte, late bool) {
 		}
 		return
 	}
-	if err := c.handleControl(now, msg); err != nil {
+	if err := c.tunnel.HandlePacket(now, msg); err != nil {
 		c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: err})
 	}
 }
@@ -47,18 +46,6 @@ func (c *Conn) receiveControl(now time.Time, msg []byte, late bool) {
 // from 1.
 func (c *Conn) repeats(now time.Time, msg []byte, late bool) bool {
 	return c.tunnel != nil && c.under == c.newest() && c.tunnel.Duplicate(now, msg, late)
-}
-
-// handleControl offers the message to the live tunnel, then to those that were
-// replaced and still acknowledge.
-func (c *Conn) handleControl(now time.Time, msg []byte) error {
-	err := c.tunnel.HandlePacket(now, msg)
-	for i := 0; err != nil && i < len(c.stale); i++ {
-		if c.stale[i].HandlePacket(now, msg) == nil {
-			err = nil
-		}
-	}
-	return err
 }
 
 // replaceTunnel ends the tunnel that a new SCCRQ makes obsolete.
@@ -76,7 +63,7 @@ func (c *Conn) replaceTunnel(now time.Time) {
 	c.user = ""
 }
 
-// pumpL2TP drains the events of the tunnels.
+// pumpL2TP drains the events of the tunnel.
 func (c *Conn) pumpL2TP(now time.Time) (any bool) {
 	for c.tunnel != nil && !c.ended {
 		t := c.tunnel
@@ -87,27 +74,6 @@ func (c *Conn) pumpL2TP(now time.Time) (any bool) {
 		any = true
 		c.onL2TP(now, t, e)
 	}
-	kept := c.stale[:0]
-	for _, t := range c.stale {
-		closed := false
-		for {
-			e, ok := t.NextEvent()
-			if !ok {
-				break
-			}
-			switch e := e.(type) {
-			case l2tp.Send:
-				c.sendL2TP(now, e.Data)
-			case l2tp.Closed:
-				closed = true
-			}
-		}
-		if !closed {
-			kept = append(kept, t)
-		}
-	}
-	clear(c.stale[len(kept):])
-	c.stale = kept
 	return any && !c.ended
 }
 

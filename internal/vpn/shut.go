@@ -48,6 +48,16 @@ func (c *Conn) resume(now time.Time) bool {
 	return true
 }
 
+// refuseReturn ends a goodbye that cannot be taken back, since the peer, who comes
+// back, does not wait for the rest of it; Deletes tell it.
+func (c *Conn) refuseReturn(now time.Time, layer Layer) {
+	if c.dialer != nil {
+		return
+	}
+	c.observe(PacketRefused{Who: c.who(), Layer: layer, Why: ErrLeaving})
+	c.finish(now, c.why)
+}
+
 // pumpShut says StopCCN once every link of a closing connection is down. It
 // reports whether it did.
 func (c *Conn) pumpShut(now time.Time) bool {
@@ -136,7 +146,7 @@ func (c *Conn) finish(now time.Time, why End) {
 	for len(c.kids.pairs) > 0 {
 		c.retire(c.kids.pairs[0], ChildClosed)
 	}
-	c.tunnel, c.stale = nil, nil
+	c.tunnel = nil
 	c.dropClaim()
 	if c.slot != nil {
 		c.slot.Free(now)
@@ -155,6 +165,10 @@ func (c *Conn) finish(now time.Time, why End) {
 
 // discard drops what waits for a connection that has ended.
 func (c *Conn) discard() {
+	for _, n := range c.early {
+		c.srv.drop(pathOf(n), ErrUnknownSA)
+	}
+	c.early = nil
 	for {
 		select {
 		case n := <-c.inbox:

@@ -166,6 +166,9 @@ func socket(h *udptest.Host, port uint16) dataplane.Socket {
 	return dataplane.Socket{Conn: h.Listen(port), Bound: netip.AddrPortFrom(every, port), Kind: dataplane.KindOf(port)}
 }
 
+// Stop has the server begin to stop, as its end does.
+func (w *World) Stop() { w.stop() }
+
 // WantNothingLeft fails the test if the server still holds anything.
 func (w *World) WantNothingLeft(t testing.TB) {
 	t.Helper()
