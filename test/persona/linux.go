@@ -2,6 +2,7 @@ package persona
 
 import (
 	"bytes"
+	"sync/atomic"
 	"time"
 
 	"github.com/adit-vpn/adit/test/persona/wire"
@@ -98,7 +99,7 @@ type xl2tpdOptions struct {
 
 // xl2tpd is the control connection of xl2tpd as a LAC.
 func xl2tpd(o xl2tpdOptions) L2TPProfile {
-	serial := uint32(0)
+	serial := new(atomic.Uint32) // of clients that share the profile
 	rx := wire.O(38, wire.U32(o.speed)...)
 	rx.Mandatory = o.mandatoryRx
 	return L2TPProfile{
@@ -110,8 +111,7 @@ func xl2tpd(o xl2tpdOptions) L2TPProfile {
 			}
 		},
 		ICRQ: func(session uint16) []wire.AVP {
-			serial++
-			return []wire.AVP{wire.M(14, wire.U16(session)...), wire.M(15, wire.U32(serial)...), wire.M(18, wire.U32(0)...)}
+			return []wire.AVP{wire.M(14, wire.U16(session)...), wire.M(15, wire.U32(serial.Add(1))...), wire.M(18, wire.U32(0)...)}
 		},
 		ICCN:   []wire.AVP{wire.M(24, wire.U32(o.speed)...), wire.M(19, wire.U32(1)...), rx},
 		Tunnel: anyID, Session: anyID,

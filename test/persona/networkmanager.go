@@ -1,6 +1,7 @@
 package persona
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/adit-vpn/adit/test/persona/wire"
@@ -144,14 +145,13 @@ func plutoESP() ESPProfile {
 // kl2tpd is the control connection of go-l2tp: without a receive window, with
 // an optional protocol version and a speed of 0.
 func kl2tpd(host string) L2TPProfile {
-	serial := uint32(0)
+	serial := new(atomic.Uint32) // of clients that share the profile
 	return L2TPProfile{
 		SCCRQ: func(tunnel uint16) []wire.AVP {
 			return []wire.AVP{wire.O(2, 1, 0), wire.M(7, []byte(host)...), wire.M(3, wire.U32(3)...), wire.M(9, wire.U16(tunnel)...)}
 		},
 		ICRQ: func(session uint16) []wire.AVP {
-			serial++
-			return []wire.AVP{wire.M(14, wire.U16(session)...), wire.M(15, wire.U32(serial)...)}
+			return []wire.AVP{wire.M(14, wire.U16(session)...), wire.M(15, wire.U32(serial.Add(1))...)}
 		},
 		ICCN:   []wire.AVP{wire.M(24, wire.U32(0)...), wire.M(19, wire.U32(3)...)},
 		Tunnel: anyID, Session: anyID,
