@@ -149,12 +149,13 @@ func (t *Tunnel) handle(now time.Time, b []byte) error {
 // is meant, unless an Assigned Tunnel ID says otherwise.
 func (t *Tunnel) address(h header, m *message) error {
 	fresh := !t.s.lac && t.s.state == tunnelIdle && t.s.ending == live
+	own := h.tunnel == 0 || h.tunnel == t.s.peer.Tunnel
 	switch {
-	case fresh && (m == nil || m.kind != sccrq || h.tunnel != 0 || h.ns != 0):
+	case fresh && (m == nil || !m.begins() || h.ns != 0):
 		return fmt.Errorf("no SCCRQ: %w", ErrUnexpected)
 	case fresh, h.tunnel == t.s.id:
 		return nil
-	case h.tunnel == 0 && m != nil && m.uint16(avpAssignedTunnel) == t.s.peer.Tunnel:
+	case own && m != nil && m.uint16(avpAssignedTunnel) == t.s.peer.Tunnel:
 		if m.kind == stopccn || m.kind == sccrq && !t.s.lac {
 			return nil
 		}
@@ -164,7 +165,7 @@ func (t *Tunnel) address(h header, m *message) error {
 		if h.tunnel == 0 || h.tunnel == m.uint16(avpAssignedTunnel) {
 			return nil
 		}
-	case t.s.peer.Tunnel != 0 && (h.tunnel == 0 || h.tunnel == t.s.peer.Tunnel):
+	case t.s.peer.Tunnel != 0 && own:
 		if m == nil || !m.has(avpAssignedTunnel) || m.uint16(avpAssignedTunnel) == t.s.peer.Tunnel && m.kind != sccrq {
 			return nil
 		}
@@ -325,8 +326,8 @@ func (t *Tunnel) Duplicate(now time.Time, b []byte, late bool) bool {
 	if t.s.ending != live || t.s.lac || t.s.peer.Tunnel == 0 || now.Sub(t.s.born) > duplicateTime {
 		return false
 	}
-	h, body, err := parseHeader(b)
-	if err != nil || h.tunnel != 0 || !bytes.Equal(body, t.s.began) {
+	_, body, err := parseHeader(b)
+	if err != nil || !bytes.Equal(body, t.s.began) {
 		return false
 	}
 	return late || t.s.state == waitCtlConn && len(t.s.channel.sent) > 0
@@ -336,14 +337,20 @@ func (t *Tunnel) Duplicate(now time.Time, b []byte, late bool) bool {
 // if it hides that.
 func IsSCCRQ(b []byte) (assignedTunnel uint16, ok bool) {
 	h, body, err := parseHeader(b)
-	if err != nil || h.tunnel != 0 || len(body) == 0 {
+	if err != nil || len(body) == 0 {
 		return 0, false
 	}
 	m, err := parseMessage(h, body, nil)
-	if err != nil || m.kind != sccrq {
+	if err != nil || !m.begins() {
 		return 0, false
 	}
 	return m.uint16(avpAssignedTunnel), true
+}
+
+// begins tells whether a message is an SCCRQ: its tunnel id is 0, or the one that it
+// assigns.
+func (m *message) begins() bool {
+	return m.kind == sccrq && (m.tunnel == 0 || m.tunnel == m.uint16(avpAssignedTunnel))
 }
 
 // window is our own receive window.

@@ -21,8 +21,12 @@ func TestClientsWithOddHeadersConnectAndLeave(t *testing.T) {
 		return c.tun.local, session
 	}
 	for name, change := range map[string]func(*Profile){
-		"tunnel and session 0":  func(p *Profile) { p.L2TP.IDs = zero },
-		"the client's own ids":  func(p *Profile) { p.L2TP.IDs = own },
+		"tunnel and session 0":            func(p *Profile) { p.L2TP.IDs = zero },
+		"the client's own ids":            func(p *Profile) { p.L2TP.IDs = own },
+		"its own, from the first message": func(p *Profile) { p.L2TP.IDs, p.L2TP.AllIDs = own, true },
+		"a session id in all messages": func(p *Profile) {
+			p.L2TP.IDs = func(_ *Client, tunnel, session uint16) (uint16, uint16) { return tunnel, max(session, 77) }
+		},
 		"bytes behind UDP":      func(p *Profile) { p.ESP.Behind = bytes.Repeat([]byte{0x5a}, 37) },
 		"bytes behind control":  func(p *Profile) { p.L2TP.Behind = bytes.Repeat([]byte{0x5a}, 3) },
 		"more bytes behind it":  func(p *Profile) { p.L2TP.Behind = bytes.Repeat([]byte{0}, 200) },

@@ -126,6 +126,8 @@ type L2TPProfile struct {
 	// IDs, if set, are what control messages have in their headers in place of the
 	// server's tunnel and session ids.
 	IDs func(c *Client, tunnel, session uint16) (uint16, uint16)
+	// AllIDs: so does SCCRQ.
+	AllIDs bool
 	// Behind is what follows the end of a control message, inside UDP.
 	Behind []byte
 	// Exact: a message whose Nr is not the client's next Ns is dropped.

@@ -73,7 +73,7 @@ func (c *Client) transmit(m *control) {
 // sendControl sends a control message as this client writes it.
 func (c *Client) sendControl(m *wire.Control) []byte {
 	sent := *m
-	if c.L2TP.IDs != nil && m.Tunnel != 0 {
+	if c.L2TP.IDs != nil && (m.Tunnel != 0 || c.L2TP.AllIDs) {
 		sent.Tunnel, sent.Session = c.L2TP.IDs(c, m.Tunnel, m.Session)
 	}
 	return c.sendUDP(append(sent.Marshal(), c.L2TP.Behind...))
