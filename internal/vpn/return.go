@@ -18,8 +18,12 @@ import (
 // answer makes room.
 
 // proofTime is how long a session has to show that its client is there: a
-// HELLO is repeated twice within it.
-const proofTime = 4 * time.Second
+// HELLO is repeated twice within it. On a long path it is two round trips, but no
+// more than maxProof: a round trip in which much was lost seems longer than it is.
+const (
+	proofTime = 4 * time.Second
+	maxProof  = 12 * time.Second
+)
 
 // errSessions says that a user has no session left to open.
 var errSessions = errors.New("the user has as many sessions as limits.sessions_per_user allows")
@@ -109,10 +113,12 @@ func (c *Conn) prove(now time.Time, answered func()) {
 	}
 	c.doubt.replies = append(c.doubt.replies, answered)
 	if c.doubt.until.IsZero() {
-		c.doubt.since, c.doubt.until = now, now.Add(proofTime)
+		wait := proofTime
 		if c.tunnel != nil {
+			wait = min(max(wait, 2*c.tunnel.RoundTrip()), maxProof)
 			c.tunnel.Probe(now)
 		}
+		c.doubt.since, c.doubt.until = now, now.Add(wait)
 	}
 }
 

@@ -76,6 +76,33 @@ func TestEveryMethodConnectsOverALongPath(t *testing.T) {
 	})
 }
 
+// Two devices of one user behind one NAT look alike. That the answer to a question
+// needs a round trip does not say that there is none.
+func TestALookalikeOnALongPathIsLeftAlone(t *testing.T) {
+	for _, limit := range []int{0, 1} {
+		t.Run(fmt.Sprint("at most ", limit), func(t *testing.T) {
+			each(t, func(t *testing.T, p Profile) {
+				w := sim.New(t, sim.Options{Policy: func(p *vpn.Policy) { p.SessionsPerUser = limit }})
+				w.Net.SetPolicy(udptest.Policy{Delay: 2 * time.Second})
+				nat := w.Net.NAT("198.51.100.7")
+				one := start(t, p, account, nat.Host("192.168.1.10"))
+				two := start(t, p, account, nat.NAT("192.168.1.11").Host("192.168.1.10"))
+				if err := one.Dial(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(30 * time.Second)
+				if err := two.Dial(); (err == nil) != (limit == 0) {
+					t.Errorf("the other device: %v", err)
+				}
+				time.Sleep(30 * time.Second)
+				if err := one.Err(); err != nil {
+					t.Errorf("it is out: %v", err)
+				}
+			})
+		})
+	}
+}
+
 // There are peers that listen to no Configure-Request of the server's once their
 // own is acknowledged, and whose PPP needs a while to begin: the server's first
 // request is lost, and the next must not come behind the Ack.
