@@ -19,7 +19,14 @@ import (
 // Deviation: the table acknowledges at once.
 func (l *Link) hold(now time.Time, y layer, p packet) bool {
 	a := y.auto()
-	if l.env.Config.Client || l.env.RoundTrip == 0 || y.protocol() == ProtocolLCP || !a.waits() {
+	if l.env.Config.Client || l.env.RoundTrip == 0 || y.protocol() == ProtocolLCP {
+		return false
+	}
+	if a.state == stopped { // it was for the client to begin; our request goes first all the same
+		l.fire(now, y, evDown, stimulus{})
+		l.fire(now, y, evUp, stimulus{})
+	}
+	if !a.waits() {
 		return false
 	}
 	if a.held == nil {

@@ -5,18 +5,22 @@ import (
 	"time"
 )
 
-// granted is a server's link that has sent its request of IPCP and knows the round
+// grants makes a server's link that has sent its request of IPCP and knows the round
 // trip.
-func granted(t *testing.T, trip time.Duration) *ladder {
+func grants(t *testing.T, trip time.Duration, six bool) *ladder {
 	t.Helper()
 	d := &ladder{t: t, l: New(Env{Config: serverConfig(MethodMSCHAPv2), Rand: testRand(1), RoundTrip: trip}), now: epoch, last: map[uint16][]byte{}}
 	d.l.Start(d.now)
 	d.drain()
 	openLCP(d)
 	d.respond(mschapResponseLen, "mary")
-	d.verdict(AuthAnswer{OK: true, Success: someProof, Network: testNetwork})
+	d.verdict(AuthAnswer{OK: true, Success: someProof, Network: testNetwork, Network6: Network6{On: six}})
 	return d
 }
+
+func granted(t *testing.T, trip time.Duration) *ladder { t.Helper(); return grants(t, trip, false) }
+
+func granted6(t *testing.T, trip time.Duration) *ladder { t.Helper(); return grants(t, trip, true) }
 
 const asksAddress = "8021 01 07 000a 0306 0a53000a"
 
@@ -31,6 +35,18 @@ func TestTheAckOfANetworkWaitsForThePeers(t *testing.T) {
 	if n := len(d.since(func() { d.wait(10 * time.Second) })); n == 0 || !d.l.s.ipcp.up {
 		t.Error("the network went down")
 	}
+}
+
+// So it is where the client begins, which not every client does of IPv6.
+func TestTheAckOfIPv6WaitsForThePeers(t *testing.T) {
+	d := granted6(t, 80*time.Millisecond)
+	out := d.since(func() { d.recv("8057 01 07 000e 010a 0000000000000005") })
+	wantLine(t, out, "< IPV6CP Configure-Request id=1")
+	wantNoLine(t, out, "Configure-Ack")
+	out = d.since(func() { d.ack(ProtocolIPV6CP) })
+	wantLine(t, out, "< IPV6CP Configure-Ack id=7")
+	wantLine(t, out, "* Network6Up")
+	wantNoLine(t, d.since(func() { d.wait(10 * time.Second) }), "IPV6CP")
 }
 
 // While the Ack waits, our request is repeated at the path's pace.

@@ -44,6 +44,18 @@ func TestEveryClientThatAsksLearnsTheRoutesOfASplitTunnel(t *testing.T) {
 	}
 }
 
+// with6 are a server's options with IPv6 on.
+func with6(server netip.Addr, network netip.Prefix) sim.Options {
+	return sim.Options{
+		Pool6: pool.NewPrefixes([]netip.Prefix{network}, 64, server),
+		Policy: func(p *vpn.Policy) {
+			p.IPv6 = &vpn.IPv6{Server: server}
+			p.Networks = append(p.Networks, vpn.Network{Prefix: network, Server: server})
+		},
+		Plane: func(c *dataplane.Config) { c.Pools = append(c.Pools, network) },
+	}
+}
+
 // With IPv6 on, clients that negotiate IPV6CP learn a prefix; the others go on
 // as before.
 func TestEveryClientThatAsksHasIPv6(t *testing.T) {
@@ -51,14 +63,7 @@ func TestEveryClientThatAsksHasIPv6(t *testing.T) {
 	network := netip.MustParsePrefix("2001:db8:1::/48")
 	six := 0
 	each(t, func(t *testing.T, p Profile) {
-		w := sim.New(t, sim.Options{
-			Pool6: pool.NewPrefixes([]netip.Prefix{network}, 64, server),
-			Policy: func(p *vpn.Policy) {
-				p.IPv6 = &vpn.IPv6{Server: server}
-				p.Networks = append(p.Networks, vpn.Network{Prefix: network, Server: server})
-			},
-			Plane: func(c *dataplane.Config) { c.Pools = append(c.Pools, network) },
-		})
+		w := sim.New(t, with6(server, network))
 		c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
 		time.Sleep(time.Second)
 		if slices.Contains(p.PPP.NCPs, wire.IPV6CP) {
