@@ -14,6 +14,10 @@ type children struct {
 	pairs   []*pair
 	sending *pair
 	suite   ipsec.Suite // of the pair that was last sending
+
+	// trip is how long the path and back takes, by the answer to the last message 2 of
+	// ours: not less than that, but more if a copy was lost; 0: nobody knows.
+	trip time.Duration
 }
 
 // pair is one child: an inbound and an outbound SA.
@@ -22,6 +26,7 @@ type pair struct {
 	in        *ipsec.Inbound
 	out       *ipsec.Outbound
 	phase     *phase1   // under which it was agreed
+	born      time.Time // when message 2 came or went
 	heard     shownAt   // where its Quick Mode was answered
 	confirmed bool      // message 3 or an ESP packet came
 	deleted   bool      // by the peer
@@ -83,7 +88,7 @@ func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 		c.observe(PacketRefused{Who: c.who(), Layer: LayerESP, Why: err})
 		return
 	}
-	p := &pair{Child: child, phase: phase, in: in, out: out}
+	p := &pair{Child: child, phase: phase, born: now, in: in, out: out}
 	if child.Lifetime > 0 {
 		p.ends = now.Add(child.Lifetime)
 		p.expires = p.ends.Add(expiryGrace)
@@ -208,6 +213,9 @@ func (c *Conn) confirm(now time.Time, inSPI uint32) {
 			return
 		}
 		p.confirmed, p.settles = true, time.Time{}
+		if !p.Initiator {
+			c.kids.trip = max(now.Sub(p.born), 1)
+		}
 		if c.kids.newer(i) && !p.deleted {
 			c.send(p)
 		}

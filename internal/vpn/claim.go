@@ -88,7 +88,7 @@ func (c *Conn) claimTunnel(now time.Time, msg []byte) bool {
 	c.claim = &claim{from: from, held: h, waiting: msg, session: &session{
 		conn: c, l2tp: h.call, id: h.id,
 		data: dataplane.NewSession(h.call.Local, h.call.Remote, h.call.Sequencing),
-		link: ppp.Rechallenge(ppp.Env{Config: c.policy.PPP, Rand: c.srv.cfg.Rand}, h.method, now),
+		link: ppp.Rechallenge(ppp.Env{Config: c.policy.PPP, Rand: c.srv.cfg.Rand, RoundTrip: c.kids.trip}, h.method, now),
 	}}
 	c.changed = true
 	return true

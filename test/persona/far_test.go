@@ -103,6 +103,41 @@ func TestALookalikeOnALongPathIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A Mac or an iPhone may move to a long path: it is challenged anew there, and a copy
+// of the Challenge before its Response can come would draw a second one.
+func TestAppleMovesToALongPath(t *testing.T) {
+	for _, before := range []time.Duration{0, 2 * time.Second} {
+		for _, after := range []time.Duration{0, time.Second, 1600 * time.Millisecond, 2 * time.Second} {
+			for _, old := range []bool{false, true} {
+				t.Run(fmt.Sprintf("from %v to %v, old %v", before, after, old), func(t *testing.T) {
+					bubble(t, func(t *testing.T) {
+						w := sim.New(t, sim.Options{})
+						w.Net.SetPolicy(udptest.Policy{Delay: before})
+						h := w.Net.Host("198.51.100.7")
+						c := start(t, Apple(AppleOptions{OldESP: old}), account, h)
+						if err := c.Dial(); err != nil {
+							t.Fatal(err)
+						}
+						time.Sleep(20 * time.Second)
+						w.Net.SetPolicy(udptest.Policy{Delay: after})
+						h.SetAddr("198.51.100.99")
+						began := time.Now()
+						if err := c.Reassert(); err != nil {
+							t.Fatalf("it does not move: %v", err)
+						}
+						if took := time.Since(began); took > time.Minute {
+							t.Errorf("moving took %v", took)
+						}
+						w.Net.SetPolicy(udptest.Policy{})
+						time.Sleep(10 * time.Second)
+						passes(t, w, c, 1)
+					})
+				})
+			}
+		}
+	}
+}
+
 // There are peers that listen to no Configure-Request of the server's once their
 // own is acknowledged, and whose PPP needs a while to begin: the server's first
 // request is lost, and the next must not come behind the Ack.
