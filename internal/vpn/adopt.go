@@ -136,6 +136,7 @@ func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, wai
 		return
 	}
 	p.owner = c
+	p.asked = shownAt{}
 	c.phases = append(c.phases, p)
 	c.crowdPhases()
 	c.logPhaseKey(p)
@@ -148,6 +149,9 @@ func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, wai
 	c.early = nil
 	for _, n := range waiting {
 		c.receive(now, n)
+	}
+	if k := c.kids.sending; p.fetched && !p.dead && k != nil && c.kids.pairs[len(c.kids.pairs)-1] == k {
+		c.succeed(now, p, k)
 	}
 }
 

@@ -70,9 +70,14 @@ func (k *children) answered(p *phase1, a netip.Addr) {
 		if kid.phase != p || kid.confirmed || kid.Initiator {
 			continue
 		}
-		kid.heard.moved = kid.heard.moved || kid.heard.addr.IsValid() && kid.heard.addr != a
-		kid.heard.addr = a
+		kid.heard.went(a)
 	}
+}
+
+// went notes where a copy goes.
+func (s *shownAt) went(a netip.Addr) {
+	s.moved = s.moved || s.addr.IsValid() && s.addr != a
+	s.addr = a
 }
 
 // addChild installs an agreed pair: its inbound SA receives at once.
@@ -109,6 +114,9 @@ func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 	c.crowdOut()
 	c.srv.learn(child.LocalID)
 	c.changed = true
+	if child.Initiator && phase.unproven() && c.answeredHere(phase) {
+		c.own(phase, phase.Peer())
+	}
 	if !child.Initiator && !phase.unproven() {
 		if !c.resume(now) {
 			c.refuseReturn(now, LayerIKE)
@@ -395,9 +403,18 @@ func (c *Conn) renewPair(now time.Time, p *pair) {
 	}
 	p.renewed = true
 	sa := c.newest()
-	if sa == nil || c.kids.pairs[len(c.kids.pairs)-1] != p {
-		return // a successor is there, or nobody to ask
+	switch {
+	case c.kids.pairs[len(c.kids.pairs)-1] != p:
+		return // a successor is there
+	case sa == nil:
+		c.fetch()
+		return
 	}
+	c.succeed(now, sa, p)
+}
+
+// succeed begins the Quick Mode for a successor under an ISAKMP SA.
+func (c *Conn) succeed(now time.Time, sa *phase1, p *pair) {
 	if err := sa.Negotiate(now, successor(p.Child)); err != nil {
 		c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err})
 	}

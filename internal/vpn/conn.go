@@ -45,6 +45,7 @@ type Conn struct {
 	calls      []*session
 	peerTunnel uint16
 	parked     *parked // a phase 1 that may belong to another connection; nil: none
+	waiting    []*Conn // whose parked phase 1 may belong to this connection, newest last
 	claim      *claim  // that another connection's tunnel is this client's; nil: none
 	claims     int     // how many there were
 
@@ -70,9 +71,11 @@ type phase1 struct {
 	*ike.SA
 	owner   *Conn // who allocates SPIs for it; changes with adoption
 	cookies ike.Cookies
-	half    bool // not authenticated yet
-	unheard bool // its peer has not shown that it hears what is sent to the connection's endpoint
-	told    bool // it was reported why the peer's proof was refused
+	half    bool    // not authenticated yet
+	unheard bool    // its peer has not shown that it hears what is sent to the connection's endpoint
+	asked   shownAt // where messages of ours went while that was so
+	fetched bool    // we need it, to renew keys
+	told    bool    // it was reported why the peer's proof was refused
 	dead    bool
 }
 

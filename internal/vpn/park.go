@@ -37,6 +37,7 @@ func (c *Conn) park(p *phase1, twin *Conn, proof ike.Authenticated, heard netip.
 	c.logPhaseKey(p)
 	c.observe(PhaseOneUp{c.who(), proof.Peer, false})
 	c.srv.run.Go(func() {
+		twin.do(func(time.Time) { twin.waiting = append(twin.waiting[max(0, len(twin.waiting)-maxPhases+1):], c) })
 		select {
 		case <-twin.done:
 			c.do(func(now time.Time) { c.finish(now, EndPeer) })
@@ -64,6 +65,36 @@ func (c *Conn) unpark(now time.Time, n dataplane.Note) bool {
 	c.phases[0].unheard = true
 	c.join(now, k.twin, n)
 	return true
+}
+
+// fetch asks for the phases 1 that may belong to this connection, which has none of
+// its own left and has to renew its keys. Quick Mode message 1 goes to its endpoint,
+// and who answers it has heard it there.
+func (c *Conn) fetch() {
+	list := c.waiting
+	c.waiting = nil
+	c.srv.run.Go(func() {
+		for _, other := range list {
+			other.do(other.yield)
+		}
+	})
+}
+
+// yield hands a parked phase 1 over to the connection that asks for it.
+func (c *Conn) yield(now time.Time) {
+	k := c.parked
+	if k == nil || c.ended || len(c.phases) == 0 || c.srv.at(k.proof.Path.Remote) != k.twin || k.twin.leaves.Load() {
+		return
+	}
+	c.parked = nil
+	c.phases[0].unheard, c.phases[0].fetched = true, true
+	c.join(now, k.twin)
+}
+
+// answeredHere reports whether the peer of a phase 1, which has answered a message of
+// ours, heard that where this connection's peer is.
+func (c *Conn) answeredHere(p *phase1) bool {
+	return !p.asked.moved && p.asked.addr == c.path.Remote.Addr() && c.reached(p.asked.addr)
 }
 
 // alone makes a connection of a parked phase 1 whose peer is elsewhere by now.

@@ -117,6 +117,7 @@ func (c *Conn) onIKE(now time.Time, p *phase1, event ike.Event) (joins *Conn) {
 	case ike.Send:
 		c.publish() // an inbound SA is live before the message that announces it leaves
 		c.kids.answered(p, e.Path.Remote.Addr())
+		p.asked.went(e.Path.Remote.Addr())
 		c.srv.sendIKE(e.Path, e.Data)
 	case ike.Authenticated:
 		return c.authenticated(now, p, e)

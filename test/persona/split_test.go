@@ -1,7 +1,9 @@
 package persona
 
 import (
+	"bytes"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -88,4 +90,83 @@ func renewSplit(t *testing.T, p Profile, addresses []string, renewals []func(*Cl
 	time.Sleep(time.Minute) // some keep old SAs for that long
 	w.Net.SetPolicy(udptest.Policy{})
 	leaves(t, w, c)
+}
+
+// The server renews the keys of a client whose ports leave from different addresses,
+// and which has renewed its phase 1, as the last resort: the phase 1 that waits is
+// what it needs. Message 3 is slow, or lost. Somebody else who knows the pre-shared
+// key may have one wait there, too, and gets nothing by that.
+func TestTheServerRenewsKeysUnderAPhase1ThatWaits(t *testing.T) {
+	for _, lost := range []int{0, 1, 2} {
+		for _, addresses := range [][]string{{"198.51.100.7"}, {"198.51.100.7", "198.51.100.9"}} {
+			for _, forged := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%d lost, %d addresses, forged %v", lost, len(addresses)+1, forged), func(t *testing.T) {
+					bubble(t, func(t *testing.T) { renewWaiting(t, lost, addresses, forged) })
+				})
+			}
+		}
+	}
+}
+
+func renewWaiting(t *testing.T, lost int, addresses []string, forged bool) {
+	p := NetworkManager(NetworkManagerOptions{})
+	p.ESP.SA, p.ESP.Life, p.ESP.Kilobytes = charonESP(600, espSuite{espAES, 256, espSHA1}), 0, 0
+	p.IKE.RekeyOnNATT = false
+	p.Odd.Responds, p.Odd.Late, p.Odd.Lost = true, 300*time.Millisecond, lost
+	w := sim.New(t, sim.Options{})
+	nat := w.Net.NAT("198.51.100.8")
+	nat.Split(500, addresses[0])
+	c := online(t, p, account, nat.Host("192.168.1.10"))
+	w.Net.SetPolicy(udptest.Policy{Delay: 20 * time.Millisecond})
+	time.Sleep(100 * time.Second)
+	nat.Split(500, addresses[len(addresses)-1])
+	if err := c.Rephase(); err != nil {
+		t.Fatal(err)
+	}
+	up := 2
+	if forged {
+		up++
+		evil := New(p, account, w.Net.Host("198.51.100.66"), 1, func(string) {})
+		defer evil.Vanish()
+		waitForged(t, evil, c)
+	}
+	time.Sleep(400 * time.Second)
+	s := &stream{w: w, c: c}
+	for range 11000 {
+		s.step(10 * time.Millisecond)
+	}
+	s.want(t, 0)
+	if n := len(sim.All[vpn.ChildUp](w.Events)); n != 2 {
+		t.Errorf("%d pairs came up, want two", n)
+	}
+	if n := len(sim.All[vpn.PhaseOneUp](w.Events)); n < up {
+		t.Errorf("%d phases 1 came up, want %d at least", n, up)
+	}
+	if list := w.Server.List(); len(list) != 1 {
+		t.Errorf("there are %d connections", len(list))
+	}
+}
+
+// waitForged has a phase 1 wait for a victim that is not its own.
+func waitForged(t *testing.T, evil, victim *Client) {
+	t.Helper()
+	const mainMode = 2
+	main := func(b []byte) bool { return len(b) > 32 && b[0]|b[1]|b[2]|b[3] == 0 && b[4+18] == mainMode }
+	evil.own = victim.own
+	evil.Via = func(port uint16, b []byte) *udptest.Conn {
+		if port == portNATT && main(b) {
+			return victim.socks[port]
+		}
+		return evil.socks[port]
+	}
+	_ = victim.do(func() {
+		victim.Heard = func(port uint16, src netip.AddrPort, b []byte) {
+			if main(b) {
+				evil.inbox <- datagram{src, port, bytes.Clone(b)}
+			}
+		}
+	})
+	if err := evil.do(func() { evil.mainMode(false) }); err != nil {
+		t.Fatal(err)
+	}
 }
