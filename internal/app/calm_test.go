@@ -15,14 +15,20 @@ import (
 // Strangers cannot fill a disk with log lines, nor have the greeter wait for
 // one.
 func TestAFloodOfStrangersIsLoggedInAFewLines(t *testing.T) {
-	var out bytes.Buffer
-	o := &events{log: newLogger(&out, conf.Log{Level: "info", Format: "json"}), meter: newMeter()}
-	for range 10000 {
-		o.Observe(vpn.FirstMessageRefused{Who: vpn.Who{Remote: netip.MustParseAddrPort("192.0.2.1:500")}, Why: errors.New("noise")})
-	}
-	// The clock may pass a second or two meanwhile.
-	if n := strings.Count(out.String(), "\n"); n < calmRate || n > 20*calmRate {
-		t.Errorf("%d lines", n)
+	who := vpn.Who{Remote: netip.MustParseAddrPort("192.0.2.1:500")}
+	for level, e := range map[string]vpn.Event{
+		"info":  vpn.FirstMessageRefused{Who: who, Why: errors.New("noise")},
+		"debug": vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: vpn.ErrUnknownSA},
+	} {
+		var out bytes.Buffer
+		o := &events{log: newLogger(&out, conf.Log{Level: level, Format: "json"}), meter: newMeter()}
+		for range 10000 {
+			o.Observe(e)
+		}
+		// The clock may pass a second or two meanwhile.
+		if n := strings.Count(out.String(), "\n"); n < calmRate || n > 20*calmRate {
+			t.Errorf("%d lines at level %s", n, level)
+		}
 	}
 }
 

@@ -76,7 +76,7 @@ var reasons = append(vpn.DropReasons(),
 	ike.ErrTruncated, ike.ErrMalformed, ike.ErrVersion, ike.ErrUnexpected, ike.ErrCookies, ike.ErrReplay, ike.ErrHash, ike.ErrUndecryptable,
 	ike.ErrTrials, ike.ErrKeyExchange, ike.ErrNoProposal, ike.ErrBudget, ike.ErrLimit, ike.ErrNoSPI, ike.ErrClosed,
 	l2tp.ErrMalformed, l2tp.ErrUnexpected, l2tp.ErrTooLong, l2tp.ErrLimit, l2tp.ErrClosed,
-	vpn.ErrLeaving, ppp.ErrMalformed, ppp.ErrUnexpected, ppp.ErrTooLong, ppp.ErrClosed,
+	ppp.ErrMalformed, ppp.ErrUnexpected, ppp.ErrTooLong, ppp.ErrClosed,
 )
 
 // reason is a label for err: one of a fixed set, whatever a peer sent.

@@ -48,6 +48,7 @@ type events struct {
 	meter  *meter
 	claims claimer // nil: nobody else needs to know whose addresses there are
 	calm   calm    // of what strangers cause
+	drops  calm    // of what is dropped, at level debug
 }
 
 // Lines returns an observer that writes the log lines of a server's events, as
@@ -188,9 +189,23 @@ func (o *events) refused(e vpn.PacketRefused) {
 		o.at(e.Who).WithFields(fields).Info("the client came back while its connection was being closed; it was told to begin again")
 		return
 	}
-	if o.log.IsLevelEnabled(logrus.DebugLevel) { // strangers cause as many as they like
-		o.at(e.Who).WithFields(fields).Debug("control packet dropped")
+	o.dropped(e.Who, fields)
+}
+
+// dropped notes at level debug what was dropped. Strangers cause as many such lines
+// as they like: of a flood only some are written, and how many were not.
+func (o *events) dropped(w vpn.Who, fields logrus.Fields) {
+	if !o.log.IsLevelEnabled(logrus.DebugLevel) {
+		return
 	}
+	missed, ok := o.drops.allow(time.Now())
+	if !ok {
+		return
+	}
+	if missed > 0 {
+		fields["not_logged"] = missed
+	}
+	o.at(w).WithFields(fields).Debug("control packet dropped")
 }
 
 // networksChanged has what leads to a session lead to this server, too.

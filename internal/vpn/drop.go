@@ -8,8 +8,8 @@ import (
 )
 
 // Why messages of IKE are dropped before any ISAKMP SA has seen them. Every drop
-// is a PacketRefused or a FirstMessageRefused, with one of these or of package
-// ike's.
+// is a PacketRefused or a FirstMessageRefused, with one of these, or of those below,
+// or of the layer's own package.
 var (
 	ErrTooLarge  = errors.New("larger than any message of IKE")
 	ErrUnknownSA = errors.New("no ISAKMP SA or handshake has these cookies")
@@ -21,7 +21,7 @@ var (
 
 // DropReasons are all of these, for who counts them.
 func DropReasons() []error {
-	return []error{ErrTooLarge, ErrUnknownSA, ErrBusy, ErrLate, ErrEvicted, ErrStopping}
+	return []error{ErrTooLarge, ErrUnknownSA, ErrBusy, ErrLate, ErrEvicted, ErrStopping, ErrLeaving, ErrElsewhere, ErrNoTunnel, ErrNoSession}
 }
 
 // drop reports a message of IKE that nobody took. No lock may be held.

@@ -26,9 +26,9 @@ type parked struct {
 	heard netip.Addr // where message 4 was received
 }
 
-// errElsewhere says that a message came from elsewhere than the endpoint of the
+// ErrElsewhere says that a message came from elsewhere than the endpoint of the
 // connection that its phase 1 may belong to.
-var errElsewhere = errors.New("a phase 1 that has not shown itself at the connection's endpoint came from elsewhere")
+var ErrElsewhere = errors.New("a phase 1 that has not shown itself at the connection's endpoint came from elsewhere")
 
 // park has a phase 1 wait. The connection stays a stranger: it may be evicted.
 func (c *Conn) park(p *phase1, twin *Conn, proof ike.Authenticated, heard netip.Addr) {

@@ -45,7 +45,7 @@ func (c *Conn) receiveIKE(now time.Time, path ike.Path, msg []byte) bool {
 			continue
 		}
 		if p.unheard && path != c.path {
-			c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: errElsewhere})
+			c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: ErrElsewhere})
 			return true
 		}
 		if err := c.handleIKE(now, p, h.Exchange, path, msg); err != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/adit-vpn/adit/l2tp"
 )
 
-var errNoTunnel = errors.New("an L2TP control message before any SCCRQ")
+// ErrNoTunnel says that a control message came before there was a tunnel.
+var ErrNoTunnel = errors.New("an L2TP control message before any SCCRQ")
 
 // receiveControl hands an L2TP control message to the tunnel. An SCCRQ that is
 // no duplicate replaces it: the client lost its state, or its plug was pulled.
@@ -32,7 +33,7 @@ func (c *Conn) receiveControl(now time.Time, msg []byte, late bool) {
 		c.changed = true
 	case c.tunnel == nil:
 		if !c.claimTunnel(now, msg) {
-			c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: errNoTunnel})
+			c.observe(PacketRefused{Who: c.who(), Layer: LayerL2TP, Why: ErrNoTunnel})
 		}
 		return
 	}

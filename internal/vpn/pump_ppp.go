@@ -81,7 +81,8 @@ func (c *Conn) call(local uint16) *session {
 	return nil
 }
 
-var errNoSession = errors.New("a PPP frame of a session that is not there")
+// ErrNoSession says that a frame came for a session which has ended, or never was.
+var ErrNoSession = errors.New("a PPP frame of a session that is not there")
 
 // receiveFrame hands a PPP frame to its link.
 func (c *Conn) receiveFrame(now time.Time, local uint16, frame []byte) {
@@ -90,7 +91,7 @@ func (c *Conn) receiveFrame(now time.Time, local uint16, frame []byte) {
 		s = c.claim.session
 	}
 	if s == nil {
-		c.observe(PacketRefused{Who: c.who(), Layer: LayerPPP, Why: errNoSession})
+		c.observe(PacketRefused{Who: c.who(), Layer: LayerPPP, Why: ErrNoSession})
 		return
 	}
 	if c.tunnel != nil {
