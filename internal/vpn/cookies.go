@@ -81,7 +81,7 @@ func (s *Server) claimed(cookies ike.Cookies, c *Conn) bool {
 }
 
 // negotiates reports whether the connection that these cookies are routed to has
-// no ESP SAs yet.
+// had no ESP SAs yet.
 func (s *Server) negotiates(cookies ike.Cookies) bool {
 	s.mu.Lock()
 	c := s.cookies[cookies]
@@ -90,7 +90,7 @@ func (s *Server) negotiates(cookies ike.Cookies) bool {
 		return false
 	}
 	st := c.info.Load()
-	return st == nil || st.ESP == ike.ESPSuite{}
+	return st == nil || !st.was
 }
 
 // unclaim undoes claim, unless another connection has them now.

@@ -27,6 +27,7 @@ type Status struct {
 
 	data []carried
 	held held // what another connection may claim
+	was  bool // its ESP has carried traffic
 }
 
 // carried counts for one session of a Status.
@@ -73,7 +74,7 @@ func (st *Status) holds(user string, g auth.Grant) bool {
 func (c *Conn) status() *Status {
 	st := &Status{
 		Conn: c.id, Remote: c.path.Remote, Local: c.path.Local, Since: c.born,
-		Client: c.peer.Kind, HostName: c.host, PSK: c.peer.PSK, Cert: c.peer.Cert, Group: c.peer.Group, IKE: c.peer.Suite, Encap: c.peer.Encap,
+		Client: c.peer.Kind, HostName: c.host, PSK: c.peer.PSK, Cert: c.peer.Cert, Group: c.peer.Group, IKE: c.peer.Suite, Encap: c.peer.Encap, was: c.carried,
 	}
 	if c.kids.sending != nil {
 		st.ESP = c.kids.sending.Suite

@@ -113,3 +113,28 @@ func TestADeviceThatStartsAgainWithTheSameRandomNumbersConnects(t *testing.T) {
 		}
 	}
 }
+
+// It may say goodbye before, by deletes alone.
+func TestADeviceThatLeavesAndStartsAgainWithTheSameRandomNumbersConnects(t *testing.T) {
+	for name, leave := range map[string]func(*Client){
+		"IPsec": sayDelete, "IPsec and ISAKMP": func(c *Client) { sayDelete(c); sayDelete1(c) }, "ISAKMP": sayDelete1,
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, p Profile) {
+				w := sim.New(t, sim.Options{Seed: 1})
+				h := w.Net.NAT("198.51.100.7").Host("192.168.1.10")
+				seed := rand.Uint64()
+				for range 3 {
+					c := booted(t, p, h, seed)
+					soon(t, c)
+					_ = c.do(func() {
+						c.leaving = true
+						leave(c)
+					})
+					time.Sleep(20 * time.Millisecond)
+					c.Vanish()
+				}
+			})
+		})
+	}
+}
