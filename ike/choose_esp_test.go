@@ -156,7 +156,7 @@ func TestARefusedOfferIsNamed(t *testing.T) {
 	}}
 	want := []string{
 		"3DES/MD5-96", "AES-CBC-128/authentication 9", "cipher 7-448", "AES-CBC-256/SHA1-96/Group(22)",
-		"AES-CBC-256/SHA1-96 (not transport but mode 1)", "AES-CBC/SHA1-96 (extended sequence numbers)", "protocol 2, transform 3",
+		"AES-CBC-256/SHA1-96 (not transport but mode 1)", "AES-CBC/SHA1-96 (extended sequence numbers)", "AH, transform 3",
 	}
 	if got := describeOffer(sa); !slices.Equal(got, want) {
 		t.Errorf("%q", got)

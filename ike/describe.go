@@ -30,7 +30,7 @@ func phase1Value(t isakmp.Transform, attribute uint16) uint64 {
 // pre-shared key.
 func describePhase1(p isakmp.Proposal, t isakmp.Transform) string {
 	if p.Protocol != isakmp.ProtocolISAKMP || t.ID != isakmp.TransformKeyIKE {
-		return fmt.Sprintf("protocol %d, transform %d", p.Protocol, t.ID)
+		return fmt.Sprintf("%s, transform %d", describeProtocol(p.Protocol), t.ID)
 	}
 	name := cipherName(phase1Value(t, attrCipher))
 	if bits := phase1Value(t, attrKeyBits); bits != 0 && name != Cipher3DES.String() {
@@ -127,6 +127,21 @@ func describeOffer(sa isakmp.SA) (list []string) {
 	return distinct(list)
 }
 
+// describeProtocol names what a proposal is for (RFC 2407, section 4.4.1).
+func describeProtocol(p isakmp.Protocol) string {
+	switch p {
+	case isakmp.ProtocolISAKMP:
+		return "ISAKMP"
+	case isakmp.ProtocolAH:
+		return "AH"
+	case isakmp.ProtocolESP:
+		return "ESP"
+	case isakmp.ProtocolIPCOMP:
+		return "IPCOMP"
+	}
+	return fmt.Sprintf("protocol %d", p)
+}
+
 // distinct are names, each once, and how many more there are.
 func distinct(names []string) (list []string) {
 	for _, name := range names {
@@ -145,7 +160,7 @@ func distinct(names []string) (list []string) {
 // named by its number, and what cannot be accepted is said behind it.
 func describeESP(p isakmp.Proposal, t isakmp.Transform) string {
 	if p.Protocol != isakmp.ProtocolESP {
-		return fmt.Sprintf("protocol %d, transform %d", p.Protocol, t.ID)
+		return fmt.Sprintf("%s, transform %d", describeProtocol(p.Protocol), t.ID)
 	}
 	values := map[uint16]uint64{}
 	for _, a := range t.Attributes {

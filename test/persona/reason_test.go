@@ -41,6 +41,11 @@ func TestWhatAClientOffersInVainIsNamed(t *testing.T) {
 		"Quick Mode for TCP": {func(p *Profile) {
 			p.Odd.Extra = map[string][]wire.Payload{"Quick Mode": {{Type: wire.PayloadID, Body: []byte{1, 6, 0, 80, 1, 2, 3, 4}}}}
 		}, []string{"ESP refused", "3 identifications"}},
+		"AH": {func(p *Profile) {
+			p.ESP.SA = func(_ uint16, spi uint32) []byte {
+				return wire.SABody(wire.Proposal{Number: 1, Protocol: 2, SPI: wire.U32(spi), Transforms: []wire.Transform{{Number: 1, ID: 3}}})
+			}
+		}, []string{"ESP refused", "AH, transform 3"}},
 		"DES in ESP": {func(p *Profile) { p.ESP.SA = kameESP(3600, []espCipher{{2, 0}}, []uint16{espSHA1}) }, []string{"ESP refused", "DES/SHA1-96"}},
 	} {
 		t.Run(name, func(t *testing.T) {
