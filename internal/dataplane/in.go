@@ -333,7 +333,7 @@ func (r *receiver) inner(p *ipsec.In, o *arrivals, from *udp.Packet) (Drop, bool
 		return DropL2TP, false
 	}
 	if b[0]&0x80 != 0 { // the T bit: a control message
-		return o.tell(Note{Kind: NoteControl, Late: !p.Newest || o.sa != o.view.In[0], SPI: p.SA.SPI(), Local: from.Local, Remote: from.Remote, Data: b})
+		return o.tell(Note{Kind: NoteControl, Late: !p.Newest || !o.view.leads(o.sa), SPI: p.SA.SPI(), Local: from.Local, Remote: from.Remote, Data: b})
 	}
 	return r.data(p, o, p.Off+udpHeaderLen, p.Off+n)
 }

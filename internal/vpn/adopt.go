@@ -130,6 +130,10 @@ func (s *Server) dismiss(now time.Time, p *phase1, c *Conn, waiting []dataplane.
 
 // adopt makes p an ISAKMP SA of this connection.
 func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, waiting []dataplane.Note) {
+	if p.fetched { // wherever the peer is now
+		path = c.path
+		p.Move(path)
+	}
 	if c.ended || p.unheard && (path != c.path || !c.drain.IsZero()) || !c.resume(now) {
 		c.srv.dismiss(now, p, c, append(waiting, c.early...))
 		c.early = nil

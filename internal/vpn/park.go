@@ -57,11 +57,11 @@ func (c *Conn) unpark(now time.Time, n dataplane.Note) bool {
 		return false
 	}
 	k := c.parked
-	if (ike.Path{Local: n.Local, Remote: n.Remote, Marker: n.Marker}) != k.proof.Path || c.srv.at(k.proof.Path.Remote) != k.twin || k.twin.leaves.Load() {
+	if c.srv.at(n.Remote) != k.twin || k.twin.leaves.Load() {
 		c.alone(now)
 		return false
 	}
-	c.parked = nil
+	c.parked, c.path = nil, pathOf(n) // the other may have moved there meanwhile
 	c.phases[0].unheard = true
 	c.join(now, k.twin, n)
 	return true
@@ -83,7 +83,7 @@ func (c *Conn) fetch() {
 // yield hands a parked phase 1 over to the connection that asks for it.
 func (c *Conn) yield(now time.Time) {
 	k := c.parked
-	if k == nil || c.ended || len(c.phases) == 0 || c.srv.at(k.proof.Path.Remote) != k.twin || k.twin.leaves.Load() {
+	if k == nil || c.ended || len(c.phases) == 0 || k.twin.leaves.Load() {
 		return
 	}
 	c.parked = nil

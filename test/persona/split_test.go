@@ -92,6 +92,50 @@ func renewSplit(t *testing.T, p Profile, addresses []string, renewals []func(*Cl
 	leaves(t, w, c)
 }
 
+// Such a client's NAT gives it another port, or another address, between a new phase
+// 1 and the next Quick Mode, whoever begins that: it is the same client there.
+func TestAPhase1ThatWaitsFollowsItsClient(t *testing.T) {
+	for name, move := range map[string]func(*udptest.NAT){
+		"another port": (*udptest.NAT).Rebind, "another address": func(n *udptest.NAT) { n.Move("198.51.100.20") },
+	} {
+		for _, ours := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, renewed by the server %v", name, ours), func(t *testing.T) {
+				bubble(t, func(t *testing.T) { moveWaiting(t, move, ours) })
+			})
+		}
+	}
+}
+
+func moveWaiting(t *testing.T, move func(*udptest.NAT), ours bool) {
+	p := NetworkManager(NetworkManagerOptions{})
+	p.ESP.SA, p.ESP.Life, p.ESP.Kilobytes = charonESP(600, espSuite{espAES, 256, espSHA1}), 0, 0
+	p.IKE.RekeyOnNATT, p.Odd.Responds = false, true
+	w := sim.New(t, sim.Options{})
+	nat := w.Net.NAT("198.51.100.8")
+	nat.Split(500, "198.51.100.7")
+	c := online(t, p, account, nat.Host("192.168.1.10"))
+	time.Sleep(10 * time.Second)
+	nat.Split(500, "198.51.100.9")
+	if err := c.Rephase(); err != nil {
+		t.Fatal(err)
+	}
+	passes(t, w, c, 1)
+	move(nat)
+	passes(t, w, c, 11)
+	if ours {
+		time.Sleep(10 * time.Minute)
+	} else if err := c.Rekey(); err != nil {
+		t.Fatal(err)
+	}
+	passes(t, w, c, 21)
+	if list := w.Server.List(); len(list) != 1 || len(list[0].Sessions) != 1 {
+		t.Errorf("there are %d connections", len(list))
+	}
+	if n := len(sim.All[vpn.ChildUp](w.Events)); n != 2 {
+		t.Errorf("%d pairs came up, want two", n)
+	}
+}
+
 // The server renews the keys of a client whose ports leave from different addresses,
 // and which has renewed its phase 1, as the last resort: the phase 1 that waits is
 // what it needs. Message 3 is slow, or lost. Somebody else who knows the pre-shared
