@@ -1,6 +1,7 @@
 package persona
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/adit-vpn/adit/test/persona/wire"
@@ -44,7 +45,7 @@ func (c *Client) answerQuick(p *phase1, m incoming) {
 	second := p.sealQuick(q, m.ID, p.keys.PRF(p.keys.A, wire.U32(m.ID), ni, chain), reply...)
 	k := c.pair(p, quickOffer{sa: wire.SABody(answer), ni: ni}, a, nr, nil)
 	k.port = c.children[0].port
-	q.answers = &answering{pair: k, hash: p.keys.PRF(p.keys.A, []byte{0}, wire.U32(m.ID), ni, nr), lost: c.Odd.Lost}
+	q.answers = &answering{pair: k, first: bytes.Clone(m.raw), second: second, hash: p.keys.PRF(p.keys.A, []byte{0}, wire.U32(m.ID), ni, nr), lost: c.Odd.Lost}
 	p.quick[m.ID] = q
 	c.logf("> Quick Mode message 2 of a Quick Mode of the server's")
 	c.sendIKE(p, second)
@@ -61,6 +62,9 @@ func (c *Client) answerQuick(p *phase1, m incoming) {
 // answering is a Quick Mode of the server's that waits for message 3.
 type answering struct {
 	pair *child
+
+	first, second []byte // messages 1 and 2
+
 	hash []byte
 	lost int
 	done bool
@@ -69,6 +73,11 @@ type answering struct {
 // answered deals with message 3.
 func (c *Client) answered(p *phase1, q *quick, m incoming) {
 	x := q.answers
+	if bytes.Equal(m.raw, x.first) { // it has not seen message 2 yet
+		c.logf("< Quick Mode message 1 again")
+		c.sendIKE(p, x.second)
+		return
+	}
 	if x.lost > 0 {
 		x.lost--
 		c.logf("< Quick Mode message 3, which is lost")

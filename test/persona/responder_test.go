@@ -1,6 +1,7 @@
 package persona
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -51,5 +52,38 @@ func TestKeysThatTheServerRenewsLoseNothing(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// So it is over a long path, where message 1 is repeated before message 2 can come.
+func TestKeysThatTheServerRenewsOverALongPathLoseNothing(t *testing.T) {
+	for _, late := range []time.Duration{0, 2 * time.Second} {
+		for _, lost := range []int{0, 1} {
+			t.Run(fmt.Sprintf("slow by %v, %d lost", late, lost), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					p := NetworkManager(NetworkManagerOptions{})
+					p.ESP.SA, p.ESP.Life, p.ESP.Kilobytes = charonESP(600, espSuite{espAES, 256, espSHA1}), 0, 0
+					p.Odd.Responds, p.Odd.Late, p.Odd.Lost = true, late, lost
+					w := sim.New(t, sim.Options{})
+					c := online(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
+					w.Net.SetPolicy(udptest.Policy{Delay: 2 * time.Second})
+					time.Sleep(565 * time.Second)
+					s := &stream{w: w, c: c}
+					for range 6000 {
+						s.step(5 * time.Millisecond)
+					}
+					w.Net.SetPolicy(udptest.Policy{})
+					time.Sleep(5 * time.Second) // what is on its way arrives
+					s.collect()
+					s.want(t, 0)
+					if n := c.Stats().UnknownSPI; n != 0 {
+						t.Errorf("%d packets left on keys that the client did not have", n)
+					}
+					if n := len(sim.All[vpn.ChildUp](w.Events)); n != 2 {
+						t.Errorf("%d pairs came up, want two", n)
+					}
+				})
+			})
+		}
 	}
 }
