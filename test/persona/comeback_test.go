@@ -142,7 +142,7 @@ func comeBack(t *testing.T, w *sim.World, p Profile, h *udptest.Host, g goodbye,
 		c.leaving = true
 		g.say(c)
 	})
-	time.Sleep(pause + 20*time.Millisecond) // what answers the goodbye is no answer to what follows
+	time.Sleep(pause + 120*time.Millisecond) // what answers the goodbye, on a grid of 100 ms, is no answer to what follows
 	began := time.Now()
 	if err := back(c, again); err != nil {
 		t.Errorf("it does not come back: %v", err)
