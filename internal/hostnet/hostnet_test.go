@@ -56,6 +56,17 @@ func tables(t *testing.T) (names []string) {
 	return names
 }
 
+// applied makes the server's device and applies a plan, nil if that fails.
+func applied(t *testing.T, file string, p Plan) *Host {
+	t.Helper()
+	device(t, p.Device)
+	h, err := Apply(file, p)
+	if err != nil {
+		t.Error(err)
+	}
+	return h
+}
+
 var pool = netip.MustParsePrefix("10.83.0.0/16")
 
 func testPlan() Plan {
@@ -68,10 +79,8 @@ func testPlan() Plan {
 func TestApplyIsUndone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state", "undo.json")
 	inNamespace(t, func() {
-		device(t, "adit0")
-		h, err := Apply(file, testPlan())
-		if err != nil {
-			t.Error(err)
+		h := applied(t, file, testPlan())
+		if h == nil {
 			return
 		}
 		if on, err := Forwarding(); err != nil || !on {

@@ -67,10 +67,8 @@ func TestForwardingThatOthersRelyOnStaysOn(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "undo.json")
 				inNamespace(t, func() {
-					device(t, "adit0")
-					h, err := Apply(file, testPlan())
-					if err != nil {
-						t.Error(err)
+					h := applied(t, file, testPlan())
+					if h == nil {
 						return
 					}
 					v.does(t)
@@ -218,10 +216,8 @@ func TestWantedBySysctlFiles(t *testing.T) {
 func TestClaim(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "undo.json")
 	inNamespace(t, func() {
-		device(t, "adit0")
-		h, err := Apply(file, plan6())
-		if err != nil {
-			t.Error(err)
+		h := applied(t, file, plan6())
+		if h == nil {
 			return
 		}
 		link, err := netlink.LinkByName("adit0")
@@ -280,10 +276,8 @@ func TestClaim(t *testing.T) {
 func TestACrashRightAfterWriting(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "undo.json")
 	inNamespace(t, func() {
-		device(t, "adit0")
-		h, err := Apply(file, testPlan())
-		if err != nil {
-			t.Error(err)
+		h := applied(t, file, testPlan())
+		if h == nil {
 			return
 		}
 		s := h.undo.Sysctls[forwarding]
