@@ -101,17 +101,11 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	cleanup.add(func() error { return unlessClosed(device.Close()) })
-	needs := plan(c, device.Name())
-	host, err := hostnet.Apply(undo, needs)
+	claims, err := a.changeHost(undo, device, &cleanup)
 	if err != nil {
 		return err
 	}
-	cleanup.add(func() error {
-		left, err := host.Close()
-		a.leftOn(left)
-		return err
-	})
-	if err := a.build(ctx, c, sockets, device, claimsOf(device, host, needs), &cleanup); err != nil {
+	if err := a.build(ctx, c, sockets, device, claims, &cleanup); err != nil {
 		return err
 	}
 	if err := a.openAdmin(c, &cleanup); err != nil {
@@ -122,15 +116,36 @@ func Run(ctx context.Context, o Options) (err error) {
 	} else if err != nil {
 		return fmt.Errorf("giving up privileges: %w", err)
 	}
+	a.announce(c, kernels, netdev.OffloadsOf(device))
+	return a.serve(ctx)
+}
+
+// changeHost changes the host's network until cleanup, and returns how what
+// sessions have is made known to it.
+func (a *instance) changeHost(undo string, device netdev.Device, cleanup *closers) (claimer, error) {
+	needs := plan(a.config.Load(), device.Name())
+	host, err := hostnet.Apply(undo, needs)
+	if err != nil {
+		return nil, err
+	}
+	cleanup.add(func() error {
+		left, err := host.Close()
+		a.leftOn(left)
+		return err
+	})
+	return claimsOf(device, host, needs), nil
+}
+
+// serve serves until ctx ends, and tells the service manager of both.
+func (a *instance) serve(ctx context.Context) error {
 	defer a.watchSignals(ctx)()
 	defer a.refreshPublic(ctx)()
-	a.announce(c, kernels, netdev.OffloadsOf(device))
 	notify(a.log, stateReady)
 	defer a.background(ctx, func(ctx context.Context) {
 		<-ctx.Done()
 		notify(a.log, stateStopping)
 	})()
-	err = a.server.Serve(ctx)
+	err := a.server.Serve(ctx)
 	a.log.Info("stopped")
 	return err
 }
