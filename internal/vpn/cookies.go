@@ -9,8 +9,12 @@ import (
 	"github.com/adit-vpn/adit/internal/dataplane"
 )
 
-// mintedBit makes a cookie of ours other than zero, whatever its number.
-const mintedBit = 1 << 31
+// A cookie of ours has a number of so many bytes, and as much of a hash as is left:
+// 40 bits, which nobody guesses by sending. mintedBit makes it other than zero.
+const (
+	numberLen = 3
+	mintedBit = 1 << (8*numberLen - 1)
+)
 
 // cookie is a new responder cookie for an initiator at an address: a number,
 // and a keyed hash of all three, so that a third message can be told from noise
@@ -18,24 +22,26 @@ const mintedBit = 1 << 31
 // with the same random numbers, or of one that was switched on again, each gets
 // a cookie of its own. RFC 2408, section 2.5.3, suggests date and time for it.
 func (s *Server) cookie(path ike.Path, initiator [8]byte) [8]byte {
-	return s.mint(path, initiator, s.minting.Add(1)|mintedBit)
+	var number [4]byte
+	binary.BigEndian.PutUint32(number[:], s.minting.Add(1)|mintedBit)
+	return s.mint(path, initiator, [numberLen]byte(number[len(number)-numberLen:]))
 }
 
-func (s *Server) mint(path ike.Path, initiator [8]byte, number uint32) (cookie [8]byte) {
-	binary.BigEndian.PutUint32(cookie[:], number)
+func (s *Server) mint(path ike.Path, initiator [8]byte, number [numberLen]byte) (cookie [8]byte) {
+	copy(cookie[:], number[:])
 	h := hmac.New(sha256.New, s.cookieKey[:])
 	remote := path.Remote.Addr().As16()
 	h.Write(remote[:])
 	h.Write(initiator[:])
-	h.Write(cookie[:4])
-	copy(cookie[4:], h.Sum(nil))
+	h.Write(number[:])
+	copy(cookie[numberLen:], h.Sum(nil))
 	return cookie
 }
 
 // minted reports whether a responder cookie is one that we gave this initiator
 // at this address.
 func (s *Server) minted(path ike.Path, c ike.Cookies) bool {
-	own := s.mint(path, c.Initiator, binary.BigEndian.Uint32(c.Responder[:]))
+	own := s.mint(path, c.Initiator, [numberLen]byte(c.Responder[:]))
 	return hmac.Equal(own[:], c.Responder[:])
 }
 
