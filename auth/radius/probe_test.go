@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/md5"
@@ -64,16 +65,16 @@ func TestProbe(t *testing.T) {
 // RFC 5997, section 2: a Status-Server has a Message-Authenticator, over the
 // whole packet; and the accounting service answers it with Accounting-Response.
 func TestStatusServerIsSigned(t *testing.T) {
-	var raw []byte
+	raw := make(chan []byte, 8)
 	s := serve(t, func(p *radius.Packet, b []byte) []byte {
-		raw = b
+		raw <- bytes.Clone(b)
 		return unsigned(p, radius.CodeAccountingResponse)
 	})
 	cfg := Config{NASIdentifier: "adit", Timeout: 50 * time.Millisecond}
 	if err := ProbeAccounting(context.Background(), cfg, Server{Accounting: s.address(), Secret: secret.String(shared)}); err != nil {
 		t.Fatal(err)
 	}
-	p, err := radius.Parse(raw, []byte(shared))
+	p, err := radius.Parse(<-raw, []byte(shared))
 	if err != nil || p.Code != radius.CodeStatusServer || rfc2865.NASIdentifier_GetString(p) != "adit" {
 		t.Fatalf("%v, %v", p, err)
 	}
