@@ -26,13 +26,13 @@ type Host struct {
 
 	mu     sync.Mutex // guards what follows
 	undo   record
-	claims map[netip.Prefix]int
+	claims claims
 }
 
 // Apply changes the host as planned. The undo record is kept in file. What was
 // changed before an error is undone.
 func Apply(file string, p Plan) (*Host, error) {
-	h := &Host{file: file, plan: p, watch: newWatch(), undo: record{Device: p.Device}, claims: map[netip.Prefix]int{}}
+	h := &Host{file: file, plan: p, watch: newWatch(), undo: record{Device: p.Device}, claims: claims{}}
 	var err error
 	if h.undo.Place, err = place(); err != nil {
 		return nil, err

@@ -76,26 +76,29 @@ func interval(n netip.Prefix) []nftables.SetElement {
 	return elements
 }
 
-// changeMasqueraded adds a network to those that are masqueraded, or removes it.
-func changeMasqueraded(table string, n netip.Prefix, add bool) error {
+// changeMasqueraded takes networks of one family from those that are
+// masqueraded, and adds others, in one step.
+func changeMasqueraded(table string, remove, add []netip.Prefix) error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("opening nftables: %w", hint(err))
 	}
-	family := families[0]
-	if n.Addr().Is6() {
-		family = families[1]
+	for _, step := range []struct {
+		networks []netip.Prefix
+		change   func(*nftables.Set, []nftables.SetElement) error
+	}{{remove, c.SetDeleteElements}, {add, c.SetAddElements}} {
+		for _, n := range step.networks {
+			family := families[0]
+			if n.Addr().Is6() {
+				family = families[1]
+			}
+			if err := step.change(clientsOf(&nftables.Table{Family: family, Name: table}), interval(n)); err != nil {
+				return fmt.Errorf("masquerading %v: %w", n, err)
+			}
+		}
 	}
-	change := c.SetDeleteElements
-	if add {
-		change = c.SetAddElements
-	}
-	err = change(clientsOf(&nftables.Table{Family: family, Name: table}), interval(n))
-	if err == nil {
-		err = c.Flush()
-	}
-	if err != nil {
-		return fmt.Errorf("masquerading %v: %w", n, hint(err))
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("masquerading %v instead of %v: %w", add, remove, hint(err))
 	}
 	return nil
 }
