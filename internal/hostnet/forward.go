@@ -27,6 +27,9 @@ func (h *Host) enableForwarding() error {
 	if on {
 		return nil
 	}
+	if err := h.noteAlong(forwarding); err != nil {
+		return err
+	}
 	if err := h.set(forwarding, "0", "1"); err != nil {
 		return fmt.Errorf("cannot turn on IPv4 forwarding: %w; run `sysctl -w net.ipv4.ip_forward=1`, in a container set the sysctl net.ipv4.ip_forward=1, or set network.masquerade = false", err)
 	}
@@ -56,6 +59,9 @@ func (h *Host) enableForwarding6() error {
 		if err := h.set6(name, "1", "2"); err != nil {
 			return err
 		}
+	}
+	if err := h.noteAlong(forwarding6); err != nil {
+		return err
 	}
 	return h.set6(forwarding6, "0", "1")
 }

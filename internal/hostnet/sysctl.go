@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,10 +18,16 @@ const (
 	forwarding  = "net/ipv4/ip_forward"
 	conf6       = "net/ipv6/conf"
 	forwarding6 = conf6 + "/all/forwarding"
+	conf4       = "net/ipv4/conf"
+	redirects   = conf4 + "/all/accept_redirects"
 )
 
 // ours matches the names of all sysctls that this package changes.
 var ours = regexp.MustCompile(`^net/(ipv4/ip_forward|ipv6/conf/[^/]+/(forwarding|accept_ra))$`)
+
+// along matches those that the kernel changes along with them: to forward is set
+// for each device, and whether redirects are believed, which IPv4 couples to it.
+var along = regexp.MustCompile(`^net/(ipv4/conf/all/accept_redirects|ipv[46]/conf/[^/]+/forwarding)$`)
 
 // setting is a sysctl that was changed: what it was, what it is now, and when it
 // was written. Whoever writes it again, be it the same value, changes that time.
@@ -68,6 +76,44 @@ func (h *Host) set(name, was, value string) error {
 	h.watch.add(name)
 	h.undo.Sysctls[name] = setting{Was: was, Is: value, Written: at}
 	return h.undo.save(h.file)
+}
+
+// noteAlong keeps in the record what the kernel changes when forwarding is turned
+// off again: some devices may have forwarded before all did, and an administrator
+// may have told the host to believe no redirects.
+func (h *Host) noteAlong(name string) error {
+	dir := conf4
+	if name == forwarding6 {
+		dir = conf6
+	}
+	devices, err := os.ReadDir(filepath.Join(sysctlDir, dir))
+	if err != nil {
+		return fmt.Errorf("listing the sysctls of devices: %w", err)
+	}
+	if h.undo.Along == nil {
+		h.undo.Along = map[string]string{}
+	}
+	for _, d := range devices {
+		one := dir + "/" + d.Name() + "/forwarding"
+		if v, err := readSysctl(one); err == nil && v != "0" && d.Name() != "all" {
+			h.undo.Along[one] = v
+		}
+	}
+	if v, err := readSysctl(redirects); err == nil && dir == conf4 && v == "0" {
+		h.undo.Along[redirects] = v
+	}
+	return nil
+}
+
+// restoreAlong sets what the kernel has changed along with a sysctl as it was.
+func (r *record) restoreAlong(name string) error {
+	var errs []error
+	for _, one := range slices.Sorted(maps.Keys(r.Along)) {
+		if strings.HasPrefix(one, conf6) == (name == forwarding6) {
+			errs = append(errs, setting{Was: r.Along[one]}.restore(one))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // untouched reports whether a sysctl is still as it was set here.

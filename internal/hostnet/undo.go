@@ -19,6 +19,7 @@ type record struct {
 	Device  string             `json:"device"` // the server's
 	Then    neighbours         `json:"then"`   // who was there before Sysctls were changed
 	Sysctls map[string]setting `json:"sysctls,omitempty"`
+	Along   map[string]string  `json:"along,omitempty"` // what the kernel changes along with Sysctls, as it was
 	Table   string             `json:"table,omitempty"` // our nftables table
 }
 
@@ -77,6 +78,11 @@ func (r *record) valid() error {
 			return fmt.Errorf("it names the sysctl %q", name)
 		}
 	}
+	for name := range r.Along {
+		if !along.MatchString(name) || strings.Contains(name, "/../") {
+			return fmt.Errorf("it names the sysctl %q", name)
+		}
+	}
 	if r.Table != "" && r.Table != tableName(r.Device) {
 		return fmt.Errorf("it names the table %q", r.Table)
 	}
@@ -125,6 +131,9 @@ func (r *record) restore() (left []string, err error) {
 			continue
 		}
 		errs = append(errs, s.restore(name))
+		if name == forwarding || name == forwarding6 {
+			errs = append(errs, r.restoreAlong(name))
+		}
 	}
 	return left, errors.Join(errs...)
 }
