@@ -46,6 +46,9 @@ func TestForwardingThatOthersRelyOnStaysOn(t *testing.T) {
 		{"off and on again", func(t *testing.T) {
 			run(t, "sysctl -qw net.ipv4.ip_forward=0; sysctl -qw net.ipv4.ip_forward=1")
 		}, "somebody else has set it", false},
+		{"the same by its other name", func(t *testing.T) { run(t, "sysctl -qw net.ipv4.conf.all.forwarding=1") }, "somebody else has set it", false},
+		{"of one device, as newer networkd does", func(t *testing.T) { run(t, "sysctl -qw net.ipv4.conf.lo.forwarding=1") }, "somebody else has set it", false},
+		{"of devices that come", func(t *testing.T) { run(t, "echo 1 >/proc/sys/net/ipv4/conf/default/forwarding") }, "somebody else has set it", false},
 		{"a bridge of containers", func(t *testing.T) { run(t, "ip link add docker0 type bridge") }, "docker0", false},
 		{"a tunnel", func(t *testing.T) { device(t, "tun7") }, "tun7", false},
 		{"masquerading", func(t *testing.T) {

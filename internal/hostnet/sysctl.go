@@ -36,6 +36,10 @@ type setting struct {
 	Is      string    `json:"is"`
 	Written time.Time `json:"written"`
 	Theirs  bool      `json:"-"` // somebody else was seen to write it
+
+	// Others are the names of the same by device, and when they were written: who
+	// has one device forward relies on forwarding, too.
+	Others map[string]time.Time `json:"others,omitempty"`
 }
 
 func readSysctl(name string) (string, error) {
@@ -73,9 +77,31 @@ func (h *Host) set(name, was, value string) error {
 	if err != nil {
 		return err
 	}
-	h.watch.add(name)
-	h.undo.Sysctls[name] = setting{Was: was, Is: value, Written: at}
+	h.watch.add(name, name)
+	done := setting{Was: was, Is: value, Written: at, Others: map[string]time.Time{}}
+	for _, other := range others(name) {
+		if at, err := writtenAt(other); err == nil {
+			done.Others[other] = at
+			h.watch.add(other, name)
+		}
+	}
+	h.undo.Sysctls[name] = done
 	return h.undo.save(h.file)
+}
+
+// others are the sysctls that mean for one device what a switch means for all,
+// or are the switch by another name.
+func others(name string) (list []string) {
+	switch name {
+	case forwarding:
+		list, _ = filepath.Glob(filepath.Join(sysctlDir, conf4, "*/forwarding")) // the patterns are good
+	case forwarding6:
+		list, _ = filepath.Glob(filepath.Join(sysctlDir, conf6, "*/forwarding"))
+	}
+	for i := range list {
+		list[i] = strings.TrimPrefix(list[i], sysctlDir+"/")
+	}
+	return slices.DeleteFunc(list, func(other string) bool { return other == name })
 }
 
 // noteAlong keeps in the record what the kernel changes when forwarding is turned
@@ -124,6 +150,11 @@ func (s setting) untouched(name string) bool {
 	}
 	if s.Written.IsZero() {
 		return true // the server died between writing and looking when that was
+	}
+	for other, then := range s.Others {
+		if at, err := writtenAt(other); err == nil && !at.Equal(then) { // else its device is gone
+			return false
+		}
 	}
 	at, err := writtenAt(name)
 	return err == nil && at.Equal(s.Written)

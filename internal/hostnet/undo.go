@@ -73,7 +73,12 @@ func load(file string) (*record, error) {
 
 // valid refuses a record that names what this package never changes.
 func (r *record) valid() error {
-	for name := range r.Sysctls {
+	for name, s := range r.Sysctls {
+		for other := range s.Others {
+			if !along.MatchString(other) || strings.Contains(other, "/../") {
+				return fmt.Errorf("it names the sysctl %q", other)
+			}
+		}
 		if !ours.MatchString(name) || strings.Contains(name, "/../") {
 			return fmt.Errorf("it names the sysctl %q", name)
 		}

@@ -23,9 +23,9 @@ func newWatch() *watch {
 	return &watch{fd: fd, names: map[int32]string{}}
 }
 
-// add begins to watch a sysctl.
-func (w *watch) add(name string) {
-	if wd, err := unix.InotifyAddWatch(w.fd, filepath.Join(sysctlDir, name), unix.IN_MODIFY); err == nil {
+// add begins to watch a file, for the sysctl that is meant by it.
+func (w *watch) add(file, name string) {
+	if wd, err := unix.InotifyAddWatch(w.fd, filepath.Join(sysctlDir, file), unix.IN_MODIFY); err == nil {
 		w.names[int32(wd)] = name
 	}
 }
