@@ -1,13 +1,9 @@
 package hostnet
 
 import (
-	"bufio"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/google/nftables"
 )
@@ -60,42 +56,4 @@ func (n neighbours) since(then neighbours) string {
 		}
 	}
 	return ""
-}
-
-// sysctlFiles are where settings are read from when a host starts.
-var sysctlFiles = []string{"/etc/sysctl.conf", "/etc/sysctl.d/*.conf", "/run/sysctl.d/*.conf", "/usr/local/lib/sysctl.d/*.conf", "/usr/lib/sysctl.d/*.conf", "/lib/sysctl.d/*.conf"}
-
-// wanted returns the file that sets a sysctl to a value whenever the host
-// starts, "" if none does.
-func wanted(name, value string) string {
-	names := []string{name}
-	if name == forwarding {
-		names = append(names, "net/ipv4/conf/all/forwarding")
-	}
-	for _, pattern := range sysctlFiles {
-		files, _ := filepath.Glob(pattern) // the patterns are good
-		for _, file := range files {
-			if slices.ContainsFunc(names, func(n string) bool { return sets(file, n, value) }) {
-				return file
-			}
-		}
-	}
-	return ""
-}
-
-// sets reports whether a file in the form of sysctl.conf gives a value to a name.
-func sets(file, name, value string) bool {
-	f, err := os.Open(file)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		key, v, ok := strings.Cut(lines.Text(), "=")
-		key = strings.TrimPrefix(strings.TrimSpace(key), "-") // a failure to set it does not matter
-		if ok && strings.ReplaceAll(key, ".", "/") == name && strings.TrimSpace(v) == value {
-			return true
-		}
-	}
-	return false
 }

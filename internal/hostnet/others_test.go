@@ -190,30 +190,6 @@ func TestARecordThatNamesAnythingElseIsRefused(t *testing.T) {
 	}
 }
 
-func TestWantedBySysctlFiles(t *testing.T) {
-	dir := t.TempDir()
-	was := sysctlFiles
-	sysctlFiles = []string{filepath.Join(dir, "*.conf")}
-	defer func() { sysctlFiles = was }()
-	file := filepath.Join(dir, "9.conf")
-	for text, want := range map[string]bool{
-		"# net.ipv4.ip_forward=1\n":                      false,
-		"net.ipv4.ip_forward = 1\n":                      true,
-		"net/ipv4/ip_forward=1":                          true,
-		"-net.ipv4.conf.all.forwarding=1":                true,
-		"net.ipv4.ip_forward=0":                          false,
-		"net.ipv6.conf.all.forwarding=1":                 false,
-		"a=b\n\n;x\nkernel.y = 2\nnet.ipv4.ip_forward=1": true,
-	} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got := wanted(forwarding, "1"); (got == file) != want {
-			t.Errorf("%q: %q", text, got)
-		}
-	}
-}
-
 // A network of one session is routed to the device and masqueraded, as long as
 // somebody claims it.
 func TestClaim(t *testing.T) {
