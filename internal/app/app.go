@@ -224,7 +224,7 @@ func (a *instance) warnings(c *conf.Config) []string {
 	list := append(warnings(c), a.certs.Load().warnings(time.Now(), c.Server.Public)...)
 	drops, err := obstacles(c)
 	if err != nil {
-		a.log.WithField("error", err.Error()).Debug("cannot tell whether the firewall lets clients' packets pass")
+		a.log.WithField("error", err.Error()).Debug("cannot tell for all chains whether the firewall lets clients' packets pass")
 	}
 	return append(list, drops...)
 }

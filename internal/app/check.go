@@ -201,15 +201,15 @@ func checkForwarding6() Finding {
 // checkForwardChains looks for chains of the host's firewall that drop what
 // clients send, or what is sent back.
 func checkForwardChains(c *conf.Config) []Finding {
+	var findings []Finding
 	list, err := obstacles(c)
 	if err != nil {
-		return []Finding{{What: "cannot tell whether the firewall lets clients' packets pass: " + err.Error(), Warning: true}}
+		findings = append(findings, Finding{What: "cannot tell for all chains whether the firewall lets clients' packets pass: " + err.Error(), Warning: true})
 	}
-	var findings []Finding
 	if hostnet.HasLegacyRules() {
 		findings = append(findings, Finding{Warning: true, What: "iptables-legacy has rules, which cannot be read here: see whether `iptables-legacy -S FORWARD` drops clients' packets"})
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && err == nil {
 		return append(findings, Finding{What: "no forward chain of nftables, or of iptables by nftables, drops clients' packets"})
 	}
 	for _, text := range list {

@@ -47,7 +47,8 @@ func (o Obstacle) String() string {
 
 // Obstacles finds the chains that drop forwarded packets between a client of
 // each pool and the Internet, by way of the server's device, which need not be
-// there yet. It reads nftables, which is where iptables-nft, ufw, firewalld and
+// there yet. An error says what it could not read, beside what it found. It reads
+// nftables, which is where iptables-nft, ufw, firewalld and
 // Docker have their rules too; rules of the older iptables-legacy it cannot see.
 func Obstacles(device string, pools []netip.Prefix) ([]Obstacle, error) {
 	rs, err := readRuleset(tableName(device))
@@ -71,7 +72,7 @@ func Obstacles(device string, pools []netip.Prefix) ([]Obstacle, error) {
 			break // a firewall that tells pools apart is its administrator's will
 		}
 	}
-	return list, nil
+	return list, rs.unreadable()
 }
 
 // HasLegacyRules reports whether iptables-legacy, or a program that works as it
@@ -97,7 +98,7 @@ func (rs *ruleset) obstacles(device string, six bool, there, back *sample) (list
 		}
 		t := rs.read[base.table]
 		for _, s := range []*sample{there, back} {
-			w := walk{sample: s, table: t}
+			w := newWalk(s, t)
 			if w.through(base) != dropped {
 				continue
 			}

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/google/nftables"
 )
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
@@ -64,6 +66,18 @@ func TestObstacles(t *testing.T) {
 		{"nftables, a goto that returns", strings.Replace(inet, "%OUT%", `goto other`, 1) + "true", nil},
 		{"nftables, a port", strings.Replace(inet, "%OUT%", `tcp dport { 80, 443 } accept`, 1), nil},
 		{"nftables, a mark", strings.Replace(inet, "%OUT%", `meta mark 7 accept`, 1), []string{"inet f pass"}},
+		{"nftables, what is in no map", strings.Replace(inet, "%OUT%", `iifname vmap { "eth7" : drop, * : accept }`, 1), nil},
+		{"nftables, what is in no map of intervals", strings.Replace(inet, "%OUT%", `ip saddr vmap { 10.9.0.0/16 : drop, 11.0.0.0/8 : drop, * : accept }`, 1), nil},
+		{"nftables, what is in no map is dropped", strings.Replace(inet, "%OUT%", `iifname vmap { "eth7" : accept, * : drop }`, 1), []string{"a rule of its chain out"}},
+		{"nftables, a mark of its own", strings.Replace(inet, "%OUT%", "iifname adit0 meta mark set 7\nmeta mark 7 accept", 1), nil},
+		{"nftables, a mark by a map", strings.Replace(inet, "%OUT%", "meta mark set iifname map { adit0 : 7 }\nmeta mark 7 accept", 1), nil},
+		{"nftables, a protocol of Ethernet", strings.Replace(inet, "%OUT%", "meta protocol { ip, ip6 } accept", 1), nil},
+		{"nftables, a limit with a name", "nft 'add table inet f; add limit inet f l { rate 400/minute; }'; " + strings.Replace(inet, "%OUT%", "limit name l accept", 1), []string{"may drop"}},
+		{"nftables, a counter with a name", "nft 'add table inet f; add counter inet f n'; " + strings.Replace(inet, "%OUT%", "counter name n accept", 1), nil},
+		{"nftables, a quota is used up", "nft 'add table inet f; add quota inet f q { over 25 mbytes; }; add chain inet f pass { type filter hook forward priority 0; }; add rule inet f pass quota name q drop'", nil},
+		{"nftables, too many", "nft 'add table inet f; add limit inet f l { rate over 400/minute; }; add chain inet f pass { type filter hook forward priority 0; }; add rule inet f pass limit name l drop'", nil},
+		{"nftables, switched off", "nft 'add table inet f { flags dormant; }; add chain inet f pass { type filter hook forward priority 0; policy drop; }'", nil},
+		{"nftables, what is not understood", strings.Replace(inet, "%OUT%", `iifname "adit0" ipsec in reqid 1 accept`, 1), []string{"may drop"}},
 		{"a chain of IPv6", "ip6tables -P FORWARD DROP", []string{"ip6 filter FORWARD", "ip6tables -I FORWARD -i adit0 -j ACCEPT"}},
 		{"nftables, IPv6 alone is dropped", strings.Replace(inet, "%OUT%", `meta nfproto ipv4 accept`, 1), []string{"inet f pass"}},
 		{"two chains", ipt + strings.Replace(inet, "%OUT%", "return", 1), []string{"inet f pass", "ip filter FORWARD"}},
@@ -136,6 +150,63 @@ func wantFixed(t *testing.T, list []Obstacle, pools []netip.Prefix) {
 	if left, err := Obstacles("adit0", pools); err != nil || len(left) > 0 {
 		t.Errorf("after the commands there are %v, %v", left, err)
 	}
+}
+
+// A chain that cannot be read, as of a rule that is not known, hides no other.
+func TestAnUnreadableChainHidesNoOther(t *testing.T) {
+	inNamespace(t, func() {
+		device(t, "eth9")
+		run(t, `nft 'add table inet f; add chain inet f pass { type filter hook forward priority 0; policy drop; }; add rule inet f pass ct original ip saddr 10.83.0.0/16 accept'
+			iptables -P FORWARD DROP`)
+		list, err := Obstacles("adit0", []netip.Prefix{pool})
+		if err == nil || !strings.Contains(err.Error(), "chain pass of the nftables table f") {
+			t.Errorf("the error is %v", err)
+		}
+		var said []string
+		for _, o := range list {
+			said = append(said, o.String())
+		}
+		if text := strings.Join(said, "\n"); !strings.Contains(text, "inet f pass may drop") || !strings.Contains(text, "ip filter FORWARD drops") {
+			t.Errorf("said %q", text)
+		}
+	})
+}
+
+// Of large sets of addresses, elements are found as of small ones.
+func TestElementsOfSets(t *testing.T) {
+	inNamespace(t, func() {
+		run(t, `nft -f - <<-N
+			table ip f {
+				set one { type ipv4_addr; elements = { 10.0.0.1, 10.0.0.3, 192.0.2.1 }; }
+				set many { type ipv4_addr; flags interval; elements = { 10.0.0.0/24, 10.0.1.0-10.0.1.9, 10.0.1.10-10.0.1.20, 240.0.0.0/4 }; }
+				set any { type ipv4_addr; flags interval; elements = { 0.0.0.0/0 }; }
+				map rest { type ipv4_addr : verdict; elements = { 10.0.0.1 : drop, * : accept }; }
+				chain pass { type filter hook forward priority 0; }
+			}
+			N
+			`)
+		rs, err := readRuleset("adit_adit0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		sets := rs.read[tableID{nftables.TableFamilyIPv4, "f"}].sets
+		for name, elements := range map[string]map[string]bool{
+			"one":  {"10.0.0.0": false, "10.0.0.1": true, "10.0.0.2": false, "10.0.0.3": true, "192.0.2.1": true, "255.0.0.0": false},
+			"many": {"9.255.255.255": false, "10.0.0.0": true, "10.0.0.255": true, "10.0.1.0": true, "10.0.1.9": true, "10.0.1.10": true, "10.0.1.20": true, "10.0.1.21": false, "255.255.255.255": true},
+			"any":  {"0.0.0.0": true, "255.255.255.255": true},
+			"rest": {"10.0.0.1": true, "10.0.0.2": true},
+		} {
+			if err := sets[name].readElements(); err != nil {
+				t.Error(err)
+			}
+			for a, want := range elements {
+				if got := sets[name].find(netip.MustParseAddr(a).AsSlice()) != nil; got != want {
+					t.Errorf("%s in %s: %v", a, name, got)
+				}
+			}
+		}
+	})
 }
 
 // Rules that cannot be read are at least seen to be there.

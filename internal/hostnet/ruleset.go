@@ -1,10 +1,12 @@
 package hostnet
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
 )
 
 // ruleset is what a walk through nftables needs, read from the kernel once: the
@@ -23,6 +25,7 @@ type tableID struct {
 type table struct {
 	chains map[string]*chain
 	sets   map[string]*set
+	err    error // why a chain cannot be read
 }
 
 type chain struct {
@@ -30,11 +33,18 @@ type chain struct {
 	name   string
 	policy nftables.ChainPolicy // of one with a hook
 	rules  [][]expr.Any
+	unread bool // its rules are not known
 }
 
-type set struct {
-	*nftables.Set
-	elements []nftables.SetElement
+// unreadable says which chain could not be read, if any: rules that are not known
+// may accept and may drop.
+func (rs *ruleset) unreadable() error {
+	for _, base := range rs.bases {
+		if err := rs.read[base.table].err; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readRuleset reads the tables that have a chain for forwarded packets, less
@@ -48,20 +58,36 @@ func readRuleset(own string) (*ruleset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing nftables chains: %w", hint(err))
 	}
+	asleep, err := dormant(c)
+	if err != nil {
+		return nil, err
+	}
 	rs := &ruleset{read: map[tableID]*table{}}
 	for _, f := range list {
 		id := tableID{f.Table.Family, f.Table.Name}
-		if !forwards(f) || f.Table.Name == own {
+		if !forwards(f) || f.Table.Name == own || asleep[id] {
 			continue
 		}
 		if rs.read[id] == nil {
-			if rs.read[id], err = readTable(c, id, list); err != nil {
-				return nil, err
-			}
+			rs.read[id] = readTable(c, id, list)
 		}
 		rs.bases = append(rs.bases, rs.read[id].chains[f.Name])
 	}
 	return rs, nil
+}
+
+// dormant are the tables that are switched off.
+func dormant(c *nftables.Conn) (map[tableID]bool, error) {
+	list, err := c.ListTables()
+	if err != nil {
+		return nil, fmt.Errorf("listing nftables tables: %w", hint(err))
+	}
+	asleep := map[tableID]bool{}
+	for _, t := range list {
+		flags := binary.BigEndian.Uint32(binary.NativeEndian.AppendUint32(nil, t.Flags)) // the library forgets their order
+		asleep[tableID{t.Family, t.Name}] = flags&unix.NFT_TABLE_F_DORMANT != 0
+	}
+	return asleep, nil
 }
 
 // forwards reports whether forwarded IP packets go through a chain.
@@ -74,7 +100,7 @@ func forwards(c *nftables.Chain) bool {
 	}
 }
 
-func readTable(c *nftables.Conn, id tableID, list []*nftables.Chain) (*table, error) {
+func readTable(c *nftables.Conn, id tableID, list []*nftables.Chain) *table {
 	t := &table{chains: map[string]*chain{}, sets: map[string]*set{}}
 	var at *nftables.Table
 	for _, f := range list {
@@ -83,10 +109,10 @@ func readTable(c *nftables.Conn, id tableID, list []*nftables.Chain) (*table, er
 		}
 		at = f.Table
 		rules, err := c.GetRules(at, f)
-		if err != nil {
-			return nil, fmt.Errorf("reading the chain %s of the nftables table %s: %w", f.Name, at.Name, hint(err))
+		own := &chain{table: id, name: f.Name, policy: nftables.ChainPolicyAccept, unread: err != nil}
+		if err != nil && t.err == nil {
+			t.err = fmt.Errorf("reading the chain %s of the nftables table %s: %w", f.Name, at.Name, hint(err))
 		}
-		own := &chain{table: id, name: f.Name, policy: nftables.ChainPolicyAccept}
 		if f.Policy != nil {
 			own.policy = *f.Policy
 		}
@@ -95,15 +121,12 @@ func readTable(c *nftables.Conn, id tableID, list []*nftables.Chain) (*table, er
 		}
 		t.chains[f.Name] = own
 	}
-	// A set that cannot be read leaves the rules that ask for it in doubt.
 	sets, err := c.GetSets(at)
 	if err != nil {
-		return t, nil //nolint:nilerr // see above
+		return t // rules that ask for sets are in doubt
 	}
 	for _, s := range sets {
-		if elements, err := c.GetSetElements(s); err == nil {
-			t.sets[s.Name] = &set{s, elements}
-		}
+		t.sets[s.Name] = &set{Set: s, conn: c}
 	}
-	return t, nil
+	return t
 }

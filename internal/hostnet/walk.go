@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
+	"strings"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -40,6 +41,7 @@ const (
 type walk struct {
 	*sample
 	table *table
+	mark  []byte // of the packet, nil if it is not known
 	doubt bool
 	why   string // what dropped it, for people
 	depth int
@@ -47,6 +49,10 @@ type walk struct {
 
 // nested is deeper than the kernel lets chains jump.
 const nested = 32
+
+func newWalk(s *sample, t *table) *walk {
+	return &walk{sample: s, table: t, mark: make([]byte, 4)}
+}
 
 // through takes the sample through a chain with a hook.
 func (w *walk) through(base *chain) fate {
@@ -66,6 +72,7 @@ func (w *walk) chain(c *chain) fate {
 		return accepted // no kernel has such a ruleset
 	}
 	defer func() { w.depth-- }()
+	w.doubt = w.doubt || c.unread
 	for _, exprs := range c.rules {
 		v, doubt := w.rule(exprs)
 		if v == nil {
@@ -125,11 +132,19 @@ func (w *walk) rule(exprs []expr.Any) (v *expr.Verdict, doubt bool) {
 			if e.Name == "REJECT" {
 				return &expr.Verdict{Kind: expr.VerdictDrop}, doubt
 			}
+			if strings.HasSuffix(e.Name, "MARK") {
+				w.mark = nil
+			}
 		case *expr.Queue:
 			return &expr.Verdict{Kind: expr.VerdictQueue}, doubt
 		case *expr.Meta:
-			if !e.SourceRegister {
+			switch {
+			case !e.SourceRegister:
 				r.load(e.Register, w.meta(e.Key))
+			case e.Key == expr.MetaKeyMARK && doubt:
+				w.mark = nil
+			case e.Key == expr.MetaKeyMARK:
+				w.mark = bytes.Clone(r.value(e.Register, 4))
 			}
 		case *expr.Payload:
 			if e.OperationType == expr.PayloadLoad {
@@ -145,6 +160,9 @@ func (w *walk) rule(exprs []expr.Any) (v *expr.Verdict, doubt bool) {
 			r.load(e.DestRegister, bitwise(e, r.value(e.SourceRegister, int(e.Len))))
 		case *expr.Cmp:
 			matches, known = compares(e.Op, r.value(e.Register, len(e.Data)), e.Data)
+			if e.Op == expr.CmpOpEq {
+				r.load(e.Register, nil) // what is not understood may load it anew, unseen
+			}
 		case *expr.Range:
 			matches, known = within(e, r.value(e.Register, len(e.FromData)))
 		case *expr.Lookup:
@@ -158,6 +176,11 @@ func (w *walk) rule(exprs []expr.Any) (v *expr.Verdict, doubt bool) {
 			r = registers{} // what they load is not known, nor where to
 		case *expr.Limit, *expr.Quota, *expr.Connlimit:
 			known = false
+		case *expr.Objref:
+			switch e.Type {
+			case unix.NFT_OBJECT_QUOTA, unix.NFT_OBJECT_LIMIT, unix.NFT_OBJECT_CONNLIMIT, unix.NFT_OBJECT_UNSPEC: // by a map
+				known = false
+			}
 		}
 		if known && !matches {
 			return nil, false
@@ -185,8 +208,13 @@ func (w *walk) meta(key expr.MetaKey) []byte {
 			return []byte{unix.NFPROTO_IPV4}
 		}
 		return []byte{unix.NFPROTO_IPV6}
+	case expr.MetaKeyPROTOCOL:
+		if w.src.Is4() {
+			return binary.BigEndian.AppendUint16(nil, unix.ETH_P_IP)
+		}
+		return binary.BigEndian.AppendUint16(nil, unix.ETH_P_IPV6)
 	case expr.MetaKeyMARK:
-		return make([]byte, 4)
+		return w.mark
 	default:
 		return nil
 	}
@@ -276,14 +304,20 @@ func (w *walk) lookup(e *expr.Lookup, r *registers) (v *expr.Verdict, matches, k
 	if s == nil || s.Concatenation && s.Interval {
 		return nil, false, false
 	}
-	if len(s.elements) == 0 {
-		return nil, e.Invert, true
-	}
-	key := r.value(e.SourceRegister, len(s.elements[0].Key))
-	if key == nil {
+	if r.value(e.SourceRegister, 1) == nil || s.readElements() != nil {
 		return nil, false, false
 	}
-	found := s.find(key)
+	if len(s.elements) == 0 && s.other == nil {
+		return nil, e.Invert, true
+	}
+	found := s.other
+	if len(s.elements) > 0 {
+		key := r.value(e.SourceRegister, len(s.elements[0].Key))
+		if key == nil {
+			return nil, false, false
+		}
+		found = s.find(key)
+	}
 	switch {
 	case found == nil || !e.IsDestRegSet:
 		return nil, (found != nil) != e.Invert, true
@@ -305,25 +339,4 @@ func verdictOf(b []byte) *expr.Verdict {
 		v.Chain = string(bytes.TrimRight(b[12:], "\x00"))
 	}
 	return v
-}
-
-// find is the element that holds a key, nil if none does.
-func (s *set) find(key []byte) *nftables.SetElement {
-	var last *nftables.SetElement // the greatest that is not beyond the key
-	for i := range s.elements {
-		e := &s.elements[i]
-		switch {
-		case !s.Interval:
-			if bytes.Equal(e.Key, key) {
-				return e
-			}
-		case bytes.Compare(e.Key, key) > 0:
-		case last == nil || bytes.Compare(e.Key, last.Key) > 0 || bytes.Equal(e.Key, last.Key) && last.IntervalEnd:
-			last = e
-		}
-	}
-	if last == nil || last.IntervalEnd {
-		return nil
-	}
-	return last
 }
