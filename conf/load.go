@@ -143,7 +143,7 @@ func readSecret(d *decoder, key, name string) []byte {
 	if d.file != "" && !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(d.file), name)
 	}
-	b, err := os.ReadFile(name)
+	b, err := secret.ReadFile(name)
 	if err != nil {
 		d.fail(key, "cannot read the secret: %v", err)
 		return nil

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,34 @@ import (
 // platformDirs are where platforms put secrets, with modes of their own: Docker,
 // Podman and Kubernetes for a container that is alone, systemd for a service.
 var platformDirs = []string{"/run/secrets", "/run/credentials"}
+
+// fileLimit is what a file of secrets has at most, in bytes.
+const fileLimit = 1 << 20
+
+// ReadFile reads a file of secrets. Who is to wait for a pipe's writer, or reads a
+// device that has no end, serves nobody meanwhile: only a regular file is read.
+func ReadFile(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
+	if err == nil && len(b) > fileLimit {
+		err = fmt.Errorf("%s has more than %d bytes", name, fileLimit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
 
 // CheckFile says why a file is no place for a secret: others than its owner can
 // read it. Where a platform has put it, its mode says nothing: 0444, or 0440 and
