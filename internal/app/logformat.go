@@ -118,12 +118,21 @@ func (f textLines) Format(e *logrus.Entry) ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "%s %-5s ", e.Time.Format("2006-01-02T15:04:05.000Z07:00"), level)
 	}
-	b.WriteString(strings.NewReplacer("\n", " ", "\r", " ").Replace(e.Message))
+	b.WriteString(strings.Map(printable, e.Message))
 	for _, key := range ordered(e.Data) {
 		b.WriteString(" " + key + "=" + fieldText(e.Data[key]))
 	}
 	b.WriteByte('\n')
 	return b.Bytes(), nil
+}
+
+// printable is a character of a message as it is written: what would begin a line,
+// or have a terminal do something, is a blank.
+func printable(r rune) rune {
+	if strconv.IsPrint(r) {
+		return r
+	}
+	return ' '
 }
 
 // ordered are the keys of fields in their order.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -121,5 +122,21 @@ func TestJSONEscapesNothingForHTML(t *testing.T) {
 	newLogger(&out, conf.Log{Level: "info", Format: "json"}).WithField("user", "R&D <office>").Warn("a & b")
 	if got := out.String(); !strings.Contains(got, `"user":"R&D <office>"`) || !strings.Contains(got, `"msg":"a & b"`) || strings.Contains(got, `\u00`) {
 		t.Errorf("%q", got)
+	}
+}
+
+// A message is one line of plain characters, whatever of others is in it.
+func TestAMessageHasNoControlCharacters(t *testing.T) {
+	for _, odd := range []string{"\n", "\r", "\n<0>", "\x1b[31m", "\x00", "\x7f", "\u0085", "\u2028", "\u2029", "\u202e", "\u2066", "\u009b2J", "\b\b"} {
+		e := logrus.NewEntry(logrus.New())
+		e.Level, e.Message, e.Data = logrus.WarnLevel, "file a"+odd+"b can be read", logrus.Fields{"error": odd}
+		b, err := textLines{journal: true}.Format(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, one := strings.CutSuffix(string(b), "\n")
+		if !one || strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+			t.Errorf("%q is written as %q", odd, b)
+		}
 	}
 }
