@@ -82,7 +82,7 @@ $(GOLANGCI_LINT): | toolchain
 .PHONY: real
 real: toolchain ## tests against unmodified peers (as root): a Linux client in its own kernel, FreeRADIUS, Docker
 	@test/install-deps real
-	$(GO) test -tags real -count=1 -p 1 -timeout 40m ./test/real/... ./test/docker/...
+	$(GO) test -tags real -count=1 -p 1 -timeout 70m ./test/real/... ./test/docker/...
 
 .PHONY: soak
 soak: toolchain ## the long variants of the tests, then minutes of fuzzing a target (as root; hours)
