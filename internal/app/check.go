@@ -50,8 +50,8 @@ func Check(c *conf.Config) []Finding {
 	if c.Auth.Backend == "radius" {
 		list = append(list, checkRadius(context.Background(), c)...)
 	}
-	if c.Network.Masquerade && c.Network.Mode == "tun" {
-		list = append(list, checkForwarding())
+	if c.Network.Mode == "tun" {
+		list = append(list, checkForwarding(c))
 	}
 	if c.Network.HasIPv6() {
 		list = append(list, checkForwarding6())
@@ -177,25 +177,39 @@ func checkStatic(c *conf.Config) (list []Finding) {
 	return list
 }
 
-func checkForwarding() Finding {
+// checkForwarding says whether the host forwards, or will: the server turns it on,
+// unless that is left to the administrator.
+func checkForwarding(c *conf.Config) Finding {
 	on, err := hostnet.Forwarding()
-	f := Finding{What: "IPv4 forwarding is on"}
-	if err != nil || !on {
-		f.What = "IPv4 forwarding is off: the server turns it on when it starts, and off at its end unless others rely on it then; in a container, set the sysctl net.ipv4.ip_forward=1"
-		f.Warning = true
+	if err != nil {
+		return Finding{What: "IPv4 forwarding", Err: err}
 	}
-	return f
+	return forwarding("IPv4", "net.ipv4.ip_forward", on, c.Network.Masquerade, hostnet.MayForward)
 }
 
 func checkForwarding6() Finding {
 	on, err := hostnet.Forwarding6()
-	switch {
-	case err != nil:
+	if err != nil {
 		return Finding{What: "IPv6 on this host, for network.pool6", Err: err}
-	case !on:
-		return Finding{What: "IPv6 forwarding is off: the server turns it on when it starts, and off at its end unless others rely on it then; in a container, set the sysctl net.ipv6.conf.all.forwarding=1", Warning: true}
 	}
-	return Finding{What: "IPv6 forwarding is on"}
+	return forwarding("IPv6", "net.ipv6.conf.all.forwarding", on, true, hostnet.MayForward6)
+}
+
+// forwarding judges a sysctl of that name, which the server turns on if may returns
+// no error.
+func forwarding(family, name string, on, server bool, may func() error) Finding {
+	switch {
+	case on:
+		return Finding{What: family + " forwarding is on"}
+	case !server:
+		return Finding{Warning: true, What: fmt.Sprintf(
+			"%s forwarding is off, and stays so with network.masquerade = false: clients reach nothing behind this host; run `sysctl -w %s=1`, and write %[2]s=1 into a file below /etc/sysctl.d", family, name)}
+	}
+	if err := may(); err != nil {
+		return Finding{What: family + " forwarding", Err: fmt.Errorf(
+			"it is off, and cannot be turned on from here (%w): set the sysctl %s=1 on the host, or for the container", err, name)}
+	}
+	return Finding{What: family + " forwarding is off now: the server turns it on when it starts, and off at its end unless others rely on it then"}
 }
 
 // checkForwardChains looks for chains of the host's firewall that drop what

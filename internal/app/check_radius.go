@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 
 	"github.com/adit-vpn/adit/auth/radius"
 	"github.com/adit-vpn/adit/conf"
@@ -33,7 +34,7 @@ func checkRadiusServer(ctx context.Context, cfg radius.Config, s radius.Server) 
 	case err == nil:
 		f.What += ": answers " + by
 	case errors.Is(err, radius.ErrNoAnswer):
-		f.Err = fmt.Errorf("%w, to a Status-Server or an Access-Request: it is not there, or a firewall drops one way, or it does not know this host's address as a client's, or has another secret for it", err)
+		f.Err = whyNoAnswer(err)
 	}
 	list := []Finding{f}
 	if s.Accounting == "" || err != nil {
@@ -46,4 +47,18 @@ func checkRadiusServer(ctx context.Context, cfg radius.Config, s radius.Server) 
 			"RADIUS accounting at %s does not answer a Status-Server (%v): where the server knows none, as NPS, that means nothing", s.Accounting, err)})
 	}
 	return list
+}
+
+// whyNoAnswer says what else may be the cause, and what to do. A server that keeps
+// silent has all causes that the error names and two more; of an error of the
+// network the host itself has said what it is.
+func whyNoAnswer(err error) error {
+	var network syscall.Errno
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w: the host is there, and nothing listens on that port: start the RADIUS server, or correct the address and port", err)
+	case errors.As(err, &network):
+		return fmt.Errorf("%w: correct the address, or this host's routes and firewall", err)
+	}
+	return fmt.Errorf("%w, if it is switched off, or if a firewall drops the packets of either way", err)
 }

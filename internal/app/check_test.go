@@ -97,12 +97,34 @@ servers = [
 `, there.LocalAddr(), closed.LocalAddr(), silent.LocalAddr()))
 	for begin, want := range map[string][2]string{
 		"RADIUS server " + there.LocalAddr().String():         {"ok", "answers Status-Server"},
-		"RADIUS server " + closed.LocalAddr().String():        {"FAIL", "connection refused"},
-		"RADIUS server " + silent.LocalAddr().String():        {"FAIL", "has another secret"},
+		"RADIUS server " + closed.LocalAddr().String():        {"FAIL", "no RADIUS server answers: connection refused: the host is there, and nothing listens on that port: start the RADIUS server, or correct the address and port"},
+		"RADIUS server " + silent.LocalAddr().String():        {"FAIL", "it keeps silent, as it also does if it does not know 127.0.0.1 as a client, or has another secret for it, if it is switched off, or if a firewall drops the packets of either way"},
 		"RADIUS accounting at " + silent.LocalAddr().String(): {"warn", "as NPS"},
 	} {
 		if mark, text := says(list, begin); mark != want[0] || !strings.Contains(text, want[1]) {
 			t.Errorf("%s: %s %q, want %q", begin, mark, text, want)
+		}
+	}
+}
+
+// Forwarding that is off matters where the server does not turn it on, or cannot.
+func TestCheckSaysWhoTurnsForwardingOn(t *testing.T) {
+	yes := func() error { return nil }
+	no := func() error { return os.ErrPermission }
+	for name, tc := range map[string]struct {
+		on, server bool
+		may        func() error
+		mark, want string
+	}{
+		"on":                   {true, true, nil, "ok", "is on"},
+		"on, by others":        {true, false, nil, "ok", "is on"},
+		"off":                  {false, true, yes, "ok", "the server turns it on when it starts"},
+		"off, and read-only":   {false, true, no, "FAIL", "permission denied): set the sysctl net.ipv4.ip_forward=1 on the host, or for the container"},
+		"off, not masqueraded": {false, false, nil, "warn", "run `sysctl -w net.ipv4.ip_forward=1`, and write net.ipv4.ip_forward=1 into a file below /etc/sysctl.d"},
+	} {
+		f := forwarding("IPv4", "net.ipv4.ip_forward", tc.on, tc.server, tc.may)
+		if mark, text := says([]Finding{f}, "IPv4 forwarding"); mark != tc.mark || !strings.Contains(text, tc.want) {
+			t.Errorf("%s: %s %q, want %s %q", name, mark, text, tc.mark, tc.want)
 		}
 	}
 }

@@ -12,6 +12,13 @@ func Forwarding() (bool, error) { return isOn(forwarding) }
 // Forwarding6 reports whether the host forwards IPv6.
 func Forwarding6() (bool, error) { return isOn(forwarding6) }
 
+// MayForward reports why this process cannot turn on IPv4 forwarding, as in a
+// container, whose sysctls are read-only. It changes nothing.
+func MayForward() error { return mayWrite(forwarding) }
+
+// MayForward6 is MayForward, of IPv6.
+func MayForward6() error { return mayWrite(forwarding6) }
+
 // isOn reports whether a sysctl is not 0: the kernel takes any other number.
 func isOn(name string) (bool, error) {
 	v, err := readSysctl(name)

@@ -51,6 +51,16 @@ func writeSysctl(name, value string) error {
 	return os.WriteFile(filepath.Join(sysctlDir, name), []byte(value+"\n"), 0o644)
 }
 
+// mayWrite reports why a sysctl cannot be written, and leaves it as it is: without
+// O_TRUNC the kernel notes nothing.
+func mayWrite(name string) error {
+	f, err := os.OpenFile(filepath.Join(sysctlDir, name), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // writtenAt is when a sysctl was last written: opening it for that truncates
 // it, which the kernel notes.
 func writtenAt(name string) (time.Time, error) {
