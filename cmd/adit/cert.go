@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -188,10 +190,8 @@ func (c *certCommand) client(name string) error {
 			return fmt.Errorf("%w: adit cert server NAME comes first, or say -server NAME", err)
 		}
 	}
-	for _, file := range []string{name + ".p12", name + ".mobileconfig"} {
-		if _, err := os.Lstat(filepath.Join(c.dest, file)); err == nil {
-			return fmt.Errorf("%s is there already: nothing was issued", filepath.Join(c.dest, file))
-		}
+	if err := c.destination(name); err != nil {
+		return err
 	}
 	var units []string
 	if c.group != "" {
@@ -217,6 +217,29 @@ func (c *certCommand) client(name string) error {
 		return err
 	}
 	return c.tell(i, base, password)
+}
+
+// destination reports why the files of a client cannot be written: once it is
+// issued, a certificate lets its owner in, whether anybody has the files or not.
+func (c *certCommand) destination(name string) error {
+	files := []string{name + ".p12", name + ".mobileconfig"}
+	if !isTerminal(c.out) {
+		files = append(files, name+".password")
+	}
+	for _, file := range files {
+		if _, err := os.Lstat(filepath.Join(c.dest, file)); err == nil {
+			return fmt.Errorf("%s is there already: nothing was issued", filepath.Join(c.dest, file))
+		}
+	}
+	probe, err := os.CreateTemp(c.dest, ".adit-*")
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // the name is one that nobody chose
+		}
+		return fmt.Errorf("cannot write to %s: %w: make the directory, or name another by -o; nothing was issued", c.dest, err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 // tell says where the files are and their password: to a terminal, else in a

@@ -14,6 +14,9 @@ import (
 
 func TestCertificatesFromTheCAToAClientsBundleAndBack(t *testing.T) {
 	state, dest := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(dest, "pager.password"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, step := range []struct {
 		args string
 		code int
@@ -28,8 +31,12 @@ func TestCertificatesFromTheCAToAClientsBundleAndBack(t *testing.T) {
 		{"server", exitUsage, "", "names and addresses that clients dial"},
 		{"server vpn.example.com 192.0.2.1", exitOK, "for vpn.example.com, 192.0.2.1 is valid until", ""},
 		{"server vpn.example.com 192.0.2.1", exitOK, `certificate = "` + state + `/pki/server.pem"`, ""},
+		{"client tablet -o " + filepath.Join(dest, "missing"), exitRuntime, "", "missing: no such file or directory: make the directory, or name another by -o; nothing was issued"},
 		{"client laptop -user alice -o " + dest, exitOK, filepath.Join(dest, "laptop.mobileconfig"), ""},
 		{"client laptop -o " + dest, exitRuntime, "", "nothing was issued"},
+		{"revoke tablet", exitRuntime, "", "no certificate was issued"},
+		{"client pager -o " + dest, exitRuntime, "", "pager.password is there already: nothing was issued"},
+		{"revoke pager", exitRuntime, "", "no certificate was issued"},
 		{"client phone -ecdsa -group staff -o " + dest, exitOK, "The server's certificate is RSA and this one ECDSA", ""},
 		{"list", exitOK, `"phone"`, ""},
 		{"client ../laptop -o " + dest, exitRuntime, "", "cannot be the name of a client"},
