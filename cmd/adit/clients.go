@@ -104,7 +104,7 @@ func needsOf(c *conf.Config, name string, reveal bool) (needs, error) {
 		}
 	}
 	if user.Password.Len() > 0 {
-		n.password = "the password in " + source(c)
+		n.password = "the password in " + userSource(c, user.Name)
 		if reveal {
 			n.password = string(user.Password.Reveal())
 		}
@@ -136,9 +136,10 @@ func powerShell(server, psk string, methods []string) string {
 }
 
 // keyOf is the pre-shared key for users of a group, and where it stands; "" if
-// there is none.
+// there is none. A group's own comes first: it admits nobody else.
 func keyOf(c *conf.Config, group string) (key, where string) {
-	if len(c.IPsec.PSK) > 0 {
+	own := func(g conf.Group) bool { return g.Name == group && len(g.PSK) > 0 }
+	if len(c.IPsec.PSK) > 0 && !slices.ContainsFunc(c.Groups, own) {
 		return string(c.IPsec.PSK[0].Reveal()), "the psk in " + source(c)
 	}
 	for _, g := range c.Groups {
@@ -147,6 +148,15 @@ func keyOf(c *conf.Config, group string) (key, where string) {
 		}
 	}
 	return "", ""
+}
+
+// userSource is where a user stands: in users.toml, or with the configuration.
+func userSource(c *conf.Config, name string) string {
+	file := filepath.Join(c.Server.StateDir, conf.UsersFile)
+	if users, err := conf.ReadUsers(file); err == nil && slices.ContainsFunc(users, named(name)) {
+		return file
+	}
+	return source(c)
 }
 
 // source is where the configuration stands.

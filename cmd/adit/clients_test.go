@@ -43,6 +43,8 @@ func TestWhatToTypeIntoClients(t *testing.T) {
 		"another, with a hash":          {someKey + users, "bob", true, needs{psk: "it's a key of some length", user: "bob", password: "known to the user: only its hash is here"}, ""},
 		"a group's key":                 {users + "psk = \"another key of some length\"\n", "bob", true, needs{psk: "another key of some length", user: "bob", password: "known to the user: only its hash is here"}, ""},
 		"a group's key, to a pipe":      {users + "psk = \"another key of some length\"\n", "bob", false, needs{psk: "the psk of the [[group]] staff in FILE", user: "bob", password: "known to the user: only its hash is here"}, ""},
+		"a group's key beside all's":    {someKey + users + "psk = \"another key of some length\"\n", "bob", true, needs{psk: "another key of some length", user: "bob", password: "known to the user: only its hash is here"}, "'another key"},
+		"who is in no group has all's":  {someKey + users + "psk = \"another key of some length\"\n", "alice", true, needs{psk: "it's a key of some length", user: "alice", password: "hunter2"}, ""},
 		"users of RADIUS":               {someKey + radius, "", true, needs{psk: "it's a key of some length", user: "one that the RADIUS server knows", password: "the user's"}, ""},
 		"a user of RADIUS":              {someKey + radius, "carol", true, needs{psk: "it's a key of some length", user: "carol", password: "the user's"}, ""},
 	} {
@@ -68,6 +70,24 @@ func TestWhatToTypeIntoClients(t *testing.T) {
 	}
 	if _, err := needsOf(loaded(t, someKey+users), "carol", true); err == nil || !strings.Contains(err.Error(), `no user "carol"`) {
 		t.Errorf("of nobody: %v", err)
+	}
+}
+
+// A password that is not shown is said to be in the file in which it is.
+func TestWhereAPasswordStands(t *testing.T) {
+	c := loaded(t, someKey+"[[user]]\nname = \"alice\"\npassword = \"hunter2\"\n")
+	users := filepath.Join(c.Server.StateDir, conf.UsersFile)
+	if err := os.WriteFile(users, []byte("[[user]]\nname = \"bob\"\npassword = \"hunter3\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := conf.Load(c.File, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, file := range map[string]string{"alice": c.File, "bob": users} {
+		if got, err := needsOf(c, user, false); err != nil || got.password != "the password in "+file {
+			t.Errorf("%s: %q, %v", user, got.password, err)
+		}
 	}
 }
 
