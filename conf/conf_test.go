@@ -316,8 +316,15 @@ func TestAdviceOfErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"[network]\npool = '10.83.0.0/16'\n": `network.pool: must be a list, not a string: put it in brackets, as in ["…"]`,
 		"[network]\npool = 10\n":             "network.pool: must be a list, not a number\n",
+		"[network.pool]\na = 1\n":            "network.pool: must be a list, not a table\n",
 		"[ipsec]\nx = 1\n":                   "ipsec.x: unknown key\n",
-		"[auth]\nbackend = 'radius'\n":       `radius.servers: missing: auth.backend is radius: name a server, as in [{`,
+		"[user]\nname = 'a'\n":               "user: must be a list, not a table: write [[user]] in place of [user], once for each\n",
+		"[radius.servers]\naddress = 'a'\n":  "radius.servers: must be a list, not a table: write [[radius.servers]] in place of [radius.servers], once for each\n",
+		"[[ipsec]]\nmtu = 1\n":               "ipsec: must be a table, not a list: write [ipsec] in place of [[ipsec]], and all keys below one\n",
+		"[ipsec]\npsk = 12345678\n":          "ipsec.psk: must be a string in quotation marks, or a list of them, not a number\n",
+		"[ipsec]\npsk = ''\nallow_weak_psk = true\n[[user]]\nname='a'\npassword='p'\n":              "ipsec.psk: is empty: set a random pre-shared key of 16 characters or more, or remove the line\n",
+		"[[group]]\nname = 'g'\npsk = ''\n":                                                         "group[0].psk: is empty: set a random pre-shared key of 16 characters or more, or remove the line\n",
+		"[auth]\nbackend = 'radius'\n":                                                              `radius.servers: missing: auth.backend is radius: name a server, as in [{`,
 		"[auth]\nbackend = 'radius'\n[radius]\nservers = [{ address = '192.0.2.1' }]\n":             "radius.servers[0].secret: missing: set it, or secret_file",
 		"[ipsec]\npsk = '" + goodPSK + "'\n[[user]]\nname='a'\npassword='p'\naddress='127.0.0.1'\n": "user[0].address: 127.0.0.1 is no address that a client can have",
 	} {

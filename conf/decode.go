@@ -109,8 +109,13 @@ func (d *decoder) table(v reflect.Value, path string, tree map[string]any) {
 func (d *decoder) value(v reflect.Value, key string, x any) {
 	switch {
 	case v.Type() == secretsType:
-		if s, ok := x.(string); ok {
+		switch s := x.(type) {
+		case string:
 			x = []any{s}
+		case []any:
+		default:
+			d.fail(key, `must be a string in quotation marks, or a list of them, not %s`, kindOf(x))
+			return
 		}
 		d.list(v, key, x)
 	case v.Type() == secretType:
@@ -140,6 +145,10 @@ func (d *decoder) value(v reflect.Value, key string, x any) {
 	case v.Kind() == reflect.Slice:
 		d.list(v, key, x)
 	case v.Kind() == reflect.Struct:
+		if list, ok := x.([]map[string]any); ok && len(list) > 0 {
+			d.fail(key, "must be a table, not a list: write [%s] in place of [[%s]], and all keys below one", key, key)
+			return
+		}
 		if t, ok := want[map[string]any](d, key, x, "a table"); ok {
 			d.table(v, key, t)
 		}
@@ -157,8 +166,13 @@ func (d *decoder) list(v reflect.Value, key string, x any) {
 		}
 	default:
 		advice := ""
-		if _, ok := x.(string); ok {
+		switch x.(type) {
+		case string:
 			advice = `: put it in brackets, as in ["…"]`
+		case map[string]any:
+			if v.Type().Elem().Kind() == reflect.Struct {
+				advice = ": write [[" + key + "]] in place of [" + key + "], once for each"
+			}
 		}
 		d.fail(key, "must be a list, not %s%s", kindOf(x), advice)
 		return

@@ -41,8 +41,11 @@ func syntaxError(file, text string, err error) *Error {
 	if why := again(lines, e.Line, syntax.Message); why != "" {
 		e.Text = why
 	}
-	if strings.HasPrefix(syntax.Message, "expected value") {
+	switch {
+	case strings.HasPrefix(syntax.Message, "expected value"):
 		e.Text += ": strings stand in quotation marks"
+	case strings.HasPrefix(syntax.Message, "strings cannot contain newlines"):
+		e.Text = "a string begins here and does not end: put a quotation mark at its end"
 	}
 	return e
 }

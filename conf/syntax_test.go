@@ -52,6 +52,8 @@ func TestErrorsOfSyntaxSayWhatIsWrong(t *testing.T) {
 		"server.public = \"a\"\nserver.public = \"b\"\n":                                         "adit.toml:2: server.public is set already, in line 1",
 		"[ipsec\npsk = \"hunter2\"\n":                                                            "adit.toml:2: expected '.' or ']' to end table name",
 		"[ipsec]\npsk = hunter2\n":                                                               "strings stand in quotation marks",
+		"[ipsec]\npsk = \"hunter2\n":                                                             "adit.toml:2: a string begins here and does not end: put a quotation mark at its end",
+		"[server]\npublic = 'vpn\n":                                                              "adit.toml:2: a string begins here and does not end",
 		"[server]\nstate_dir = /var/lib/adit\n":                                                  "adit.toml:2: expected value but found '/' instead: strings stand in quotation marks",
 	} {
 		_, err := parse("adit.toml", text, nil)

@@ -167,6 +167,10 @@ func validatePSKs(d *decoder, c *Config) {
 		return
 	}
 	for i, psk := range list {
+		if psk.key.Len() == 0 {
+			d.fail(psk.where, "is empty: set a random pre-shared key of %d characters or more, or remove the line", MinPSK)
+			continue
+		}
 		if why := weakPSK(psk.key); why != "" && !c.IPsec.AllowWeakPSK {
 			d.fail(psk.where, "%s: whoever answers a client's handshake in the server's place can find it; use a random one, or set ipsec.allow_weak_psk = true", why)
 		}
