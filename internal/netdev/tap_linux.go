@@ -96,10 +96,10 @@ func (t *TAP) bringUp(c TAPConfig) error {
 	}
 	bridge, err := netlink.LinkByName(c.Bridge)
 	if err != nil {
-		return fmt.Errorf("bridge %s: %w", c.Bridge, err)
+		return fmt.Errorf("bridge %s: %w: make it, with the office's network card as its port, or correct network.bridge", c.Bridge, err)
 	}
 	if bridge.Type() != "bridge" {
-		return fmt.Errorf("%s is no bridge but a %s", c.Bridge, bridge.Type())
+		return fmt.Errorf("%s is no bridge but a %s: name the bridge that has it as its port in network.bridge", c.Bridge, bridge.Type())
 	}
 	t.mtu = bridge.Attrs().MTU
 	if err := bringUp(t.name, t.mtu); err != nil {
