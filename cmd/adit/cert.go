@@ -28,7 +28,7 @@ func runCert(ctx context.Context, s streams, args []string) error {
 		{"server", "NAME...", "issue the server's certificate", "NAME are the names and addresses that clients dial.", certServer},
 		{"client", "NAME", "issue a client's certificate", "NAME.p12 is for Windows, Android and Linux, NAME.mobileconfig for macOS and iOS.", certClient},
 		{"revoke", "NAME|SERIAL", "put a client's certificates on the revocation list", "", certRevoke},
-		{"list", "", "show what was issued", "", certList},
+		{"list", "[--json]", "show what was issued", "", certList},
 	}, args)
 }
 

@@ -33,7 +33,7 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 		{"check adit.toml", `check takes no arguments, but got "adit.toml": is it a file, as in -c adit.toml?`},
 		{"reload now", `reload takes no arguments`},
 		{"serve adit.toml", `adit serve -h shows its flags`},
-		{"version -x", `flag provided but not defined: -x`},
+		{"version -x", `flag provided but not defined: -x: adit version -h shows the flags`},
 		{"user foo", `user takes add, set, passwd, del or list, not "foo"`},
 		{"user add", `user add takes one name`},
 		{"user list alice", `user list takes no name`},
@@ -49,8 +49,12 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 		{"cert ca extra", `cert ca takes no name, but got "extra"`},
 		{"disconnect alice bob", `disconnect takes one user`},
 	} {
-		if code, _, got := typed("p\n", strings.Fields(tc.args)...); code != exitUsage || !strings.Contains(got, tc.want) {
+		code, _, got := typed("p\n", strings.Fields(tc.args)...)
+		if code != exitUsage || !strings.Contains(got, tc.want) {
 			t.Errorf("adit %s: exit code %d, %q, want %d and %q", tc.args, code, got, exitUsage, tc.want)
+		}
+		if n := strings.Count(got, "\n"); n != 1 {
+			t.Errorf("adit %s: the error is one of %d lines: %q", tc.args, n, got)
 		}
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/adit-vpn/adit/conf"
 )
@@ -15,19 +17,27 @@ func newFlags(s streams, name, args, about string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(s.err)
 	f.Usage = func() {
-		fmt.Fprintf(s.err, "Usage: adit %s %s\n\n%s\n", name, args, about)
+		fmt.Fprintf(s.err, "Usage: %s\n\n%s\n", strings.TrimSpace("adit "+name+" "+args), about)
 		f.PrintDefaults()
 	}
 	return f
 }
 
 // parse parses args. done says that there is nothing left to do: help was shown.
+// Who mistypes a flag is told which, and not the whole help, in which that drowns.
 func parse(f *flag.FlagSet, args []string) (done bool, err error) {
-	switch err := f.Parse(args); {
+	help, out := f.Usage, f.Output()
+	f.Usage = func() {}
+	f.SetOutput(io.Discard)
+	err = f.Parse(args)
+	f.Usage = help
+	f.SetOutput(out)
+	switch {
 	case errors.Is(err, flag.ErrHelp):
+		help()
 		return true, nil
 	case err != nil:
-		return true, errUsage{err}
+		return true, usagef("%w: adit %s -h shows the flags", err, f.Name())
 	}
 	return false, nil
 }

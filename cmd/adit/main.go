@@ -102,7 +102,7 @@ func run(ctx context.Context, s streams, args []string) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "adit is an L2TP/IPsec VPN server for the clients that operating systems have built in.\n\nUsage: adit COMMAND\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-32s %s\n", c.name+" "+c.args, c.short)
+		fmt.Fprintf(w, "  %-34s %s\n", c.name+" "+c.args, c.short)
 	}
 	fmt.Fprint(w, "\nadit COMMAND -h shows a command's flags. Exit codes: 0 fine, 1 failure, 2 usage or configuration.\n")
 }

@@ -24,7 +24,7 @@ func runUser(ctx context.Context, s streams, args []string) error {
 		{"set", "NAME", "change what a user gets", "Only what a flag names changes; an empty value takes it away, as in -address \"\".", userSet},
 		{"passwd", "NAME", "change a user's password", "", userPasswd},
 		{"del", "NAME", "delete a user", "", userDel},
-		{"list", "", "list the users", "Those of the configuration are among them; passwords are not shown.", userList},
+		{"list", "[--json]", "list the users", "Those of the configuration are among them; passwords are not shown.", userList},
 	}, args)
 }
 
@@ -101,6 +101,9 @@ func userAdd(ctx context.Context, s streams, f *flag.FlagSet, args []string) err
 	fmt.Fprintf(s.out, "Added %s to %s. ", printable(name), u.file)
 	u.live(ctx)
 	u.tell(x.Password, *generate)
+	if b := u.conf.Auth.Backend; b != "" && b != "local" {
+		fmt.Fprintf(s.err, "auth.backend is %q: local users do not get in.\n", b)
+	}
 	return nil
 }
 

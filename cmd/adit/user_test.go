@@ -163,6 +163,18 @@ func TestGeneratedPasswords(t *testing.T) {
 	}
 }
 
+// A local user of a server that asks RADIUS does not get in, and who adds one hears it.
+func TestAUserBesideRADIUS(t *testing.T) {
+	for backend, want := range map[string]string{"radius": "auth.backend is \"radius\": local users do not get in.\n", "local": ""} {
+		state := t.TempDir()
+		t.Setenv("ADIT_ADMIN_SOCKET", state+"/adit.sock")
+		t.Setenv("ADIT_AUTH_BACKEND", backend)
+		if code, _, err := typed("p\n", "user", "add", "alice", "-state", state); code != exitOK || err != want {
+			t.Errorf("%s: exit code %d, %q, want %q", backend, code, err, want)
+		}
+	}
+}
+
 // Lists are JSON where that is asked for, an empty one too, and have no secret.
 func TestListsAsJSON(t *testing.T) {
 	state := t.TempDir()

@@ -14,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/ipsec"
 )
 
 const root = "../.."
@@ -117,6 +120,16 @@ func TestEveryLogLineIsInTroubleshooting(t *testing.T) {
 	}
 	if messages < 20 {
 		t.Errorf("only %d messages were found: this test looks for them in the wrong way", messages)
+	}
+}
+
+// Every reason for which the server drops packets is explained.
+func TestEveryDropIsInTroubleshooting(t *testing.T) {
+	text := read(t, "docs/troubleshooting.md")
+	for d := range dataplane.Drop(dataplane.NumDrops) {
+		if d != dataplane.DropESP(ipsec.DropNone) && !strings.Contains(text, "`"+d.String()+"`") {
+			t.Errorf("docs/troubleshooting.md does not explain `%v`", d)
+		}
 	}
 }
 
