@@ -202,7 +202,7 @@ func usual(command string, c *conf.Config) string {
 	return adit + " " + command
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func runUp(ctx context.Context, s streams, args []string) error {
-	f := newFlags(s, "up", "[flags]", "Writes a configuration with a random pre-shared key and a first user if there is none,\nsays what to type into clients, and serves.")
+	f := newFlags(s, "up", "[flags]", "Writes a configuration with a random pre-shared key and a first user if there is none,\nsays what to type into clients, and serves until Ctrl-C, or until its terminal is closed.")
 	state := f.String("state", conf.Default().Server.StateDir, "state directory; the configuration is adit.toml in it")
 	public := f.String("public", "", "name or address that clients dial; needed behind NAT")
 	user := f.String("user", "vpn", "name of the first user")
@@ -48,6 +48,8 @@ func runUp(ctx context.Context, s streams, args []string) error {
 	if !made && *public != "" {
 		fmt.Fprintf(s.out, "server.public is %s for as long as this runs; %s keeps what it says.\n\n", *public, file)
 	}
+	ctx, stop := untilHangup(ctx, s.in)
+	defer stop()
 	return app.Run(ctx, app.Options{Config: c, Load: load, Log: s.err, Version: version})
 }
 
