@@ -46,10 +46,23 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 	if file := env["ADIT_USERS_FILE"]; file != "" {
 		addUsers(e, c, "ADIT_USERS_FILE", strings.Join(strings.Fields(string(readSecret(e, "ADIT_USERS_FILE", file))), ","))
 	}
+	noteQuotes(c, env)
 	applyImage(e, c, env, from)
 	sort.SliceStable(e.errors, func(i, j int) bool { return e.errors[i].Key < e.errors[j].Key })
 	d.errors = append(d.errors, e.errors...)
 	d.env = from
+}
+
+// noteQuotes names variables with quotation marks around all of their value: docker
+// run --env-file leaves them there, and no client's user types them. They may be
+// meant, so they stay; those of the ipsec-vpn-server image are for applyImage.
+func noteQuotes(c *Config, env map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		v := env[name]
+		if strings.HasPrefix(name, "ADIT_") && len(v) > 1 && strings.ContainsRune(`"'`, rune(v[0])) && v[0] == v[len(v)-1] {
+			c.Notes = append(c.Notes, name+": the quotation marks around the value are part of it: leave them out unless they are meant (docker run --env-file takes every character as it is)")
+		}
+	}
 }
 
 // variableOf is the variable that sets a key.

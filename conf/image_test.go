@@ -45,6 +45,25 @@ func TestValuesOfTheImageAreUnquoted(t *testing.T) {
 	}
 }
 
+// Marks around values of our own variables may be meant: they stay, and are named.
+func TestQuotationMarksOfOurVariablesAreNamed(t *testing.T) {
+	for variable, noted := range map[string]bool{
+		`ADIT_IPSEC_PSK="` + goodPSK + `"`: true, "ADIT_IPSEC_PSK='" + goodPSK + "'": true,
+		"ADIT_IPSEC_PSK=" + goodPSK: false, `ADIT_IPSEC_PSK="` + goodPSK: false, `ADIT_IPSEC_PSK="` + goodPSK + "'": false,
+	} {
+		name, value, _ := strings.Cut(variable, "=")
+		c, err := load(t, "", variable, "ADIT_USERS=a:b")
+		if err != nil || string(c.IPsec.PSK[0].Reveal()) != value {
+			t.Errorf("%s: %v", variable, err)
+			continue
+		}
+		is := slices.ContainsFunc(c.Notes, func(s string) bool { return strings.HasPrefix(s, name+": the quotation marks") })
+		if is != noted || strings.Contains(strings.Join(c.Notes, ""), goodPSK) {
+			t.Errorf("%s: notes %q", variable, c.Notes)
+		}
+	}
+}
+
 // Every variable of the image is honoured, or named in a note or an error.
 func TestEveryVariableOfTheImageMeansSomething(t *testing.T) {
 	for variable, want := range map[string]struct {
