@@ -19,13 +19,14 @@ func takeOver(ctx context.Context, w io.Writer, c *conf.Config, socket, key stri
 	socket = socketOf(socket, c)
 	r, err := admin.NewClient(socket).Reload(ctx)
 	now := slices.Concat(r.Live, r.New)
+	nobody := errors.Is(err, admin.ErrNoServer)
 	switch {
-	case errors.Is(err, admin.ErrNoServer):
+	case key == "user" && c.Auth.Backend == "radius" && (err == nil || nobody):
+		fmt.Fprintln(w, "It does nothing as long as auth.backend is \"radius\".")
+	case nobody:
 		fmt.Fprintf(w, "No server answers on %s: if one runs elsewhere, adit reload has it take this over.\n", socket)
 	case err != nil:
 		fmt.Fprintf(w, "The server that runs did not take it over:\n%v\nNext: mend that, and adit reload.\n", err)
-	case key == "user" && c.Auth.Backend == "radius":
-		fmt.Fprintln(w, "It does nothing as long as auth.backend is \"radius\".")
 	case !slices.Contains(now, key):
 		fmt.Fprintf(w, "The server on %s knew it already, or reads other files.\n", socket)
 	default:

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/app"
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
@@ -101,10 +102,20 @@ func userAdd(ctx context.Context, s streams, f *flag.FlagSet, args []string) err
 	fmt.Fprintf(s.out, "Added %s to %s. ", printable(name), u.file)
 	u.live(ctx)
 	u.tell(x.Password, *generate)
-	if b := u.conf.Auth.Backend; b != "" && b != "local" {
-		fmt.Fprintf(s.err, "auth.backend is %q: local users do not get in.\n", b)
-	}
+	u.warn(x)
 	return nil
+}
+
+// warn says what adit check would of a user's addresses, which the server admits.
+func (u *userCommand) warn(x conf.User) {
+	if u.conf.Network.Mode != "tun" {
+		return
+	}
+	c := *u.conf
+	c.Users = []conf.User{x}
+	for _, f := range app.CheckStatic(&c) {
+		fmt.Fprintln(u.err, "Warning: "+f.What)
+	}
 }
 
 func userSet(ctx context.Context, s streams, f *flag.FlagSet, args []string) error {
@@ -121,13 +132,19 @@ func userSet(ctx context.Context, s streams, f *flag.FlagSet, args []string) err
 	if err := u.open(); err != nil {
 		return err
 	}
-	err = u.edit(name, func(x *conf.User) error { return u.apply(set, x) })
+	var changed conf.User
+	err = u.edit(name, func(x *conf.User) (err error) {
+		err = u.apply(set, x)
+		changed = *x
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(s.out, "Changed %s in %s. ", printable(name), u.file)
 	u.live(ctx)
 	fmt.Fprintf(s.out, "It is for the next session; adit disconnect %s ends those that are up.\n", printable(name))
+	u.warn(changed)
 	return nil
 }
 

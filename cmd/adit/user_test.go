@@ -3,12 +3,17 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/admin"
@@ -165,14 +170,48 @@ func TestGeneratedPasswords(t *testing.T) {
 
 // A local user of a server that asks RADIUS does not get in, and who adds one hears it.
 func TestAUserBesideRADIUS(t *testing.T) {
-	for backend, want := range map[string]string{"radius": "auth.backend is \"radius\": local users do not get in.\n", "local": ""} {
+	for backend, want := range map[string]string{"radius": "It does nothing as long as auth.backend is \"radius\".\n", "local": "No server answers on "} {
 		state := t.TempDir()
 		t.Setenv("ADIT_ADMIN_SOCKET", state+"/adit.sock")
 		t.Setenv("ADIT_AUTH_BACKEND", backend)
-		if code, _, err := typed("p\n", "user", "add", "alice", "-state", state); code != exitOK || err != want {
-			t.Errorf("%s: exit code %d, %q, want %q", backend, code, err, want)
+		if code, out, err := typed("p\n", "user", "add", "alice", "-state", state); code != exitOK || err != "" || !strings.Contains(out, state+"/users.toml. "+want) {
+			t.Errorf("%s: exit code %d, %q, %q, want %q", backend, code, out, err, want)
 		}
 	}
+}
+
+// An address with which a client gets no answers is named when it is given.
+func TestAddressesOfThisHostAreNamed(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("ADIT_ADMIN_SOCKET", state+"/adit.sock")
+	t.Setenv("ADIT_NETWORK_DEVICE", "other0")
+	done := make(chan struct{})
+	go func() { // its thread, in a namespace of its own, ends with it
+		defer close(done)
+		runtime.LockOSThread()
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			t.Errorf("a network namespace needs root: %v", err)
+			return
+		}
+		office := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "office0"}}
+		address := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(192, 0, 2, 1), Mask: net.CIDRMask(24, 32)}}
+		if err := errors.Join(netlink.LinkAdd(office), netlink.AddrAdd(office, address), netlink.LinkSetUp(office)); err != nil {
+			t.Error(err)
+			return
+		}
+		for _, tc := range []struct{ line, want string }{
+			{"add alice -address 192.0.2.1", `Warning: the address 192.0.2.1 of user "alice" is this host's own, on office0`},
+			{"set alice -address 192.0.2.9", `Warning: the address 192.0.2.9 of user "alice" is of the network 192.0.2.0/24 on office0`},
+			{"set alice -address 10.83.0.9", ""},
+			{"add bob -address 203.0.113.9", ""},
+		} {
+			code, _, err := typed("p\n", append([]string{"user"}, strings.Fields(tc.line+" -state "+state)...)...)
+			if code != exitOK || !strings.HasPrefix(err, tc.want) || tc.want == "" && err != "" {
+				t.Errorf("adit user %s: exit code %d, %q, want %q", tc.line, code, err, tc.want)
+			}
+		}
+	}()
+	<-done
 }
 
 // Lists are JSON where that is asked for, an empty one too, and have no secret.

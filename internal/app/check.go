@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -42,7 +43,7 @@ func Check(c *conf.Config) []Finding {
 	}
 	if c.Network.Mode == "tun" {
 		list = append(list, Finding{What: "no pool overlaps a network of this host", Err: checkPools(c)})
-		list = append(list, checkStatic(c)...)
+		list = append(list, CheckStatic(c)...)
 	}
 	if c.Network.Mode == "tap" && c.Network.Bridge != "" {
 		list = append(list, Finding{What: "bridge " + c.Network.Bridge, Err: hostnet.CheckBridge(c.Network.Bridge)})
@@ -161,17 +162,24 @@ func checkPools(c *conf.Config) error {
 	return errors.Join(errs...)
 }
 
-// checkStatic looks for users' own addresses that are of a network of this host.
-func checkStatic(c *conf.Config) (list []Finding) {
+// CheckStatic looks for users' own addresses that are this host's, or of a network
+// of it.
+func CheckStatic(c *conf.Config) (list []Finding) {
+	ours := hostAddresses()
 	for _, u := range localUsers(c) {
 		for _, a := range []netip.Addr{u.Address, u.IPv6.Address} {
 			if !a.IsValid() {
 				continue
 			}
-			if other, on, err := hostnet.Overlap(c.Network.Device, netip.PrefixFrom(a, a.BitLen())); err == nil && other.IsValid() {
-				list = append(list, Finding{Warning: true, What: fmt.Sprintf(
-					"the address %v of user %q is of the network %v on %s, where nobody will find the client: give the user another, or set network.mode = \"tap\"", a, u.Name, other, on)})
+			other, on, err := hostnet.Overlap(c.Network.Device, netip.PrefixFrom(a, a.BitLen()))
+			if err != nil || !other.IsValid() {
+				continue
 			}
+			what := fmt.Sprintf("the address %v of user %q is of the network %v on %s, whose hosts do not find the client there: give the user another, or set network.mode = \"tap\"", a, u.Name, other, on)
+			if slices.Contains(ours, a.String()) {
+				what = fmt.Sprintf("the address %v of user %q is this host's own, on %s: the client gets no answers; give the user another", a, u.Name, on)
+			}
+			list = append(list, Finding{Warning: true, What: what})
 		}
 	}
 	return list
