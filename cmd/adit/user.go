@@ -108,14 +108,19 @@ func userAdd(ctx context.Context, s streams, f *flag.FlagSet, args []string) err
 
 // warn says what adit check would of a user's addresses, which the server admits.
 func (u *userCommand) warn(x conf.User) {
+	for _, f := range u.addresses(x) {
+		fmt.Fprintln(u.err, "Warning: "+f.What)
+	}
+}
+
+// addresses are what adit check finds of a user's addresses.
+func (u *userCommand) addresses(x conf.User) []app.Finding {
 	if u.conf.Network.Mode != "tun" {
-		return
+		return nil
 	}
 	c := *u.conf
 	c.Users = []conf.User{x}
-	for _, f := range app.CheckStatic(&c) {
-		fmt.Fprintln(u.err, "Warning: "+f.What)
-	}
+	return app.CheckStatic(&c)
 }
 
 func userSet(ctx context.Context, s streams, f *flag.FlagSet, args []string) error {

@@ -79,6 +79,11 @@ func (u *userCommand) apply(set settings, x *conf.User) error {
 	if err := u.conf.CheckUser(*x); err != nil {
 		return errUsage{err}
 	}
+	for _, f := range u.addresses(*x) {
+		if f.Err != nil {
+			return usagef("%s: %v", f.What, f.Err)
+		}
+	}
 	return checkGroup(u.conf, x.Group)
 }
 

@@ -175,11 +175,11 @@ func CheckStatic(c *conf.Config) (list []Finding) {
 			if err != nil || !other.IsValid() {
 				continue
 			}
-			what := fmt.Sprintf("the address %v of user %q is of the network %v on %s, whose hosts do not find the client there: give the user another, or set network.mode = \"tap\"", a, u.Name, other, on)
 			if slices.Contains(ours, a.String()) {
-				what = fmt.Sprintf("the address %v of user %q is this host's own, on %s: the client gets no answers; give the user another", a, u.Name, on)
+				list = append(list, Finding{What: fmt.Sprintf("the address %v of user %q", a, u.Name), Err: fmt.Errorf("it is this host's own, on %s, and refused to clients: give the user another", on)})
+				continue
 			}
-			list = append(list, Finding{Warning: true, What: what})
+			list = append(list, Finding{Warning: true, What: fmt.Sprintf("the address %v of user %q is of the network %v on %s, whose hosts do not find the client there: give the user another, or set network.mode = \"tap\"", a, u.Name, other, on)})
 		}
 	}
 	return list

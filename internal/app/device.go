@@ -58,6 +58,9 @@ func openDevice(c *conf.Config, tun func(string, int, int) (netdev.Device, error
 	return tun(c.Network.Device, c.Network.MTU, queues)
 }
 
+// ownAddresses are hostAddresses, to be compared.
+func ownAddresses() []netip.Addr { return parseAddrs(hostAddresses()) }
+
 // hostAddresses are this host's global unicast addresses.
 func hostAddresses() []string {
 	addresses, err := net.InterfaceAddrs()

@@ -82,6 +82,7 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 		},
 		ReplayWindow: 1024,
 		Networks:     append(networks(c), networks6(c)...),
+		Own:          ownAddresses(),
 		IPv6:         server6(c),
 		Settings:     settings(c.Network.DNS, c.Network.Routes, c.Network.Domain),
 		Groups:       groups(c),

@@ -159,6 +159,11 @@ func (c *Conn) grant(s *session, g auth.Grant) error {
 	if a := g.Address; a.IsValid() && !isClients(a) {
 		return fmt.Errorf("%v of the user is no address that a client can have", a)
 	}
+	for _, a := range []netip.Addr{g.Address, g.IPv6.Address} {
+		if a.IsValid() && slices.Contains(c.policy.Own, a) {
+			return fmt.Errorf("%v of the user is an address of the server's own host, which answers to it: give the user another", a)
+		}
+	}
 	if detail := c.policy.judgeRoutes(g.Routes); detail != "" {
 		return errors.New(detail)
 	}

@@ -25,6 +25,7 @@ type Policy struct {
 
 	ReplayWindow int // packets
 	Networks     []Network
+	Own          []netip.Addr             // of the server's host: no client can have them
 	Settings     auth.Settings            // what clients are told
 	Groups       map[string]auth.Settings // and those of a group
 	MTU          int                      // ceiling of what goes through a session, bytes of inner IP

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -220,4 +221,21 @@ func TestKeysAloneKeepNoConnection(t *testing.T) {
 			t.Errorf("%d connections without a user after five minutes", n)
 		}
 	})
+}
+
+// An address of the server's own host is nobody's to have, whoever grants it: the
+// host itself would answer to what is sent there.
+func TestTheServersOwnAddressesAreRefused(t *testing.T) {
+	own, own6 := netip.MustParseAddr("203.0.113.50"), netip.MustParseAddr("2001:db8::50")
+	for _, g := range []auth.Grant{{Address: own}, {IPv6: auth.IPv6{Address: own6}}} {
+		in(t, func(t *testing.T) {
+			w := New(t, Options{Backend: backend(g), Policy: func(p *vpn.Policy) { p.Own = []netip.Addr{own, own6} }})
+			if _, err := w.Laptop(w.Net.Host("198.51.100.7"), nil).Connect(ServerAddr); err == nil {
+				t.Error("the client is in")
+			}
+			if done := All[vpn.AuthDone](w.Events); len(done) != 1 || done[0].Verdict != auth.NotAllowed || !strings.Contains(done[0].Detail, "the server's own host") {
+				t.Errorf("the verdicts: %+v", done)
+			}
+		})
+	}
 }
