@@ -36,7 +36,7 @@ build: toolchain ## build the static binary bin/adit
 	$(BUILD) -o $(BIN)/adit ./cmd/adit
 
 .PHONY: test
-test: check real ## everything that a change must pass (as root; half an hour on two cores)
+test: check real ## everything that a change must pass (as root; three quarters of an hour on two cores)
 
 .PHONY: check
 check: lint unit race emulated ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
