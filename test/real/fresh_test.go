@@ -129,7 +129,7 @@ func testWhatTestsInstall(t *testing.T, f fresh) {
 	before := f.enabled(t)
 	out := f.run(t, `cd /root/adit; for kind in unit emulated race real; do test/install-deps $kind; done
 		export GOTOOLCHAIN=auto
-		CGO_ENABLED=1 go test -race ./internal/secret
+		CGO_ENABLED=1 go test -race ./internal/pool
 		go test ./conf
 		CGO_ENABLED=0 GOARCH=arm64 go test -exec qemu-aarch64 ./internal/machine/...
 		go vet -tags real ./test/real/lab`)
