@@ -99,4 +99,5 @@ func TestLinuxConnectsOverALongPath(t *testing.T) {
 	if !lab.Wait(2*patience, func() bool { return len(s.Status(t).Sessions) == 0 }) {
 		t.Error("a session is still there after the clients said goodbye")
 	}
+	s.Stop(t)
 }

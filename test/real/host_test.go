@@ -100,6 +100,7 @@ func TestSendersAreToldWhatIsTooLong(t *testing.T) {
 	for name, from := range places {
 		t.Run(name+", IPv6", func(t *testing.T) { told(t, from, six[1], 1400, 1300) })
 	}
+	s.Stop(t)
 }
 
 // In TAP mode the senders are neighbours.
@@ -129,6 +130,7 @@ func TestNeighboursAreToldWhatIsTooLong(t *testing.T) {
 			}
 		})
 	}
+	s.Stop(t)
 }
 
 // A firewall that drops what is forwarded is named with the commands that help,
@@ -163,6 +165,7 @@ func TestAForwardChainThatDropsIsNamed(t *testing.T) {
 	if w := strings.Join(s.Status(t).Warnings, "\n"); contains(w, "FORWARD") {
 		t.Errorf("status still warns: %q", w)
 	}
+	s.Stop(t)
 }
 
 // A user's own address may be in no pool, and may come while the server runs:
@@ -194,4 +197,5 @@ func TestAnAddressOfNoPoolWorksEndToEnd(t *testing.T) {
 			}
 		})
 	}
+	s.Stop(t)
 }
