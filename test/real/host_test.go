@@ -27,7 +27,7 @@ func makeBranch(t *testing.T) (ns, host, host6 string) {
 	t.Cleanup(func() { ip("netns del " + ns) })
 	ip("-n " + here.Server + " link add branch type veth peer name eth0 netns " + ns)
 	t.Cleanup(func() { ip("-n " + here.Server + " link del branch") }) // it would go later than its namespace
-	t.Cleanup(func() { // other tests have a host without IPv6
+	t.Cleanup(func() {                                                 // other tests have a host without IPv6
 		lab.Run(t, here.Server, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.accept_dad=1")
 	})
 	for _, n := range []string{here.Server, ns} {
