@@ -165,7 +165,7 @@ func checkPools(c *conf.Config) error {
 // CheckStatic looks for users' own addresses that are this host's, or of a network
 // of it.
 func CheckStatic(c *conf.Config) (list []Finding) {
-	ours := hostAddresses()
+	ours := ownAddresses()
 	for _, u := range localUsers(c) {
 		for _, a := range []netip.Addr{u.Address, u.IPv6.Address} {
 			if !a.IsValid() {
@@ -175,7 +175,7 @@ func CheckStatic(c *conf.Config) (list []Finding) {
 			if err != nil || !other.IsValid() {
 				continue
 			}
-			if slices.Contains(ours, a.String()) {
+			if slices.Contains(ours, a) {
 				list = append(list, Finding{What: fmt.Sprintf("the address %v of user %q", a, u.Name), Err: fmt.Errorf("it is this host's own, on %s, and refused to clients: give the user another", on)})
 				continue
 			}
@@ -268,8 +268,8 @@ func resolve(ctx context.Context, public string) ([]netip.Addr, error) {
 
 // onlyPrivate reports whether no address of this host is a public one.
 func onlyPrivate() bool {
-	for _, text := range hostAddresses() {
-		if a, err := netip.ParseAddr(text); err == nil && a.Is4() && !a.IsPrivate() {
+	for _, a := range ownAddresses() {
+		if a.Is4() && !a.IsPrivate() {
 			return false
 		}
 	}

@@ -58,19 +58,20 @@ func openDevice(c *conf.Config, tun func(string, int, int) (netdev.Device, error
 	return tun(c.Network.Device, c.Network.MTU, queues)
 }
 
-// ownAddresses are hostAddresses, to be compared.
-func ownAddresses() []netip.Addr { return parseAddrs(hostAddresses()) }
-
-// hostAddresses are this host's global unicast addresses.
-func hostAddresses() []string {
+// ownAddresses are this host's global unicast addresses.
+func ownAddresses() []netip.Addr {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
 	}
-	var list []string
+	var list []netip.Addr
 	for _, a := range addresses {
-		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
-			list = append(list, n.IP.String())
+		n, ok := a.(*net.IPNet)
+		if !ok || !n.IP.IsGlobalUnicast() {
+			continue
+		}
+		if own, ok := netip.AddrFromSlice(n.IP); ok {
+			list = append(list, own.Unmap())
 		}
 	}
 	return list
