@@ -1,6 +1,6 @@
-// Package machinetest holds the assertions that every protocol machine's
-// tests share: that its state is plain data, and that its transcripts match
-// the ones committed under testdata.
+// Package machinetest holds the assertions that the tests of every protocol machine
+// share: that the machine's state is plain data, and that its transcripts match the ones
+// committed under testdata.
 package machinetest
 
 import (
@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// PlainData fails the test unless typ, a machine's state, consists of plain
-// values only: no func, channel, interface or unsafe pointer anywhere below
-// it, so that a live connection can be handed to another process.
+// PlainData fails the test unless typ, the type of a machine's state, consists of plain
+// values only: it contains no func, channel, interface or unsafe pointer at any depth. So
+// a live connection can be handed to another process.
 func PlainData(t testing.TB, typ reflect.Type) {
 	t.Helper()
 	if err := plain(typ, typ.String(), map[reflect.Type]bool{}); err != nil {
@@ -21,7 +21,7 @@ func PlainData(t testing.TB, typ reflect.Type) {
 
 func plain(typ reflect.Type, path string, seen map[reflect.Type]bool) error {
 	if seen[typ] || typ.PkgPath() == "time" || typ.PkgPath() == "net/netip" {
-		return nil // both are values by their documented contract
+		return nil // both are documented to behave as values
 	}
 	seen[typ] = true
 	switch typ.Kind() {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// Seeds are the messages of a layer that the built-in clients send, for fuzz
-// targets to begin with: "udp", "ike", "esp", "l2tp", "ppp" or "ip". The models of
-// those clients in test/persona write the file that they are read from.
+// Seeds are messages of a layer as the built-in clients send them, for fuzz targets to
+// start from. The layer is "udp", "ike", "esp", "l2tp", "ppp" or "ip". The models of
+// those clients in test/persona write the file from which Seeds reads.
 func Seeds(t testing.TB, layer string) (messages [][]byte) {
 	t.Helper()
 	dir, err := os.Getwd()

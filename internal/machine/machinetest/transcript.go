@@ -11,10 +11,11 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts under testdata; commit only what you understand")
 
-// Transcript compares got, what a run of a machine printed, with
-// testdata/<name>.txt, and rewrites that file under -rewrite.
+// Transcript compares got, the output of a machine's run, with testdata/<name>.txt, and
+// rewrites that file under -rewrite.
 func Transcript(t testing.TB, name, got string) {
 	t.Helper()
+	compared[name] = true
 	file := filepath.Join("testdata", name+".txt")
 	if *rewrite {
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
