@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,6 +15,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/pki/pkitest"
 )
 
 // certificate makes one as an attacker can: with any content, by any key.
@@ -48,7 +49,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // CAs of one name that have signed each other make a search for chains long.
-// A certificate that a CA has really issued, which is no secret, must not open
+// A certificate that a CA has really issued, which is not a secret, must not open
 // the door to that search: only what CAs have signed takes part in it.
 func TestForgedCAsAreNotSearched(t *testing.T) {
 	ca, _ := newCA(t)
@@ -74,7 +75,8 @@ func TestForgedCAsAreNotSearched(t *testing.T) {
 	if _, err := a.Verify(now, append(list, public.Cert.Raw)); !errors.Is(err, ErrUntrusted) {
 		t.Errorf("a forged chain with a true certificate beside it: %v", err)
 	}
-	// Whose certificate it is goes by its place; whose key it is, by the signature.
+	// The first certificate is the peer's. That the peer has its key is proved by the
+	// signature.
 	p, err := a.Verify(now, [][]byte{public.Cert.Raw, leaf.Raw})
 	if err != nil || p.Leaf != nil && p.Leaf.Subject.CommonName != "somebody" {
 		t.Errorf("the peer is %v, %v", p.Leaf, err)
@@ -122,7 +124,7 @@ func TestACAForWebServersMakesNoClients(t *testing.T) {
 	}
 }
 
-// What makes a certificate one of a CA's own cannot be had from a client's.
+// A client's certificate cannot be used as a CA's.
 func TestAClientsCertificateIssuesNone(t *testing.T) {
 	ca, _ := newCA(t)
 	a := NewAuthority([]*x509.Certificate{ca.Cert}, false)
@@ -179,63 +181,11 @@ func certificateOf(t *testing.T, serial *big.Int, ca *CA, key *ecdsa.PrivateKey)
 	return c
 }
 
-// exponent3 makes an RSA key whose public exponent is 3.
-func exponent3(t *testing.T) *rsa.PrivateKey {
-	t.Helper()
-	three, one := big.NewInt(3), big.NewInt(1)
-	prime := func() *big.Int {
-		for {
-			p, err := rand.Prime(rand.Reader, 1024)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if new(big.Int).Mod(p, three).Int64() == 2 {
-				return p
-			}
-		}
-	}
-	p, q := prime(), prime()
-	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
-	key := &rsa.PrivateKey{
-		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 3},
-		D:         new(big.Int).ModInverse(three, phi), Primes: []*big.Int{p, q},
-	}
-	key.Precompute()
-	if err := key.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-// cube returns a number of size bytes whose cube begins with these bytes, and
-// has anything behind them; nil if there is none.
-func cube(size int, begins []byte) []byte {
-	target := new(big.Int).SetBytes(begins)
-	target.Lsh(target.Add(target, big.NewInt(1)), uint(8*(size-len(begins))))
-	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(8*size/3+1))
-	for {
-		x := new(big.Int).Add(low, high)
-		if x.Rsh(x, 1); x.Cmp(low) == 0 {
-			break
-		}
-		if new(big.Int).Exp(x, big.NewInt(3), nil).Cmp(target) < 0 {
-			low = x
-		} else {
-			high = x
-		}
-	}
-	is := new(big.Int).Exp(low, big.NewInt(3), nil).FillBytes(make([]byte, size))
-	if !bytes.HasPrefix(is, begins) {
-		return nil
-	}
-	return low.FillBytes(make([]byte, size))
-}
-
-// CVE-2018-16151: what stood behind the hash in the encoded block of a PKCS #1
-// signature was not looked at. With a public exponent of 3 such a block can be
-// found without the key: the cube root of one whose hash is followed by room.
+// CVE-2018-16151: data behind the hash in the encoded block of a PKCS #1 signature was
+// not checked. With a public exponent of 3 such a block can be found without the key: the
+// cube root of one whose hash is followed by room.
 func TestCVE_2018_16151_CertificateSignedWithoutTheKey(t *testing.T) {
-	key := exponent3(t)
+	key := pkitest.Exponent3(t)
 	ca := &x509.Certificate{
 		Version: 3, IsCA: true, BasicConstraintsValid: true, RawSubject: []byte{0x30, 0},
 		PublicKeyAlgorithm: x509.RSA, PublicKey: &key.PublicKey,
@@ -243,10 +193,7 @@ func TestCVE_2018_16151_CertificateSignedWithoutTheKey(t *testing.T) {
 	signed := []byte("what a CA would sign")
 	sum := sha256.Sum256(signed)
 	info := append([]byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20}, sum[:]...)
-	forged := cube(key.Size(), append([]byte{0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0}, info...))
-	if forged == nil {
-		t.Fatal("no forgery was found: the test proves nothing")
-	}
+	forged := pkitest.Forge(t, &key.PublicKey, append([]byte{0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0}, info...))
 	if err := ca.CheckSignature(x509.SHA256WithRSA, signed, forged); !errors.Is(err, rsa.ErrVerification) {
 		t.Errorf("a forged signature: %v", err)
 	}

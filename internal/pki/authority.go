@@ -42,13 +42,13 @@ type Peer struct {
 // maxCertificates bounds what one peer may show.
 const maxCertificates = 8
 
-// maxRSA bounds RSA keys, in bits: anybody may send a chain whose links cost
-// time to verify, before it turns out that nothing holds it.
+// maxRSA bounds RSA keys, in bits: anybody can send a chain that costs time to verify,
+// before it turns out that no trusted CA has signed it.
 const maxRSA = 8192
 
 // LoadAuthority reads trusted CAs and revocation lists from files: CAs as PEM,
 // lists as PEM or DER. Strict refuses a certificate whose issuer has no current
-// list here; otherwise lists are obeyed where there are some, old ones too.
+// list here; otherwise lists are used if there are any, even old ones.
 func LoadAuthority(caFiles, crlFiles []string, strict bool) (*Authority, error) {
 	var cas []*x509.Certificate
 	for _, file := range caFiles {
@@ -89,8 +89,8 @@ func NewAuthority(cas []*x509.Certificate, strict bool) *Authority {
 	return a
 }
 
-// Names are the subjects of the trusted CAs, as DER: what a certificate request
-// carries (RFC 2408, section 3.10).
+// Names are the subjects of the trusted CAs as DER, which a certificate request carries
+// (RFC 2408, section 3.10).
 func (a *Authority) Names() [][]byte {
 	names := make([][]byte, len(a.cas))
 	for i, c := range a.cas {
@@ -186,8 +186,8 @@ func (a *Authority) anyGood(now time.Time, chains [][]*x509.Certificate) (err er
 	return err
 }
 
-// meant checks what the CAs between the leaf and the trust anchor may issue: by
-// common practice an extended key usage of theirs bounds those below.
+// meant checks what the CAs between the leaf and the trust anchor may issue: by common
+// practice the extended key usage of a CA limits those of the certificates below it.
 func meant(chain []*x509.Certificate) error {
 	for i := 1; i < len(chain)-1; i++ {
 		if !usable(chain[i]) {

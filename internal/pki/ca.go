@@ -149,7 +149,7 @@ func (ca *CA) Server(names []string, t KeyType, now time.Time) (*Issued, error) 
 }
 
 // Client issues a certificate for one client, with organizational units if
-// there are any. The key is nowhere but in the result.
+// there are any. The key is kept nowhere but in the result.
 func (ca *CA) Client(name string, t KeyType, now time.Time, units ...string) (*Issued, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -216,7 +216,7 @@ func writeKey(file string, key crypto.Signer) error {
 	return replace(file, text, 0o600)
 }
 
-// replace writes a file as a whole: who reads it sees the old or the new one.
+// replace writes a file in one step: a reader sees the old or the new one.
 func replace(file string, text []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(file), ".new-*") // 0600
 	if err != nil {

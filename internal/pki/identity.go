@@ -89,7 +89,7 @@ func loadKey(file string) (crypto.Signer, error) {
 	return nil, fmt.Errorf("%s has no private key in PEM form (BEGIN PRIVATE KEY)", file)
 }
 
-// parseKey does not pass on what the parsers say: it could quote the key.
+// parseKey drops the parsers' errors: they could quote the key.
 func parseKey(file string, b *pem.Block) (crypto.Signer, error) {
 	if b.Headers["DEK-Info"] != "" {
 		return nil, fmt.Errorf("the private key %s is encrypted: openssl pkey -in %s -out FILE removes the password", file, file)
@@ -113,7 +113,7 @@ func parseKey(file string, b *pem.Block) (crypto.Signer, error) {
 	case *ecdsa.PrivateKey:
 		return k, nil
 	}
-	return nil, fmt.Errorf("the private key %s is neither RSA nor ECDSA, which IKEv1 has no other of", file)
+	return nil, fmt.Errorf("the private key %s is neither RSA nor ECDSA: IKEv1 has no other signatures", file)
 }
 
 func samePublic(a, b crypto.PublicKey) bool {

@@ -14,8 +14,8 @@ func ikeUsages() []asn1.ObjectIdentifier {
 }
 
 // setNames makes host names and addresses the alternative names of a
-// certificate. An address is given as a DNS name too: Windows looks there for
-// what was dialled, whatever it is.
+// certificate. An address is given as a DNS name too: Windows looks there for what was
+// dialled, be it a name or an address.
 func setNames(c *x509.Certificate, names []string) error {
 	for _, n := range names {
 		ip := net.ParseIP(n)
@@ -50,7 +50,7 @@ func dnsNames(name string) []string {
 	return []string{name}
 }
 
-// checkName keeps the names of clients such that they can be names of files.
+// checkName accepts only names of clients that can be names of files.
 func checkName(name string) error {
 	if name == "" || len(name) > 64 || name[0] == '.' || name[0] == '-' {
 		return fmt.Errorf("%q cannot be the name of a client: 1 to 64 letters, digits, and .-_@", name)

@@ -52,8 +52,8 @@ func issuerOf(l *x509.RevocationList, cas []*x509.Certificate) *x509.Certificate
 	return nil
 }
 
-// revocations is a list that was verified when it was read: whoever shows the
-// certificate of another, which is no secret, has it looked up.
+// revocations is a list that was verified when it was read, not when it is used: anybody
+// can show another's certificate, which is not a secret, and so make the server look it up.
 type revocations struct {
 	by      *x509.Certificate
 	until   time.Time
