@@ -10,16 +10,16 @@ import (
 
 // Exchange is one side of a Diffie-Hellman exchange.
 type Exchange struct {
-	Public []byte // as it goes on the wire, of the group's size
+	Public []byte // as sent on the wire, with the length of the group
 	shared func(peer []byte) ([]byte, error)
 }
 
-// Shared returns g^xy, of the group's size (for curves: the x coordinate,
-// RFC 5903 section 7).
+// Shared returns g^xy with the length of the group (for curves: the x coordinate, RFC
+// 5903 section 7).
 func (e *Exchange) Shared(peer []byte) ([]byte, error) { return e.shared(peer) }
 
-// modp says of which size a group's prime is, and which number RFC 2409
-// section 6 and RFC 3526 add to pi in it.
+// modp is the length of each group's prime, and the number that RFC 2409 section 6 and
+// RFC 3526 add to pi in it.
 var modp = map[int]struct{ bits, add int64 }{
 	2: {1024, 129093}, 5: {1536, 741804}, 14: {2048, 124476}, 15: {3072, 1690314}, 16: {4096, 240904},
 }

@@ -1,11 +1,11 @@
-// Package wire is the personas' own reading of the standards: small encoders
-// and decoders for ISAKMP, ESP, L2TP, PPP, IPv4, UDP and DHCP, and the
-// cryptography that they need.
+// Package wire is the personas' own implementation of the standards: small encoders and
+// decoders for ISAKMP, ESP, L2TP, PPP, IPv4, UDP and DHCP, and the cryptography that they
+// need.
 //
-// It imports nothing of this module, so that one misreading cannot hide in the
-// server and in the clients that test it. It favours plainness over speed and
-// generality: it knows what the built-in clients use.
+// It imports nothing from this module, so that one misreading cannot hide both in the
+// server and in the clients that test it. It prefers plain code over speed and
+// generality: it supports what the built-in clients use.
 //
-// Decoders check every length. Everything is safe for concurrent use but
-// values that are changed.
+// Decoders check every length. Everything is safe for concurrent use, except values that
+// are being changed.
 package wire

@@ -16,17 +16,17 @@ import (
 	"hash"
 )
 
-// ESPSuite is what Quick Mode agreed on, in the numbers of RFC 2407 and RFC
-// 4106 (Transform 18 to 20: AES-GCM with 8, 12 and 16 bytes of ICV).
+// ESPSuite is what Quick Mode agreed on, as numbers of RFC 2407 and RFC 4106 (Transform
+// 18 to 20: AES-GCM with an ICV of 8, 12 and 16 bytes).
 type ESPSuite struct {
 	Transform, KeyLength, Auth int
 
-	// Truncate is the length of the ICV in bytes, 0 for the standard's.
+	// Truncate is the length of the ICV in bytes, 0 for the standard length.
 	Truncate int
 }
 
-// KeySizes returns the bytes of cipher key (with AES-GCM's salt) and of
-// authentication key.
+// KeySizes returns the lengths of the cipher key (including AES-GCM's salt) and of the
+// authentication key, in bytes.
 func (s ESPSuite) KeySizes() (enc, auth int) {
 	switch s.Transform {
 	case 3:
@@ -60,7 +60,7 @@ type ESP struct {
 	enc, auth []byte
 }
 
-// NewESP makes an SA of its key material.
+// NewESP makes an SA from its key material.
 func NewESP(spi uint32, s ESPSuite, keymat []byte) *ESP {
 	n, _ := s.KeySizes()
 	return &ESP{SPI: spi, suite: s, enc: keymat[:n], auth: keymat[n:]}
@@ -100,7 +100,7 @@ func (e *ESP) Seal(payload []byte, next byte) ([]byte, error) {
 	return append(b, mac.Sum(nil)[:size]...), nil
 }
 
-// trailer pads with 1, 2, 3… to whole blocks.
+// trailer pads with 1, 2, 3… to a whole number of blocks.
 func trailer(payload []byte, n int, next byte) []byte {
 	plain := append([]byte(nil), payload...)
 	pad := byte(0)

@@ -15,7 +15,7 @@ import (
 	"hash"
 )
 
-// Suite is what phase 1 agreed on, in the numbers of RFC 2409 appendix A.
+// Suite is what phase 1 agreed on, as numbers of RFC 2409 appendix A.
 type Suite struct{ Encryption, KeyLength, Hash, Auth, Group int }
 
 // ParseSuite reads a phase 1 transform's attributes.
@@ -65,7 +65,7 @@ type Keys struct {
 	Root, D, A []byte // SKEYID, SKEYID_d, SKEYID_a
 	block      cipher.Block
 
-	// AlwaysPad: what fills its last block gets another one.
+	// AlwaysPad: a message that fills its last block gets another block.
 	AlwaysPad bool
 }
 
@@ -101,8 +101,8 @@ func (k *Keys) FirstIV(gxi, gxr []byte) []byte {
 	return k.Sum(gxi, gxr)[:k.BlockSize()]
 }
 
-// Encrypt pads with zeros and encrypts. It returns the last block too, the
-// next message's initialisation vector.
+// Encrypt pads with zeros and encrypts. It also returns the last block, the
+// initialisation vector of the next message.
 func (k *Keys) Encrypt(iv, plain []byte) (b, next []byte) {
 	n := k.BlockSize()
 	b = append([]byte(nil), plain...)
@@ -116,7 +116,7 @@ func (k *Keys) Encrypt(iv, plain []byte) (b, next []byte) {
 	return b, append([]byte(nil), b[len(b)-n:]...)
 }
 
-// Decrypt is its reverse.
+// Decrypt is the reverse of Encrypt.
 func (k *Keys) Decrypt(iv, b []byte) (plain, next []byte, err error) {
 	n := k.BlockSize()
 	if len(b) == 0 || len(b)%n != 0 {

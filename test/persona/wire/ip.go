@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-// Sum is the Internet checksum's sum of b, to be completed by ^.
+// sum adds b to the Internet checksum's sum acc. The checksum is its complement.
 func sum(acc uint32, b []byte) uint32 {
 	for i := 0; i+1 < len(b); i += 2 {
 		acc += uint32(binary.BigEndian.Uint16(b[i:]))
@@ -26,8 +26,7 @@ type UDP struct {
 	Payload  []byte
 }
 
-// Segment encodes the UDP part. The checksum is computed over the addresses,
-// or zero.
+// Segment encodes the UDP part. The checksum covers the addresses, or is zero.
 func (u UDP) Segment(checksum bool) []byte {
 	var b []byte
 	for _, v := range []uint16{u.Src.Port(), u.Dst.Port(), uint16(8 + len(u.Payload)), 0} {
@@ -52,8 +51,8 @@ func (u UDP) checksum(segment []byte) uint16 {
 
 var errUDP = errors.New("a malformed UDP datagram")
 
-// ParseSegment decodes the UDP part between two addresses. Honest says that
-// its checksum is zero or right.
+// ParseSegment decodes the UDP part between two addresses. Honest reports that its
+// checksum is zero or correct.
 func ParseSegment(src, dst netip.Addr, b []byte) (u UDP, honest bool, err error) {
 	if len(b) < 8 {
 		return u, false, errUDP

@@ -13,13 +13,13 @@ func IPv6Packet(src, dst netip.Addr, next, hops byte, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// SumICMPv6 fills in the checksum of a packet that has an ICMPv6 message.
+// SumICMPv6 fills in the checksum of a packet that contains an ICMPv6 message.
 func SumICMPv6(b []byte) {
 	b[42], b[43] = 0, 0
 	binary.BigEndian.PutUint16(b[42:], ^uint16(sum6(b)))
 }
 
-// HonestICMPv6 says whether the checksum is right (RFC 4443 section 2.3).
+// HonestICMPv6 reports whether the checksum is correct (RFC 4443 section 2.3).
 func HonestICMPv6(b []byte) bool { return sum6(b) == 0xffff }
 
 func sum6(b []byte) uint32 {

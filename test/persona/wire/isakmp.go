@@ -82,7 +82,7 @@ func Chain(list ...Payload) (first byte, b []byte) {
 	return first, b
 }
 
-// Payloads takes a chain apart. What follows the last payload is padding.
+// Payloads splits a chain. What follows the last payload is padding.
 func Payloads(first byte, b []byte) ([]Payload, error) {
 	var list []Payload
 	for t := first; t != 0; {

@@ -68,7 +68,7 @@ func U16(v uint16) []byte { return binary.BigEndian.AppendUint16(nil, v) }
 // U32 is a big-endian number.
 func U32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
-// Marshal encodes the message, its header being c802.
+// Marshal encodes the message, with c802 as the first two bytes of its header.
 func (c *Control) Marshal() []byte {
 	b := []byte{0xc8, 0x02, 0, 0}
 	for _, v := range []uint16{c.Tunnel, c.Session, c.Ns, c.Nr} {

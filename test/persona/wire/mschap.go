@@ -53,14 +53,16 @@ func NewMSCHAPv2(user, password string, challenge, peer [16]byte) MSCHAPv2 {
 	return m
 }
 
-// Proves says whether the message of a Success packet proves that the
-// authenticator knows the password. Hexadecimal digits are upper case (RFC
-// 2759 section 5).
+// Proof is what the authenticator's Success begins with.
+func (m MSCHAPv2) Proof() string { return m.expect }
+
+// Proves reports whether the message of a Success packet proves that the authenticator
+// knows the password. Hexadecimal digits are upper case (RFC 2759 section 5).
 func (m MSCHAPv2) Proves(message string) bool {
 	return message == m.expect || strings.HasPrefix(message, m.expect+" ")
 }
 
-// spread makes a DES key of 56 bits. Nobody looks at the parity.
+// spread makes a DES key from 56 bits. Nothing checks its parity.
 func spread(b []byte) []byte {
 	var bits uint64
 	for _, x := range b {
