@@ -30,7 +30,7 @@ const (
 // in sequence number, PSH and identification alone; IPv4 packets that may be
 // fragmented must have consecutive identifications. All have as much payload as
 // the first, the last may have less. Of TCP's flags they have ACK alone; PSH is
-// on the last. No packet overtakes another one of its flow.
+// on the last. Multicast stays as it is. No packet overtakes another one of its flow.
 //
 // A Coalescer is for one goroutine. It borrows what is pushed until Reset.
 type Coalescer struct {
@@ -258,7 +258,7 @@ func (c *Coalescer) read(b []byte) (h head, joinable bool) {
 	case protocol == UDP && c.udp && len(t) >= headerUDP:
 		h.udp = true
 		h.all = h.ip + headerUDP
-		joinable = len(t) > headerUDP && int(binary.BigEndian.Uint16(t[4:])) == len(t)
+		joinable = len(t) > headerUDP && int(binary.BigEndian.Uint16(t[4:])) == len(t) && !toMany(b)
 	case protocol == UDP || protocol == ICMPv6 || h.ip == minHeader4 && protocol != TCP:
 		h.pair = 0
 		return h, false
@@ -267,6 +267,15 @@ func (c *Coalescer) read(b []byte) (h head, joinable bool) {
 	}
 	h.hash = c.mix(h.pair, uint64(binary.NativeEndian.Uint32(t))|uint64(protocol)<<32)
 	return h, joinable
+}
+
+// toMany reports whether an IP packet goes to a group of hosts, or to all. Linux hands on
+// multicast by the length of what it has, and drops super-packets as too long.
+func toMany(b []byte) bool {
+	if b[0]>>4 == 6 {
+		return b[24] == 0xff
+	}
+	return b[16] >= 224
 }
 
 // mix is a hash that whoever does not know the seed cannot make collide.

@@ -10,6 +10,7 @@ const (
 	ICMP   = 1
 	TCP    = 6
 	UDP    = 17
+	ESP    = 50
 	ICMPv6 = 58
 )
 

@@ -174,7 +174,7 @@ func checkCut(t *testing.T, b []byte, ip, head, segment int, noSum bool) {
 	want := slowCut(b, ip, head, segment, noSum)
 	was := bytes.Clone(b)
 	var c Cutter
-	if !c.Reset(append(bytes.Clone(b), 1, 2, 3), segment) { // what lies behind is no part of it
+	if !c.Reset(append(bytes.Clone(b), 1, 2, 3), segment) { // what lies behind is not part of it
 		t.Fatal("it cannot be cut")
 	}
 	if c.Segments() != len(want) || c.Len() != len(want[0]) {
