@@ -155,7 +155,7 @@ func compareOpeners(t *testing.T, to []*twins, packets [][]byte) {
 		at += gap
 		one := []In{{SA: to[i].slow, Buf: p, End: len(p)}}
 		newOpener(lanes.Generic).Open(one)
-		// What is refused for two reasons may be refused for either.
+		// A packet with two faults may be refused for either.
 		if (one[0].Drop == DropNone) != (batch[i].Drop == DropNone) || one[0].Newest != batch[i].Newest {
 			t.Fatalf("packet %d, %v: %v, newest %v; one by one %v, %v", i, to[i].in.Suite(), batch[i].Drop, batch[i].Newest, one[0].Drop, one[0].Newest)
 		}

@@ -12,9 +12,9 @@
 //
 // An SA is immutable but for its sequence numbers, byte counts, window and its
 // dead mark, which its own lock guards. A Sealer or an Opener belongs to one
-// worker: its scratch space is not shared. Whoever seals holds the Outbound's
-// lock from Seal until the packets are written, so that the order on the wire
-// is the order of the sequence numbers.
+// worker: its scratch space is not shared. The caller of Seal holds the Outbound's lock
+// from Seal until the packets are written, so that the order on the wire is the order of
+// the sequence numbers.
 //
 // Buffers are borrowed for the call.
 package ipsec

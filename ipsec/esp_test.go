@@ -114,7 +114,7 @@ func TestEveryPayloadLengthComesBack(t *testing.T) {
 }
 
 // Batches of several SAs, sealed and opened by every tier that this CPU has,
-// each by each: packets are the same whoever makes them.
+// each by each: packets are the same whichever tier makes them.
 func TestBatchOfSeveralSAs(t *testing.T) {
 	for sealing := range lanes.Best() + 1 {
 		for opening := range lanes.Best() + 1 {
@@ -301,6 +301,26 @@ func sealInner(t *testing.T, out *Outbound, plain []byte) []byte {
 	batch := []Out{p}
 	s.seal(batch)
 	return p.Buf[p.Off:p.End]
+}
+
+// An SA of another protocol than UDP carries that one alone, both ways.
+func TestAnSACarriesOneProtocol(t *testing.T) {
+	eachSuite(t, func(t *testing.T, s Suite) {
+		for _, protocol := range []uint8{4, 17, 41, 47} {
+			out, in := newPair(t, s, 0)
+			out.Carry(protocol)
+			in.Carry(protocol)
+			payload := []byte("what is inside")
+			got, p := open(in, seal(t, out, payload))
+			if p.Drop != DropNone || !bytes.Equal(got, payload) || out.Protocol() != protocol || in.Protocol() != protocol {
+				t.Errorf("protocol %d: %v, %q", protocol, p.Drop, got)
+			}
+			in.Carry(protocol + 1)
+			if _, p := open(in, seal(t, out, payload)); p.Drop != DropNextHeader {
+				t.Errorf("protocol %d on an SA for %d: %v", protocol, protocol+1, p.Drop)
+			}
+		}
+	})
 }
 
 func TestInnerTrailer(t *testing.T) {

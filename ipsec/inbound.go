@@ -3,6 +3,8 @@ package ipsec
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/adit-vpn/adit/ipsec/internal/lanes"
 )
 
 // Inbound is the SA of one receiving direction. Several Openers may open its
@@ -10,11 +12,12 @@ import (
 type Inbound struct {
 	Usage
 
-	// UseNoted is for whoever reports the SA's first packet: once.
+	// UseNoted lets the caller report the SA's first packet only once.
 	UseNoted Latch
 
-	spi   uint32
-	suite Suite
+	spi      uint32
+	suite    Suite
+	protocol uint8 // what is inside
 
 	mu     sync.Mutex
 	dead   bool
@@ -24,7 +27,7 @@ type Inbound struct {
 	window window
 }
 
-// icvForm is which length of ICV the peer was seen to use.
+// icvForm is the length of ICV that the peer has been seen to use.
 type icvForm = uint32
 
 const (
@@ -40,12 +43,19 @@ func NewInbound(spi uint32, s Suite, k Keys, window int) (*Inbound, error) {
 	if err := s.check(k); err != nil {
 		return nil, err
 	}
-	keys, err := expand(s, k)
+	keys, err := expand(s, k, lanes.Decrypt)
 	if err != nil {
 		return nil, err
 	}
-	return &Inbound{spi: spi, suite: s, keys: keys, window: newWindow(window)}, nil
+	return &Inbound{spi: spi, suite: s, protocol: nextHeaderUDP, keys: keys, window: newWindow(window)}, nil
 }
+
+// Carry makes the SA carry another IP protocol than UDP, alone: in transport mode, what
+// was agreed for it (RFC 4303, section 2.6). Call it before the SA is used.
+func (in *Inbound) Carry(protocol uint8) { in.protocol = protocol }
+
+// Protocol is the IP protocol that the SA carries.
+func (in *Inbound) Protocol() uint8 { return in.protocol }
 
 // SPI is our SPI, which the peer's packets carry.
 func (in *Inbound) SPI() uint32 { return in.spi }
@@ -80,7 +90,7 @@ func (in *Inbound) zero() {
 // the RFC, truncate HMAC-SHA2-256 to 96 bits. After SPI, sequence number and
 // IV there are whole blocks, so only one of the two lengths can leave a whole
 // number of them: the packet's length decides. A whole ICV ends the search:
-// before it, whoever cuts four bytes off a packet makes a truncated one.
+// before that, an attacker can make a truncated one by cutting four bytes off a packet.
 // Called with the lock held.
 func (in *Inbound) icvLen(n int) (int, bool) {
 	head, block, icv := in.suite.HeadRoom(), in.suite.blockLen(), in.suite.icvLen()

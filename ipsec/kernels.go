@@ -3,8 +3,9 @@ package ipsec
 import "github.com/adit-vpn/adit/ipsec/internal/lanes"
 
 // Kernels names the set of kernels that Sealers and Openers use on this CPU:
-// avx512, aesni or generic, or "none" in a build that protects nothing. An error
-// says that the environment variable ADIT_CPU asks for one that there is not.
+// avx512, aesni or generic, or "none" in a build that protects nothing. An error says
+// that the environment variable ADIT_CPU names a set that does not exist, or that this
+// CPU cannot run.
 func Kernels() (string, error) {
 	t, err := lanes.Chosen()
 	if NoCrypto {

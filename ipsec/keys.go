@@ -11,7 +11,7 @@ import (
 )
 
 // expanded is what an SA's keys became: one cipher, and a hash where the cipher
-// is CBC. It holds no scratch space; whoever computes brings that.
+// is CBC. It holds no scratch space; Sealer and Opener bring that.
 type expanded struct {
 	aes  *lanes.CipherKey
 	des  cipher.Block
@@ -20,8 +20,8 @@ type expanded struct {
 	mac  *lanes.MACKey
 }
 
-// expand makes the keys of a suite that check has accepted with it.
-func expand(s Suite, k Keys) (expanded, error) {
+// expand makes the keys of a suite that check has accepted with it, for one direction.
+func expand(s Suite, k Keys, use lanes.Use) (expanded, error) {
 	var e expanded
 	var err error
 	switch enc := k.Enc.Reveal(); s.Cipher {
@@ -31,7 +31,7 @@ func expand(s Suite, k Keys) (expanded, error) {
 	case TripleDESCBC:
 		e.des, err = des.NewTripleDESCipher(enc)
 	default:
-		e.aes, err = lanes.NewCipherKey(enc)
+		e.aes, err = lanes.NewCipherKey(enc, use)
 	}
 	if err != nil {
 		return expanded{}, err

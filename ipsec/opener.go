@@ -86,8 +86,8 @@ func (in *Inbound) admit(p *In) Drop {
 
 func (p *In) sequence() uint32 { return binary.BigEndian.Uint32(p.Buf[p.Off+4:]) }
 
-// verify compares the ICVs, all hashes at once. Packets without one of their
-// own are AEAD's, and left to decrypt.
+// verify compares the ICVs, all hashes at once. Packets of AEAD ciphers have no separate
+// ICV: decrypt verifies them.
 func (o *Opener) verify(batch []In) {
 	if n := len(batch) * maxICVLen; len(o.sums) < n {
 		o.sums = make([]byte, n)
@@ -151,8 +151,8 @@ func (o *Opener) openGCM(p *In) {
 	}
 }
 
-// commit moves the window. A packet that came twice in a batch was admitted
-// twice, and falls here.
+// commit moves the window. A packet that came twice in a batch was admitted twice; the
+// second is dropped here.
 func commit(sa *Inbound, run []In) {
 	sa.mu.Lock()
 	defer sa.mu.Unlock()
@@ -203,7 +203,7 @@ func strip(p *In) {
 		p.Drop = DropDummy
 	case p.End-trailerLen-pad < p.Off:
 		p.Drop = DropPadding
-	case next != nextHeaderUDP:
+	case next != p.SA.protocol:
 		p.Drop = DropNextHeader
 	default:
 		p.End -= trailerLen + pad

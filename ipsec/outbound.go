@@ -3,6 +3,8 @@ package ipsec
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/adit-vpn/adit/ipsec/internal/lanes"
 )
 
 // Outbound is the SA of one sending direction.
@@ -12,8 +14,9 @@ import (
 type Outbound struct {
 	Usage
 
-	spi   uint32
-	suite Suite
+	spi      uint32
+	suite    Suite
+	protocol uint8 // what is inside
 
 	mu        sync.Mutex
 	dead      bool
@@ -28,12 +31,19 @@ func NewOutbound(spi uint32, s Suite, k Keys) (*Outbound, error) {
 	if err := s.check(k); err != nil {
 		return nil, err
 	}
-	keys, err := expand(s, k)
+	keys, err := expand(s, k, lanes.Encrypt)
 	if err != nil {
 		return nil, err
 	}
-	return &Outbound{spi: spi, suite: s, keys: keys}, nil
+	return &Outbound{spi: spi, suite: s, protocol: nextHeaderUDP, keys: keys}, nil
 }
+
+// Carry makes the SA carry another IP protocol than UDP, alone. Call it before the SA is
+// used.
+func (o *Outbound) Carry(protocol uint8) { o.protocol = protocol }
+
+// Protocol is the IP protocol that the SA carries.
+func (o *Outbound) Protocol() uint8 { return o.protocol }
 
 // SPI is the peer's SPI.
 func (o *Outbound) SPI() uint32 { return o.spi }

@@ -85,7 +85,7 @@ func (o *Outbound) frame(p *Out) {
 	for i := range pad {
 		tail[i] = byte(i + 1) // RFC 4303, section 2.4
 	}
-	tail[pad], tail[pad+1] = byte(pad), nextHeaderUDP
+	tail[pad], tail[pad+1] = byte(pad), o.protocol
 
 	p.Off -= o.suite.HeadRoom()
 	p.End += len(tail) + o.icvLen()
@@ -168,9 +168,9 @@ func room[J any](jobs []J, n int) []J {
 	return jobs[:0]
 }
 
-// add makes a list that has room one job longer. A job that is written where it
-// will be, field by field, costs less than one that is appended: that is copied
-// in other pieces than it was written in, for which a CPU stops.
+// add makes a list that has room one job longer. Writing a job in place, field by field,
+// costs less than appending it: the copy would read it in other pieces than it was
+// written in, which defeats store forwarding.
 func add[J any](jobs *[]J) *J {
 	n := len(*jobs)
 	*jobs = (*jobs)[:n+1]

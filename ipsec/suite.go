@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// ErrSuite is what an SA is refused with whose suite or keys do not fit.
+// ErrSuite says that a suite is not supported, or that keys do not fit it.
 var ErrSuite = errors.New("ipsec: suite or keys do not fit")
 
 const (
@@ -92,7 +92,7 @@ func (s Suite) KeyLen() (enc, auth int) {
 	return enc, auth
 }
 
-// check refuses what is no suite, and keys of the wrong length.
+// check refuses unknown suites and keys of the wrong length.
 func (s Suite) check(k Keys) error {
 	switch s.Cipher {
 	case AESCBC, AESGCM16:

@@ -35,7 +35,7 @@ type Suite struct {
 type Keys struct{ Enc, Auth secret.Bytes }
 
 // Out is one packet to be sealed: Buf[Off:End] is the payload, an inner UDP
-// datagram. Seal extends it in place, headers into the head room and padding
+// datagram or what else its SA carries. Seal extends it in place, headers into the head room and padding
 // and ICV into the tail room, and moves Off and End. Drop says why it was not
 // sealed.
 type Out struct {
@@ -71,7 +71,7 @@ const (
 	DropICV             // the integrity check failed
 	DropRetired         // the SA is retired
 	DropPadding         // padding longer than the packet
-	DropNextHeader      // something else than UDP inside
+	DropNextHeader      // something else inside than the SA carries
 	DropDummy           // a dummy packet (RFC 4303, section 2.6)
 	DropExhausted       // the SA has no sequence numbers left
 	DropRoom            // not enough head or tail room

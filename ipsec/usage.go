@@ -26,7 +26,7 @@ type Usage struct {
 	limit          atomic.Uint64
 	sequence       atomic.Uint32
 
-	// LimitNoted is for whoever reports that the SA is Exhausted: once.
+	// LimitNoted lets the caller report only once that the SA is Exhausted.
 	LimitNoted Latch
 }
 

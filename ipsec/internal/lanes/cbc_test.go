@@ -33,7 +33,7 @@ func randomBytes(r *rand.Rand, n int) []byte {
 func newKey(t testing.TB, r *rand.Rand, size int) (*CipherKey, cipher.Block) {
 	t.Helper()
 	raw := randomBytes(r, size)
-	k, err := NewCipherKey(raw)
+	k, err := NewCipherKey(raw, Encrypt|Decrypt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestNoKeyStaysInTheEngine(t *testing.T) {
 
 func TestRefusedCipherKeys(t *testing.T) {
 	for n := range 70 {
-		_, err := NewCipherKey(make([]byte, n))
+		_, err := NewCipherKey(make([]byte, n), Encrypt|Decrypt)
 		if ok := n == 16 || n == 24 || n == 32; (err == nil) != ok {
 			t.Errorf("%d bytes: %v", n, err)
 		}

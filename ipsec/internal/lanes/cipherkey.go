@@ -7,7 +7,16 @@ import (
 	"sync/atomic"
 )
 
-// CipherKey is an AES key, expanded for every tier that this CPU has. It is
+// Use is what a CipherKey is for.
+type Use uint8
+
+// The uses of a key. An SA has one of them.
+const (
+	Encrypt Use = 1 << iota
+	Decrypt
+)
+
+// CipherKey is an AES key, expanded for its use and for every tier that this CPU has. It is
 // immutable and may be shared, until Zero.
 type CipherKey struct {
 	size int
@@ -16,9 +25,9 @@ type CipherKey struct {
 	block atomic.Pointer[cipher.Block] // what Generic uses; made on demand where it is not the best
 }
 
-// NewCipherKey expands a key of 16, 24 or 32 bytes. It keeps no reference to
-// it. Another length is an error.
-func NewCipherKey(key []byte) (*CipherKey, error) {
+// NewCipherKey expands a key of 16, 24 or 32 bytes for its use, which may be both. It keeps
+// no reference to it. Another length is an error.
+func NewCipherKey(key []byte, use Use) (*CipherKey, error) {
 	switch len(key) {
 	case 16, 24, 32:
 	default:
@@ -26,7 +35,7 @@ func NewCipherKey(key []byte) (*CipherKey, error) {
 	}
 	k := &CipherKey{size: len(key)}
 	copy(k.key[:], key)
-	k.expand(key)
+	k.expand(key, use)
 	if Best() == Generic {
 		k.generic()
 	}

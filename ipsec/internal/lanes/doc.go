@@ -17,14 +17,14 @@
 // at a time, also in AVX512 when there are few packets; AVX2 in AESNI for SHA384
 // and SHA512, and where the extensions are missing; else the standard library.
 //
-// Packets of one length under one pair of keys, as a super-packet becomes, are
-// sealed with a kernel of AVX512 that encrypts the next 64 bytes of 16 packets
-// while it hashes the last ones: AES and additions are done by different units of
-// the CPU. It is for SHA1 only, since no other hash leaves registers to encrypt
-// in. Everything else is encrypted first and hashed then. HMACs of packets that
-// came, of one length under one key, are computed by the same kernel without AES.
+// Packets of one length under one pair of keys, such as those cut from a super-packet,
+// are sealed with a kernel of AVX512 that encrypts the next 64 bytes of 16 packets while
+// it hashes the last ones: AES and additions are done by different units of the CPU. It
+// is for SHA1 only, since no other hash leaves registers to encrypt in. Everything else
+// is encrypted first and hashed then. HMACs of received packets of one length under one
+// key are computed by the same kernel, without AES.
 //
-// The assembly is generated: see the module in gen, which is no part of the
+// The assembly is generated: see the module in gen, which is not part of the
 // server. The build tag purego leaves it out.
 //
 // # What it is not

@@ -9,7 +9,7 @@ import (
 )
 
 // atTheEdge returns n bytes at the end of a page, behind a page and in front of
-// one that cannot be touched: who reads or writes beyond either end crashes. The
+// one that cannot be touched: code that reads or writes beyond either end crashes. The
 // first return value ends on the edge, the second begins on one.
 func atTheEdge(t *testing.T, n int) (last, first []byte) {
 	t.Helper()

@@ -2,7 +2,7 @@
 
 package lanes
 
-// macScratch is what kernels need, and here are none.
+// macScratch is empty: there are no kernels on this platform.
 type macScratch struct{}
 
 func (*macScratch) initMACs(Tier) {}

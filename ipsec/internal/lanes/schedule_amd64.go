@@ -15,12 +15,12 @@ type schedule [maxRounds + 1][BlockSize]byte
 // schedules are the round keys for kernels.
 type schedules struct {
 	rounds   int
-	enc, dec schedule // dec is of the equivalent inverse cipher (FIPS 197, section 5.3.5)
+	enc, dec *schedule // nil: not wanted; dec is of the equivalent inverse cipher (FIPS 197, section 5.3.5)
 }
 
-// expand makes both schedules (FIPS 197, section 5.2) of a key of 16, 24 or 32
-// bytes. Neither branches nor addresses depend on what the key is.
-func (s *schedules) expand(key []byte) {
+// expand makes the schedules (FIPS 197, section 5.2) of a key of 16, 24 or 32
+// bytes that its use needs. Neither branches nor addresses depend on what the key is.
+func (s *schedules) expand(key []byte, use Use) {
 	if !hasAES {
 		return
 	}
@@ -49,17 +49,36 @@ func (s *schedules) expand(key []byte) {
 		}
 		return round + maxRounds - s.rounds
 	}
+	if use&Encrypt != 0 {
+		s.enc = new(schedule)
+	}
+	if use&Decrypt != 0 {
+		s.dec = new(schedule)
+	}
+	var k [BlockSize]byte
+	defer clear(k[:])
 	for round := range s.rounds + 1 {
-		k := &s.enc[at(round)]
 		for i := range 4 {
 			binary.LittleEndian.PutUint32(k[4*i:], w[4*round+i])
 		}
+		if s.enc != nil {
+			s.enc[at(round)] = k
+		}
+		if s.dec == nil {
+			continue
+		}
 		inverse := &s.dec[at(s.rounds-round)]
-		if *inverse = *k; round > 0 && round < s.rounds {
-			inverseMix(inverse, k)
+		if *inverse = k; round > 0 && round < s.rounds {
+			inverseMix(inverse, &k)
 		}
 	}
 }
 
-// wipe overwrites the round keys. How many there were is no secret.
-func (s *schedules) wipe() { s.enc, s.dec = schedule{}, schedule{} }
+// wipe overwrites the round keys. How many there were is not a secret.
+func (s *schedules) wipe() {
+	for _, k := range []*schedule{s.enc, s.dec} {
+		if k != nil {
+			*k = schedule{}
+		}
+	}
+}

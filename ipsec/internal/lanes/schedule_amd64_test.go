@@ -18,7 +18,7 @@ func TestKeyExpansion(t *testing.T) {
 		{"8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b", "e98ba06f448c773c8ecc720401002202"},
 		{"603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4", "fe4890d1e6188d0b046df344706c631e"},
 	} {
-		k, err := NewCipherKey(unhex(t, v.key))
+		k, err := NewCipherKey(unhex(t, v.key), Encrypt|Decrypt)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestKeyExpansion(t *testing.T) {
 		if !bytes.Equal(k.dec[0][:], last) || !bytes.Equal(k.dec[14][:], first) {
 			t.Errorf("%s: back from %x to %x", v.key, k.dec[0], k.dec[14])
 		}
-		if k.Zero(); k.schedules != (schedules{rounds: k.rounds}) || k.key != [32]byte{} || k.block.Load() != nil {
+		if k.Zero(); *k.enc != (schedule{}) || *k.dec != (schedule{}) || k.key != [32]byte{} || k.block.Load() != nil {
 			t.Error("Zero leaves something")
 		}
 	}

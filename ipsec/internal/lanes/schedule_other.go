@@ -2,11 +2,11 @@
 
 package lanes
 
-// schedules are the round keys for kernels; there are none.
+// schedules is empty: there are no kernels on this platform.
 type schedules struct{}
 
-func (schedules) expand([]byte) {}
-func (schedules) wipe()         {}
+func (schedules) expand([]byte, Use) {}
+func (schedules) wipe()              {}
 
 // cbcScratch is what an Engine needs for kernels.
 type cbcScratch struct{}

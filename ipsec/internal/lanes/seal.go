@@ -13,8 +13,8 @@ type Packet struct {
 	Data, Sum []byte
 }
 
-// How many packets are worth being sealed together, or signed: with fewer, the
-// kernels for a few are as fast or faster.
+// The least numbers of packets to seal, or sign, together: with fewer, the other kernels
+// are as fast or faster.
 const (
 	leastSealed = 5
 	leastSigned = 7
@@ -46,7 +46,7 @@ const maxTogether = 16
 // authenticated together.
 func (e *Engine) Seal(packets []Packet) {
 	w := &e.waiting
-	w.n, e.divided.n = 0, 0 // a call that panicked left something, whose buffers are others' now
+	w.n, e.divided.n = 0, 0 // a call that panicked may have left packets, whose buffers now belong to others
 	for i := range packets {
 		p := &packets[i]
 		switch {

@@ -2,7 +2,7 @@
 
 package lanes
 
-// There is no kernel that encrypts and hashes at once.
+// Without assembly there is no kernel that encrypts and hashes at once.
 func (e *Engine) suits(*Packet) bool { return false }
 
 func (e *Engine) sealTogether([]*Packet) {}

@@ -38,7 +38,7 @@ func Best() Tier {
 	return t
 }
 
-// Chosen is Best, and an error if ADIT_CPU is no tier or one that this CPU does
+// Chosen is Best, and an error if ADIT_CPU is not a tier or one that this CPU does
 // not have. It looks once.
 var Chosen = sync.OnceValues(func() (Tier, error) { return choose(os.Getenv(Environment), highest()) })
 

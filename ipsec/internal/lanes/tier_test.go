@@ -51,7 +51,7 @@ func TestNormalBuildsEncrypt(t *testing.T) {
 // An Engine computes if and only if the build does not have the tag nocrypto.
 // Without, packets stay as they are and sums are zero.
 func TestNoCryptoComputesNothing(t *testing.T) {
-	k, err := NewCipherKey(make([]byte, 16))
+	k, err := NewCipherKey(make([]byte, 16), Encrypt|Decrypt)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ func TestCBCVectors(t *testing.T) {
 			"a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedf",
 			"c30e32ffedc0774e6aff6af0869f71aa0f3af07a9a31a9c684db207eb0ef8e4e35907aa632c3ffdf868bb7b29d3d46ad83ce9f9a102ee99d49a53e87f4c3da55"},
 	} {
-		k, err := NewCipherKey(unhex(t, v.key))
+		k, err := NewCipherKey(unhex(t, v.key), Encrypt|Decrypt)
 		if err != nil {
 			t.Fatal(err)
 		}

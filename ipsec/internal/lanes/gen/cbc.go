@@ -18,7 +18,7 @@ const (
 
 // eachRound emits the rounds between the first round key and the last, and the
 // jumps over those that a key size does not have. rounds is the number of
-// rounds, 10, 12 or 14, which is no secret.
+// rounds, 10, 12 or 14, which is not a secret.
 func eachRound(c *build.Context, label string, rounds Op, emit func(round int)) {
 	c.CMPQ(rounds, Imm(12))
 	c.JL(LabelRef(label + "10"))

@@ -10,7 +10,7 @@ import (
 )
 
 // A packet to be sealed has eight bytes that are not encrypted, and then the IV.
-// Its blocks are encrypted four at a time, which is as much as SHA1 takes.
+// Its blocks are encrypted four at a time, which is one block of SHA1.
 const (
 	headSize     = 8
 	stepBlocks   = 4
@@ -18,9 +18,8 @@ const (
 	wordsInFront = (headSize + blockSize) / 4 // words of the message in front of the first encrypted block
 )
 
-// sealer emits a kernel that encrypts and hashes in the same 16 lanes. The
-// units of a CPU that encrypt and those that add are others, and both are in use
-// all the time.
+// sealer emits a kernel that encrypts and hashes in the same 16 lanes. A CPU has
+// different units for encryption and for additions, and so both are in use all the time.
 //
 // Encryption has four lanes in every register: lane 4*part+i is part of register
 // i, as it is where a hash transposes its message. So the hash need not fetch

@@ -28,8 +28,8 @@ func (v *vector) sha1() {
 }
 
 // sha1Add adds to e what round i takes from the message and the constants, and
-// makes a word of the message for a later round: neither has to wait for the
-// round before, and is in nobody's way then.
+// makes a word of the message for a later round: neither has to wait for the round
+// before, so neither delays anything.
 func (v *vector) sha1Add(i int, e vreg) {
 	const ahead = 3
 	v.addConstant(v.table.Offset(4*(i/20)), e)

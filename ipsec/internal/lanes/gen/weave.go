@@ -5,10 +5,10 @@ import (
 	"github.com/mmcloughlin/avo/ir"
 )
 
-// weave emits two streams of instructions that take turns: of every stretch each
-// has as great a part as it has of the whole, so that the CPU sees both at once.
-// Neither may write a register that the other uses. Flags need not be kept: a
-// stream that compares goes on until it has jumped and nothing is jumped over.
+// weave emits two streams of instructions in turns: in every stretch each has the same
+// share as in the whole, so that the CPU sees both at once. Neither may write a register
+// that the other uses. Flags need not be kept: a stream that compares goes on until it
+// has jumped and nothing is jumped over.
 func weave(c *build.Context, one, other func()) {
 	f := function(c)
 	before := f.Nodes

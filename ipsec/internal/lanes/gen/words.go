@@ -103,7 +103,7 @@ func (v *vector) addConstant(k operand.Mem, to vreg) {
 	}
 }
 
-// reversal is what VPSHUFB reverses the bytes of each word with.
+// reversal is the operand with which VPSHUFB reverses the bytes of each word.
 func reversal(c *build.Context, word int) operand.Mem {
 	m := c.StaticGlobal("reversal")
 	c.DataAttributes(attr.RODATA | attr.NOPTR)
