@@ -19,9 +19,7 @@ const (
 	arpConfirm  = 60 * time.Second // after which a neighbour is asked again
 	arpExpire   = 3 * time.Minute  // after which it is forgotten
 	arpRetry    = time.Second
-	arpQueue    = 4    // packets that wait for one neighbour
-	arpPending  = 128  // neighbours that are waited for
-	arpCapacity = 4096 // neighbours in all
+	arpCapacity = 4096 // neighbours that are known
 )
 
 type mac [6]byte
@@ -38,14 +36,14 @@ type neighbours struct {
 	gateway   netip.Addr // of everything else; the zero Addr: there is none
 	own       map[netip.Addr]bool
 	known     map[netip.Addr]*neighbour
-	pending   int // of known, those without a MAC
+	waiting   questions // for those that are not
+	pruned    time.Time // when known was last searched for neighbours that are gone
 }
 
 type neighbour struct {
 	mac   mac
-	heard time.Time // zero: not yet
+	heard time.Time
 	asked time.Time
-	queue [][]byte // frames that wait
 }
 
 func newNeighbours(m mac, lan netip.Prefix, gateway netip.Addr) *neighbours {
@@ -53,11 +51,11 @@ func newNeighbours(m mac, lan netip.Prefix, gateway netip.Addr) *neighbours {
 	binary.BigEndian.PutUint32(last[:], binary.BigEndian.Uint32(last[:])|(1<<(32-lan.Bits())-1))
 	return &neighbours{
 		mac: m, lan: lan.Masked(), broadcast: netip.AddrFrom4(last), gateway: gateway,
-		own: map[netip.Addr]bool{}, known: map[netip.Addr]*neighbour{},
+		own: map[netip.Addr]bool{}, known: map[netip.Addr]*neighbour{}, waiting: newQuestions(),
 	}
 }
 
-// hop is whom a packet is handed to, the zero Addr if nobody.
+// hop is the next hop of a packet, the zero Addr if there is none.
 func (t *neighbours) hop(dst netip.Addr) netip.Addr {
 	if t.lan.Contains(dst) {
 		return dst
@@ -78,30 +76,45 @@ func (t *neighbours) route(frame []byte, src, dst netip.Addr, now time.Time) (re
 		return false, nil
 	}
 	n := t.known[hop]
-	if n != nil && !n.heard.IsZero() && now.Sub(n.heard) > arpExpire {
-		t.forget(hop)
+	if n != nil && now.Sub(n.heard) > arpExpire {
+		delete(t.known, hop)
 		n = nil
 	}
 	if n == nil {
-		if t.pending >= arpPending || len(t.known) >= arpCapacity && !t.prune(now) {
-			return false, nil
-		}
-		n = &neighbour{}
-		t.known[hop] = n
-		t.pending++
+		putEther(frame, mac{}, t.mac, etherIPv4)
+		return false, t.ask(frame, src, hop, now)
 	}
 	if now.Sub(n.heard) > arpConfirm && now.Sub(n.asked) >= arpRetry {
 		n.asked = now
 		ask = t.message(arpRequest, broadcastMAC, mac{}, src, hop)
 	}
 	putEther(frame, n.mac, t.mac, etherIPv4)
-	if n.heard.IsZero() {
-		if len(n.queue) < arpQueue {
-			n.queue = append(n.queue, append([]byte(nil), frame...))
-		}
-		return false, ask
-	}
 	return true, ask
+}
+
+// ask keeps a frame until the neighbour has answered, and returns a question if it is
+// time for one. All senders whose addresses are not clients', but of networks behind
+// clients, count as one asker.
+func (t *neighbours) ask(frame []byte, src, hop netip.Addr, now time.Time) []byte {
+	asker := src
+	if !t.own[src] {
+		asker = netip.Addr{}
+	}
+	t.waiting.expire(now)
+	q := t.waiting.by[hop]
+	if q == nil {
+		if q = t.waiting.add(hop, asker, now); q == nil {
+			return nil
+		}
+	}
+	if len(q.queue) < arpQueue {
+		q.queue = append(q.queue, append([]byte(nil), frame...))
+	}
+	if now.Sub(q.asked) < arpRetry {
+		return nil
+	}
+	q.asked = now
+	return t.message(arpRequest, broadcastMAC, mac{}, src, hop)
 }
 
 // groupMAC is where a packet to everybody goes: RFC 1112, section 6.4, puts the
@@ -117,23 +130,33 @@ func (t *neighbours) groupMAC(dst netip.Addr) (mac, bool) {
 	return mac{}, false
 }
 
-func (t *neighbours) forget(a netip.Addr) {
-	if t.known[a].heard.IsZero() {
-		t.pending--
+// room makes room for one more neighbour, by forgetting those that have been silent for a
+// while. If there are none, a neighbour that has answered a question replaces the one
+// that has been silent longest. So others on the LAN can fill the table, but cannot keep
+// out a neighbour that a client needs.
+func (t *neighbours) room(answered bool, now time.Time) bool {
+	if len(t.known) < arpCapacity {
+		return true
 	}
-	delete(t.known, a)
-}
-
-// prune forgets whoever was not heard of lately, and reports whether there was
-// anybody.
-func (t *neighbours) prune(now time.Time) bool {
-	was := len(t.known)
-	for a, n := range t.known {
-		if now.Sub(n.heard) > arpConfirm && now.Sub(n.asked) > arpRetry {
-			t.forget(a)
+	if now.Sub(t.pruned) >= time.Second { // looking through all of them takes a while
+		t.pruned = now
+		for a, n := range t.known {
+			if now.Sub(n.heard) > arpConfirm && now.Sub(n.asked) > arpRetry {
+				delete(t.known, a)
+			}
 		}
 	}
-	return len(t.known) < was
+	if len(t.known) < arpCapacity || !answered {
+		return len(t.known) < arpCapacity
+	}
+	var oldest netip.Addr
+	for a, n := range t.known {
+		if o := t.known[oldest]; o == nil || n.heard.Before(o.heard) {
+			oldest = a
+		}
+	}
+	delete(t.known, oldest)
+	return true
 }
 
 // receive handles an ARP frame. It returns frames to be sent: an answer, and
@@ -159,28 +182,22 @@ func (t *neighbours) receive(frame []byte, now time.Time) [][]byte {
 	}
 	// RFC 826, "Packet Reception": an entry is updated whatever the message is,
 	// and made if we are the target.
-	var out [][]byte
+	t.waiting.expire(now)
+	q := t.waiting.take(sender)
 	if n := t.known[sender]; n != nil {
-		out = t.learn(n, from, now)
-	} else if ours && len(t.known) < arpCapacity {
+		n.mac, n.heard = from, now
+	} else if (q != nil || ours) && t.room(q != nil, now) {
 		t.known[sender] = &neighbour{mac: from, heard: now}
+	}
+	var out [][]byte
+	if q != nil {
+		out = q.queue
+		for _, frame := range out { // what has waited for this one
+			copy(frame, from[:])
+		}
 	}
 	if op == arpRequest && ours {
 		out = append(out, t.message(arpReply, from, from, target, sender))
-	}
-	return out
-}
-
-// learn notes where a neighbour is, and returns the frames that waited for it.
-func (t *neighbours) learn(n *neighbour, at mac, now time.Time) [][]byte {
-	if n.heard.IsZero() {
-		t.pending--
-	}
-	n.mac, n.heard = at, now
-	out := n.queue
-	n.queue = nil
-	for _, frame := range out {
-		copy(frame, at[:])
 	}
 	return out
 }

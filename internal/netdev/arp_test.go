@@ -95,8 +95,8 @@ func TestARPAsksAndHoldsPackets(t *testing.T) {
 	if ready, ask := n.route(f, client, peer, epoch); !ready || ask != nil || mac(f[:6]) != otherMAC || binary.BigEndian.Uint16(f[12:]) != etherIPv4 {
 		t.Errorf("%x", f)
 	}
-	if n.pending != 0 {
-		t.Errorf("%d pending", n.pending)
+	if len(n.waiting.list) != 0 {
+		t.Errorf("%d questions are left", len(n.waiting.list))
 	}
 }
 
@@ -148,12 +148,12 @@ func TestARPTableIsBounded(t *testing.T) {
 	if len(n.known) != 0 {
 		t.Error("an unsolicited reply made an entry")
 	}
-	for range 2 * arpPending {
+	for range 2 * arpQuestion {
 		addr = addr.Next()
 		n.route(frameOf(0), netip.MustParseAddr("10.0.0.1"), addr, epoch)
 	}
-	if len(n.known) != arpPending || n.pending != arpPending {
-		t.Errorf("%d entries, %d pending", len(n.known), n.pending)
+	if len(n.known) != 0 || len(n.waiting.list) != arpShare {
+		t.Errorf("%d entries, %d questions of one client", len(n.known), len(n.waiting.list))
 	}
 	later := epoch.Add(time.Minute)
 	for range 2 * arpCapacity {
@@ -162,11 +162,6 @@ func TestARPTableIsBounded(t *testing.T) {
 	}
 	if len(n.known) != arpCapacity {
 		t.Errorf("%d entries", len(n.known))
-	}
-	n.pending = 0
-	n.route(frameOf(0), netip.MustParseAddr("10.0.0.1"), addr.Next(), later)
-	if len(n.known) >= arpCapacity {
-		t.Error("a full table forgets nobody")
 	}
 }
 
@@ -182,8 +177,8 @@ func FuzzARP(f *testing.F) {
 				t.Fatalf("sent %x", out)
 			}
 		}
-		if n.pending < 0 || len(n.known) > 2 {
-			t.Fatalf("%d pending of %d", n.pending, len(n.known))
+		if len(n.waiting.list) > 1 || len(n.known) > 2 {
+			t.Fatalf("%d questions, %d known", len(n.waiting.list), len(n.known))
 		}
 	})
 }

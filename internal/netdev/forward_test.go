@@ -67,8 +67,8 @@ func fixHeader(b []byte) {
 	binary.BigEndian.PutUint16(b[10:], packet.Checksum(b[:20]))
 }
 
-// forwarded is what a router makes of a packet. What says nothing is zeroed,
-// before and after: the identification of what may not be fragmented.
+// forwarded is what a router makes of a packet. Fields without meaning are zeroed, before
+// and after: the identification of what may not be fragmented.
 func forwarded(b []byte, hops byte) string {
 	b = bytes.Clone(b)
 	if b[0]>>4 == 6 {
@@ -134,8 +134,8 @@ func conversations(x int) (list []*conversation) {
 	return list
 }
 
-// exam is a batch of packets of many flows, among them such as must not be
-// joined, and must arrive as wrong as they are.
+// exam is a batch of packets of many flows, some of which must not be joined, and must
+// arrive exactly as they are, errors included.
 func exam(flows []*conversation) (list [][]byte) {
 	for len(list) < 300 {
 		c := flows[rand.IntN(len(flows))]

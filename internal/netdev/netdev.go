@@ -1,8 +1,8 @@
 package netdev
 
 // HeadRoom is how many bytes a Packet needs in front of Off, whichever way it
-// goes: devices keep their own headers there.
-const HeadRoom = 16
+// goes: devices keep their own headers there. A TAP's are the longest.
+const HeadRoom = 24
 
 // Packet is one IP packet, or one super-packet, that is read from or written
 // to a device: Buf[Off:End]. A Segment above 0 says that it stands for several,
@@ -48,8 +48,8 @@ type Queue interface {
 	// more packets are there, packets is full, or less than room.Len() is left.
 	// Each packet's Buf is its part of room.Buf, which every batch has anew, and
 	// Off is room.Head. It returns io.ErrShortBuffer if room has no place for one.
-	// That handle is called here spares a call of the kernel a batch, as
-	// udp.Conn says, and what it says of Close is so here, too.
+	// Read calls handle, instead of returning, to save a system call a batch: see udp.Conn,
+	// also about Close.
 	Read(room Room, packets []Packet, handle func(n int) bool) error
 
 	// WriteBatch writes packets, those of each flow in order, and never blocks:

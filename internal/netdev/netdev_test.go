@@ -188,7 +188,7 @@ func TestEveryQueueCarries(t *testing.T) {
 	}
 }
 
-// Whoever sends without end does not keep a device open.
+// Endless traffic does not keep a device open.
 func TestCloseEndsReadUnderLoad(t *testing.T) {
 	d := openTest(t, 1, "10.99.9.1/24")
 	conn, err := net.Dial("udp4", "10.99.9.2:9")

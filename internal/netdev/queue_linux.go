@@ -16,6 +16,7 @@ type queue struct {
 	file     *os.File
 	raw      syscall.RawConn
 	vnet     int // length of the vnet header, 0 without
+	link     int // length of the link's header in front of IP, 0 without
 	offloads Offloads
 	reader   fileReader
 	idle     [8]atomic.Pointer[fileWriter]
@@ -69,7 +70,7 @@ func (q *queue) Read(room Room, packets []Packet, handle func(n int) bool) error
 // poller, which would not hear of Close as long as more comes.
 func (q *queue) readSome(fd uintptr) bool {
 	r := &q.reader
-	n, errno := r.fill(fd, q.vnet)
+	n, errno := r.fill(fd, q.vnet, q.link)
 	if n > 0 && !r.handle(n) {
 		r.over = true
 		return true
@@ -82,7 +83,7 @@ func (q *queue) readSome(fd uintptr) bool {
 
 // fill reads as much as there is, and there is room for. It returns EAGAIN if
 // nothing was left behind.
-func (r *fileReader) fill(fd uintptr, vnet int) (got int, errno syscall.Errno) {
+func (r *fileReader) fill(fd uintptr, vnet, link int) (got int, errno syscall.Errno) {
 	room := r.room
 	for got < len(r.packets) && len(room.Buf) >= room.Len() {
 		b := room.Buf[room.Head-vnet : room.Head+MaxPacket]
@@ -94,7 +95,7 @@ func (r *fileReader) fill(fd uintptr, vnet int) (got int, errno syscall.Errno) {
 			continue
 		}
 		p := room.take(n - vnet)
-		if vnet > 0 && !p.getVnet(b) {
+		if vnet > 0 && !p.getVnet(b, link) {
 			continue
 		}
 		r.packets[got] = p

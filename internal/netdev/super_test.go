@@ -22,7 +22,7 @@ import (
 
 // mirror sends what comes from the queues of a device back to it with source
 // and destination exchanged, cut into packets, as the data path would: the
-// kernel then talks to itself by way of addresses that are nobody's.
+// kernel then talks to itself by way of addresses that no device has.
 type mirror struct {
 	supers  atomic.Int64 // super-packets read
 	packets atomic.Int64 // packets written

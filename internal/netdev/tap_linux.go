@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/songgao/water"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/adit-vpn/adit/internal/packet"
 )
@@ -29,6 +29,8 @@ type TAPConfig struct {
 	Gateway netip.Addr   // where everything else goes; the zero Addr: nowhere
 
 	Multicast bool // hand over what is for everybody, too
+
+	Offloads Offloads // the most that is asked for: a kernel may have less
 }
 
 // TAP is a station on an Ethernet that has the addresses of all clients: they
@@ -54,28 +56,21 @@ func OpenTAP(c TAPConfig) (*TAP, error) {
 	}
 	m[0] = m[0]&^1 | 2 // unicast, locally administered
 	t := &TAP{
-		device: device{name: c.Name, mtu: etherMTU},
+		device: device{name: c.Name, mtu: etherMTU, offloads: c.Offloads},
 		arp:    newNeighbours(m, c.LAN, c.Gateway),
 
 		everybody: c.Multicast,
 	}
 	for range max(1, c.Queues) {
-		i, err := water.New(water.Config{
-			DeviceType:             water.TAP,
-			PlatformSpecificParams: water.PlatformSpecificParams{Name: t.name, MultiQueue: c.Queues > 1},
-		})
+		q, err := openQueue(unix.IFF_TAP, t.name, c.Queues > 1, t.offloads)
 		if err != nil {
 			_ = t.Close()
 			return nil, explain(c.Name, err)
 		}
-		q, err := waterQueue(i)
-		if err != nil {
-			_ = t.Close()
-			return nil, explain(c.Name, err)
-		}
-		t.name = i.Name()
-		t.files = append(t.files, q)
-		t.queues = append(t.queues, &tapQueue{tap: t, queue: q, loop: make(chan []byte, loopLen)})
+		q.link = etherLen
+		t.name, t.offloads = q.name, q.offloads
+		t.files = append(t.files, q.queue)
+		t.queues = append(t.queues, &tapQueue{tap: t, queue: q.queue, loop: make(chan []byte, loopLen)})
 	}
 	if err := t.bringUp(c); err != nil {
 		_ = t.Close()
@@ -99,7 +94,7 @@ func (t *TAP) bringUp(c TAPConfig) error {
 		return fmt.Errorf("bridge %s: %w: make it, with the office's network card as its port, or correct network.bridge", c.Bridge, err)
 	}
 	if bridge.Type() != "bridge" {
-		return fmt.Errorf("%s is no bridge but a %s: name the bridge that has it as its port in network.bridge", c.Bridge, bridge.Type())
+		return fmt.Errorf("%s is a %s, not a bridge: name the bridge that has it as its port in network.bridge", c.Bridge, bridge.Type())
 	}
 	t.mtu = bridge.Attrs().MTU
 	if err := bringUp(t.name, t.mtu); err != nil {
@@ -109,9 +104,10 @@ func (t *TAP) bringUp(c TAPConfig) error {
 	if err != nil {
 		return fmt.Errorf("device %s: %w", t.name, err)
 	}
-	// The port's own address, which is not the station's, is the greatest that a
-	// station can have but for chance: a bridge takes the least of its ports' as its
-	// own, and would have another when we go, which no neighbour knows.
+	// The port's own address, which is not the station's, is chosen to be greater than any
+	// other port's: a bridge uses the least address of its ports as its own. If that were
+	// ours, the bridge's address would change when we leave, and its neighbours would not
+	// know the new one.
 	own := net.HardwareAddr{0xfe, 0xff, t.arp.mac[2], t.arp.mac[3], t.arp.mac[4], t.arp.mac[5]}
 	if err := netlink.LinkSetHardwareAddr(link, own); err != nil {
 		return fmt.Errorf("device %s: setting its hardware address: %w", t.name, err)
@@ -145,7 +141,8 @@ func (t *TAP) Release(addr netip.Addr) {
 // send writes frames. They are lost like any others.
 func (t *TAP) send(q *queue, frames [][]byte) {
 	for _, f := range frames {
-		_, _ = q.WriteBatch([]Packet{{Buf: f, End: len(f)}})
+		b := append(make([]byte, vnetLen, vnetLen+len(f)), f...)
+		_, _ = q.WriteBatch([]Packet{{Buf: b, Off: vnetLen + etherLen, End: len(b)}})
 	}
 }
 
@@ -248,8 +245,7 @@ func (q *tapQueue) WriteBatch(packets []Packet) (int, error) {
 		if !ok || !h.Is4() {
 			continue
 		}
-		p.Off -= etherLen
-		switch q.route(p.Buf[p.Off:p.End], &h, now) {
+		switch q.route(p.Buf[p.Off-etherLen:p.End], &h, now) {
 		case routeReady:
 			ready = append(ready, p)
 		case routeWaits:

@@ -53,7 +53,9 @@ func OffloadsOf(d Device) Offloads {
 	switch d := d.(type) {
 	case *device:
 		return d.offloads
-	default: // a TAP, or none of the kernel's
+	case *TAP:
+		return d.offloads
+	default: // none of the kernel's
 		return NoHeaders
 	}
 }
@@ -89,7 +91,7 @@ func Open(name string, mtu, queues int) (Device, error) {
 func OpenTUN(c TUNConfig) (Device, error) {
 	d := &device{name: c.Name, mtu: c.MTU, offloads: c.Offloads}
 	for range max(1, c.Queues) {
-		q, err := openQueue(d.name, c.Queues > 1, d.offloads)
+		q, err := openQueue(unix.IFF_TUN, d.name, c.Queues > 1, d.offloads)
 		if err != nil {
 			_ = d.Close()
 			return nil, explain(c.Name, err)
@@ -111,19 +113,19 @@ type named struct {
 	name string
 }
 
-// openQueue adds a queue to a device, with vnet headers and as many offloads as
+// openQueue adds a queue to a device of a kind, IFF_TUN or IFF_TAP, with vnet headers and as many offloads as
 // are wanted and there are. A kernel that refuses the headers gets one without.
-func openQueue(name string, several bool, most Offloads) (*named, error) {
+func openQueue(kind uint16, name string, several bool, most Offloads) (*named, error) {
 	if most >= NoHeaders {
-		return openPlain(name, several)
+		return openPlain(kind, name, several)
 	}
-	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	flags := kind | unix.IFF_NO_PI | unix.IFF_VNET_HDR
 	if several {
 		flags |= unix.IFF_MULTI_QUEUE
 	}
 	ifr, err := unix.NewIfreq(name)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no name for a network device: at most 15 bytes", name)
+		return nil, fmt.Errorf("%q is not a name for a network device: at most 15 bytes", name)
 	}
 	fd, err := unix.Open(tunFile, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -133,7 +135,7 @@ func openQueue(name string, several bool, most Offloads) (*named, error) {
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
 		_ = unix.Close(fd)
 		if errors.Is(err, unix.EINVAL) {
-			return openPlain(name, several)
+			return openPlain(kind, name, several)
 		}
 		return nil, fmt.Errorf("TUNSETIFF: %w", err)
 	}
@@ -149,8 +151,8 @@ func openQueue(name string, several bool, most Offloads) (*named, error) {
 // setOffloads asks for offloads, and for less if the kernel does not know them.
 // It returns what there is.
 func setOffloads(fd int, most Offloads) (Offloads, error) {
-	// Who joins a device that another program has open gets that one's headers,
-	// or none.
+	// A program that joins a device which another one has open gets that one's headers, or
+	// none.
 	ifr, err := unix.NewIfreq("")
 	if err != nil {
 		return 0, err
@@ -181,9 +183,13 @@ func lower(most Offloads, set func(flags int) error) (Offloads, error) {
 }
 
 // openPlain opens a queue through package water.
-func openPlain(name string, several bool) (*named, error) {
+func openPlain(kind uint16, name string, several bool) (*named, error) {
+	deviceType := water.DeviceType(water.TUN)
+	if kind == unix.IFF_TAP {
+		deviceType = water.TAP
+	}
 	i, err := water.New(water.Config{
-		DeviceType:             water.TUN,
+		DeviceType:             deviceType,
 		PlatformSpecificParams: water.PlatformSpecificParams{Name: name, MultiQueue: several},
 	})
 	if err != nil {
@@ -201,7 +207,7 @@ func waterQueue(i *water.Interface) (*queue, error) {
 	f, ok := i.ReadWriteCloser.(*os.File)
 	if !ok {
 		_ = i.Close()
-		return nil, errors.New("the device is no file")
+		return nil, errors.New("the device is not a file")
 	}
 	return newQueue(f, NoHeaders)
 }

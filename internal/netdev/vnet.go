@@ -19,30 +19,32 @@ const (
 	vnetECN       = 0x80
 )
 
-// getVnet reads the header of a packet, and reports whether it is one that was
-// asked for. How long the packet's headers are says the packet: the kernel's
-// word for it may be the length of what lies in one piece.
-func (p *Packet) getVnet(h []byte) bool {
+// getVnet reads the header of a packet, which begins with a link's header of so many bytes,
+// and reports whether it is one that was asked for. The length of the packet's headers is read from the packet: the kernel's
+// field for it may be the length of the part that lies in one piece.
+func (p *Packet) getVnet(h []byte, link int) bool {
 	if h[0]&vnetNeedsCsum != 0 {
-		p.CsumStart = int(binary.NativeEndian.Uint16(h[6:]))
+		p.CsumStart = int(binary.NativeEndian.Uint16(h[6:])) - link
 		p.CsumOffset = int(binary.NativeEndian.Uint16(h[8:]))
 	}
 	switch h[1] &^ vnetECN {
 	case vnetNone:
 		return true
 	case vnetTCP4, vnetTCP6, vnetUDP:
-		p.HeaderLen = packet.HeadersLen(p.Buf[p.Off:p.End])
+		p.HeaderLen = packet.HeadersLen(p.Buf[min(p.Off+link, p.End):p.End])
 		p.Segment = int(binary.NativeEndian.Uint16(h[4:]))
 		return p.Segment > 0
 	}
 	return false
 }
 
-func (p *Packet) putVnet(h []byte) {
+// putVnet writes the header of a packet, in front of whose IP is a link's header of so many
+// bytes.
+func (p *Packet) putVnet(h []byte, link int) {
 	clear(h[:vnetLen])
 	if p.CsumStart > 0 {
 		h[0] = vnetNeedsCsum
-		binary.NativeEndian.PutUint16(h[6:], uint16(p.CsumStart))
+		binary.NativeEndian.PutUint16(h[6:], uint16(p.CsumStart+link))
 		binary.NativeEndian.PutUint16(h[8:], uint16(p.CsumOffset))
 	}
 	if p.Segment == 0 {
@@ -59,7 +61,7 @@ func (p *Packet) putVnet(h []byte) {
 	if h[1] != vnetUDP && p.Buf[p.Off+p.CsumStart+13]&flagCWR != 0 {
 		h[1] |= vnetECN
 	}
-	binary.NativeEndian.PutUint16(h[2:], uint16(p.HeaderLen))
+	binary.NativeEndian.PutUint16(h[2:], uint16(p.HeaderLen+link))
 	binary.NativeEndian.PutUint16(h[4:], uint16(p.Segment))
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/adit-vpn/adit/internal/packet"
 )
 
-// fileWriter is what one WriteBatch works with. Whoever writes takes one of the
-// queue's, or makes one if all are in use.
+// fileWriter is what one WriteBatch works with. A writer takes one of the queue's, or
+// makes one if all are in use.
 type fileWriter struct {
 	packets []Packet
 	sent    int
@@ -64,14 +64,14 @@ func (q *queue) writeAll(w *fileWriter, fd uintptr) {
 	rest := w.packets
 	for w.joiner != nil && len(rest) > 1 {
 		n := min(len(rest), packet.MaxJoined)
-		w.join(fd, rest[:n])
+		w.join(fd, rest[:n], q.link)
 		rest = rest[n:]
 	}
 	for i := range rest {
 		p := &rest[i]
-		b := p.Buf[p.Off-q.vnet : p.End]
+		b := p.Buf[p.Off-q.link-q.vnet : p.End]
 		if q.vnet > 0 {
-			p.putVnet(b)
+			p.putVnet(b, q.link)
 		}
 		if writeNow(fd, b) == 0 {
 			w.sent++
@@ -79,8 +79,9 @@ func (q *queue) writeAll(w *fileWriter, fd uintptr) {
 	}
 }
 
-// join writes packets, those that can be joined as super-packets.
-func (w *fileWriter) join(fd uintptr, packets []Packet) {
+// join writes packets, those that can be joined as super-packets. What is in front of IP is
+// the same for all packets of a flow.
+func (w *fileWriter) join(fd uintptr, packets []Packet, link int) {
 	c := w.joiner
 	c.Reset()
 	for i := range packets {
@@ -97,8 +98,8 @@ func (w *fileWriter) join(fd uintptr, packets []Packet) {
 		if j.Count > 1 {
 			p.Segment, p.HeaderLen, p.CsumStart, p.CsumOffset = j.Segment, j.HeaderLen, j.CsumStart, j.CsumOffset
 		}
-		b := p.Buf[p.Off-vnetLen : p.End]
-		p.putVnet(b)
+		b := p.Buf[p.Off-link-vnetLen : p.End]
+		p.putVnet(b, link)
 		w.add(b)
 		c.Rest(i, w.add)
 		if w.flush(fd) {

@@ -1,5 +1,5 @@
-// Package netdevtest has a netdev.Device in memory: what the data path writes
-// to it a test reads, and what a test injects the data path reads.
+// Package netdevtest has a netdev.Device in memory: a test reads what the data path
+// writes, and the data path reads what a test injects.
 //
 // It waits in nothing but sync.Cond, so that it works inside a testing/synctest
 // bubble. All of it is safe for concurrent use.
@@ -143,7 +143,7 @@ func (q *queue) take(room netdev.Room, packets []netdev.Packet) (int, error) {
 		p := q.in[n]
 		end := room.Head + copy(room.Buf[room.Head:], p.Buf[p.Off:p.End])
 		p.Buf, p.Off, p.End = room.Buf[:end+room.Tail:end+room.Tail], room.Head, end
-		clear(p.Buf[p.Off-netdev.HeadRoom : p.Off]) // as a real device may
+		clear(p.Buf[max(0, p.Off-netdev.HeadRoom):p.Off]) // as a real device may
 		room.Buf = room.Buf[end+room.Tail:]
 		packets[n] = p
 		n++
@@ -162,7 +162,7 @@ func (q *queue) WriteBatch(packets []netdev.Packet) (int, error) {
 	}
 	for i := range packets {
 		p := &packets[i]
-		clear(p.Buf[p.Off-netdev.HeadRoom : p.Off]) // as a real device may
+		clear(p.Buf[max(0, p.Off-netdev.HeadRoom):p.Off]) // as a real device may
 		d.out = append(d.out, bytes.Clone(p.Buf[p.Off:p.End]))
 	}
 	d.ready.Broadcast()
