@@ -1,12 +1,13 @@
 // Package dhcp answers the DHCP messages that clients send through the tunnel:
-// DHCPINFORM (RFC 2131, section 4.4.3), which carries the routes of split
-// tunnelling, the domain and name servers to Windows and Apple.
+// DHCPINFORM (RFC 2131, section 4.4.3), by which Windows and Apple learn the routes of
+// split tunnelling, the domain and name servers, and DHCPv6 (RFC 8415), by which clients
+// get addresses, prefixes and the same.
 //
 // Its functions are pure: an IP packet in, an IP packet out.
 //
 // # What it is not
 //
-// It leases nothing: addresses are PPP's, or the pool's, and are given.
+// It leases nothing: the caller passes in the addresses, which come from the pools.
 //
 // # Concurrency and ownership
 //

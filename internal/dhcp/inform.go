@@ -12,16 +12,16 @@ import (
 	"github.com/adit-vpn/adit/internal/packet"
 )
 
-// What the errors of this package are.
+// The errors of this package wrap one of these.
 var (
-	// ErrMalformed: lengths or values that contradict themselves.
+	// ErrMalformed says that lengths or values contradict each other.
 	ErrMalformed = errors.New("dhcp: malformed")
-	// ErrIgnored: nothing that is answered here.
+	// ErrIgnored says that the message is not one to answer.
 	ErrIgnored = errors.New("dhcp: not answered")
 )
 
-// MaxRoutes is how many bytes of routes one option carries (RFC 3442). Clients
-// that join split options (RFC 3396) are not to be relied on.
+// MaxRoutes is how many bytes of routes one option carries (RFC 3442). Not all clients
+// join split options (RFC 3396).
 const MaxRoutes = 255
 
 // RoutesLen is how many bytes the IPv4 networks among routes take in option 121
@@ -58,9 +58,9 @@ const (
 	optStaticRoutesMicrosoft = 249 // [MS-DHCPE], section 2.2.8
 )
 
-// Inform answers the DHCPINFORM in the IP packet b. It fails with ErrIgnored if
-// it is none, if it is not the client's, or if there is nothing to tell that
-// IPCP has not told: clients go on without an answer.
+// Inform answers the DHCPINFORM in the IP packet b. It fails with ErrIgnored if the
+// packet holds none, if it is not from the client, or if there is nothing to tell beyond
+// what IPCP has told: clients go on without an answer.
 func Inform(b []byte, s Settings) ([]byte, error) {
 	request, src, err := bootp(b)
 	if err != nil {
@@ -116,7 +116,7 @@ func reply(request []byte, m *dhcpv4.DHCPv4, s *Settings) []byte {
 	limit -= packet.HeaderLen(s.Client) + udpHeaderLen
 	b := message(request, options(m, s, true))
 	if len(b) > limit {
-		// Option 249 says the same as 121, to whoever asks for both.
+		// Option 249 says the same as 121: a client that asks for both does without one.
 		b = message(request, options(m, s, false))
 	}
 	return datagram(serverPort, clientPort, s.Server, s.Client, b)
@@ -155,7 +155,8 @@ func options(m *dhcpv4.DHCPv4, s *Settings, both bool) []byte {
 	if dns := addresses4(s.DNS); len(dns) > 0 && wants(dhcpv4.OptionDomainNameServer.Code()) {
 		b = option(b, dhcpv4.OptionDomainNameServer.Code(), dns)
 	}
-	// A list of routes takes the default route from the tunnel: none, no option.
+	// With a list of routes a client sends nothing else through the tunnel. So without
+	// routes there is no option.
 	if r := routes(s.Routes, server); len(r) > 0 {
 		microsoft := wants(optStaticRoutesMicrosoft)
 		if microsoft {

@@ -119,7 +119,7 @@ func TestAppleIsAnsweredByteForByte(t *testing.T) {
 	}
 }
 
-// A decoder that is not ours reads the same.
+// An independent decoder reads the same.
 func TestWindowsGetsBothFormsOfTheRoutes(t *testing.T) {
 	b, err := Inform(windows(t), settings())
 	if err != nil {
@@ -204,8 +204,8 @@ func TestWhatIsNotAnswered(t *testing.T) {
 	}
 }
 
-// A packet of 576 bytes is all that a client that says nothing must take:
-// then 249 alone carries the routes. Who says more gets both.
+// A client that names no size must accept only 576 bytes: then option 249 alone carries
+// the routes. A client that accepts more gets both.
 func TestLongRoutesAreNotSaidTwiceToThoseWhoTakeLittle(t *testing.T) {
 	s := settings()
 	s.Routes, s.Domain = nil, "example"

@@ -61,8 +61,8 @@ const (
 	maxIAs  = 8   // of a message that are looked at
 )
 
-// Settings6 are what a client of DHCPv6 gets. There is one client on the link,
-// and what it gets is fixed: nothing is kept here of who asked for it.
+// Settings6 are what a client of DHCPv6 gets. There is one client on the link, and what
+// it gets is fixed. So there is no state.
 type Settings6 struct {
 	DUID    []byte       // ours
 	Server  netip.Addr   // our link-local address
@@ -96,7 +96,7 @@ type ia struct {
 }
 
 // Answer6 answers the DHCPv6 message in the IP packet b (RFC 8415, section
-// 18.3). It fails with ErrIgnored if it is none that wants an answer.
+// 18.3). It fails with ErrIgnored if the message gets no answer.
 func Answer6(b []byte, s Settings6) ([]byte, error) {
 	b, h, err := payload(b, serverPort6)
 	switch {
@@ -291,8 +291,8 @@ func (a *ia) answer(b []byte, kind byte, s *Settings6) []byte {
 	}
 	body = a.appendOwn(body, own, Preferred6, Valid6)
 	for _, p := range a.has {
-		// RFC 8415, section 18.3.4: what the client should not have any more
-		// goes back with lifetimes of 0.
+		// RFC 8415, section 18.3.4: addresses that the client should not have any more are
+		// returned with lifetimes of 0.
 		if p != own && (kind == renew || kind == rebind) {
 			body = a.appendOwn(body, p, 0, 0)
 		}

@@ -9,11 +9,11 @@ import (
 	"github.com/adit-vpn/adit/internal/packet"
 )
 
-// What the errors of this package are.
+// The errors of this package wrap one of these.
 var (
-	// ErrMalformed: what RFC 4861 has silently discarded.
+	// ErrMalformed says that RFC 4861 wants the message silently discarded.
 	ErrMalformed = errors.New("ndp: malformed")
-	// ErrIgnored: nothing that is answered here.
+	// ErrIgnored says that the message is not one to answer.
 	ErrIgnored = errors.New("ndp: not answered")
 )
 
@@ -84,8 +84,8 @@ func (r *Router) neighbor(h *packet.IP, icmp []byte) ([]byte, error) {
 	if target != r.LinkLocal && target != r.Global {
 		return nil, fmt.Errorf("%w: a Neighbour Solicitation for %v", ErrIgnored, target)
 	}
-	// Router, override; and solicited unless somebody only looks whether the
-	// address is free.
+	// Router, override; and solicited unless the sender only probes whether the address is
+	// free.
 	flags := byte(0xa0)
 	if !h.Src.IsUnspecified() {
 		flags |= 0x40
@@ -94,7 +94,7 @@ func (r *Router) neighbor(h *packet.IP, icmp []byte) ([]byte, error) {
 	return message(target, toWhom(h.Src), reply), nil
 }
 
-// toWhom is where an answer goes: to everybody if who asked has no address yet.
+// toWhom is the destination of an answer: all nodes, if the asker has no address yet.
 func toWhom(src netip.Addr) netip.Addr {
 	if src.IsUnspecified() {
 		return AllNodes

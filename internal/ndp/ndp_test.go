@@ -150,7 +150,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if h, ok := packet.Parse(b); ok && !h.Is4() && h.Len >= 44 { // the checksum is no obstacle
+		if h, ok := packet.Parse(b); ok && !h.Is4() && h.Len >= 44 { // the checksum is not an obstacle
 			b = append([]byte{}, b...)
 			packet.PutSum(b[40:h.Len], 2, packet.ICMPv6, h.Src, h.Dst)
 		}

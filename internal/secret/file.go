@@ -30,7 +30,7 @@ func ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", name)
+		return nil, fmt.Errorf("%s is not a regular file", name)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
 	if err == nil && len(b) > fileLimit {
@@ -42,7 +42,7 @@ func ReadFile(name string) ([]byte, error) {
 	return b, nil
 }
 
-// CheckFile says why a file is no place for a secret: others than its owner can
+// CheckFile says why a file is not a place for a secret: others than its owner can
 // read it. Where a platform has put it, its mode says nothing: 0444, or 0440 and
 // a group, on a mount that nobody else sees.
 func CheckFile(name string) error {
@@ -96,5 +96,5 @@ func onContainerMount(path string) bool {
 			return false
 		}
 	}
-	return own.Mnt_id != root.Mnt_id // what is part of the image is no secret
+	return own.Mnt_id != root.Mnt_id // what is part of the image is not a secret
 }
