@@ -5,15 +5,18 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// ids are what clients write into a header in place of the id that we assigned.
+// ids are the ids that clients write into a header instead of the id that we
+// assigned.
 func ids(ours, theirs uint16) map[string]uint16 {
 	return map[string]uint16{"ours": ours, "zero": 0, "its own": theirs}
 }
 
-// A client that never learns what an assigned id is for connects and leaves all
-// the same: one tunnel, one waiting call is what it means.
+// A client that never uses the ids that we assign can still connect and leave: if
+// there is one tunnel and one waiting call, it means that one.
 func TestHeadersWithoutTheIDsThatWeAssigned(t *testing.T) {
 	for tunnelName := range ids(0, 0) {
 		for sessionName := range ids(0, 0) {
@@ -36,17 +39,18 @@ func TestHeadersWithoutTheIDsThatWeAssigned(t *testing.T) {
 				say(0, icrq, "8008 0000 000e 0009 800a 0000 000f 00000000")
 				session := ids(d.seen, 9)[sessionName]
 				say(session, iccn, "800a 0000 0018 05f5e100 800a 0000 0013 00000001")
-				wantLine(t, d.out.String(), "SessionUp")
+				machinetest.WantLine(t, d.out.String(), "SessionUp")
 				say(0, 0, "")
-				wantLine(t, d.since(func() { say(0, hello, "") }), "< ZLB")
-				wantLine(t, d.since(func() { say(session, cdn, "800a 0000 0001 0003 0000") }), "SessionDown")
-				wantLine(t, d.since(func() { say(0, stopccn, "800a 0000 0001 0006 0000") }), "TunnelDown")
+				machinetest.WantLine(t, d.since(func() { say(0, hello, "") }), "< ZLB")
+				machinetest.WantLine(t, d.since(func() { say(session, cdn, "800a 0000 0001 0003 0000") }), "SessionDown")
+				machinetest.WantLine(t, d.since(func() { say(0, stopccn, "800a 0000 0001 0006 0000") }), "TunnelDown")
 			})
 		}
 	}
 }
 
-// With two calls that wait, 0 means neither; the client's own id still means one.
+// If two calls wait, 0 means neither of them; the client's own id still identifies
+// one.
 func TestOneOfTwoWaitingCalls(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -81,7 +85,7 @@ func TestOneOfTwoWaitingCalls(t *testing.T) {
 	}
 }
 
-// What says that it is for another tunnel is not for this one.
+// A message that names another tunnel is not accepted by this one.
 func TestMessagesForAnotherTunnelAreRefused(t *testing.T) {
 	d := newLadder(t, testConfig())
 	d.open()
@@ -99,7 +103,7 @@ func TestMessagesForAnotherTunnelAreRefused(t *testing.T) {
 	}
 }
 
-// A HELLO asks whether we are here. Whatever else is in it, it is answered.
+// A HELLO asks whether we are here. It is answered, whatever else it contains.
 func TestHelloIsAnsweredWhateverItHolds(t *testing.T) {
 	for name, avps := range map[string]string{
 		"nothing":                   "",
@@ -114,8 +118,8 @@ func TestHelloIsAnsweredWhateverItHolds(t *testing.T) {
 			d.open()
 			for _, session := range []uint16{0, d.seen, 77} {
 				out := d.since(func() { d.recv(session, hello, avps) })
-				wantLine(t, out, "< ZLB")
-				wantNoLine(t, out, "* ")
+				machinetest.WantLine(t, out, "< ZLB")
+				machinetest.WantNoLine(t, out, "* ")
 			}
 			d.wait(time.Second)
 			if !d.l.Established() {

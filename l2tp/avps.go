@@ -48,7 +48,7 @@ const (
 	avpCount                        = 40
 )
 
-// avpRule is what RFC 2661 says of one AVP: the M bit that it is sent with,
+// avpRule is what RFC 2661 says about one AVP: the M bit with which it is sent,
 // whether its H bit may be set, and the length of its value.
 type avpRule struct {
 	name      string
@@ -58,15 +58,16 @@ type avpRule struct {
 	section   string
 }
 
-// maxValue is what fits an AVP's 10-bit length behind its header.
+// maxValue is the longest value that an AVP's 10-bit length allows after its
+// header.
 const (
 	avpHeaderLen = 6
 	maxAVP       = 0x3ff
 	maxValue     = maxAVP - avpHeaderLen
 )
 
-// avpRules is RFC 2661, sections 4.4.1 to 4.4.6. An empty name is a number that
-// the RFC does not assign.
+// avpRules holds the rules of RFC 2661, sections 4.4.1 to 4.4.6. An entry with an
+// empty name is a number that the RFC does not assign.
 var avpRules = [avpCount]avpRule{
 	avpMessageType:  {"Message Type", true, false, 2, 2, "4.4.1"},
 	avpRandomVector: {"Random Vector", true, false, 1, maxValue, "4.4.1"},
@@ -114,7 +115,7 @@ var avpRules = [avpCount]avpRule{
 	avpACCM:       {"ACCM", true, true, 10, 10, "4.4.6"},
 }
 
-// known tells whether RFC 2661 assigns this number.
+// known reports whether RFC 2661 assigns this number.
 func (a attribute) known() bool { return a < avpCount && avpRules[a].name != "" }
 
 // String returns the RFC's name of the AVP.
@@ -146,7 +147,7 @@ const (
 )
 
 // messageRule names a message, says whether it belongs to a session or to the
-// tunnel, and what we cannot do without. RFC 2661, section 6, demands more, and
+// tunnel, and which AVP we need in it. RFC 2661, section 6, requires more, and
 // clients leave some of it out.
 type messageRule struct {
 	name    string

@@ -17,21 +17,21 @@ func TestStateIsPlainData(t *testing.T) {
 	machinetest.PlainData(t, reflect.TypeFor[tunnelData]())
 }
 
-// windowsSCCRQ is what Windows sends, with a 15-character computer name: 108
+// windowsSCCRQ is the SCCRQ of Windows, with a 15-character computer name: 108
 // bytes.
 const windowsSCCRQ = `c802 006c 0000 0000 0000 0000
 	8008 0000 0000 0001  8008 0000 0002 0100  800a 0000 0003 00000001  800a 0000 0004 00000000
 	0008 0000 0006 0a00  8015 0000 0007 4445534b544f502d414243444546 31
 	000f 0000 0008 4d6963726f736f6674  8008 0000 0009 0001  8008 0000 000a 0008`
 
-// xl2tpdSCCRQ is what xl2tpd sends, with host name "lac".
+// xl2tpdSCCRQ is the SCCRQ of xl2tpd, with host name "lac".
 const xl2tpdSCCRQ = `c802 0064 0000 0000 0000 0000
 	8008 0000 0000 0001  8008 0000 0002 0100  800a 0000 0003 00000003  800a 0000 0004 00000000
 	0008 0000 0006 0690  8009 0000 0007 6c6163  0013 0000 0008 78656c6572616e63652e636f6d
 	8008 0000 0009 b4c5  8008 0000 000a 0008`
 
-// appleSCCRQ has the NUL of the Host Name counted, and androidSCCRQ a window
-// of one.
+// In appleSCCRQ the length of the Host Name includes a NUL; androidSCCRQ has a
+// window of one.
 const (
 	appleSCCRQ = `c802 0046 0000 0000 0000 0000
 	8008 0000 0000 0001  8008 0000 0002 0100  800a 0000 0003 00000003
@@ -59,38 +59,38 @@ func TestClientsSCCRQs(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := fix(unhex(t, tt.raw))
+			b := fix(machinetest.Unhex(t, tt.raw))
 			if id, ok := IsSCCRQ(b); !ok || id != tt.want.Tunnel {
 				t.Errorf("IsSCCRQ = %d, %v", id, ok)
 			}
-			lns := NewLNS(Env{Config: testConfig(), Rand: testRand(1)}, epoch)
-			if err := lns.HandlePacket(epoch, b); err != nil {
+			lns := NewLNS(Env{Config: testConfig(), Rand: machinetest.Rand(1)}, machinetest.Epoch)
+			if err := lns.HandlePacket(machinetest.Epoch, b); err != nil {
 				t.Fatal(err)
 			}
 			if lns.s.peer != tt.want {
 				t.Errorf("peer = %+v, want %+v", lns.s.peer, tt.want)
 			}
-			// Exactly these AVPs, and the first of them as Android compares it.
-			s, _ := find[Send](drain(lns))
+			// The message has exactly these AVPs; Android compares the first one.
+			s, _ := machinetest.Find[Send](drain(lns))
 			want := fmt.Sprintf("8008000000000002 8008000000020100 800a0000000300000003 800a00000007%x 800800000009%04x 80080000000a0004",
 				"adit", lns.ID())
-			if got := s.Data[controlHeaderLen:]; !bytes.Equal(got, unhex(t, want)) {
+			if got := s.Data[controlHeaderLen:]; !bytes.Equal(got, machinetest.Unhex(t, want)) {
 				t.Errorf("SCCRP\n%x, want\n%s", got, want)
 			}
 			head := fmt.Sprintf("c802%04x%04x000000000001", len(s.Data), tt.want.Tunnel)
-			if !bytes.Equal(s.Data[:controlHeaderLen], unhex(t, head)) {
+			if !bytes.Equal(s.Data[:controlHeaderLen], machinetest.Unhex(t, head)) {
 				t.Errorf("header %x, want %s", s.Data[:controlHeaderLen], head)
 			}
 		})
 	}
-	if len(fix(unhex(t, windowsSCCRQ))) != 108 {
+	if len(fix(machinetest.Unhex(t, windowsSCCRQ))) != 108 {
 		t.Error("the Windows SCCRQ is not the one that was seen")
 	}
 }
 
 func TestEveryStrictPrefixFails(t *testing.T) {
 	for _, raw := range []string{windowsSCCRQ, xl2tpdSCCRQ, appleSCCRQ, androidSCCRQ} {
-		whole := fix(unhex(t, raw))
+		whole := fix(machinetest.Unhex(t, raw))
 		for n := range whole {
 			short := bytes.Clone(whole[:n])
 			if _, ok := IsSCCRQ(short); ok {
@@ -103,7 +103,7 @@ func TestEveryStrictPrefixFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// A cut between two AVPs leaves a shorter message; any other fails.
+			// A cut between two AVPs leaves a shorter message; any other cut fails.
 			if _, err := parseMessage(h, body, nil); (err == nil) != between(body) {
 				t.Errorf("%d of %d bytes: %v", n, len(whole), err)
 			}
@@ -111,7 +111,7 @@ func TestEveryStrictPrefixFails(t *testing.T) {
 	}
 }
 
-// between tells whether AVPs fill b exactly.
+// between reports whether b consists of whole AVPs.
 func between(b []byte) bool {
 	for len(b) >= 6 {
 		n := int(b[0]&3)<<8 | int(b[1])
@@ -145,16 +145,16 @@ func TestMalformedControlMessages(t *testing.T) {
 		"Message Type's vendor": "c802 0014 0001 0000 0000 0000 8008 0009 0000 0006",
 	} {
 		t.Run(name, func(t *testing.T) {
-			lns := NewLNS(Env{Config: testConfig(), Rand: testRand(1)}, epoch)
-			if err := lns.HandlePacket(epoch, unhex(t, raw)); !errors.Is(err, ErrMalformed) {
+			lns := NewLNS(Env{Config: testConfig(), Rand: machinetest.Rand(1)}, machinetest.Epoch)
+			if err := lns.HandlePacket(machinetest.Epoch, machinetest.Unhex(t, raw)); !errors.Is(err, ErrMalformed) {
 				t.Errorf("error = %v, want %v", err, ErrMalformed)
 			}
 		})
 	}
 }
 
-// hide is RFC 2661, section 4.3, word for word: the Hidden AVP Subformat is the
-// length, the value and padding, and is enciphered in 16-byte segments.
+// hide implements RFC 2661, section 4.3, literally: the Hidden AVP Subformat is
+// the length, the value and padding, and is enciphered in 16-byte segments.
 func hide(kind uint16, secret, vector string, value, padding []byte) []byte {
 	p := append([]byte{byte(len(value) >> 8), byte(len(value))}, value...)
 	p = append(p, padding...)
@@ -219,12 +219,12 @@ func TestHiddenAVPs(t *testing.T) {
 	}
 }
 
-// accel-ppp trusted the length that a hidden AVP deciphers to, and copied that
-// much out of a shorter buffer; another version wrapped around in 16 bits.
+// accel-ppp trusted the deciphered length inside a hidden AVP, and copied that many bytes out
+// of a shorter buffer; in another version the length wrapped around in 16 bits.
 func TestHiddenAVPLengthWrap(t *testing.T) {
 	for _, inner := range []int{3, 14, 15, 255, 1017, 0x7fff, 0xfffd, 0xfffe, 0xffff} {
 		plain := append(binary.BigEndian.AppendUint16(nil, uint16(inner)), 'a', 'b')
-		// hide() with the length replaced: XOR is its own inverse.
+		// The length in the output of hide() is replaced: XOR is its own inverse.
 		cipher := hide(uint16(avpCallingNumber), "secret", "vector", []byte("ab"), nil)
 		cipher[0] ^= 0 ^ plain[0]
 		cipher[1] ^= 2 ^ plain[1]
@@ -248,7 +248,7 @@ func TestUnknownAVPs(t *testing.T) {
 		"reserved bit":           {"8408 0000 0009 0001", true},
 		"known but out of place": {"800a 0000 0019 00000001", false},
 	} {
-		b := append(compose(hello).b, unhex(t, tt.avp)...)
+		b := append(compose(hello).b, machinetest.Unhex(t, tt.avp)...)
 		m := parseHidden(t, b, "")
 		if m.unknown != tt.unknown {
 			t.Errorf("%s: unknown = %v", name, m.unknown)
@@ -304,16 +304,16 @@ func TestResultCodes(t *testing.T) {
 		{"Apple's, stale bytes", "0100 c0ff ee00 0102", Result{Code: StopRequest}},
 		{"none", "", Result{}},
 	} {
-		if got := parseHidden(t, compose(cdn).add(avpResultCode, unhex(t, tt.value)...).b, "").result(); got != tt.want {
+		if got := parseHidden(t, compose(cdn).add(avpResultCode, machinetest.Unhex(t, tt.value)...).b, "").result(); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
-	if b := compose(cdn).result(Result{Code: CallAdmin}).b[controlHeaderLen+8:]; !bytes.Equal(b, unhex(t, "800a 0000 0001 0003 0000")) {
+	if b := compose(cdn).result(Result{Code: CallAdmin}).b[controlHeaderLen+8:]; !bytes.Equal(b, machinetest.Unhex(t, "800a 0000 0001 0003 0000")) {
 		t.Errorf("our Result Code is %x, want the form of 10 bytes", b)
 	}
 }
 
-// What we send has every AVP that RFC 2661, section 6, says MUST be present.
+// Our messages have every AVP that RFC 2661, section 6, says MUST be present.
 func TestOurMessagesAreComplete(t *testing.T) {
 	must := map[messageType][]attribute{
 		sccrq:   {avpProtocolVersion, avpHostName, avpFraming, avpAssignedTunnel},
@@ -327,15 +327,15 @@ func TestOurMessagesAreComplete(t *testing.T) {
 		hello:   {},
 	}
 	w := newWire(t, testConfig(), testConfig())
-	local, err := w.ends[0].Call(w.now, Call{})
+	local, err := w.ends[0].Call(w.Now, Call{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.run(1e9, w.sessionsUp)
 	w.run(2*60*1e9, func() bool { return false })
-	w.ends[0].Hangup(w.now, local, Result{Code: CallAdmin})
+	w.ends[0].Hangup(w.Now, local, Result{Code: CallAdmin})
 	w.run(1e9, func() bool { return false })
-	w.ends[1].Close(w.now, Result{Code: StopShutdown})
+	w.ends[1].Close(w.Now, Result{Code: StopShutdown})
 	w.run(1e9, func() bool { return false })
 	seen := map[messageType]bool{}
 	for _, b := range append(w.sent[0], w.sent[1]...) {
@@ -378,7 +378,7 @@ func TestDataHeaders(t *testing.T) {
 		{"no payload", "4002 0008 0001 0002", DataHeader{Tunnel: 1, Session: 2, Off: 8, End: 8}},
 	}
 	for _, tt := range tests {
-		got, err := ParseData(unhex(t, tt.raw))
+		got, err := ParseData(machinetest.Unhex(t, tt.raw))
 		if err != nil || got != tt.want {
 			t.Errorf("%s: %+v, %v, want %+v", tt.name, got, err, tt.want)
 		}
@@ -389,7 +389,7 @@ func TestDataHeaders(t *testing.T) {
 		"S cut": "0802 0001 0002 0003 00", "L within S": "4802 000b 0001 0002 0003 0004", "O cut": "0202 0001 0002 00",
 		"O too great": "0202 0001 0002 0003 ff03", "O wraps": "0202 0001 0002 ffff ff03", "L within O": "4202 0009 0001 0002 0000 ff03",
 	} {
-		if h, err := ParseData(unhex(t, raw)); !errors.Is(err, ErrMalformed) {
+		if h, err := ParseData(machinetest.Unhex(t, raw)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %+v, %v", name, h, err)
 		}
 	}
@@ -411,7 +411,7 @@ func TestDataHeaderRoundTrip(t *testing.T) {
 			t.Errorf("%+v, %v", h, err)
 		}
 	}
-	b, buf := unhex(t, "4802 000e 0001 0002 0003 0004 ff03"), make([]byte, 0, 16)
+	b, buf := machinetest.Unhex(t, "4802 000e 0001 0002 0003 0004 ff03"), make([]byte, 0, 16)
 	if n := testing.AllocsPerRun(100, func() {
 		if _, err := ParseData(b); err != nil {
 			t.Fatal(err)
@@ -424,7 +424,7 @@ func TestDataHeaderRoundTrip(t *testing.T) {
 
 func TestIsControl(t *testing.T) {
 	for raw, want := range map[string]bool{"c802 000c": true, "4002": false, "c803": false, "c8": false, "": false} {
-		if got := IsControl(unhex(t, raw)); got != want {
+		if got := IsControl(machinetest.Unhex(t, raw)); got != want {
 			t.Errorf("IsControl(%s) = %v", raw, got)
 		}
 	}

@@ -8,8 +8,8 @@ const (
 	SequencedDataHeaderLen = 12
 )
 
-// DataHeader is the header of a data message (RFC 2661, section 3.1), and where
-// its payload lies.
+// DataHeader is the header of a data message (RFC 2661, section 3.1), and the
+// place of its payload.
 type DataHeader struct {
 	Tunnel, Session uint16
 	HasSequence     bool
@@ -18,12 +18,13 @@ type DataHeader struct {
 	Off, End        int // the payload is b[Off:End]
 }
 
-// Sequence is the sequence field of a data message. Nr is reserved there, and
-// sent as 0.
+// Sequence is the sequence field of a data message. Nr is reserved in data
+// messages, and sent as 0.
 type Sequence struct{ Ns uint16 }
 
-// ParseData reads a data message's header, with every combination of the L, S,
-// O and P bits. Without L the payload ends where b does. It does not allocate.
+// ParseData reads a data message's header, with every combination of the L, S, O
+// and P bits. Without the L bit the payload ends where b ends. It does not
+// allocate.
 func ParseData(b []byte) (DataHeader, error) {
 	if len(b) < 6 {
 		return DataHeader{}, ErrMalformed

@@ -35,12 +35,12 @@ type LinkInfo struct {
 	SendACCM, ReceiveACCM uint32
 }
 
-// TunnelDown is a tunnel's last event but for the acknowledgements that it
-// still sends until its Closed. Every session is gone.
+// TunnelDown says that a tunnel and all of its sessions have ended. The tunnel may
+// still send acknowledgements, until Closed.
 type TunnelDown struct {
 	Result Result
 	Remote bool
-	Secret bool // the peer went where secrets were being proved
+	Secret bool // the peer ended the tunnel while secrets were being proved
 }
 
 // Closed says that nothing remains to be sent or acknowledged.
@@ -55,8 +55,8 @@ func (LinkInfo) event()    {}
 func (TunnelDown) event()  {}
 func (Closed) event()      {}
 
-// Peer is what the control connection taught about the other end. Its strings
-// come from the peer: log fields, never message text.
+// Peer is what the control connection told about the other end. Its strings come
+// from the peer: use them as log fields, never as message text.
 type Peer struct {
 	HostName, Vendor string
 	Firmware         uint16
@@ -69,7 +69,7 @@ type Peer struct {
 type Session struct {
 	Local, Remote uint16 // session ids: ours, and the peer's Assigned Session ID
 	Serial        uint32
-	TxSpeed       uint32 // bit/s as the LAC said
+	TxSpeed       uint32 // bit/s, as the LAC reported
 	Sequencing    bool   // both ends number data messages
 	CallingNumber string
 	CalledNumber  string

@@ -8,7 +8,7 @@ import (
 	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// stages are the situations in which HandlePacket is tried.
+// stages are the situations in which HandlePacket is tested.
 var stages = []struct {
 	name string
 	lac  bool
@@ -21,7 +21,7 @@ var stages = []struct {
 	{"LNS with a session", false, func(w *wire) { w.run(2*time.Second, func() bool { return false }) }},
 	{"LNS leaving", false, func(w *wire) {
 		w.run(time.Second, w.sessionsUp)
-		w.ends[1].Close(w.now, Result{Code: StopShutdown})
+		w.ends[1].Close(w.Now, Result{Code: StopShutdown})
 	}},
 	{"LAC waits for SCCRP", true, func(*wire) {}},
 	{"LAC waits for ICRP", true, func(w *wire) { w.run(time.Second, w.ends[0].Established) }},
@@ -32,7 +32,7 @@ var stages = []struct {
 func stage(t testing.TB, n int) (*wire, *Tunnel) {
 	t.Helper()
 	w := newWire(t, withSecret(testConfig(), "secret"), withSecret(testConfig(), "secret"))
-	if _, err := w.ends[0].Call(w.now, Call{}); err != nil {
+	if _, err := w.ends[0].Call(w.Now, Call{}); err != nil {
 		t.Fatal(err)
 	}
 	stages[n].run(w)
@@ -42,8 +42,8 @@ func stage(t testing.TB, n int) (*wire, *Tunnel) {
 	return w, w.ends[1]
 }
 
-// address makes a fuzzer's message reach the machine behind the header: it
-// writes the header that the peer would.
+// address makes a fuzzer's message reach the machine behind the header: it writes
+// the header that the peer would write.
 func address(l *Tunnel, b []byte) []byte {
 	if len(b) < controlHeaderLen {
 		return b
@@ -65,11 +65,11 @@ func address(l *Tunnel, b []byte) []byte {
 
 func FuzzHandlePacket(f *testing.F) {
 	for i := range stages {
-		f.Add(byte(i), true, fix(unhex(f, windowsSCCRQ)))
-		f.Add(byte(i), true, unhex(f, "c802 0014 0000 0000 0000 0000 8008 0000 0000 0006"))
-		f.Add(byte(i), true, unhex(f, "c802 0022 0000 0000 0000 0000 8008 0000 0000 000e 800a 0000 0001 0003 0000 0000"))
-		f.Add(byte(i), true, unhex(f, "c802 0028 0000 0000 0001 0000 8008 0000 0000 000a 8008 0000 000e 0009 800a 0000 000f 0000 0000 0000"))
-		f.Add(byte(i), false, unhex(f, "c802 000c 0001 0000 0000 0000"))
+		f.Add(byte(i), true, fix(machinetest.Unhex(f, windowsSCCRQ)))
+		f.Add(byte(i), true, machinetest.Unhex(f, "c802 0014 0000 0000 0000 0000 8008 0000 0000 0006"))
+		f.Add(byte(i), true, machinetest.Unhex(f, "c802 0022 0000 0000 0000 0000 8008 0000 0000 000e 800a 0000 0001 0003 0000 0000"))
+		f.Add(byte(i), true, machinetest.Unhex(f, "c802 0028 0000 0000 0001 0000 8008 0000 0000 000a 8008 0000 000e 0009 800a 0000 000f 0000 0000 0000"))
+		f.Add(byte(i), false, machinetest.Unhex(f, "c802 000c 0001 0000 0000 0000"))
 	}
 	for i, b := range machinetest.Seeds(f, "l2tp") {
 		if IsControl(b) {
@@ -78,7 +78,7 @@ func FuzzHandlePacket(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, n byte, addressed bool, data []byte) {
 		w, l := stage(t, int(n)%len(stages))
-		now := w.now
+		now := w.Now
 		for range 3 {
 			b := data
 			if addressed {
@@ -96,7 +96,7 @@ func FuzzHandlePacket(f *testing.F) {
 	})
 }
 
-// check asserts what holds of any input.
+// check asserts what must hold for any input.
 func check(t *testing.T, l *Tunnel, events []Event) {
 	t.Helper()
 	for i, e := range events {
@@ -125,8 +125,8 @@ func check(t *testing.T, l *Tunnel, events []Event) {
 }
 
 func FuzzParseData(f *testing.F) {
-	f.Add(unhex(f, "4b02 0012 0001 0002 0003 0004 0002 aaaa ff03"))
-	f.Add(unhex(f, "0002 0001 0002 ff03"))
+	f.Add(machinetest.Unhex(f, "4b02 0012 0001 0002 0003 0004 0002 aaaa ff03"))
+	f.Add(machinetest.Unhex(f, "0002 0001 0002 ff03"))
 	for _, b := range machinetest.Seeds(f, "l2tp") {
 		f.Add(b)
 	}
@@ -142,16 +142,16 @@ func FuzzParseData(f *testing.F) {
 	})
 }
 
-// Every one-bit change and every strict prefix of honest messages leaves an
-// established tunnel and its session alive, unless what arrives says plainly
-// that they end.
+// Every one-bit change and every strict prefix of valid messages leaves an
+// established tunnel and its session alive, unless the changed message is one that
+// ends them.
 func TestDamagedMessagesNeverKillASession(t *testing.T) {
 	for _, avps := range []string{
 		"8008 0000 0000 0006",
 		"8008 0000 0000 000f 8020 0000 0022 0000 000000000000000000000000000000000000000000000000",
 		"8008 0000 0000 0010 8010 0000 0023 0000 ffffffff 000a0000",
 	} {
-		whole := append(make([]byte, controlHeaderLen), unhex(t, avps)...)
+		whole := append(make([]byte, controlHeaderLen), machinetest.Unhex(t, avps)...)
 		try := func(change func([]byte) []byte) {
 			w, l := stage(t, 4)
 			b := bytes.Clone(whole)
@@ -160,7 +160,7 @@ func TestDamagedMessagesNeverKillASession(t *testing.T) {
 			if ends(b) {
 				return
 			}
-			_ = l.HandlePacket(w.now, b)
+			_ = l.HandlePacket(w.Now, b)
 			if l.s.ending != live || len(l.s.sessions) != 1 {
 				t.Errorf("%x ended the session", b)
 			}
@@ -174,9 +174,9 @@ func TestDamagedMessagesNeverKillASession(t *testing.T) {
 	}
 }
 
-// ends tells whether a message is one that RFC 2661 wants a session or a tunnel
-// to end for: a goodbye, a message out of its state, a mandatory unknown AVP, or
-// a mandatory unknown message.
+// ends reports whether a message is one for which RFC 2661 requires a session or a
+// tunnel to end: a StopCCN or CDN, a message that is wrong in its state, an
+// unknown AVP with the M bit, or an unknown message with the M bit.
 func ends(b []byte) bool {
 	h, body, err := parseHeader(b)
 	if err != nil || len(body) == 0 {

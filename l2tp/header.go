@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// What HandlePacket's and ParseData's errors are.
+// The errors of HandlePacket and ParseData wrap one of these.
 var (
-	// ErrMalformed: lengths or values that contradict themselves.
+	// ErrMalformed is for lengths or values that contradict each other.
 	ErrMalformed = errors.New("malformed")
-	// ErrUnexpected: nothing that is wanted now, or not for this tunnel.
+	// ErrUnexpected is for a message that is not expected now, or is not for this
+	// tunnel.
 	ErrUnexpected = errors.New("not expected now")
-	// ErrTooLong: longer than any control message may be.
+	// ErrTooLong is for a message that is longer than any control message may be.
 	ErrTooLong = errors.New("too long")
-	// ErrClosed: the tunnel is gone.
+	// ErrClosed is for a tunnel that has ended.
 	ErrClosed = errors.New("tunnel is closed")
-	// ErrLimit: the tunnel admits no more sessions.
+	// ErrLimit is for a tunnel that admits no more sessions.
 	ErrLimit = errors.New("no more sessions")
 )
 
@@ -33,8 +34,8 @@ const (
 	versionMask = 0x000f
 
 	controlHeaderLen = 12
-	maxControl       = 4096 // of a control message that we look at
-	maxText          = 128  // of a peer's text that we hand on
+	maxControl       = 4096 // longest control message that we read
+	maxText          = 128  // longest text of a peer that we pass on
 )
 
 // header is the header of a control message.
@@ -43,7 +44,7 @@ type header struct {
 	ns, nr          uint16
 }
 
-// IsControl tells whether a UDP payload is an L2TPv2 control message.
+// IsControl reports whether a UDP payload is an L2TPv2 control message.
 func IsControl(b []byte) bool {
 	if len(b) < 2 {
 		return false
@@ -52,9 +53,9 @@ func IsControl(b []byte) bool {
 	return flags&bitType != 0 && flags&versionMask == version
 }
 
-// parseHeader splits a control message. RFC 2661, section 3.1: of a control
-// message, the L and S bits MUST be set, the O and P bits MUST be clear; we
-// insist on what shapes the header. What follows Length is padding.
+// parseHeader splits a control message. RFC 2661, section 3.1: the L and S bits of
+// a control message MUST be set, its O and P bits MUST be clear. We insist only on
+// the bits that decide the header's form. Bytes beyond Length are padding.
 func parseHeader(b []byte) (header, []byte, error) {
 	if len(b) < controlHeaderLen {
 		return header{}, nil, fmt.Errorf("%d bytes: %w", len(b), ErrMalformed)
@@ -89,8 +90,8 @@ func putHeader(b []byte, h header) {
 	binary.BigEndian.PutUint16(b[10:], h.nr)
 }
 
-// peerText makes a log field of a peer's bytes: bounded, printable ASCII, and
-// without the NUL that Apple counts into its Host Name.
+// peerText makes a log field from a peer's bytes: bounded, printable ASCII, and
+// without the NUL that Apple includes in its Host Name.
 func peerText(b []byte) string {
 	if len(b) > maxText {
 		b = b[:maxText]
@@ -103,8 +104,9 @@ func peerText(b []byte) string {
 	}, strings.TrimRight(string(b), "\x00"))
 }
 
-// TunnelID is the tunnel that a control message is for, by our id; 0 before the
-// peer knows it. ok is false if the message is malformed.
+// TunnelID returns the id, assigned by us, of the tunnel that a control message is
+// for. It is 0 while the peer does not know it. ok is false if the message is
+// malformed.
 func TunnelID(b []byte) (id uint16, ok bool) {
 	h, _, err := parseHeader(b)
 	return h.tunnel, err == nil

@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 )
 
-// unhide deciphers the value of a hidden AVP (RFC 2661, section 4.3), and
-// tells whether it could: there must be a shared secret, a Random Vector before
-// the AVP, and a length inside that fits. What follows that length is padding.
+// unhide deciphers the value of a hidden AVP (RFC 2661, section 4.3), and reports
+// whether that was possible: there must be a shared secret, a Random Vector before
+// the AVP, and a plausible length inside. Bytes beyond that length are padding.
 func unhide(kind attribute, value, secret, vector []byte) ([]byte, bool) {
 	if len(secret) == 0 || vector == nil || len(value) < 2 {
 		return nil, false
@@ -33,9 +33,9 @@ func unhide(kind attribute, value, secret, vector []byte) ([]byte, bool) {
 	return plain[2 : 2+n], true
 }
 
-// challengeResponse answers a Challenge: "MD5 (CHAP ID + secret + challenge)",
-// the ID being the Message Type of the message that carries the answer (RFC
-// 2661, sections 4.4.3 and 5.1.1).
+// challengeResponse computes the response to a Challenge: "MD5 (CHAP ID + secret +
+// challenge)", where the ID is the Message Type of the message that carries the
+// response (RFC 2661, sections 4.4.3 and 5.1.1).
 func challengeResponse(in messageType, secret, challenge []byte) []byte {
 	sum := md5.New()
 	sum.Write([]byte{byte(in)})

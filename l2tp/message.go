@@ -12,24 +12,25 @@ const (
 	avpReserved  = 0x3c00
 )
 
-// message is one parsed control message. Values are nil where the AVP is
-// absent or of a wrong length, and alias the message or are decrypted copies.
+// message is one parsed control message. A value is nil if its AVP is absent or
+// has a wrong length. Values alias the message or are decrypted copies.
 type message struct {
 	header
 	kind      messageType
 	mandatory bool // the M bit of Message Type
 	values    [avpCount][]byte
 
-	// The first AVP that we do not recognize and that has the M bit; see
-	// section 4.1 for what it costs.
+	// The first AVP with the M bit that we do not recognize; section 4.1 says what
+	// has to end because of it.
 	unknown       bool
 	unknownVendor uint16
 	unknownType   uint16
-	sealed        bool // it is hidden, and our secret does not open it
+	sealed        bool // it is hidden, and our secret does not decipher it
 }
 
 // parseMessage splits the AVPs behind a control header; body is not empty. An
-// error means that the message cannot be read: what it holds is what came before.
+// error means that the rest of the message cannot be read; the message holds the
+// AVPs before the error.
 func parseMessage(h header, body, secret []byte) (*message, error) {
 	m := &message{header: h}
 	var vector []byte
@@ -61,7 +62,8 @@ func parseMessage(h header, body, secret []byte) (*message, error) {
 		}
 		if flags&avpHidden != 0 {
 			plain, ok := unhide(kind, value, secret, vector)
-			// A wrong secret opens to anything, most of which fits nothing.
+			// With a wrong secret the result is arbitrary, and most results
+			// violate the AVP's rule.
 			if r := &avpRules[kind]; !ok || !r.hideable || len(plain) < r.min || len(plain) > r.max {
 				m.sealed = m.sealed || !m.unknown && flags&avpMandatory != 0 && r.hideable
 				m.unrecognized(flags, vendor, kind)
@@ -83,8 +85,8 @@ func (m *message) unrecognized(flags, vendor uint16, kind attribute) {
 	}
 }
 
-// add keeps a value. One of a wrong length is as good as absent, and of repeated
-// AVPs the first counts.
+// add stores a value. A value of a wrong length counts as absent, and of repeated
+// AVPs the first one counts.
 func (m *message) add(kind attribute, value []byte) {
 	r := &avpRules[kind]
 	if len(value) >= r.min && len(value) <= r.max && m.values[kind] == nil {
@@ -94,8 +96,8 @@ func (m *message) add(kind attribute, value []byte) {
 
 func (m *message) has(a attribute) bool { return m.values[a] != nil }
 
-// complete tells whether the AVP that we cannot do without is there, with a
-// value: an assigned id of 0 is none.
+// complete reports whether the AVP that we need is there and has a value: an
+// assigned id of 0 counts as none.
 func (m *message) complete() bool {
 	need := messageRules[m.kind].need
 	if need == avpAssignedTunnel || need == avpAssignedSession {
@@ -125,8 +127,9 @@ func (m *message) text(a attribute) string { return peerText(m.values[a]) }
 // result returns the Result Code AVP (section 4.4.2). Its error code and
 // message are optional.
 //
-// Deviation: Apple sends the code in little-endian order, followed by stale
-// bytes. A code whose low byte is 0 is no code of the RFC's, and is read so.
+// Deviation: Apple sends the code in little-endian order, followed by stale bytes.
+// The RFC has no code whose low byte is 0, so such a code is read as
+// little-endian.
 func (m *message) result() Result {
 	v := m.values[avpResultCode]
 	if len(v) < 2 {
@@ -146,13 +149,13 @@ func (m *message) result() Result {
 // outline is a control message under construction.
 type outline struct{ b []byte }
 
-// compose begins a message; its header is written when it is sent.
+// compose begins a message. Its header is written when it is sent.
 func compose(kind messageType) *outline {
 	o := &outline{b: make([]byte, controlHeaderLen, 160)}
 	return o.uint16(avpMessageType, uint16(kind))
 }
 
-// add appends an AVP with the M bit that the table gives it.
+// add appends an AVP with the M bit of its rule.
 func (o *outline) add(a attribute, value ...byte) *outline {
 	value = value[:min(len(value), maxValue)]
 	flags := uint16(len(value) + avpHeaderLen)
@@ -174,8 +177,8 @@ func (o *outline) uint32(a attribute, v uint32) *outline {
 	return o.add(a, binary.BigEndian.AppendUint32(nil, v)...)
 }
 
-// result appends the long form of Result Code: Windows 2000 calls the legal
-// form without an error code too short.
+// result appends the long form of Result Code: Windows 2000 rejects the form
+// without an error code, which is allowed, as too short.
 func (o *outline) result(r Result) *outline {
 	v := binary.BigEndian.AppendUint16(nil, uint16(r.Code))
 	v = binary.BigEndian.AppendUint16(v, uint16(r.Error))

@@ -2,16 +2,16 @@ package l2tp
 
 import "fmt"
 
-// Result is why a session or a tunnel ends: the Result Code AVP of CDN and
+// Result is why a session or a tunnel ended: the Result Code AVP of CDN and
 // StopCCN (RFC 2661, section 4.4.2).
 type Result struct {
 	Code    ResultCode
 	Error   ErrorCode
-	Message string // a peer's is a log field
+	Message string // if it comes from a peer, use it only as a log field
 }
 
-// ResultCode is the result code. Its meaning depends on the message; 0 stands
-// for an end that no message announced.
+// ResultCode is the result code. Its meaning depends on the message. 0 means that
+// no message announced the end.
 type ResultCode uint16
 
 // Result codes of StopCCN.
@@ -94,7 +94,7 @@ var errorText = [...]string{
 	ErrorUnknownAVP: "unknown mandatory AVP",
 }
 
-// StopText describes the code as StopCCN has it.
+// StopText describes the code as a result code of StopCCN.
 func (c ResultCode) StopText() string {
 	if int(c) < len(stopText) {
 		return stopText[c]
@@ -102,7 +102,7 @@ func (c ResultCode) StopText() string {
 	return fmt.Sprintf("result %d", uint16(c))
 }
 
-// CallText describes the code as CDN has it.
+// CallText describes the code as a result code of CDN.
 func (c ResultCode) CallText() string {
 	if int(c) < len(callText) {
 		return callText[c]

@@ -13,8 +13,8 @@ type session struct {
 	deadline time.Time // by when it must be established
 }
 
-// Call places a call, as LAC: an ICRQ as soon as the tunnel stands. It returns
-// the session's id.
+// Call places a call, as LAC: it sends an ICRQ as soon as the tunnel is
+// established. It returns the session's id.
 func (t *Tunnel) Call(now time.Time, c Call) (local uint16, err error) {
 	switch {
 	case t.s.ending != live:
@@ -45,7 +45,7 @@ func (t *Tunnel) Hangup(now time.Time, local uint16, why Result) {
 
 func (t *Tunnel) limit() int { return max(t.env.Config.Sessions, 1) }
 
-// addSession gives a session an id of its own: random, not zero.
+// addSession adds a session with a random id that is not zero.
 func (t *Tunnel) addSession(now time.Time, info Session) *session {
 	s := session{Session: info}
 	for s.Local = t.randomID(); s.Local == 0 || t.find(s.Local) != nil; {
@@ -68,11 +68,12 @@ func (t *Tunnel) find(local uint16) *session {
 	return nil
 }
 
-// sessionOf returns the session that a message means: by our id in its header
-// or, where the peer may not know that, by its own id.
+// sessionOf returns the session that a message is for: found by our id in its
+// header or, if the peer may not know our id, by the peer's own id.
 //
 // Deviation: some clients write 0, or the id that they assigned themselves, into
-// the header of ICCN and what follows. Where only one session can be meant, it is.
+// the header of ICCN and later messages. If only one session can be meant, it is
+// used.
 func (t *Tunnel) sessionOf(m *message) *session {
 	if s := t.find(m.session); s != nil && m.session != 0 && m.kind != icrq {
 		return s
@@ -96,7 +97,7 @@ func (t *Tunnel) sessionOf(m *message) *session {
 	})
 }
 
-// only returns the session that fits, nil if there is none or more than one.
+// only returns the one session that fits, nil if there is none or more than one.
 func (t *Tunnel) only(fits func(*session) bool) (s *session) {
 	for i := range t.s.sessions {
 		if !fits(&t.s.sessions[i]) {
@@ -110,7 +111,7 @@ func (t *Tunnel) only(fits func(*session) bool) (s *session) {
 	return s
 }
 
-// takeCall works on a message that concerns a session.
+// takeCall handles a message that concerns a session.
 func (t *Tunnel) takeCall(now time.Time, m *message) error {
 	if t.s.state != tunnelEstablished {
 		return fmt.Errorf("%v in state %v: %w", m.kind, t.s.state, ErrUnexpected)
@@ -138,17 +139,17 @@ func (t *Tunnel) takeCall(now time.Time, m *message) error {
 		t.fireSession(now, s, cdnReceived, end{Result: m.result(), remote: true})
 	case sli:
 		t.takeSLI(m, s)
-	case wen: // error counters of a line that we do not have
+	case wen: // error counters of a line, which we do not have
 	case ocrq, ocrp, occn:
 		t.refuseOutgoing(m)
-	case sccrq, sccrp, scccn, stopccn, hello: // are the tunnel's
+	case sccrq, sccrp, scccn, stopccn, hello: // handled by the tunnel
 	}
 	return nil
 }
 
 // takeICRQ begins a session, as LNS.
 func (t *Tunnel) takeICRQ(now time.Time, m *message, s *session) error {
-	if s != nil { // a second ICRQ for a session that stands
+	if s != nil { // a second ICRQ for a session that exists
 		t.fireSession(now, s, icrqGood, end{Result: fsmError(m, s.state)})
 		return nil
 	}
@@ -183,8 +184,8 @@ func fsmError(m *message, s sessionState) Result {
 	return Result{Code: CallError, Error: ErrorValue, Message: fmt.Sprintf("%v in state %v", m.kind, s)}
 }
 
-// takeReply works on ICRP or ICCN; good is the event of an acceptable one, and
-// the next that of another.
+// takeReply handles ICRP or ICCN. good is the event for an acceptable message; the
+// event after it is for an unacceptable one.
 func (t *Tunnel) takeReply(now time.Time, m *message, s *session, good sessionEvent) error {
 	var unknown error
 	if s == nil {
@@ -216,22 +217,26 @@ func (t *Tunnel) takeSLI(m *message, s *session) {
 	})
 }
 
-// refuseOutgoing answers the messages of outgoing calls, which we do not place:
-// an OCRQ gets its CDN, the others mean nothing.
+// refuseOutgoing answers the messages of outgoing calls, which we do not place: an
+// OCRQ gets a CDN, the others are ignored.
 func (t *Tunnel) refuseOutgoing(m *message) {
 	if remote := m.uint16(avpAssignedSession); m.kind == ocrq && remote != 0 {
 		t.sendCDN(Session{Remote: remote}, Result{Code: CallNoFacilities, Message: "no outgoing calls here"})
 	}
 }
 
-// fireSession runs one event through the table of the session's side. The
-// session may be gone afterwards.
-func (t *Tunnel) fireSession(now time.Time, s *session, ev sessionEvent, why end) {
-	table := &lnsTable
-	if t.s.lac {
-		table = &lacTable
+// table is the session table of the tunnel's side, LAC or LNS.
+func (s *tunnelData) table() *[sessionStates][sessionEvents]sessionTransition {
+	if s.lac {
+		return &lacTable
 	}
-	tr := table[s.state][ev]
+	return &lnsTable
+}
+
+// fireSession runs one event through the session table. The session may no longer
+// exist afterwards.
+func (t *Tunnel) fireSession(now time.Time, s *session, ev sessionEvent, why end) {
+	tr := t.s.table()[s.state][ev]
 	if !tr.possible {
 		return
 	}
@@ -241,7 +246,8 @@ func (t *Tunnel) fireSession(now time.Time, s *session, ev sessionEvent, why end
 		switch act {
 		case sessionNothing:
 		case openTunnel:
-			// The tunnel is opened with the LAC; if it stands, it says so again.
+			// NewLAC has opened the tunnel. If it is established already, the
+			// session learns that at once.
 			if t.s.state == tunnelEstablished {
 				t.fireSession(now, s, callTunnelUp, end{})
 			}
@@ -255,12 +261,13 @@ func (t *Tunnel) fireSession(now time.Time, s *session, ev sessionEvent, why end
 			t.sendCDN(s.Session, why.Result)
 		case sessionClean:
 			t.remove(was.Local)
-			if was.Local != 0 || ev == icrqBad { // not for what never was a call
+			if was.Local != 0 || ev == icrqBad { // not if there never was a call
 				t.report(was, why)
 			}
 		case sessionIsUp:
-			// The acknowledgement of ICCN goes before the driver's first PPP
-			// frame: old Android starts its PPP only then.
+			// The acknowledgement of ICCN is sent before the driver's first PPP
+			// frame: old Android starts its PPP only when it has that
+			// acknowledgement.
 			t.pump(now)
 			s.deadline = time.Time{}
 			t.out.Push(SessionUp{Session: s.Session})

@@ -41,7 +41,7 @@ const (
 	sessionEvents
 )
 
-// sessionAction is what a call does.
+// sessionAction is an action of a call.
 type sessionAction uint8
 
 const (
@@ -55,7 +55,8 @@ const (
 	sessionIsUp  // prepare for data
 )
 
-// sessionTransition is one cell; the zero one means that the event is ignored.
+// sessionTransition is one cell of the table. Its zero value means that the event
+// is ignored.
 type sessionTransition struct {
 	possible bool
 	next     sessionState
@@ -77,7 +78,7 @@ var lacTable = [sessionStates][sessionEvents]sessionTransition{
 		iccnGood:     sessionTo(sessionIdle, sessionClean),
 		iccnBad:      sessionTo(sessionIdle, sessionClean),
 		cdnReceived:  sessionTo(sessionIdle, sessionClean),
-		// The RFC has no row for an ICRQ in idle: a LAC that is called refuses.
+		// The RFC has no row for an ICRQ in idle: a LAC refuses incoming calls.
 		icrqGood: sessionTo(sessionIdle, sendCDN, sessionClean),
 		icrqBad:  sessionTo(sessionIdle, sendCDN, sessionClean),
 	},

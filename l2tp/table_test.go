@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// rfcControl is RFC 2661, section 7.2.1, a line a row: states; event;
-// actions; next state. Its "lose tie-breaker" row has no place here, since we
-// send none.
+// rfcControl is the table of RFC 2661, section 7.2.1, one row in each line:
+// states; event; actions; next state. It has no row "lose tie-breaker", because we
+// send no Tie Breaker.
 const rfcControl = `
 idle            | open           | Send SCCRQ                          | wait-ctl-reply
 idle            | SCCRQ good     | Send SCCRP                          | wait-ctl-conn
@@ -73,7 +73,7 @@ established     | ICRP           | Send CDN, Clean up                  | idle
 established     | ICCN           | Send CDN, Clean up                  | idle
 `
 
-// row is one line of a table; an event without "good" or "bad" means both.
+// row is one line of a table. An event without "good" or "bad" means both.
 type row struct {
 	state, next string
 	events      []string

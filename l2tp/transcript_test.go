@@ -10,8 +10,8 @@ import (
 	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// render writes a control message as the ladders in testdata show it. It shares
-// no parser with the code under test.
+// render formats a control message as the ladders in testdata show it. It shares
+// no parser with the tested code.
 func render(b []byte) string {
 	if len(b) < 12 {
 		return fmt.Sprintf("%x", b)
@@ -43,20 +43,20 @@ func render(b []byte) string {
 	return out.String()
 }
 
-// ladder drives one LNS with a client's own bytes and writes down what happens:
-// ">" from the client, "<" to it, "*" to the driver.
+// ladder drives one LNS with the bytes of a client and records what happens: ">"
+// from the client, "<" to it, "*" to the driver.
 type ladder struct {
 	t    *testing.T
 	l    *Tunnel
 	now  time.Time
 	out  strings.Builder
-	ns   uint16 // the client's next
+	ns   uint16 // of the client's next message
 	nr   uint16
 	seen uint16 // our session id, from ICRP
 }
 
 func newLadder(t *testing.T, c *Config) *ladder {
-	return &ladder{t: t, l: NewLNS(Env{Config: c, Rand: testRand(1)}, epoch), now: epoch}
+	return &ladder{t: t, l: NewLNS(Env{Config: c, Rand: machinetest.Rand(1)}, machinetest.Epoch), now: machinetest.Epoch}
 }
 
 func (d *ladder) drain() {
@@ -76,14 +76,15 @@ func (d *ladder) drain() {
 	}
 }
 
-// build makes a control message of AVPs, given as hex behind the Message Type.
+// build makes a control message from AVPs, which are given as hex and follow the
+// Message Type.
 func (d *ladder) build(tunnel, session, ns, nr uint16, kind messageType, avps string) []byte {
 	d.t.Helper()
 	b := make([]byte, controlHeaderLen)
 	if kind != 0 {
-		b = append(b, unhex(d.t, fmt.Sprintf("8008 0000 0000 %04x", uint16(kind)))...)
+		b = append(b, machinetest.Unhex(d.t, fmt.Sprintf("8008 0000 0000 %04x", uint16(kind)))...)
 	}
-	b = append(b, unhex(d.t, avps)...)
+	b = append(b, machinetest.Unhex(d.t, avps)...)
 	putHeader(b, header{tunnel: tunnel, session: session, ns: ns, nr: nr})
 	return b
 }
@@ -97,7 +98,7 @@ func (d *ladder) deliver(b []byte) {
 	d.drain()
 }
 
-// recv hands the tunnel the client's next message.
+// recv passes the client's next message to the tunnel.
 func (d *ladder) recv(session uint16, kind messageType, avps string) {
 	d.t.Helper()
 	b := d.build(d.l.ID(), session, d.ns, d.nr, kind, avps)
@@ -107,12 +108,12 @@ func (d *ladder) recv(session uint16, kind messageType, avps string) {
 	d.deliver(b)
 }
 
-// zlb acknowledges all that was received.
+// zlb acknowledges everything that was received.
 func (d *ladder) zlb() { d.t.Helper(); d.recv(0, 0, "") }
 
 func (d *ladder) sccrq(raw string) {
 	d.t.Helper()
-	d.deliver(fix(unhex(d.t, raw)))
+	d.deliver(fix(machinetest.Unhex(d.t, raw)))
 	d.ns = 1
 }
 
@@ -127,28 +128,14 @@ func (d *ladder) wait(by time.Duration) {
 	d.now = end
 }
 
-// since runs f and returns only what it wrote.
+// since runs f and returns only what f added to the record.
 func (d *ladder) since(f func()) string {
 	before := d.out.Len()
 	f()
 	return d.out.String()[before:]
 }
 
-func wantLine(t *testing.T, out, line string) {
-	t.Helper()
-	if !strings.Contains(out, line) {
-		t.Errorf("want a line with %q, got:\n%s", line, out)
-	}
-}
-
-func wantNoLine(t *testing.T, out, line string) {
-	t.Helper()
-	if strings.Contains(out, line) {
-		t.Errorf("want no line with %q, got:\n%s", line, out)
-	}
-}
-
-// open brings up a tunnel and a session, with remote ids 1 and 9.
+// open establishes a tunnel and a session, with remote ids 1 and 9.
 func (d *ladder) open() {
 	d.t.Helper()
 	d.sccrq(windowsSCCRQ)
@@ -164,13 +151,13 @@ func TestWindowsTranscript(t *testing.T) {
 	d := newLadder(t, testConfig())
 	d.sccrq(windowsSCCRQ)
 	d.wait(500 * time.Millisecond)
-	d.deliver(fix(unhex(t, windowsSCCRQ))) // our answer got lost
+	d.deliver(fix(machinetest.Unhex(t, windowsSCCRQ))) // our answer got lost
 	d.recv(0, scccn, "")
 	d.recv(0, icrq, "8008 0000 000e 0001 800a 0000 000f 00000000 800a 0000 0012 00000002 800a 0000 0019 00000000")
 	d.recv(d.seen, iccn, "800a 0000 0018 05f5e100 800a 0000 0013 00000001 0008 0000 001d 0004")
-	d.wait(60 * time.Second) // idle: our HELLO
+	d.wait(60 * time.Second) // idle: we send a HELLO
 	d.zlb()
-	d.recv(0, hello, "") // and Windows'
+	d.recv(0, hello, "") // and Windows sends one
 	d.recv(d.seen, cdn, "800a 0000 0001 0003 0000 8008 0000 000e 0001")
 	d.recv(0, stopccn, "8008 0000 0009 0001 800a 0000 0001 0006 0000")
 	d.deliver(d.build(d.l.ID(), 0, d.ns-1, d.nr, stopccn, "8008 0000 0009 0001 800a 0000 0001 0006 0000"))
@@ -181,14 +168,14 @@ func TestWindowsTranscript(t *testing.T) {
 func TestAppleTranscript(t *testing.T) {
 	d := newLadder(t, testConfig())
 	d.sccrq(appleSCCRQ)
-	// SCCCN and ICRQ leave together, and arrive the other way round.
+	// SCCCN and ICRQ are sent together, and arrive in reverse order.
 	one := d.build(d.l.ID(), 0, 1, 1, scccn, "")
 	two := d.build(d.l.ID(), 0, 2, 1, icrq, "8008 0000 000e 1f3d 800a 0000 000f 00000001")
 	d.deliver(two)
 	d.deliver(one)
 	d.ns = 3
 	d.recv(d.seen, iccn, "800a 0000 0018 000f4240 800a 0000 0013 00000003")
-	// Both goodbyes at once, with Apple's own form of Result Code.
+	// CDN and StopCCN come together, with Apple's own form of Result Code.
 	d.recv(d.seen, cdn, "800e 0000 0001 0300 c0ff ee00 0102 8008 0000 000e 1f3d")
 	d.recv(0, stopccn, "800e 0000 0001 0100 c0ff ee00 0102 8008 0000 0009 0001")
 	machinetest.Transcript(t, "apple", d.out.String())

@@ -4,19 +4,22 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// Whoever runs above the tunnel knows how long the path and back takes, be it
-// slower than any message is repeated, or lose the first copy of one.
+// The layer above the tunnel knows how long the path and back takes, even if the
+// path is so slow that every message is repeated, or loses the first copy of a
+// message.
 func TestTheRoundTripIsKnownWhenASessionStands(t *testing.T) {
 	for _, trip := range []time.Duration{1, 2 * time.Millisecond, 100 * time.Millisecond, time.Second, 3200 * time.Millisecond, 4 * time.Second, 6 * time.Second} {
 		for _, lost := range []string{"nothing", "SCCRP", "ICRP"} {
 			if lost != "nothing" && trip >= time.Second {
-				continue // its copies are on their way already
+				continue // copies of it have been sent by then
 			}
 			t.Run(fmt.Sprintf("%v, %s lost", trip, lost), func(t *testing.T) {
-				lns := NewLNS(Env{Config: testConfig(), Rand: testRand(1)}, epoch)
-				now := epoch
+				lns := NewLNS(Env{Config: testConfig(), Rand: machinetest.Rand(1)}, machinetest.Epoch)
+				now := machinetest.Epoch
 				peer := &script{t: t, l: lns}
 				peer.send(now, "SCCRQ", 0, 0)
 				peer.waitCopy(&now, lost == "SCCRP")
@@ -28,7 +31,7 @@ func TestTheRoundTripIsKnownWhenASessionStands(t *testing.T) {
 				now = now.Add(trip)
 				peer.fire(now)
 				peer.send(now, "ICCN", 3, 2)
-				if n, got := count[SessionUp](peer.events), lns.RoundTrip(); n != 1 || got != trip {
+				if n, got := machinetest.Count[SessionUp](peer.events), lns.RoundTrip(); n != 1 || got != trip {
 					t.Errorf("%d sessions are up, with a round trip of %v", n, got)
 				}
 			})
@@ -36,7 +39,7 @@ func TestTheRoundTripIsKnownWhenASessionStands(t *testing.T) {
 	}
 }
 
-// script plays a peer by hand.
+// script is a peer whose messages the test sends one by one.
 type script struct {
 	t      *testing.T
 	l      *Tunnel

@@ -11,25 +11,26 @@ import (
 	"github.com/adit-vpn/adit/internal/machine"
 )
 
-// lingerTime is how long a tunnel that the peer closed acknowledges repeats.
-// RFC 2661, section 5.7: "the recipient ... should maintain ... for the full
-// retransmission interval (for example 31 seconds)".
+// lingerTime is how long a tunnel that the peer closed acknowledges repeated
+// messages. RFC 2661, section 5.7: "the recipient ... should maintain ... for the
+// full retransmission interval (for example 31 seconds)".
 const lingerTime = 31 * time.Second
 
-// duplicateTime is how long an SCCRQ like the first is taken for a copy of it.
+// duplicateTime is how long an SCCRQ that equals the first is taken for a copy of
+// it.
 const duplicateTime = 30 * time.Second
 
-// ending is how far a tunnel is on its way out.
+// ending is how far the end of a tunnel has progressed.
 type ending uint8
 
 const (
 	live      ending = iota
-	leaving          // our StopCCN awaits its acknowledgement
+	leaving          // our StopCCN is not yet acknowledged
 	lingering        // the peer's StopCCN may be repeated
-	gone             // Closed was said
+	gone             // Closed was reported
 )
 
-// tunnelData is a tunnel's whole state: plain data.
+// tunnelData is a tunnel's whole state, as plain data.
 type tunnelData struct {
 	lac    bool
 	id     uint16 // ours
@@ -37,22 +38,22 @@ type tunnelData struct {
 	ending ending
 	born   time.Time
 	heard  time.Time // the last sign of life
-	setup  time.Time // by when the tunnel must be established
+	setup  time.Time // when the tunnel must be established
 	leave  time.Time // when lingering ends
 
 	peer      Peer
 	challenge []byte // ours
-	theirs    []byte // the peer's, which our next message answers
-	proved    bool   // the peer's was answered
+	theirs    []byte // the peer's, which our next message responds to
+	proved    bool   // the peer's challenge was answered
 	began     []byte // the AVPs of the SCCRQ that we answered
 	channel   channel
 	sessions  []session
 	ack       bool // an acknowledgement is due
-	up        bool // TunnelUp was said
+	up        bool // TunnelUp was reported
 }
 
-// Tunnel is one control connection with its sessions, as LNS or as LAC. It
-// belongs to one goroutine.
+// Tunnel is one control connection with its sessions, as LNS or as LAC. It belongs
+// to one goroutine.
 type Tunnel struct {
 	env Env
 	s   tunnelData
@@ -85,15 +86,15 @@ func newTunnel(env Env, now time.Time, lac bool) *Tunnel {
 // ID is our tunnel id: random, not zero.
 func (t *Tunnel) ID() uint16 { return t.s.id }
 
-// RoundTrip is how long the path and back takes at most, 0 if that is not known.
-// It is when a session is up.
+// RoundTrip is an upper bound of the round-trip time, 0 if it is not known. When a
+// session is up, it is known.
 func (t *Tunnel) RoundTrip() time.Duration { return t.s.channel.roundTrip() }
 
-// Established tells whether the control connection is established.
+// Established reports whether the control connection is established.
 func (t *Tunnel) Established() bool { return t.s.state == tunnelEstablished }
 
-// Over tells whether the peer has nothing to say any more, nor we: at most it
-// repeats its StopCCN, because our acknowledgement was lost.
+// Over reports whether neither the peer nor we have anything more to say. At most
+// the peer repeats its StopCCN, because our acknowledgement was lost.
 func (t *Tunnel) Over() bool { return t.s.ending == lingering || t.s.ending == gone }
 
 // HandlePacket takes one control message from the peer. An error says why it
@@ -116,8 +117,8 @@ func (t *Tunnel) handle(now time.Time, b []byte) error {
 	var m *message
 	if len(body) > 0 {
 		m, err = parseMessage(h, body, t.env.Config.Secret.Reveal())
-		// HELLO has nothing to say but that the peer asks: whatever follows its
-		// type, it is answered.
+		// A HELLO only asks whether we are here, so it is answered whatever
+		// follows its type.
 		if err != nil && (m.kind != hello || t.s.state != tunnelEstablished) {
 			return err
 		}
@@ -141,12 +142,12 @@ func (t *Tunnel) handle(now time.Time, b []byte) error {
 	return err
 }
 
-// address decides whether a message is for this tunnel: it has our id, or none
-// yet (SCCRQ, and a StopCCN of a peer that never learnt our id).
+// address decides whether a message is for this tunnel: it has our id, or no id
+// yet (an SCCRQ, or a StopCCN of a peer that never learnt our id).
 //
 // Deviation: some clients write 0, or the id that they assigned themselves, into
-// every header. Nobody but the peer of this tunnel has its keys, so that this one
-// is meant, unless an Assigned Tunnel ID says otherwise.
+// every header. Only the peer of this tunnel has the keys of its ESP SAs, so this
+// tunnel is meant, unless an Assigned Tunnel ID says otherwise.
 func (t *Tunnel) address(h header, m *message) error {
 	fresh := !t.s.lac && t.s.state == tunnelIdle && t.s.ending == live
 	own := h.tunnel == 0 || h.tunnel == t.s.peer.Tunnel
@@ -173,18 +174,19 @@ func (t *Tunnel) address(h header, m *message) error {
 	return fmt.Errorf("tunnel id %d: %w", h.tunnel, ErrUnexpected)
 }
 
-// receive puts a message into its turn, and every one whose turn it is to work.
+// receive sorts a message into the sequence, and handles every message whose turn
+// has come.
 func (t *Tunnel) receive(now time.Time, m *message, raw []byte) error {
 	c := &t.s.channel
 	switch c.classify(m.ns, t.window()) {
 	case tooFar:
-		t.s.ack = m.kind == hello // we are here, and want others first
+		t.s.ack = m.kind == hello // the acknowledgement says that we are here, and which number we expect
 		return fmt.Errorf("%v number %d, want %d: %w", m.kind, m.ns, c.nr, ErrUnexpected)
 	case late:
-		// "the message is acknowledged ... and then discarded": at once.
+		// "the message is acknowledged ... and then discarded": we do so at once.
 		t.s.ack = true
 		if m.kind == sccrq && t.s.state == waitCtlConn {
-			t.resend() // the SCCRP itself says most
+			t.resend() // the SCCRP says more than an acknowledgement
 		}
 		return nil
 	case early:
@@ -206,14 +208,14 @@ func (t *Tunnel) receive(now time.Time, m *message, raw []byte) error {
 	}
 }
 
-// take works on the message whose turn it is. It is acknowledged whatever comes
-// of it.
+// take handles the message whose turn it is. The message is acknowledged whatever
+// the result.
 func (t *Tunnel) take(now time.Time, m *message) error {
 	t.s.channel.nr++
 	t.s.ack = true
 	if t.s.ending != live {
 		if m.kind == stopccn && t.s.ending == leaving {
-			t.linger(now) // both hung up
+			t.linger(now) // both ends closed the tunnel
 		}
 		return nil
 	}
@@ -233,14 +235,14 @@ func (t *Tunnel) take(now time.Time, m *message) error {
 	return t.takeTunnel(now, m)
 }
 
-// takeTunnel works on a message that concerns the control connection.
+// takeTunnel handles a message that concerns the control connection.
 func (t *Tunnel) takeTunnel(now time.Time, m *message) error {
 	if m.kind == stopccn {
 		t.fire(now, stopReceived, end{Result: m.result(), remote: true})
 		return nil
 	}
 	why, ok := t.judge(m)
-	if m.kind == hello { // its acknowledgement is all that it wants
+	if m.kind == hello { // it asks only for its acknowledgement
 		if !ok {
 			t.fire(now, tunnelClose, end{Result: why})
 		}
@@ -248,7 +250,7 @@ func (t *Tunnel) takeTunnel(now time.Time, m *message) error {
 	}
 	ev := map[messageType]tunnelEvent{sccrq: sccrqGood, sccrp: sccrpGood, scccn: scccnGood}[m.kind]
 	if !ok {
-		ev++ // the same message, not acceptable
+		ev++ // the event after it is for the same message, not acceptable
 	}
 	if wanted := tunnelTable[t.s.state][ev].next != tunnelIdle; ok && !wanted {
 		why = Result{Code: StopFSM, Message: fmt.Sprintf("%v in state %v", m.kind, t.s.state)}
@@ -269,7 +271,7 @@ func (t *Tunnel) judge(m *message) (Result, bool) {
 		return Result{Code: StopError, Error: ErrorLength, Message: fmt.Sprintf("no usable %v", messageRules[m.kind].need)}, false
 	}
 	if m.has(avpProtocolVersion) && m.uint16(avpProtocolVersion)>>8 != 1 {
-		return Result{Code: StopVersion, Error: ErrorCode(0x0100)}, false // the highest that we support
+		return Result{Code: StopVersion, Error: ErrorCode(0x0100)}, false // the highest version that we support
 	}
 	return t.authenticate(m)
 }
@@ -283,7 +285,7 @@ func unknownAVP(code ResultCode, m *message) Result {
 		Message: fmt.Sprintf("vendor %d attribute %d", m.unknownVendor, m.unknownType)}
 }
 
-// learn takes over what SCCRQ or SCCRP tells of the peer.
+// learn stores what an SCCRQ or SCCRP says about the peer.
 func (t *Tunnel) learn(m *message) {
 	if m.kind != sccrq && m.kind != sccrp || t.s.peer.Tunnel != 0 {
 		return
@@ -300,11 +302,11 @@ func (t *Tunnel) learn(m *message) {
 	t.s.theirs = append([]byte(nil), m.values[avpChallenge]...)
 }
 
-// HandleData says that a data message of this tunnel came: the peer lives.
+// HandleData says that a data message of this tunnel came, so the peer is alive.
 func (t *Tunnel) HandleData(now time.Time) { t.s.heard = now }
 
-// Close ends the tunnel and its sessions with a StopCCN. The tunnel goes on to
-// retransmit and to acknowledge until it says Closed.
+// Close ends the tunnel and its sessions with a StopCCN. The tunnel continues to
+// retransmit and to acknowledge until it reports Closed.
 func (t *Tunnel) Close(now time.Time, why Result) {
 	if t.s.ending != live {
 		return
@@ -313,15 +315,13 @@ func (t *Tunnel) Close(now time.Time, why Result) {
 	t.flush(now)
 }
 
-// NextEvent returns the next pending event, oldest first.
-func (t *Tunnel) NextEvent() (Event, bool) { return t.out.Pop() }
-
-// Duplicate tells whether an SCCRQ is a copy of the one that this tunnel
-// answers, rather than a peer that starts anew: within 30 s of the first, the same
-// to the last byte, and sent before the peer had our SCCRP. That it has it shows in
-// an acknowledgement; late says that the copy was overtaken on its way by what its
-// sender sent afterwards. Nothing in it is proof by itself: clients count their
-// tunnel ids from 1 at every boot.
+// Duplicate reports whether an SCCRQ is a copy of the one that this tunnel
+// answers, and not the beginning of a new tunnel. A copy comes within 30 s of the
+// first, equals it to the last byte, and was sent before the peer had our SCCRP.
+// An acknowledgement shows that the peer has our SCCRP; late says that the copy
+// was overtaken on its way by messages that its sender sent afterwards. The
+// contents alone prove nothing: clients count their tunnel ids from 1 at every
+// boot.
 func (t *Tunnel) Duplicate(now time.Time, b []byte, late bool) bool {
 	if t.s.ending != live || t.s.lac || t.s.peer.Tunnel == 0 || now.Sub(t.s.born) > duplicateTime {
 		return false
@@ -333,8 +333,8 @@ func (t *Tunnel) Duplicate(now time.Time, b []byte, late bool) bool {
 	return late || t.s.state == waitCtlConn && len(t.s.channel.sent) > 0
 }
 
-// IsSCCRQ tells whether b is an SCCRQ, and which tunnel id the peer assigns; 0
-// if it hides that.
+// IsSCCRQ reports whether b is an SCCRQ, and which tunnel id the peer assigns; the
+// id is 0 if it is hidden.
 func IsSCCRQ(b []byte) (assignedTunnel uint16, ok bool) {
 	h, body, err := parseHeader(b)
 	if err != nil || len(body) == 0 {
@@ -347,13 +347,13 @@ func IsSCCRQ(b []byte) (assignedTunnel uint16, ok bool) {
 	return m.uint16(avpAssignedTunnel), true
 }
 
-// begins tells whether a message is an SCCRQ: its tunnel id is 0, or the one that it
-// assigns.
+// begins reports whether a message is an SCCRQ: the tunnel id in its header is 0,
+// or the one that it assigns.
 func (m *message) begins() bool {
 	return m.kind == sccrq && (m.tunnel == 0 || m.tunnel == m.uint16(avpAssignedTunnel))
 }
 
-// window is our own receive window.
+// window is our own Receive Window Size.
 func (t *Tunnel) window() int { return min(max(int(t.env.Config.Window), minWindow), maxWindow) }
 
 // randomID returns a random number other than zero.

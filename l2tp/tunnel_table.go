@@ -38,7 +38,7 @@ const (
 	tunnelEvents
 )
 
-// tunnelAction is what the control connection does.
+// tunnelAction is an action of the control connection.
 type tunnelAction uint8
 
 const (
@@ -51,7 +51,8 @@ const (
 	tunnelIsUp  // send tunnel-open event to waiting sessions
 )
 
-// tunnelTransition is one cell; the zero one means that the event is ignored.
+// tunnelTransition is one cell of the table. Its zero value means that the event
+// is ignored.
 type tunnelTransition struct {
 	possible bool
 	next     tunnelState
@@ -64,12 +65,13 @@ func tunnelTo(next tunnelState, actions ...tunnelAction) tunnelTransition {
 	return t
 }
 
-// tunnelTable is the table of RFC 2661, section 7.2.1. Beside it, an
-// administrative close ends the two wait states as it ends established: the
-// RFC's table has no row for it, and a shutdown does not wait.
+// tunnelTable is the table of RFC 2661, section 7.2.1. In addition, an
+// administrative close ends the two wait states as it ends the state established:
+// the RFC's table has no row for that, and a shutdown does not wait.
 //
-// "Receive SCCRQ, lose tie-breaker" has no cell: we send no Tie Breaker, a
-// tunnel that the peer opens meanwhile is another Tunnel, and both may live.
+// There is no cell for "Receive SCCRQ, lose tie-breaker": we send no Tie Breaker.
+// A tunnel that the peer opens in the meantime is another Tunnel, and both may
+// live.
 var tunnelTable = [tunnelStates][tunnelEvents]tunnelTransition{
 	tunnelIdle: {
 		tunnelOpen:   tunnelTo(waitCtlReply, sendSCCRQ),

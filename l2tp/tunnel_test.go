@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 // mtpd accepts messages as strictly as Android's daemon does.
@@ -33,8 +35,8 @@ func (p *mtpd) accepts(b []byte) error {
 }
 
 // Old Android waits for an explicit acknowledgement after SCCCN and ICCN, with
-// exactly its own number, and takes nothing else meanwhile; a PPP frame before
-// the second is lost.
+// exactly its own number, and accepts nothing else in the meantime. A PPP frame
+// before the second acknowledgement is lost.
 func TestOldAndroidIsAnsweredAsStrictlyAsItReads(t *testing.T) {
 	d := newLadder(t, testConfig())
 	peer := &mtpd{}
@@ -42,7 +44,7 @@ func TestOldAndroidIsAnsweredAsStrictlyAsItReads(t *testing.T) {
 		t.Helper()
 		var b []byte
 		if kind == sccrq {
-			b = fix(unhex(t, androidSCCRQ))
+			b = fix(machinetest.Unhex(t, androidSCCRQ))
 		} else {
 			b = d.build(d.l.ID(), session, peer.ns, peer.nr, kind, avps)
 		}
@@ -91,15 +93,15 @@ func TestRetransmission(t *testing.T) {
 		for _, e := range drain(d.l) {
 			switch e := e.(type) {
 			case Send:
-				at = append(at, next.Sub(epoch))
+				at = append(at, next.Sub(machinetest.Epoch))
 			case TunnelDown:
-				at = append(at, -next.Sub(epoch))
+				at = append(at, -next.Sub(machinetest.Epoch))
 				_ = e
 			}
 		}
 	}
-	// The setup timeout of 30 s comes between: its StopCCN waits behind the
-	// SCCRP, which is repeated as long as a closing tunnel repeats.
+	// The setup timeout of 30 s expires first. Its StopCCN waits behind the SCCRP,
+	// which is repeated for as long as a closing tunnel repeats messages.
 	want := "[1s 3s 7s 15s 23s -30s]"
 	if got := fmt.Sprint(at); got != want {
 		t.Errorf("sent again at %v, want %v", got, want)
@@ -115,12 +117,12 @@ func TestRetransmissionsGiveUp(t *testing.T) {
 	if n := strings.Count(out, "< SCCRP"); n != maxSends-1 {
 		t.Errorf("sent again %d times, want %d", n, maxSends-1)
 	}
-	wantLine(t, out, "peer does not answer")
-	wantLine(t, out, "* l2tp.Closed{}")
+	machinetest.WantLine(t, out, "peer does not answer")
+	machinetest.WantLine(t, out, "* l2tp.Closed{}")
 	if !d.l.Deadline().IsZero() {
 		t.Error("a tunnel that is gone has a deadline")
 	}
-	if err := d.l.HandlePacket(d.now, fix(unhex(t, windowsSCCRQ))); !errors.Is(err, ErrClosed) {
+	if err := d.l.HandlePacket(d.now, fix(machinetest.Unhex(t, windowsSCCRQ))); !errors.Is(err, ErrClosed) {
 		t.Errorf("a tunnel that is gone says %v", err)
 	}
 }
@@ -131,27 +133,27 @@ func TestAPeersWindowIsKept(t *testing.T) {
 	w := newWire(t, testConfig(), c)
 	w.ends[0].env.Config.Sessions = 6
 	for range 6 {
-		if _, err := w.ends[0].Call(w.now, Call{}); err != nil {
+		if _, err := w.ends[0].Call(w.Now, Call{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.run(5*time.Second, func() bool { return false })
-	if n := count[SessionUp](w.events[1]); n != 6 {
+	if n := machinetest.Count[SessionUp](w.events[1]); n != 6 {
 		t.Fatalf("%d sessions", n)
 	}
 	lac := &w.ends[0].s.channel
-	w.loss = 1
+	w.Loss = 1
 	before := len(w.sent[0])
 	for _, s := range append([]session(nil), w.ends[0].s.sessions...) {
-		w.ends[0].Hangup(w.now, s.Local, Result{Code: CallAdmin})
+		w.ends[0].Hangup(w.Now, s.Local, Result{Code: CallAdmin})
 	}
 	w.collect(0)
 	if n := len(w.sent[0]) - before; n != 4 || len(lac.queue) != 2 {
 		t.Errorf("%d CDNs left at once and %d wait; the peer's window is 4", n, len(lac.queue))
 	}
-	w.loss = 0
-	w.run(30*time.Second, func() bool { return count[SessionDown](w.events[1]) == 6 })
-	if n := count[SessionDown](w.events[1]); n != 6 {
+	w.Loss = 0
+	w.run(30*time.Second, func() bool { return machinetest.Count[SessionDown](w.events[1]) == 6 })
+	if n := machinetest.Count[SessionDown](w.events[1]); n != 6 {
 		t.Errorf("%d sessions ended at the LNS", n)
 	}
 }
@@ -166,7 +168,7 @@ func TestSlowStart(t *testing.T) {
 	}
 	burst := func() int {
 		n := 0
-		for _, ok := c.next(epoch); ok; _, ok = c.next(epoch) {
+		for _, ok := c.next(machinetest.Epoch); ok; _, ok = c.next(machinetest.Epoch) {
 			n++
 		}
 		return n
@@ -174,13 +176,13 @@ func TestSlowStart(t *testing.T) {
 	var bursts []int
 	for range 4 {
 		bursts = append(bursts, burst())
-		c.acknowledge(epoch, c.ns)
+		c.acknowledge(machinetest.Epoch, c.ns)
 	}
 	if fmt.Sprint(bursts) != "[1 2 4 8]" {
 		t.Errorf("windows of %v messages, want [1 2 4 8]", bursts)
 	}
 	burst()
-	c.backOff(epoch)
+	c.backOff(machinetest.Epoch)
 	if c.congested != 1 || c.threshold != 4 {
 		t.Errorf("after a loss, CWND = %d and SSTHRESH = %d, want 1 and 4", c.congested, c.threshold)
 	}
@@ -192,7 +194,7 @@ func TestMessagesAreTakenInOrderAndOnce(t *testing.T) {
 	avps := "8008 0000 000e 0009 800a 0000 000f 00000000"
 	far := d.build(d.l.ID(), 0, 6, 1, hello, "")
 	out := d.since(func() { d.deliver(far) })
-	wantLine(t, out, "not expected now")
+	machinetest.WantLine(t, out, "not expected now")
 	d.deliver(d.build(d.l.ID(), 0, 2, 1, icrq, avps))
 	d.deliver(d.build(d.l.ID(), 0, 2, 1, icrq, avps)) // twice ahead of its time
 	d.deliver(d.build(d.l.ID(), 0, 1, 1, scccn, ""))
@@ -207,8 +209,8 @@ func TestMessagesAreTakenInOrderAndOnce(t *testing.T) {
 		t.Errorf("duplicates are not acknowledged again:\n%s", out)
 	}
 	out = d.since(func() { d.deliver(d.build(d.l.ID(), 0, 3, 9, hello, "")) })
-	wantLine(t, out, "acknowledges 9 of 2")
-	wantNoLine(t, out, "< ")
+	machinetest.WantLine(t, out, "acknowledges 9 of 2")
+	machinetest.WantNoLine(t, out, "< ")
 }
 
 func TestSequenceNumbersWrap(t *testing.T) {
@@ -218,7 +220,7 @@ func TestSequenceNumbersWrap(t *testing.T) {
 	d.l.s.channel.ns, d.nr = 0xffff, 0xffff
 	d.zlb()
 	for range 4 {
-		wantLine(t, d.since(func() { d.recv(0, hello, "") }), "< ZLB")
+		machinetest.WantLine(t, d.since(func() { d.recv(0, hello, "") }), "< ZLB")
 	}
 	if d.l.s.channel.nr != 2 {
 		t.Errorf("Nr = %d, want 2", d.l.s.channel.nr)
@@ -241,9 +243,9 @@ func TestUnknownMandatoryAVPs(t *testing.T) {
 		d := newLadder(t, testConfig())
 		d.open()
 		out := d.since(func() { d.recv(d.seen, wen, "8020 0000 0022"+strings.Repeat("00", 26)+unknown) })
-		wantLine(t, out, "< CDN")
-		wantLine(t, out, "Code:2 Error:unknown mandatory AVP")
-		wantLine(t, out, fmt.Sprintf("%x", "vendor 0 attribute 100"))
+		machinetest.WantLine(t, out, "< CDN")
+		machinetest.WantLine(t, out, "Code:2 Error:unknown mandatory AVP")
+		machinetest.WantLine(t, out, fmt.Sprintf("%x", "vendor 0 attribute 100"))
 		if !d.l.Established() {
 			t.Error("the tunnel went down")
 		}
@@ -253,8 +255,8 @@ func TestUnknownMandatoryAVPs(t *testing.T) {
 		d.sccrq(windowsSCCRQ)
 		d.recv(0, scccn, "")
 		out := d.since(func() { d.recv(0, icrq, "8008 0000 000e 0009 800a 0000 000f 00000000"+unknown) })
-		wantLine(t, out, "< CDN tunnel=1 session=9 ")
-		wantLine(t, out, "* l2tp.CallFailed")
+		machinetest.WantLine(t, out, "< CDN tunnel=1 session=9 ")
+		machinetest.WantLine(t, out, "* l2tp.CallFailed")
 	})
 	t.Run("in the tunnel's message end the tunnel", func(t *testing.T) {
 		for _, kind := range []messageType{scccn, hello} {
@@ -265,26 +267,26 @@ func TestUnknownMandatoryAVPs(t *testing.T) {
 				d.open()
 			}
 			out := d.since(func() { d.recv(0, kind, unknown) })
-			wantLine(t, out, "< StopCCN tunnel=1 ")
-			wantLine(t, out, "* l2tp.TunnelDown{Result:{Code:2 Error:unknown mandatory AVP")
+			machinetest.WantLine(t, out, "< StopCCN tunnel=1 ")
+			machinetest.WantLine(t, out, "* l2tp.TunnelDown{Result:{Code:2 Error:unknown mandatory AVP")
 		}
 	})
 	t.Run("in an SCCRQ refuse it", func(t *testing.T) {
 		d := newLadder(t, testConfig())
 		out := d.since(func() { d.sccrq(windowsSCCRQ + unknown) })
-		wantLine(t, out, "< StopCCN tunnel=1 ")
-		wantNoLine(t, out, "SCCRP tunnel")
+		machinetest.WantLine(t, out, "< StopCCN tunnel=1 ")
+		machinetest.WantNoLine(t, out, "SCCRP tunnel")
 	})
 	t.Run("an optional one is ignored", func(t *testing.T) {
 		d := newLadder(t, testConfig())
-		wantLine(t, d.since(func() { d.sccrq(windowsSCCRQ + "0008 0000 0064 0000") }), "< SCCRP")
+		machinetest.WantLine(t, d.since(func() { d.sccrq(windowsSCCRQ + "0008 0000 0064 0000") }), "< SCCRP")
 	})
 	t.Run("known ones that are mandatory where they do not belong are ignored", func(t *testing.T) {
 		d := newLadder(t, testConfig())
 		d.sccrq(windowsSCCRQ)
 		d.recv(0, scccn, "")
 		d.recv(0, icrq, "8008 0000 000e 0009 800a 0000 000f 00000000 800a 0000 0019 00000001 8008 0000 0006 0001")
-		wantLine(t, d.out.String(), "< ICRP")
+		machinetest.WantLine(t, d.out.String(), "< ICRP")
 	})
 }
 
@@ -295,12 +297,12 @@ func TestUnknownMessages(t *testing.T) {
 	optional[12] &^= 0x80
 	d.ns++
 	out := d.since(func() { d.deliver(optional) })
-	wantLine(t, out, "< ZLB")
+	machinetest.WantLine(t, out, "< ZLB")
 	if !d.l.Established() {
 		t.Error("an optional message ended the tunnel")
 	}
 	out = d.since(func() { d.recv(0, messageType(99), "") })
-	wantLine(t, out, "< StopCCN")
+	machinetest.WantLine(t, out, "< StopCCN")
 }
 
 func TestRefusals(t *testing.T) {
@@ -314,8 +316,8 @@ func TestRefusals(t *testing.T) {
 	} {
 		d := newLadder(t, testConfig())
 		out := d.since(func() { d.sccrq(tt.raw) })
-		wantLine(t, out, tt.want)
-		wantNoLine(t, out, "< SCCRP")
+		machinetest.WantLine(t, out, tt.want)
+		machinetest.WantNoLine(t, out, "< SCCRP")
 		if len(d.l.s.peer.HostName) == 0 {
 			t.Errorf("%s: the peer's name is lost to the log", name)
 		}
@@ -337,9 +339,9 @@ func TestTolerance(t *testing.T) {
 			t.Errorf("%s: refused:\n%s", name, out)
 		}
 		d.recv(0, scccn, "")
-		d.recv(0, icrq, "8008 0000 000e 0009") // no Call Serial Number either
+		d.recv(0, icrq, "8008 0000 000e 0009") // it has no Call Serial Number, either
 		d.recv(d.seen, iccn, "")
-		wantLine(t, d.out.String(), "* l2tp.SessionUp")
+		machinetest.WantLine(t, d.out.String(), "* l2tp.SessionUp")
 	}
 }
 
@@ -347,25 +349,25 @@ func TestStateMachineErrors(t *testing.T) {
 	d := newLadder(t, testConfig())
 	d.open()
 	out := d.since(func() { d.recv(0, icrq, "8008 0000 000e 0009 800a 0000 000f 00000000") })
-	wantLine(t, out, "< CDN tunnel=1 session=9 ")
-	wantLine(t, out, "ICRQ in state established")
+	machinetest.WantLine(t, out, "< CDN tunnel=1 session=9 ")
+	machinetest.WantLine(t, out, "ICRQ in state established")
 
 	d = newLadder(t, testConfig())
 	d.open()
-	wantLine(t, d.since(func() { d.recv(d.seen, iccn, "") }), "< CDN tunnel=1 session=9 ")
+	machinetest.WantLine(t, d.since(func() { d.recv(d.seen, iccn, "") }), "< CDN tunnel=1 session=9 ")
 
 	d = newLadder(t, testConfig())
 	d.open()
 	out = d.since(func() { d.recv(0, scccn, "") })
-	wantLine(t, out, "* l2tp.SessionDown")
-	wantLine(t, out, "* l2tp.TunnelDown{Result:{Code:7 Error:no error Message:SCCCN in state established}")
-	wantLine(t, out, "< StopCCN")
+	machinetest.WantLine(t, out, "* l2tp.SessionDown")
+	machinetest.WantLine(t, out, "* l2tp.TunnelDown{Result:{Code:7 Error:no error Message:SCCCN in state established}")
+	machinetest.WantLine(t, out, "< StopCCN")
 
 	d = newLadder(t, testConfig())
 	d.sccrq(windowsSCCRQ)
 	out = d.since(func() { d.recv(0, icrq, "8008 0000 000e 0009 800a 0000 000f 00000000") })
-	wantLine(t, out, "ICRQ in state wait-ctl-conn")
-	wantLine(t, out, "< ZLB")
+	machinetest.WantLine(t, out, "ICRQ in state wait-ctl-conn")
+	machinetest.WantLine(t, out, "< ZLB")
 }
 
 func TestOutgoingCallsAreRefused(t *testing.T) {
@@ -375,9 +377,9 @@ func TestOutgoingCallsAreRefused(t *testing.T) {
 		d.recv(0, ocrq, "8008 0000 000e 0011 800a 0000 000f 00000000 800a 0000 0010 00000000 800a 0000 0011 00000000"+
 			"800a 0000 0012 00000001 800a 0000 0013 00000001 8009 0000 0015 353535")
 	})
-	wantLine(t, out, "< CDN tunnel=1 session=17 ")
-	wantLine(t, out, "<1! 00050000")
-	wantLine(t, d.since(func() { d.recv(0, occn, "") }), "< ZLB")
+	machinetest.WantLine(t, out, "< CDN tunnel=1 session=17 ")
+	machinetest.WantLine(t, out, "<1! 00050000")
+	machinetest.WantLine(t, d.since(func() { d.recv(0, occn, "") }), "< ZLB")
 	if len(d.l.s.sessions) != 1 {
 		t.Error("the session went down")
 	}
@@ -387,10 +389,10 @@ func TestLinkInfo(t *testing.T) {
 	d := newLadder(t, testConfig())
 	d.open()
 	out := d.since(func() { d.recv(d.seen, sli, "8010 0000 0023 0000 ffffffff 000a0000") })
-	wantLine(t, out, fmt.Sprintf("* l2tp.LinkInfo{Local:%d SendACCM:4294967295 ReceiveACCM:655360}", d.seen))
+	machinetest.WantLine(t, out, fmt.Sprintf("* l2tp.LinkInfo{Local:%d SendACCM:4294967295 ReceiveACCM:655360}", d.seen))
 	out = d.since(func() { d.recv(d.seen, wen, "8020 0000 0022"+strings.Repeat("00", 26)) })
-	wantLine(t, out, "< ZLB")
-	wantNoLine(t, out, "* ")
+	machinetest.WantLine(t, out, "< ZLB")
+	machinetest.WantNoLine(t, out, "* ")
 }
 
 func TestSequencingIsWhatTheLACAsksFor(t *testing.T) {
@@ -399,15 +401,15 @@ func TestSequencingIsWhatTheLACAsksFor(t *testing.T) {
 	d.recv(0, scccn, "")
 	d.recv(0, icrq, "8008 0000 000e 0009 800a 0000 000f 00000000")
 	d.recv(d.seen, iccn, "800a 0000 0018 05f5e100 800a 0000 0013 00000001 8006 0000 0027")
-	wantLine(t, d.out.String(), "Sequencing:true")
+	machinetest.WantLine(t, d.out.String(), "Sequencing:true")
 }
 
 func TestDuplicateSCCRQ(t *testing.T) {
-	first := fix(unhex(t, windowsSCCRQ))
-	other := fix(unhex(t, strings.Replace(windowsSCCRQ, "0009 0001", "0009 0002", 1)))
-	vendor := fix(unhex(t, windowsSCCRQ+"0006 0000 0008")) // of the same tunnel, and different
+	first := fix(machinetest.Unhex(t, windowsSCCRQ))
+	other := fix(machinetest.Unhex(t, strings.Replace(windowsSCCRQ, "0009 0001", "0009 0002", 1)))
+	vendor := fix(machinetest.Unhex(t, windowsSCCRQ+"0006 0000 0008")) // of the same tunnel, and different
 	d := newLadder(t, testConfig())
-	if d.l.Duplicate(epoch, first, true) {
+	if d.l.Duplicate(machinetest.Epoch, first, true) {
 		t.Error("a tunnel that has seen nothing calls it a duplicate")
 	}
 	d.sccrq(windowsSCCRQ)
@@ -427,25 +429,25 @@ func TestDuplicateSCCRQ(t *testing.T) {
 		{"not an SCCRQ", d.build(0, 0, 0, 0, hello, ""), 0, true, false},
 		{"rubbish", []byte{1, 2, 3}, 0, true, false},
 	} {
-		if got := d.l.Duplicate(epoch.Add(tt.at), tt.b, tt.late); got != tt.want {
+		if got := d.l.Duplicate(machinetest.Epoch.Add(tt.at), tt.b, tt.late); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}
 	d.recv(0, scccn, "")
-	if d.l.Duplicate(epoch, first, false) {
+	if d.l.Duplicate(machinetest.Epoch, first, false) {
 		t.Error("a client that starts again with the same tunnel id is called a duplicate")
 	}
-	if !d.l.Duplicate(epoch, first, true) {
+	if !d.l.Duplicate(machinetest.Epoch, first, true) {
 		t.Error("a copy that SCCCN overtook is called a new beginning")
 	}
 	d.recv(0, stopccn, "8008 0000 0009 0001 800a 0000 0001 0006 0000")
-	if d.l.Duplicate(epoch, first, true) {
+	if d.l.Duplicate(machinetest.Epoch, first, true) {
 		t.Error("a client that hung up and comes back is called a duplicate")
 	}
 }
 
-// CVE-2021-42054: accel-ppp went on to use a session that its client had just
-// ended. Whatever order, packet or timer comes late must find nothing.
+// CVE-2021-42054: accel-ppp continued to use a session that its client had just
+// ended. Packets and timers that come late, in any order, must find nothing.
 func TestCVE_2021_42054_LateUseOfWhatEnded(t *testing.T) {
 	for name, leave := range map[string]func(*ladder){
 		"CDN":     func(d *ladder) { d.recv(d.seen, cdn, "800a 0000 0001 0003 0000 8008 0000 000e 0009") },
@@ -471,8 +473,8 @@ func TestCVE_2021_42054_LateUseOfWhatEnded(t *testing.T) {
 			d.l.HandleTimer(d.now)
 			d.drain()
 		})
-		wantNoLine(t, out, "* l2tp.SessionDown")
-		wantNoLine(t, out, "* l2tp.LinkInfo")
+		machinetest.WantNoLine(t, out, "* l2tp.SessionDown")
+		machinetest.WantNoLine(t, out, "* l2tp.LinkInfo")
 		if n := strings.Count(d.out.String(), "* l2tp.TunnelDown"); n != 1 {
 			t.Errorf("%s: TunnelDown was said %d times", name, n)
 		}
@@ -501,43 +503,43 @@ func TestAPeerThatAcknowledgesNothingIsBounded(t *testing.T) {
 }
 
 func TestCallNeedsALACThatIsAlive(t *testing.T) {
-	lns := NewLNS(Env{Config: testConfig(), Rand: testRand(1)}, epoch)
-	if _, err := lns.Call(epoch, Call{}); !errors.Is(err, ErrUnexpected) {
+	lns := NewLNS(Env{Config: testConfig(), Rand: machinetest.Rand(1)}, machinetest.Epoch)
+	if _, err := lns.Call(machinetest.Epoch, Call{}); !errors.Is(err, ErrUnexpected) {
 		t.Errorf("an LNS says %v", err)
 	}
-	lac := NewLAC(Env{Config: testConfig(), Rand: testRand(1)}, epoch)
-	if _, err := lac.Call(epoch, Call{}); err != nil {
+	lac := NewLAC(Env{Config: testConfig(), Rand: machinetest.Rand(1)}, machinetest.Epoch)
+	if _, err := lac.Call(machinetest.Epoch, Call{}); err != nil {
 		t.Error(err)
 	}
-	if _, err := lac.Call(epoch, Call{}); !errors.Is(err, ErrLimit) {
+	if _, err := lac.Call(machinetest.Epoch, Call{}); !errors.Is(err, ErrLimit) {
 		t.Errorf("a second call says %v", err)
 	}
-	lac.Close(epoch, Result{Code: StopShutdown})
-	if _, err := lac.Call(epoch, Call{}); !errors.Is(err, ErrClosed) {
+	lac.Close(machinetest.Epoch, Result{Code: StopShutdown})
+	if _, err := lac.Call(machinetest.Epoch, Call{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed LAC says %v", err)
 	}
 }
 
-// RFC 2661, section 5.1.1, and section 4.4.3 of Challenge Response: the CHAP ID
-// is the Message Type of the answering message.
+// RFC 2661, sections 5.1.1 and 4.4.3 (Challenge Response): the CHAP ID is the
+// Message Type of the answering message.
 func TestChallengeResponsesAreTheRFCs(t *testing.T) {
 	d := newLadder(t, withSecret(testConfig(), "tunnel secret"))
 	d.sccrq(windowsSCCRQ + "800a 0000 000b 01020304")
 	sum := md5.Sum([]byte("\x02tunnel secret\x01\x02\x03\x04"))
-	wantLine(t, d.out.String(), fmt.Sprintf("<13! %x>", sum))
+	machinetest.WantLine(t, d.out.String(), fmt.Sprintf("<13! %x>", sum))
 	sum = md5.Sum([]byte("\x03tunnel secret" + string(d.l.s.challenge)))
 	d.recv(0, scccn, fmt.Sprintf("8016 0000 000d %x", sum))
-	wantLine(t, d.out.String(), "* l2tp.TunnelUp")
+	machinetest.WantLine(t, d.out.String(), "* l2tp.TunnelUp")
 }
 
-// What is hidden by another secret is named, and not taken for what it opens to.
+// An AVP that is hidden with another secret is named, and its deciphered bytes are not used.
 func TestWhatIsHiddenByAnotherSecretIsNamed(t *testing.T) {
-	for length := range 12 { // each is a number of the AVP's, as the secret opens it
+	for length := range 12 { // bytes of padding
 		d := newLadder(t, withSecret(testConfig(), "one"))
 		hidden := hide(uint16(avpAssignedTunnel), "two", "vector", []byte{0, 7}, make([]byte, length))
 		raw := strings.Replace(windowsSCCRQ, "8008 0000 0009 0001", "", 1) +
 			fmt.Sprintf("%04x 0000 0024 %x", 0x8000|6+len("vector"), "vector") + fmt.Sprintf("%04x 0000 0009 %x", 0xc000|6+len(hidden), hidden)
 		out := d.since(func() { d.sccrq(raw) })
-		wantLine(t, out, "TunnelDown{Result:{Code:2 Error:unknown mandatory AVP Message:Assigned Tunnel ID is hidden: the secrets differ, or one end has none")
+		machinetest.WantLine(t, out, "TunnelDown{Result:{Code:2 Error:unknown mandatory AVP Message:Assigned Tunnel ID is hidden: the secrets differ, or one end has none")
 	}
 }
