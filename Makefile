@@ -36,7 +36,7 @@ build: toolchain ## build the static binary bin/adit
 	$(BUILD) -o $(BIN)/adit ./cmd/adit
 
 .PHONY: test
-test: check real ## everything that a change must pass (as root; three quarters of an hour on two cores)
+test: check real ## everything that a change must pass (as root; some 75 minutes on two cores)
 
 .PHONY: check
 check: lint unit race emulated ## lint, vet, all tests that need no peers, the race detector (as root: some make devices)
@@ -47,6 +47,7 @@ unit: toolchain # every test that needs no peers
 	$(GO) test ./...
 	$(GO) vet -tags purego ./ipsec/...
 	$(GO) test -tags purego ./ipsec/internal/lanes
+	$(GO) test -tags thaw -run Thawed ./test/persona
 	$(GO) test -tags nocrypto -run NoCrypto ./ipsec/internal/lanes ./internal/app
 
 # Tests that say what this host is, or run the generators, are for the host.
@@ -82,21 +83,24 @@ $(GOLANGCI_LINT): | toolchain
 .PHONY: real
 real: toolchain ## tests against unmodified peers (as root): a Linux client in its own kernel, FreeRADIUS, Docker
 	@test/install-deps real
-	$(GO) test -tags real -count=1 -p 1 -timeout 70m ./test/real/... ./test/docker/...
+	$(GO) test -tags real -count=1 -p 1 -timeout 85m ./test/real/... ./test/docker/...
 
 .PHONY: soak
 soak: toolchain ## the long variants of the tests, then minutes of fuzzing a target (as root; hours)
 	@test/install-deps real
 	ADIT_TEST_SOAK=1 $(GO) test -tags real -count=1 -p 1 -timeout 12h ./test/real/... ./test/docker/...
-	ADIT_TEST_SOAK=1 $(GO) test -count=1 -timeout 2h ./test/persona/...
+	ADIT_TEST_SOAK=1 $(GO) test -count=1 -timeout 2h -skip RandomSteps ./test/persona/...
+	ADIT_TEST_SOAK=1 CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 2h -run RandomSteps ./test/persona
 	$(MAKE) fuzz FUZZTIME=10m
 
 .PHONY: fuzz
 fuzz: toolchain ## fuzz every target for FUZZTIME (30s)
+	@# What goroutines do is never the same twice, so that inputs look interesting that
+	@# are not: little time for making them shorter.
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | sort | while read -r file; do \
 		grep -oE '^func Fuzz[A-Za-z0-9_]*' "$$file" | while read -r _ name; do \
 			echo "== $$(dirname "$$file") $$name"; \
-			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$(dirname "$$file")" </dev/null || exit 1; \
 		done || exit 1; \
 	done
 
@@ -105,6 +109,12 @@ bench: toolchain ## measure, beside other servers: tables, out/bench.json, docs/
 	@test/install-deps bench
 	$(GO) build -o $(BIN)/bench ./test/cmd/bench
 	exec $(BIN)/bench -json out/bench.json -svg docs/bench.svg $(ARGS)
+
+.PHONY: siege
+siege: toolchain ## attack the server, and print what that costs honest clients (as root; half an hour; ARGS="-quick -rows REGEXP")
+	@test/install-deps siege
+	$(GO) build -o $(BIN)/siege ./test/cmd/siege
+	exec $(BIN)/siege $(ARGS)
 
 .PHONY: cover
 cover: toolchain ## write out/cover.html

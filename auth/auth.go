@@ -17,6 +17,7 @@ const (
 	PAP      Method = iota + 1 // RFC 1334
 	CHAP                       // RFC 1994, MD5
 	MSCHAPv2                   // RFC 2759
+	EAP                        // RFC 3748
 )
 
 func (m Method) String() string {
@@ -27,6 +28,8 @@ func (m Method) String() string {
 		return "CHAP-MD5"
 	case MSCHAPv2:
 		return "MS-CHAPv2"
+	case EAP:
+		return "EAP"
 	}
 	return "unknown method"
 }
@@ -41,6 +44,11 @@ type Request struct {
 	Challenge []byte
 	Response  []byte // CHAP: 16 bytes; MS-CHAPv2: 49 (RFC 2759, section 4)
 
+	Change *PasswordChange // MS-CHAPv2: a new password, with which Response is made; nil: none
+
+	EAP []byte // EAP: the peer's Response, a whole packet
+	MTU int    // EAP: the largest packet that the peer can be sent, bytes
+
 	Call Call
 }
 
@@ -52,6 +60,12 @@ type Call struct {
 	Local      netip.AddrPort
 	ClientName string // L2TP Host Name: from the peer, a field only
 	Group      string // the group of the pre-shared key, "" for any
+	Before     uint32 // attempts that the connection has made already
+
+	PortID string // NAS-Port-Id
+	Info   string // Connect-Info: what the connection is protected with
+	Multi  string // Acct-Multi-Session-Id, the same for all sessions of a connection that has had several; "": it has had one
+	Links  uint32 // of these, how many are up: Acct-Link-Count
 }
 
 // Verdict says why a request was refused, or that it was not.
@@ -66,10 +80,12 @@ const (
 	NotAllowed
 	// MethodImpossible means that the stored credential cannot verify this method.
 	MethodImpossible
-	// PasswordExpired wants a change that is not offered here.
+	// PasswordExpired wants a change of the password, which MS-CHAPv2 alone can carry.
 	PasswordExpired
-	// NoAddress is a user who may come in, when no address is left.
+	// NoAddress is a user who is accepted while no address is left.
 	NoAddress
+	// Asked is no verdict yet: the exchange of EAP goes on.
+	Asked
 )
 
 func (v Verdict) String() string {
@@ -86,6 +102,8 @@ func (v Verdict) String() string {
 		return "password expired"
 	case NoAddress:
 		return "no address left"
+	case Asked:
+		return "asked again"
 	}
 	return "no verdict"
 }
@@ -93,25 +111,31 @@ func (v Verdict) String() string {
 // Response is a backend's answer.
 type Response struct {
 	Verdict  Verdict
-	Detail   string   // for the administrator's log, never for the peer
+	Detail   string   // for the administrator's log, never for the peer; Asked: why it is to be refused, if that is known
 	Message  string   // for the peer: Reply-Message; may be empty
-	Warnings []string // for the log: what of the answer cannot be read, and was passed over
+	Warnings []string // for the log: parts of the answer that cannot be read and were ignored
 	Success  string   // MS-CHAPv2: "S=<40 hex digits>"
 	Code     int      // MS-CHAPv2 failure code (RFC 2759, section 6), 0: 691
 	Grant    Grant
+	Server   string // of RADIUS, which said so; "": none was asked
+
+	EAP  []byte  // Asked: the next Request, a whole packet
+	Next Backend // Asked: who gets the peer's answer to that; it notices by itself if none comes
 }
 
-// Settings are what a client is told of the network. Zero values leave it to
-// who is less specific: a user's go before a group's, those before the server's.
+// Settings are what a client is told about the network. A user's override the group's,
+// and these the server's; zero values override nothing.
 type Settings struct {
 	DNS    []netip.Addr
 	Domain string
 	Split  []netip.Prefix // for split tunnelling; nil: not said; empty: everything goes through
+
+	OwnDevice bool // the client is told nothing of it: its session has a device of its own
 }
 
-// Or is s with what it does not say taken from o.
+// Or returns s with its zero values replaced by those of o.
 func (s Settings) Or(o Settings) Settings {
-	for _, four := range []bool{true, false} { // who names servers of one family leaves the other
+	for _, four := range []bool{true, false} { // each family is overridden by itself
 		if of := func(a netip.Addr) bool { return a.Is4() == four }; !slices.ContainsFunc(s.DNS, of) {
 			for _, a := range o.DNS {
 				if of(a) {
@@ -126,12 +150,13 @@ func (s Settings) Or(o Settings) Settings {
 	if s.Split == nil {
 		s.Split = o.Split
 	}
+	s.OwnDevice = s.OwnDevice || o.OwnDevice
 	return s
 }
 
 // Grant is what an accepted user gets. Zero values leave the default.
 type Grant struct {
-	User    string // canonical name
+	User    string // by whom sessions are counted: see Identity
 	Group   string
 	Address netip.Addr
 	IPv6    IPv6
@@ -141,11 +166,57 @@ type Grant struct {
 	IdleTimeout     time.Duration
 	InterimInterval time.Duration
 	MTU             int
+	Interface       string   // the device of the session; "": the common one
 	Class           [][]byte // opaque, returned in accounting
+	Link            *Link    // of a caller that is the other end of a link; nil: it is none
+
+	Limits  Limits
+	Pools   Pools
+	Filters []string     // names of groups and filters, of which the first group counts: Filter-Id
+	NBNS    []netip.Addr // WINS servers, at most two
+	Until   time.Time    // when the session ends at the latest; zero: SessionTimeout alone says
+
+	By   Authority // who accepted the user
+	Name string    // in accounting, if it is another than User
 }
 
-// IPv6 is what of IPv6 a client has. In a Grant zero values leave the default:
-// one of network.pool6, one of network.delegate6.
+// Networks are the addresses and networks that a grant names.
+func (g *Grant) Networks() (list []netip.Prefix) {
+	for _, a := range []netip.Addr{g.Address, g.IPv6.Address} {
+		if a.IsValid() {
+			list = append(list, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
+	for _, p := range append([]netip.Prefix{g.IPv6.Prefix, g.IPv6.Delegated}, g.Routes...) {
+		if p.IsValid() {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// Authority is who accepted a user: Acct-Authentic (RFC 2866, section 5.6).
+type Authority uint8
+
+// The authorities.
+const (
+	ByRADIUS Authority = iota + 1
+	ByLocal
+)
+
+// Link is what a caller gets that is the other end of a link, in place of what clients
+// have.
+type Link struct {
+	Local netip.Addr    // our address on the link; not valid: none
+	IPv6  bool          // link-local addresses
+	Echo  time.Duration // silence after which the caller is asked whether it is there; 0: as clients are
+
+	User     string // what we show, if the caller demands that we authenticate ourselves; "": nothing
+	Password secret.Bytes
+}
+
+// IPv6 is what a client has for IPv6. In a Grant zero values leave the default: one of
+// network.pool6, one of network.delegate6.
 type IPv6 struct {
 	Address   netip.Addr   // by DHCPv6
 	Prefix    netip.Prefix // a /64 from which the client makes its addresses
@@ -183,6 +254,8 @@ const (
 	PortError      Cause = 8
 	NASError       Cause = 9
 	NASRequest     Cause = 10
+	NASReboot      Cause = 11
+	PortPreempted  Cause = 13
 	ServiceUnavail Cause = 15
 	UserError      Cause = 17
 )
@@ -207,6 +280,10 @@ func (c Cause) String() string {
 		return "server error"
 	case NASRequest:
 		return "replaced by a new connection"
+	case NASReboot:
+		return "cut off when the server died"
+	case PortPreempted:
+		return "made room for a user who has the address by name"
 	case ServiceUnavail:
 		return "service unavailable"
 	case UserError:
@@ -225,6 +302,7 @@ type Record struct {
 	IPv6    IPv6
 	Method  Method
 	Class   [][]byte
+	By      Authority
 
 	Time          time.Time
 	Duration      time.Duration

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"layeh.com/radius/rfc2759"
 
@@ -15,25 +16,36 @@ import (
 )
 
 // User is one local user: a password, or only its NT hash, which verifies
-// MS-CHAPv2 alone.
+// MS-CHAPv2 alone, or neither.
 type User struct {
-	Name     string
-	Password secret.Bytes
-	NTHash   secret.Bytes // 16 bytes: MD4 of the password in UTF-16LE
-	Address  netip.Addr   // static address; invalid: from the pool
-	Group    string
-	IPv6     IPv6 // static
-	Settings
+	Name        string
+	Password    secret.Bytes
+	NTHash      secret.Bytes // 16 bytes: MD4 of the password in UTF-16LE
+	TOTP        secret.Bytes // base32: the password is followed by a one-time code; empty: it is not
+	MustChange  bool         // the password has expired
+	Certificate bool         // a certificate with the name proves the user
+	Address     netip.Addr   // static address; invalid: from the pool
+	Group       string
+	IPv6        IPv6 // static
+	Profile
 }
 
 // Local is a Backend of a table of users, which Replace exchanges as a whole.
 type Local struct {
+	// Changed keeps a password that a user has changed. Its error says why it does not. nil: no
+	// password is changed. Set it before the first request.
+	Changed func(user string, password secret.Bytes) error
+
 	users atomic.Pointer[map[string]User]
+	codes Codes
 }
 
-// NewLocal returns a backend of these users.
-func NewLocal(users []User) *Local {
-	l := &Local{}
+// NewLocal returns a backend of these users, whose one-time codes are remembered in memory.
+func NewLocal(users []User) *Local { return NewLocalWith(users, NewUsedCodes(nil)) }
+
+// NewLocalWith is NewLocal with another memory.
+func NewLocalWith(users []User, codes Codes) *Local {
+	l := &Local{codes: codes}
 	l.Replace(users)
 	return l
 }
@@ -49,41 +61,90 @@ func (l *Local) Replace(users []User) {
 
 // Authenticate implements Backend. It never fails.
 func (l *Local) Authenticate(_ context.Context, r *Request) (Response, error) {
-	user, known := (*l.users.Load())[r.User]
+	user, known := l.lookup(r.User)
 	if !known {
-		// Windows sends DOMAIN\user; the hash covers only the part behind the
-		// backslash (RFC 2759, section 4).
-		user, known = (*l.users.Load())[bareName(r.User)]
+		return unknown(), nil
 	}
-	if !known {
-		return Response{Verdict: BadCredentials, Detail: "no such user"}, nil
+	if user.Password.Len() == 0 && user.NTHash.Len() == 0 {
+		return Response{Verdict: MethodImpossible, Detail: fmt.Sprintf("user %q has no password, and comes in with a certificate, by EAP-TLS", user.Name)}, nil
 	}
-	var ok bool
-	var success string
+	if user.Password.Len() == 0 && (r.Method != MSCHAPv2 || user.TOTP.Len() > 0) {
+		return impossible(user, r.Method), nil
+	}
+	if r.Change != nil {
+		return l.change(r, user), nil
+	}
+	list, err := user.candidates(time.Now())
+	if err != nil {
+		return Response{}, err
+	}
+	for _, c := range list {
+		success, ok, err := c.verify(r, user)
+		switch {
+		case err != nil:
+			return Response{}, err
+		case !ok:
+			continue
+		case c.step != 0 && !l.codes.Use(user.Name, c.step, r.Call.SessionID):
+			return Response{Verdict: BadCredentials, Detail: "the one-time code was used before: the user has to wait for the next one"}, nil
+		}
+		if user.MustChange {
+			return expired(user, r.Method), nil
+		}
+		return Response{Verdict: Accepted, Success: success, Grant: user.grant()}, nil
+	}
+	if user.TOTP.Len() > 0 {
+		return Response{Verdict: BadCredentials, Detail: "wrong password, or the one-time code right behind it is wrong or missing"}, nil
+	}
+	return Response{Verdict: BadCredentials, Detail: "wrong password"}, nil
+}
+
+// verify checks what the peer has made of the password. success is MS-CHAPv2's proof.
+func (c candidate) verify(r *Request, u User) (success string, ok bool, err error) {
 	switch r.Method {
 	case PAP:
-		if user.Password.Len() == 0 {
-			return impossible(user, r.Method), nil
-		}
-		ok = r.Password.Equal(user.Password)
+		ok = r.Password.Equal(c.password)
 	case CHAP:
-		if user.Password.Len() == 0 {
-			return impossible(user, r.Method), nil
-		}
-		ok = verifyCHAP(r, user.Password)
+		ok = verifyCHAP(r, c.password)
 	case MSCHAPv2:
-		success, ok = verifyMSCHAPv2(r, user)
+		u.Password = c.password
+		success, ok = verifyMSCHAPv2(r, u)
 	default:
-		return Response{}, fmt.Errorf("local users cannot be authenticated by %v", r.Method)
+		err = fmt.Errorf("local users cannot be authenticated by %v", r.Method)
 	}
-	if !ok {
-		return Response{Verdict: BadCredentials, Detail: "wrong password"}, nil
+	return success, ok, err
+}
+
+// Certified is the verdict on a user of this name who has proved a certificate: has reports
+// whether a name is in it.
+func (l *Local) Certified(name string, has func(string) bool) Response {
+	user, known := l.lookup(name)
+	switch {
+	case !known:
+		return unknown()
+	case !has(user.Name):
+		return Response{Verdict: BadCredentials, Detail: fmt.Sprintf("the certificate does not have the name %q", user.Name)}
+	case !user.Certificate:
+		return Response{Verdict: NotAllowed, Detail: fmt.Sprintf("user %q may not come in with a certificate: set certificate = true", user.Name)}
 	}
-	return Response{
-		Verdict: Accepted,
-		Success: success,
-		Grant:   Grant{User: user.Name, Group: user.Group, Address: user.Address, IPv6: user.IPv6, Settings: user.Settings},
-	}, nil
+	return Response{Verdict: Accepted, Grant: user.grant()}
+}
+
+// lookup finds a user. Windows sends DOMAIN\user; the hash covers only the part behind the
+// backslash (RFC 2759, section 4).
+func (l *Local) lookup(name string) (User, bool) {
+	table := *l.users.Load()
+	if user, known := table[name]; known {
+		return user, true
+	}
+	user, known := table[BareName(name)]
+	return user, known
+}
+
+func unknown() Response { return Response{Verdict: BadCredentials, Detail: "no such user"} }
+
+func (u User) grant() Grant {
+	return Grant{User: u.Name, Group: u.Group, Address: u.Address, IPv6: u.IPv6, Settings: u.Settings, By: ByLocal}.Inherit(u.Profile)
 }
 
 func impossible(u User, m Method) Response {
@@ -93,13 +154,8 @@ func impossible(u User, m Method) Response {
 	}
 }
 
-// bareName is the user's name without a Windows domain in front.
-func bareName(name string) string {
-	if i := strings.LastIndexByte(name, '\\'); i >= 0 {
-		return name[i+1:]
-	}
-	return name
-}
+// BareName is the user's name without a Windows domain in front.
+func BareName(name string) string { return name[strings.LastIndexByte(name, '\\')+1:] }
 
 // verifyCHAP checks MD5(identifier | secret | challenge), RFC 1994, section 4.1.
 func verifyCHAP(r *Request, password secret.Bytes) bool {
@@ -126,7 +182,7 @@ func verifyMSCHAPv2(r *Request, u User) (string, bool) {
 		}
 		hash = rfc2759.NTPasswordHash(ucs2)
 	}
-	challenge := rfc2759.ChallengeHash(peerChallenge, r.Challenge, []byte(bareName(r.User)))
+	challenge := rfc2759.ChallengeHash(peerChallenge, r.Challenge, []byte(BareName(r.User)))
 	want := rfc2759.ChallengeResponse(challenge, hash)
 	if subtle.ConstantTimeCompare(want, ntResponse) != 1 {
 		return "", false

@@ -5,26 +5,28 @@ import (
 	"path/filepath"
 )
 
-// resolveCertificates makes the names of certificates' files relative to the
-// configuration's directory, like those of secrets.
+// resolve makes a path relative to the configuration's directory.
+func (d *decoder) resolve(name *string) {
+	if *name != "" && d.file != "" && !filepath.IsAbs(*name) {
+		*name = filepath.Join(filepath.Dir(d.file), *name)
+	}
+}
+
+// resolveCertificates makes the paths of certificate files relative to the
+// configuration's directory, like those of secret files.
 func resolveCertificates(d *decoder, c *Config) {
 	p := &c.IPsec
-	resolve := func(name *string) {
-		if *name != "" && d.file != "" && !filepath.IsAbs(*name) {
-			*name = filepath.Join(filepath.Dir(d.file), *name)
-		}
-	}
-	resolve(&p.Certificate)
-	resolve(&p.PrivateKey)
+	d.resolve(&p.Certificate)
+	d.resolve(&p.PrivateKey)
 	for _, list := range [][]string{p.CA, p.CRL} {
 		for i := range list {
-			resolve(&list[i])
+			d.resolve(&list[i])
 		}
 	}
 }
 
-// validateCertificates checks which keys there are; what is in the files is
-// judged where they are used.
+// validateCertificates checks which keys are set. The content of the files is checked
+// where it is used.
 func validateCertificates(d *decoder, c *Config) {
 	p := &c.IPsec
 	if p.Certificate == "" {

@@ -3,6 +3,7 @@ package conf
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +37,7 @@ password = "p"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Network.Pool[0] != "10.83.0.0/16" || c.Network.MTU != 1400 || !c.Network.Masquerade ||
+	if c.Network.Pool[0].String() != "10.83.0.0/16" || c.Network.MTU != 1400 || !c.Network.Masquerade ||
 		c.Auth.Methods[0] != "mschapv2" || c.Limits.HalfOpen != 4096 {
 		t.Errorf("defaults are wrong: %+v", c)
 	}
@@ -107,7 +108,7 @@ func TestEnvironmentOverridesTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !c.IPsec.PSK[0].Equal(secret.String(goodPSK)) || len(c.Users) != 2 || !c.Users[1].Password.Equal(secret.String("b:c")) ||
-		c.Network.DNS[1] != "8.8.8.8" || c.Network.MTU != 1300 || c.Network.Masquerade || c.Radius.Timeout != 5*time.Second {
+		c.Network.DNS[1].String() != "8.8.8.8" || c.Network.MTU != 1300 || c.Network.Masquerade || c.Radius.Timeout != 5*time.Second {
 		t.Errorf("got %+v", c)
 	}
 	if _, err := load(t, "", "ADIT_IPSEC_PKS=x"); err == nil || !strings.Contains(err.Error(), "ADIT_IPSEC_PKS: unknown environment variable") {
@@ -121,7 +122,7 @@ func TestVariablesOfTheWidelyUsedImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Users) != 3 || c.Users[2].Name != "u3" || !c.Users[2].Password.Equal(secret.String("p3")) || c.Network.DNS[1] != "1.0.0.1" {
+	if len(c.Users) != 3 || c.Users[2].Name != "u3" || !c.Users[2].Password.Equal(secret.String("p3")) || c.Network.DNS[1].String() != "1.0.0.1" {
 		t.Errorf("got %+v", c.Users)
 	}
 	if _, err := load(t, "", "VPN_IPSEC_PSK="+goodPSK, "VPN_ADDL_USERS=u2 u3", "VPN_ADDL_PASSWORDS=p2"); err == nil {
@@ -175,11 +176,11 @@ func TestUsersFileSurvivesEditsAndOddNames(t *testing.T) {
 	if err := EditUsers(name, add(odd)); err != nil {
 		t.Fatal(err)
 	}
-	if err := EditUsers(name, add(User{Name: "bob", NTHash: secret.String(strings.Repeat("ab", 16)), Address: "10.83.0.9"})); err != nil {
+	if err := EditUsers(name, add(User{Name: "bob", NTHash: NTHash{secret.String(strings.Repeat("\xab", 16))}, Address: netip.MustParseAddr("10.83.0.9")})); err != nil {
 		t.Fatal(err)
 	}
 	users, err := ReadUsers(name)
-	if err != nil || len(users) != 2 || users[0].Name != odd.Name || !users[0].Password.Equal(odd.Password) || users[1].Address != "10.83.0.9" {
+	if err != nil || len(users) != 2 || users[0].Name != odd.Name || !users[0].Password.Equal(odd.Password) || users[1].Address.String() != "10.83.0.9" || users[1].NTHash.digits() != strings.Repeat("ab", 16) {
 		t.Fatalf("%+v %v", users, err)
 	}
 	before, _ := os.ReadFile(name)
@@ -230,16 +231,25 @@ func TestStaticAddressesThatNobodyCanHave(t *testing.T) {
 		"10.83.0.1":     "the server's own",
 		"10.83.255.255": "of all of the network",
 		"192.168.1.200": "the server's own",
-		"127.0.0.1":     "no address that a client can have",
-		"224.0.0.5":     "no address that a client can have",
-		"0.0.0.0":       "no address that a client can have",
-		"255.1.1.1":     "no address that a client can have",
+		"127.0.0.1":     "not an address that a client can have",
+		"224.0.0.5":     "not an address that a client can have",
+		"0.0.0.0":       "not an address that a client can have",
+		"255.1.1.1":     "not an address that a client can have",
 		"fe80::1":       "not an IPv4 address",
 		"10.83.0":       "not an IPv4 address",
 	} {
-		c := Default()
-		c.Network.Pool = []string{"10.83.0.7/16", "192.168.1.200-192.168.1.250", "nonsense"}
-		if err := c.CheckAddress(address); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		c, u := Default(), User{Name: "alice"}
+		c.Network.Pool = make([]AddressRange, 3) // the last cannot be read
+		for i, text := range []string{"10.83.0.7/16", "192.168.1.200-192.168.1.250"} {
+			if err := c.Network.Pool[i].UnmarshalText([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := u.Set("address", address)
+		if err == nil {
+			err = c.CheckUser(u)
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", address, err, want)
 		}
 	}
@@ -249,7 +259,7 @@ func TestAUserThatIsThereTwiceIsNamedWithBothPlaces(t *testing.T) {
 	dir := t.TempDir()
 	users := filepath.Join(dir, UsersFile)
 	if err := EditUsers(users, func([]User) ([]User, error) {
-		return []User{{Name: "alice", Password: secret.String("p")}, {Name: "bob", Password: secret.String("p"), Address: "fe80::1"}}, nil
+		return []User{{Name: "alice", Password: secret.String("p")}, {Name: "bob", Password: secret.String("p"), Address: netip.MustParseAddr("fe80::1")}}, nil
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +336,7 @@ func TestAdviceOfErrors(t *testing.T) {
 		"[[group]]\nname = 'g'\npsk = ''\n":                                                         "group[0].psk: is empty: set a random pre-shared key of 16 characters or more, or remove the line\n",
 		"[auth]\nbackend = 'radius'\n":                                                              `radius.servers: missing: auth.backend is radius: name a server, as in [{`,
 		"[auth]\nbackend = 'radius'\n[radius]\nservers = [{ address = '192.0.2.1' }]\n":             "radius.servers[0].secret: missing: set it, or secret_file",
-		"[ipsec]\npsk = '" + goodPSK + "'\n[[user]]\nname='a'\npassword='p'\naddress='127.0.0.1'\n": "user[0].address: 127.0.0.1 is no address that a client can have",
+		"[ipsec]\npsk = '" + goodPSK + "'\n[[user]]\nname='a'\npassword='p'\naddress='127.0.0.1'\n": "user[0].address: 127.0.0.1 is not an address that a client can have",
 	} {
 		if _, err := load(t, text); err == nil || !strings.Contains(err.Error()+"\n", want) {
 			t.Errorf("%q:\n got %v\nwant %s", text, err, want)

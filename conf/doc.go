@@ -2,5 +2,9 @@
 // from a TOML file, the environment and secret files, and what makes it valid.
 // All errors are reported at once, each with its key and line.
 //
-// It starts nothing and knows no other package of the program.
+// Every key has a type that says what it means, and its text is read once, here: code
+// that uses a Config parses nothing.
+//
+// It starts nothing. The only other package of the program that it knows is internal/pool,
+// whose addressing plan judges what users have.
 package conf

@@ -1,13 +1,13 @@
 package conf
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/adit-vpn/adit/internal/secret"
 )
@@ -25,14 +25,18 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 	e := &decoder{} // no file, no lines
 	from := map[string]string{}
 	known := map[string]bool{"ADIT_USERS": true, "ADIT_USERS_FILE": true, "ADIT_CPU": true} // the last is ipsec's
-	for _, name := range radiusVariables {
+	for _, name := range append(radiusVariables[:len(radiusVariables):len(radiusVariables)], "ADIT_RADIUS_COA_CLIENTS", "ADIT_RADIUS_COA_SECRET", "ADIT_RADIUS_COA_SECRET_FILE") {
 		known[name] = true
 	}
-	walkScalars(reflect.ValueOf(c).Elem(), "", func(key string, v reflect.Value) {
+	walkScalars(reflect.ValueOf(c).Elem(), "", func(key string, v reflect.Value, tag reflect.StructTag) {
 		name := variableOf(key)
 		known[name] = true
 		if text, ok := env[name]; ok {
-			setText(e, v, name, text)
+			d.overridden(key)
+			if err := setText(v, tag, text); err != nil {
+				e.cannotRead(name, err)
+				e.markUnread(key)
+			}
 			from[key] = name
 		}
 	})
@@ -42,14 +46,21 @@ func applyEnvironment(d *decoder, c *Config, environ []string) {
 		}
 	}
 	applyRadius(e, c, env, from)
+	applyCoA(e, c, env, from)
 	addUsers(e, c, "ADIT_USERS", env["ADIT_USERS"])
 	if file := env["ADIT_USERS_FILE"]; file != "" {
 		addUsers(e, c, "ADIT_USERS_FILE", strings.Join(strings.Fields(string(readSecret(e, "ADIT_USERS_FILE", file))), ","))
 	}
 	noteQuotes(c, env)
 	applyImage(e, c, env, from)
+	if from["network.dns"] != "" {
+		d.overridden("network.dns")
+	}
 	sort.SliceStable(e.errors, func(i, j int) bool { return e.errors[i].Key < e.errors[j].Key })
 	d.errors = append(d.errors, e.errors...)
+	for key := range e.unread {
+		d.markUnread(key)
+	}
 	d.env = from
 }
 
@@ -71,63 +82,61 @@ func variableOf(key string) string {
 }
 
 // walkScalars calls f for every key that one value can set.
-func walkScalars(v reflect.Value, path string, f func(string, reflect.Value)) {
+func walkScalars(v reflect.Value, path string, f func(string, reflect.Value, reflect.StructTag)) {
 	for i := range v.NumField() {
-		tag := v.Type().Field(i).Tag.Get("toml")
-		if tag == "-" {
+		tag := v.Type().Field(i).Tag
+		if tag.Get("toml") == "-" {
 			continue
 		}
-		field, key := v.Field(i), join(path, tag)
+		field, key := v.Field(i), join(path, tag.Get("toml"))
 		switch {
-		case field.Kind() == reflect.Struct && field.Type() != secretType:
-			walkScalars(field, key, f)
-		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct && field.Type() != secretsType:
+		case isTables(field.Type()):
 			// tables in lists have no name of their own
+		case field.Kind() == reflect.Struct && !isText(field.Type()):
+			walkScalars(field, key, f)
 		default:
-			f(key, field)
+			f(key, field, tag)
 		}
 	}
 }
 
-// setText sets v from text; lists are separated by commas.
-func setText(d *decoder, v reflect.Value, name, text string) {
+// setText sets v from text; lists are separated by commas. Every element that cannot be
+// read is an error of its own.
+func setText(v reflect.Value, tag reflect.StructTag, text string) error {
 	switch {
-	case v.Type() == secretsType:
+	case v.Type() == secretsType: // a comma may be part of it
 		v.Set(reflect.ValueOf([]secret.Bytes{secret.String(text)}))
-	case v.Type() == secretType:
-		v.Set(reflect.ValueOf(secret.String(text)))
-	case v.Type() == durationType:
-		t, err := time.ParseDuration(text)
-		if err != nil || t < 0 {
-			d.fail(name, `must be a duration such as "30s"`)
-			return
-		}
-		v.SetInt(int64(t))
-	case v.Kind() == reflect.String:
-		v.SetString(text)
 	case v.Kind() == reflect.Bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
-			d.fail(name, "must be true or false")
-			return
+			return errors.New("must be true or false")
 		}
 		v.SetBool(b)
 	case v.Kind() == reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			d.fail(name, "must be a whole number")
-			return
+			return errors.New("must be a whole number")
 		}
 		v.SetInt(int64(n))
-	case v.Kind() == reflect.Slice:
-		var list []string
-		for _, s := range strings.Split(text, ",") {
-			if s = strings.TrimSpace(s); s != "" {
-				list = append(list, s)
-			}
-		}
-		v.Set(reflect.ValueOf(list))
+	case v.Kind() == reflect.Slice && !isText(v.Type()):
+		return setTexts(v, tag, strings.Split(text, ","))
+	default:
+		return readText(v, tag, text)
 	}
+	return nil
+}
+
+func setTexts(v reflect.Value, tag reflect.StructTag, texts []string) error {
+	v.SetZero()
+	var errs []error
+	for _, s := range texts {
+		if s = strings.TrimSpace(s); s != "" {
+			element := reflect.New(v.Type().Elem()).Elem()
+			errs = append(errs, readText(element, tag, s))
+			v.Set(reflect.Append(v, element))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // addUsers adds name:password pairs, separated by commas.

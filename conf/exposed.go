@@ -7,10 +7,9 @@ import (
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// Exposed are the files with secrets in them, of those that the configuration
-// was read from, that others than their owner can read now, but for where a
-// platform has put them. Files that hold
-// nothing else, of keys that end in _file, are not read at all if they are so.
+// Exposed returns the files of the configuration that hold secrets and that others than
+// their owner can read now, except where a platform has put them. Files that hold nothing
+// but a secret, named by keys that end in _file, are refused earlier, when they are read.
 func (c *Config) Exposed() []string {
 	var list []string
 	for _, name := range c.secretsIn {

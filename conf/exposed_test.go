@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A file with secrets that others can read is named, whatever the secret is and
-// in whichever of the two files it stands; one without is nobody's business.
+// A file with secrets that others can read is named, whatever the secret is and whichever
+// of the two files it is in. A file without secrets is not.
 func TestFilesWithSecretsThatOthersCanReadAreNamed(t *testing.T) {
 	const psk = "[ipsec]\npsk = \"a pre-shared key of good length\"\n"
 	const environment = "ADIT_IPSEC_PSK=a pre-shared key of good length"

@@ -2,20 +2,27 @@ package conf
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
 // Group is one [[group]]: users with something in common. A user belongs to it
-// by user.group, or by the RADIUS attribute Filter-Id.
+// by user.group, or by the RADIUS attribute Filter-Id. What a user has of its own counts in
+// place of the group's.
 type Group struct {
 	Name    string         `toml:"name" reload:"new" doc:"what user.group, or Filter-Id from RADIUS, names; clients with a group name in their settings type it, too"`
 	PSK     []secret.Bytes `toml:"psk" reload:"new" doc:"pre-shared key, or a list, of this group alone: who has it gets in as a user of the group only"`
 	PSKFile string         `toml:"psk_file" reload:"new" doc:"file that holds the group's pre-shared key, one a line"`
-	DNS     []string       `toml:"dns" reload:"new" doc:"instead of network.dns"`
-	Routes  []string       `toml:"routes" reload:"new" doc:"instead of network.routes; an empty list: everything goes through"`
+	DNS     []netip.Addr   `toml:"dns" reload:"new" doc:"instead of network.dns"`
+	Routes  []netip.Prefix `toml:"routes" reload:"new" doc:"instead of network.routes; an empty list: everything goes through"`
 	Domain  string         `toml:"domain" reload:"new" doc:"instead of network.domain"`
+
+	Interface bool `toml:"interface" reload:"new" doc:"each session of the group's users has a network device of its own, network.device and the user's name, for what the host does by device: tc, nftables, SNMP"`
+
+	Allowance
 
 	L2TPSecret        secret.Bytes `toml:"l2tp_secret" reload:"new" doc:"instead of l2tp.secret, for clients whose key or certificate is the group's"`
 	L2TPSecretFile    string       `toml:"l2tp_secret_file" reload:"new" doc:"file that holds it"`
@@ -38,20 +45,19 @@ const maxGroupName = 128
 func validateGroups(d *decoder, c *Config) {
 	seen := map[string]bool{}
 	for i, g := range c.Groups {
-		key := fmt.Sprintf("group[%d].name", i)
+		fail := func(field, format string, args ...any) { d.failGroup(i, field, format, args...) }
 		switch {
 		case g.Name == "":
-			d.fail(key, "missing")
+			fail("name", "missing")
 		case len(g.Name) > maxGroupName:
-			d.fail(key, "is longer than %d bytes", maxGroupName)
+			fail("name", "is longer than %d bytes", maxGroupName)
 		case seen[g.Name]:
-			d.fail(key, "%q is there twice", g.Name)
+			fail("name", "%q is there twice", g.Name)
 		}
 		seen[g.Name] = true
 		validateGroupL2TP(d, c, i)
-		validateSettings(g.DNS, g.Routes, g.Domain, func(field, format string, args ...any) {
-			d.fail(fmt.Sprintf("group[%d].%s", i, field), format, args...)
-		})
+		c.validateAllowance(&g.Allowance, fail)
+		validateSettings(g.DNS, g.Routes, g.Domain, fail)
 	}
 	for i, u := range c.Users {
 		if u.Group != "" && !seen[u.Group] {
@@ -60,8 +66,8 @@ func validateGroups(d *decoder, c *Config) {
 	}
 }
 
-// validateGroupL2TP checks a group's tunnel secret: who is of a group has to have
-// shown it by then.
+// validateGroupL2TP checks a group's tunnel secret: it needs a pre-shared key or a
+// certificate, by which a client has proved its group before L2TP begins.
 func validateGroupL2TP(d *decoder, c *Config, i int) {
 	g, key := &c.Groups[i], fmt.Sprintf("group[%d].", i)
 	named := map[string]bool{"l2tp_secret": g.L2TPSecret.Len() > 0, "l2tp_secret_file": g.L2TPSecretFile != "", "require_l2tp_secret": g.RequireL2TPSecret}
@@ -81,6 +87,34 @@ func (c *Config) TunnelSecret(g *Group) secret.Bytes {
 		return g.L2TPSecret
 	}
 	return c.L2TP.Secret
+}
+
+// OwnDevices reports whether some users have a network device of their own.
+func (c *Config) OwnDevices() bool {
+	return slices.ContainsFunc(c.Groups, func(g Group) bool { return g.Interface }) ||
+		slices.ContainsFunc(c.Users, func(u User) bool { return u.Interface })
+}
+
+// validateInterfaces refuses devices of their own where clients are neighbours in the office.
+func validateInterfaces(d *decoder, c *Config) {
+	if c.OwnDevices() && len(c.Network.Device) > longestOwner {
+		d.fail("network.device", noRoom, c.Network.Device, longestOwner)
+	} else {
+		validateOwnDevices(d, c)
+	}
+	if c.Network.Mode != TAP {
+		return
+	}
+	for i := range c.Groups {
+		if c.Groups[i].Interface {
+			d.fail(fmt.Sprintf("group[%d].interface", i), notBridged)
+		}
+	}
+	for i := range c.Users {
+		if c.Users[i].Interface {
+			d.failUser(i, "interface", notBridged)
+		}
+	}
 }
 
 // groupNames lists the groups that there are, for errors.

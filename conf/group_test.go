@@ -95,3 +95,20 @@ func TestVendorIDsHaveKnownNames(t *testing.T) {
 		}
 	}
 }
+
+// A name of the device that leaves no room for the names of users' own is refused, with
+// the reason; where nobody has one it is as good as any.
+func TestTheDeviceLeavesRoomForUsersOwn(t *testing.T) {
+	for device, ok := range map[string]bool{"adit0": true, "tunnel": true, "tunnel0": false, "averylongname12": false} {
+		for _, own := range []bool{true, false} {
+			text := "[ipsec]\npsk = '" + goodPSK + "'\n[network]\ndevice = '" + device + "'\n[[user]]\nname = 'a'\npassword = 'p'\n"
+			if own {
+				text += "interface = true\n"
+			}
+			_, err := load(t, text)
+			if want := ok || !own; (err == nil) != want {
+				t.Errorf("%s, own devices %v: %v", device, own, err)
+			}
+		}
+	}
+}

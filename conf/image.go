@@ -1,8 +1,10 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -15,13 +17,17 @@ type image struct {
 	c    *Config
 	env  map[string]string
 	from map[string]string // the variables that set keys, by key
+
+	net      netip.Prefix // what the image gives to L2TP
+	wrongNet error        // of what it says there
 }
 
 // applyImage takes the variables of the image for what they mean here. What file
-// and ADIT_ variables set stays. What means nothing here is a note, and what asks
-// for a server without L2TP an error: nothing of them is passed over.
+// and ADIT_ variables set stays. A variable without effect becomes a note, and one that
+// asks for a server without L2TP an error: none is ignored silently.
 func applyImage(d *decoder, c *Config, env, from map[string]string) {
-	i := &image{d, c, env, from}
+	i := &image{d: d, c: c, env: env, from: from}
+	i.net, i.wrongNet = i.l2tpNet()
 	if psk := i.get("VPN_IPSEC_PSK"); psk != "" && len(c.IPsec.PSK) == 0 {
 		c.IPsec.PSK = []secret.Bytes{secret.String(psk)}
 		from["ipsec.psk"] = "VPN_IPSEC_PSK"
@@ -33,8 +39,8 @@ func applyImage(d *decoder, c *Config, env, from map[string]string) {
 	i.modes()
 }
 
-// get is a variable's value as the image takes it: without blanks around it, nor
-// the quotation marks that docker run leaves where a shell takes them away.
+// get returns a variable's value as the image reads it: without surrounding blanks, and
+// without the quotation marks that a shell removes and docker run keeps.
 func (i *image) get(name string) string {
 	s := strings.TrimSpace(i.env[name])
 	for _, mark := range []string{`"`, `'`} {
@@ -77,46 +83,59 @@ func (i *image) users() {
 	}
 	var own netip.Prefix // whatever network.pool says, if that is set
 	if !i.poolSet() {
-		own, _ = netip.ParsePrefix(i.l2tpNet())
+		own = i.net
 	}
 	for n, name := range names {
 		u := User{Name: name, Password: secret.String(passwords[n])}
-		switch {
-		case n >= len(addresses) || addresses[n] == "*":
-		default:
-			a, err := netip.ParseAddr(addresses[n])
-			switch {
-			case err != nil || !a.Is4():
-				i.d.fail("VPN_ADDL_IP_ADDRS", "%q is neither an IPv4 address nor *", addresses[n])
-			case own.IsValid() && !own.Contains(a):
-				i.note("VPN_ADDL_IP_ADDRS", "%v is not of %v, the network of L2TP, but of XAuth's, which is not here: the user %q gets any address", a, own, name)
-			default:
-				u.Address = addresses[n]
-			}
+		if n < len(addresses) && addresses[n] != "*" {
+			u.Address = i.address(name, addresses[n], own)
 		}
 		i.c.Users = append(i.c.Users, u)
 	}
 }
 
+// address is a user's own address, if it is of the network of L2TP.
+func (i *image) address(name, text string, own netip.Prefix) netip.Addr {
+	a, err := netip.ParseAddr(text)
+	switch {
+	case err != nil || !a.Is4():
+		i.d.fail("VPN_ADDL_IP_ADDRS", "%q is neither an IPv4 address nor *", text)
+	case own.IsValid() && !own.Contains(a):
+		i.note("VPN_ADDL_IP_ADDRS", "%v is not of %v, the network of L2TP, but of XAuth's, which is not here: the user %q gets any address", a, own, name)
+	default:
+		return a
+	}
+	return netip.Addr{}
+}
+
 func (i *image) dns() {
-	var dns []string
+	const variables = "VPN_DNS_SRV1, VPN_DNS_SRV2"
+	var dns []netip.Addr
 	for _, name := range []string{"VPN_DNS_SRV1", "VPN_DNS_SRV2"} {
-		if s := i.get(name); s != "" {
-			dns = append(dns, s)
+		s := i.get(name)
+		if s == "" {
+			continue
 		}
+		var a netip.Addr
+		if err := readAddr(&a, "", s); err != nil && i.from["network.dns"] == "" {
+			i.d.fail(variables, "%v", err)
+		}
+		dns = append(dns, a)
 	}
 	if dns != nil && i.from["network.dns"] == "" {
 		i.c.Network.DNS = dns
-		i.from["network.dns"] = "VPN_DNS_SRV1, VPN_DNS_SRV2"
+		i.from["network.dns"] = variables
 	}
 }
 
 // l2tpNet is the network that the image gives to L2TP.
-func (i *image) l2tpNet() string {
-	if s := i.get("VPN_L2TP_NET"); s != "" {
-		return s
+func (i *image) l2tpNet() (netip.Prefix, error) {
+	text := cmp.Or(i.get("VPN_L2TP_NET"), "192.168.42.0/24")
+	own, err := netip.ParsePrefix(text)
+	if err != nil || !own.Addr().Is4() || own.Bits() > 30 {
+		return netip.Prefix{}, fmt.Errorf("%q is not a network such as \"192.168.42.0/24\"", text)
 	}
-	return "192.168.42.0/24"
+	return own.Masked(), nil
 }
 
 // poolSet reports whether something else says which addresses clients get.
@@ -124,8 +143,8 @@ func (i *image) poolSet() bool {
 	return !slices.Equal(i.c.Network.Pool, Default().Network.Pool)
 }
 
-// network has clients get addresses of the network that they had, where a
-// variable names it or something in it.
+// network gives clients addresses of the network that they had before, if a variable
+// names it or an address in it.
 func (i *image) network() {
 	set := func(name string) bool { return i.get(name) != "" }
 	about := slices.ContainsFunc([]string{"VPN_L2TP_NET", "VPN_L2TP_LOCAL", "VPN_L2TP_POOL"}, set)
@@ -136,13 +155,12 @@ func (i *image) network() {
 	case i.poolSet(), !about && !set("VPN_ADDL_IP_ADDRS"):
 		return
 	}
-	own, err := netip.ParsePrefix(i.l2tpNet())
-	if err != nil || !own.Addr().Is4() || own.Bits() > 30 {
-		i.d.fail("VPN_L2TP_NET", "%q is not a network such as \"192.168.42.0/24\"", i.l2tpNet())
+	own := i.net
+	if i.wrongNet != nil {
+		i.d.fail("VPN_L2TP_NET", "%v", i.wrongNet)
 		return
 	}
-	own = own.Masked()
-	i.c.Network.Pool = []string{own.String()}
+	i.c.Network.Pool = []AddressRange{{Prefix: own}}
 	i.from["network.pool"] = "VPN_L2TP_NET"
 	first := own.Addr().Next()
 	if s := i.get("VPN_L2TP_LOCAL"); s != "" && s != first.String() {
@@ -152,7 +170,8 @@ func (i *image) network() {
 	if s == "" {
 		return
 	}
-	r, err := ParseRange(s)
+	var r AddressRange
+	err := r.UnmarshalText([]byte(s))
 	switch {
 	case err != nil:
 		i.d.fail("VPN_L2TP_POOL", "%v", err)
@@ -166,16 +185,20 @@ func (i *image) network() {
 // public is what clients dial: a name comes first, as in the image.
 func (i *image) public() {
 	for _, name := range []string{"VPN_DNS_NAME", "VPN_PUBLIC_IP"} {
-		if s := i.get(name); s != "" && i.c.Server.Public == "" {
-			i.c.Server.Public = s
-			i.from["server.public"] = name
+		s := i.get(name)
+		if s == "" || i.c.Server.Public.IsValid() || i.d.unread["server.public"] {
+			continue
+		}
+		if err := i.c.Server.Public.UnmarshalText([]byte(s)); err != nil {
+			i.d.fail(name, "%v", err)
+			i.d.markUnread("server.public")
 		}
 	}
 }
 
-// switches are the variables that are yes or no. Two of them ask for what is done
-// anyway: SHA-2 cut to 96 bits is found out of each client, and the segment size
-// that Android needs is clamped for all.
+// switches are the variables that are yes or no. Two of them ask for what is done anyway:
+// the server detects which clients truncate SHA-2 to 96 bits, and clamps the segment
+// size, which Android needs, for all.
 var switches = []string{
 	"VPN_IKEV2_ONLY", "VPN_DISABLE_IPSEC_L2TP", "VPN_DISABLE_IPSEC_XAUTH", "VPN_ENABLE_MODP1024", "VPN_ENABLE_MODP1536",
 	"VPN_PROTECT_CONFIG", "VPN_SHA2_TRUNCBUG", "VPN_ANDROID_MTU_FIX",
@@ -193,11 +216,13 @@ func (i *image) modes() {
 			i.d.fail(name, "asks for a server without L2TP, and this is one of L2TP alone: clients of IKEv2 and of XAuth need another; leave the variable out to serve those of L2TP")
 		}
 	}
-	// Both groups are accepted unless something says otherwise. The image's default
-	// is not to; whether that was wanted, only a "no" says.
-	for _, x := range []struct{ name, away string }{{"VPN_ENABLE_MODP1024", "!modp1024"}, {"VPN_ENABLE_MODP1536", "!modp1536"}} {
-		if i.no(x.name) && !slices.Contains(i.c.IPsec.IKE, x.away) {
-			i.c.IPsec.IKE = append(slices.Clone(i.c.IPsec.IKE), x.away)
+	// Both groups are accepted unless something says otherwise. The image does not accept
+	// them by default, so that only an explicit "no" shows that this was wanted.
+	for _, x := range []struct{ name, group string }{{"VPN_ENABLE_MODP1024", "modp1024"}, {"VPN_ENABLE_MODP1536", "modp1536"}} {
+		away := IKEElement{{Without: true, Groups: []string{x.group}}}
+		there := func(e IKEElement) bool { return reflect.DeepEqual(e, away) }
+		if i.no(x.name) && !slices.ContainsFunc(i.c.IPsec.IKE, there) {
+			i.c.IPsec.IKE = append(slices.Clone(i.c.IPsec.IKE), away)
 			i.from["ipsec.ike"] = x.name
 		}
 	}

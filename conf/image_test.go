@@ -12,7 +12,7 @@ func imageEnv(more ...string) []string {
 	return append([]string{"VPN_IPSEC_PSK=" + goodPSK, "VPN_USER=vpnuser", "VPN_PASSWORD=p1"}, more...)
 }
 
-// Marks and blanks around values are no part of them: docker run --env-file
+// Marks and blanks around values are not part of them: docker run --env-file
 // leaves them there, and that image takes them away.
 func TestValuesOfTheImageAreUnquoted(t *testing.T) {
 	for _, form := range []string{"%s", `"%s"`, `'%s'`, `  "%s" `, "\t%s\t"} {
@@ -26,12 +26,12 @@ func TestValuesOfTheImageAreUnquoted(t *testing.T) {
 		}
 		var users []string
 		for _, u := range c.Users {
-			users = append(users, u.Name+":"+string(u.Password.Reveal())+":"+u.Address)
+			users = append(users, u.Name+":"+string(u.Password.Reveal())+":"+textOf(u.Address))
 		}
 		if want := []string{"u1:p1#$:", "u2:p2:", "u3:p3:192.168.42.7"}; !slices.Equal(users, want) {
 			t.Errorf("%s: users %q, want %q", form, users, want)
 		}
-		if string(c.IPsec.PSK[0].Reveal()) != goodPSK || c.Server.Public != "192.0.2.1" || !slices.Equal(c.Network.DNS, []string{"1.1.1.1"}) || !slices.Equal(c.Network.Pool, []string{"192.168.42.0/24"}) {
+		if string(c.IPsec.PSK[0].Reveal()) != goodPSK || c.Server.Public.String() != "192.0.2.1" || !slices.Equal(Texts(c.Network.DNS), []string{"1.1.1.1"}) || !slices.Equal(Texts(c.Network.Pool), []string{"192.168.42.0/24"}) {
 			t.Errorf("%s: %q, %q, %q, %q", form, c.IPsec.PSK[0].Reveal(), c.Server.Public, c.Network.DNS, c.Network.Pool)
 		}
 	}
@@ -66,20 +66,24 @@ func TestQuotationMarksOfOurVariablesAreNamed(t *testing.T) {
 
 // Every variable of the image is honoured, or named in a note or an error.
 func TestEveryVariableOfTheImageMeansSomething(t *testing.T) {
+	is := func(list []IKEElement, want string) bool {
+		text, err := list[0].MarshalText()
+		return err == nil && len(list) == 1 && string(text) == want
+	}
 	for variable, want := range map[string]struct {
 		note, err string
 		holds     func(c *Config) bool
 	}{
-		"VPN_DNS_NAME=vpn.example.com":                {holds: func(c *Config) bool { return c.Server.Public == "vpn.example.com" }},
-		"VPN_PUBLIC_IP=192.0.2.1":                     {holds: func(c *Config) bool { return c.Server.Public == "192.0.2.1" }},
-		"VPN_DNS_SRV2=1.0.0.1":                        {holds: func(c *Config) bool { return slices.Equal(c.Network.DNS, []string{"1.0.0.1"}) }},
+		"VPN_DNS_NAME=vpn.example.com":                {holds: func(c *Config) bool { return c.Server.Public.String() == "vpn.example.com" }},
+		"VPN_PUBLIC_IP=192.0.2.1":                     {holds: func(c *Config) bool { return c.Server.Public.String() == "192.0.2.1" }},
+		"VPN_DNS_SRV2=1.0.0.1":                        {holds: func(c *Config) bool { return slices.Equal(Texts(c.Network.DNS), []string{"1.0.0.1"}) }},
 		"VPN_DNS_SRV1=dns.example.com":                {err: `VPN_DNS_SRV1, VPN_DNS_SRV2: "dns.example.com" is not an IP address`},
-		"VPN_L2TP_NET=10.9.0.0/24":                    {holds: func(c *Config) bool { return slices.Equal(c.Network.Pool, []string{"10.9.0.0/24"}) }},
-		"VPN_L2TP_NET=10.9.0.7/24":                    {holds: func(c *Config) bool { return slices.Equal(c.Network.Pool, []string{"10.9.0.0/24"}) }},
+		"VPN_L2TP_NET=10.9.0.0/24":                    {holds: func(c *Config) bool { return slices.Equal(Texts(c.Network.Pool), []string{"10.9.0.0/24"}) }},
+		"VPN_L2TP_NET=10.9.0.7/24":                    {holds: func(c *Config) bool { return slices.Equal(Texts(c.Network.Pool), []string{"10.9.0.0/24"}) }},
 		"VPN_L2TP_NET=all":                            {err: `VPN_L2TP_NET: "all" is not a network`},
-		"VPN_L2TP_LOCAL=192.168.42.1":                 {holds: func(c *Config) bool { return slices.Equal(c.Network.Pool, []string{"192.168.42.0/24"}) }},
+		"VPN_L2TP_LOCAL=192.168.42.1":                 {holds: func(c *Config) bool { return slices.Equal(Texts(c.Network.Pool), []string{"192.168.42.0/24"}) }},
 		"VPN_L2TP_LOCAL=192.168.42.2":                 {err: "VPN_L2TP_LOCAL: "},
-		"VPN_L2TP_POOL=192.168.42.10-192.168.42.250":  {note: "VPN_L2TP_POOL: clients get addresses of all of 192.168.42.0/24", holds: func(c *Config) bool { return slices.Equal(c.Network.Pool, []string{"192.168.42.0/24"}) }},
+		"VPN_L2TP_POOL=192.168.42.10-192.168.42.250":  {note: "VPN_L2TP_POOL: clients get addresses of all of 192.168.42.0/24", holds: func(c *Config) bool { return slices.Equal(Texts(c.Network.Pool), []string{"192.168.42.0/24"}) }},
 		"VPN_L2TP_POOL=192.168.50.10-192.168.50.20":   {err: "VPN_L2TP_POOL: 192.168.50.10-192.168.50.20 is not of 192.168.42.0/24: set VPN_L2TP_NET"},
 		"VPN_L2TP_POOL=192.168.42.10":                 {err: "VPN_L2TP_POOL: "},
 		"VPN_XAUTH_NET=192.168.43.0/24":               {note: "VPN_XAUTH_NET: is about XAuth"},
@@ -97,8 +101,8 @@ func TestEveryVariableOfTheImageMeansSomething(t *testing.T) {
 		"VPN_DISABLE_IPSEC_L2TP=YES":                  {err: "VPN_DISABLE_IPSEC_L2TP: asks for a server without L2TP"},
 		"VPN_DISABLE_IPSEC_L2TP=maybe":                {note: `VPN_DISABLE_IPSEC_L2TP: "maybe" is neither yes nor no`},
 		"VPN_ENABLE_MODP1024=yes":                     {holds: func(c *Config) bool { return len(c.IPsec.IKE) == 0 }},
-		"VPN_ENABLE_MODP1024=no":                      {holds: func(c *Config) bool { return slices.Equal(c.IPsec.IKE, []string{"!modp1024"}) }},
-		"VPN_ENABLE_MODP1536=no":                      {holds: func(c *Config) bool { return slices.Equal(c.IPsec.IKE, []string{"!modp1536"}) }},
+		"VPN_ENABLE_MODP1024=no":                      {holds: func(c *Config) bool { return is(c.IPsec.IKE, "!modp1024") }},
+		"VPN_ENABLE_MODP1536=no":                      {holds: func(c *Config) bool { return is(c.IPsec.IKE, "!modp1536") }},
 		"VPN_SHA2_TRUNCBUG=yes":                       {},
 		"VPN_ANDROID_MTU_FIX=yes":                     {},
 		"VPN_ADDL_IP_ADDRS=192.168.42.2":              {err: "VPN_ADDL_IP_ADDRS: 1 addresses for 0 names"},
@@ -133,9 +137,9 @@ func TestAddressesOfTheImagesUsers(t *testing.T) {
 	}
 	var got []string
 	for _, u := range c.Users[1:] {
-		got = append(got, u.Address)
+		got = append(got, textOf(u.Address))
 	}
-	if want := []string{"", "", "192.168.42.2", "", ""}; !slices.Equal(got, want) || !slices.Equal(c.Network.Pool, []string{"192.168.42.0/24"}) {
+	if want := []string{"", "", "192.168.42.2", "", ""}; !slices.Equal(got, want) || !slices.Equal(Texts(c.Network.Pool), []string{"192.168.42.0/24"}) {
 		t.Errorf("%q of %q", got, c.Network.Pool)
 	}
 	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0], `192.168.43.2 is not of 192.168.42.0/24`) || !strings.Contains(c.Notes[0], `"u4"`) {
@@ -146,7 +150,7 @@ func TestAddressesOfTheImagesUsers(t *testing.T) {
 	}
 }
 
-// What file and ADIT_ variables say comes first.
+// The file and ADIT_ variables override the image's variables.
 func TestOurOwnKeysComeBeforeTheImages(t *testing.T) {
 	const text = "[server]\npublic = \"ours.example.com\"\n[ipsec]\npsk = \"another key of good length\"\n"
 	c, err := load(t, text, imageEnv("VPN_DNS_NAME=theirs.example.com", "VPN_DNS_SRV1=1.1.1.1", "VPN_L2TP_NET=192.168.42.0/24",
@@ -154,17 +158,17 @@ func TestOurOwnKeysComeBeforeTheImages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Server.Public != "ours.example.com" || string(c.IPsec.PSK[0].Reveal()) == goodPSK || !slices.Equal(c.Network.DNS, []string{"9.9.9.10"}) || !slices.Equal(c.Network.Pool, []string{"10.9.0.0/24"}) {
+	if c.Server.Public.String() != "ours.example.com" || string(c.IPsec.PSK[0].Reveal()) == goodPSK || !slices.Equal(Texts(c.Network.DNS), []string{"9.9.9.10"}) || !slices.Equal(Texts(c.Network.Pool), []string{"10.9.0.0/24"}) {
 		t.Errorf("%+v", c)
 	}
 	if len(c.Notes) != 1 || !strings.HasPrefix(c.Notes[0], "VPN_L2TP_NET: network.pool is set") {
 		t.Errorf("%q", c.Notes)
 	}
 	c, err = load(t, "", imageEnv("VPN_ADDL_USERS=u1", "VPN_ADDL_PASSWORDS=p1", "VPN_ADDL_IP_ADDRS=10.9.0.7", "ADIT_NETWORK_POOL=10.9.0.0/24")...)
-	if err != nil || c.Users[1].Address != "10.9.0.7" || c.Notes != nil {
+	if err != nil || textOf(c.Users[1].Address) != "10.9.0.7" || c.Notes != nil {
 		t.Errorf("%v, %+v", err, c)
 	}
-	// A key that is wrong is said of the variable that people wrote.
+	// An error about a key names the variable that people wrote.
 	if _, err := load(t, "", "VPN_IPSEC_PSK=short", "VPN_USER=u", "VPN_PASSWORD=p"); err == nil || !strings.HasPrefix(err.Error(), "VPN_IPSEC_PSK: ") {
 		t.Errorf("%v", err)
 	}

@@ -5,21 +5,22 @@ import (
 	"slices"
 )
 
-// InForce is what a process obeys of c that began with started: each key with
-// the tag "restart", and what is read by way of it, is as it was. The error, an
-// Errors, says what makes the two together wrong.
+// InForce returns what of c applies in a process that was started with started: each key
+// with the tag "restart", and what is read from files that it names, keeps its old value.
+// The error, an Errors, says why the combination of the two is wrong.
 func (c *Config) InForce(started *Config) (*Config, error) {
 	m := *c
 	if !keepStarted(reflect.ValueOf(&m).Elem(), reflect.ValueOf(started).Elem()) {
 		return c, nil
 	}
-	d := &decoder{inEnvironment: len(c.Users)}
+	d := &decoder{inEnvironment: len(c.Users), groupsInFile: len(c.Groups)}
 	if c.read != nil {
 		*d = *c.read
 		d.errors = nil
 	}
 	if m.Server.StateDir != c.Server.StateDir { // where the users file lies
 		m.Users = slices.Clone(c.Users[:d.inEnvironment])
+		m.Groups = slices.Clone(c.Groups[:d.groupsInFile])
 		readUsers(d, &m)
 		readPasswordFiles(d, m.Users, d.inEnvironment)
 	}
@@ -30,8 +31,8 @@ func (c *Config) InForce(started *Config) (*Config, error) {
 	return &m, nil
 }
 
-// keepStarted copies every key with the tag "restart" from started, and reports
-// whether one was another.
+// keepStarted copies every key with the tag "restart" from started, and reports whether
+// one was different.
 func keepStarted(v, started reflect.Value) (changed bool) {
 	for i := range v.NumField() {
 		tag := v.Type().Field(i).Tag

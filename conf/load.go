@@ -30,8 +30,8 @@ func Load(file string, environ []string) (*Config, error) {
 	return parse(file, text, environ)
 }
 
-// unreadable says that there is no configuration: as wrong as a wrong one, and
-// no better at the next try.
+// unreadable is the error of a configuration that cannot be read. It is an Errors, like
+// that of a wrong one: another try would not help.
 func unreadable(err error) error {
 	return Errors{{Text: "cannot read the configuration: " + err.Error()}}
 }
@@ -55,6 +55,7 @@ func parse(file, text string, environ []string) (*Config, error) {
 	readUsers(d, c)
 	readSecretFiles(d, c)
 	validate(d, c)
+	noteRadius(c)
 	if len(d.errors) > 0 {
 		return nil, d.errors.sorted()
 	}
@@ -62,10 +63,9 @@ func parse(file, text string, environ []string) (*Config, error) {
 	return c, nil
 }
 
-// Peek reads what stands in file and in the environment, as far as it can be
-// understood: no file that they name, and nothing is validated. For commands
-// that maintain what a server reads, also while its configuration is wrong. An
-// empty file name means the environment alone.
+// Peek reads file and the environment, as far as they can be understood. It reads no file
+// that they name and validates nothing. It is for commands that maintain a server's files
+// even while its configuration is wrong. An empty file name means the environment alone.
 func Peek(file string, environ []string) (*Config, error) {
 	var tree map[string]any
 	if file != "" {
@@ -90,14 +90,11 @@ func readSecretFiles(d *decoder, c *Config) {
 	readPSKFile(d, "ipsec.psk_file", c.IPsec.PSKFile, &c.IPsec.PSK)
 	readSecretFile(d, "l2tp.secret_file", c.L2TP.SecretFile, &c.L2TP.Secret)
 	readGroupFiles(d, c)
+	readLinkFiles(d, c)
+	readTunnelFiles(d, c)
 	resolveCertificates(d, c)
-	for i := range c.Radius.Servers {
-		s := &c.Radius.Servers[i]
-		if s.SecretFile != "" {
-			key := fmt.Sprintf("radius.servers[%d].secret_file", i)
-			s.Secret = secret.String(strings.TrimRight(string(readSecret(d, key, s.SecretFile)), "\r\n"))
-		}
-	}
+	readRadiusFiles(d, c)
+	readCoAFiles(d, c)
 	readPasswordFiles(d, c.Users, 0)
 }
 

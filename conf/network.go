@@ -13,26 +13,47 @@ type AddressRange struct {
 	First, Last netip.Addr   // valid if it was written as a range
 }
 
-// ParseRange reads "10.83.0.0/16" or "192.168.1.200-192.168.1.250".
-func ParseRange(s string) (AddressRange, error) {
-	if first, last, ok := strings.Cut(s, "-"); ok {
+// UnmarshalText reads "10.83.0.0/16" or "192.168.1.200-192.168.1.250".
+func (r *AddressRange) UnmarshalText(text []byte) error {
+	if first, last, ok := strings.Cut(string(text), "-"); ok {
 		a, err1 := netip.ParseAddr(strings.TrimSpace(first))
 		b, err2 := netip.ParseAddr(strings.TrimSpace(last))
 		if err1 != nil || err2 != nil || a.BitLen() != b.BitLen() || b.Less(a) {
-			return AddressRange{}, fmt.Errorf(`%q is not a range such as "192.168.1.200-192.168.1.250"`, s)
+			return fmt.Errorf(`%q is not a range such as "192.168.1.200-192.168.1.250"`, text)
 		}
-		return AddressRange{First: a, Last: b}, nil
+		*r = AddressRange{First: a, Last: b}
+		return nil
 	}
-	p, err := netip.ParsePrefix(s)
+	p, err := netip.ParsePrefix(string(text))
 	if err != nil {
-		return AddressRange{}, fmt.Errorf(`%q is not a network such as "10.83.0.0/16"`, s)
+		return fmt.Errorf(`%q is not a network such as "10.83.0.0/16"`, text)
 	}
-	return AddressRange{Prefix: p.Masked()}, nil
+	*r = AddressRange{Prefix: p.Masked()}
+	return nil
 }
+
+// String is the text that the range is read from.
+func (r AddressRange) String() string {
+	switch {
+	case r.Prefix.IsValid():
+		return r.Prefix.String()
+	case r.First.IsValid():
+		return r.First.String() + "-" + r.Last.String()
+	}
+	return ""
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (r AddressRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// IsValid reports whether there is anything.
+func (r AddressRange) IsValid() bool { return r.Prefix.IsValid() || r.First.IsValid() }
 
 // overlaps reports whether an address is in both.
 func (r AddressRange) overlaps(o AddressRange) bool {
 	switch {
+	case !r.IsValid() || !o.IsValid():
+		return false
 	case r.Prefix.IsValid() && o.Prefix.IsValid():
 		return r.Prefix.Overlaps(o.Prefix)
 	case r.Prefix.IsValid():
@@ -48,7 +69,6 @@ func (r AddressRange) within(a netip.Addr) bool { return !a.Less(r.First) && !r.
 
 func validateNetwork(d *decoder, c *Config) {
 	n := &c.Network
-	oneOf(d, "network.mode", n.Mode, "tun", "tap")
 	if n.Device == "" || len(n.Device) > 15 || strings.ContainsAny(n.Device, "/ ") {
 		d.fail("network.device", "%q is not a device name of 1 to 15 characters", n.Device)
 	}
@@ -59,56 +79,61 @@ func validateNetwork(d *decoder, c *Config) {
 	if len(n.Pool) == 0 {
 		d.fail("network.pool", `must name at least one network, as in ["10.83.0.0/16"]`)
 	}
-	for i, s := range n.Pool {
-		r, err := ParseRange(s)
-		key := fmt.Sprintf("network.pool[%d]", i)
-		switch {
-		case err != nil:
-			d.fail(key, "%v", err)
-		case n.Mode == "tun" && !r.Prefix.IsValid():
-			d.fail(key, "a range needs mode = \"tap\": write a network, as in \"10.83.0.0/16\"")
-		case r.Prefix.IsValid() && !r.Prefix.Addr().Is4(), r.First.IsValid() && !r.First.Is4():
-			d.fail(key, "%q is not IPv4: network.pool6 is for IPv6", s)
-		case r.Prefix.IsValid() && r.Prefix.Bits() > 30:
-			d.fail(key, "%q has no room for a client", s)
-		}
-		if err != nil {
-			continue
-		}
-		for _, earlier := range n.Pool[:i] {
-			if o, err := ParseRange(earlier); err == nil && r.overlaps(o) {
-				d.fail(key, "%q overlaps %q", s, earlier)
-			}
-		}
+	for i, r := range n.Pool {
+		validateRange(d, n, i, r)
 	}
 	validateNetwork6(d, n)
-	if n.Mode == "tap" {
+	validatePools(d, c)
+	validateReserve(d, n)
+	validateAccess(d, n)
+	if n.Mode == TAP {
 		validateTAP(d, n)
 	}
 }
 
+// validateRange checks an element of network.pool. One that cannot be read has its error
+// already.
+func validateRange(d *decoder, n *Network, i int, r AddressRange) {
+	key := fmt.Sprintf("network.pool[%d]", i)
+	validateRangeOf4(d, n, key, r)
+	for _, earlier := range n.Pool[:i] {
+		if r.overlaps(earlier) {
+			d.fail(key, "%q overlaps %q", r, earlier)
+		}
+	}
+}
+
+// validateRangeOf4 checks what a pool of IPv4 has.
+func validateRangeOf4(d *decoder, n *Network, key string, r AddressRange) {
+	switch {
+	case n.Mode == TUN && r.First.IsValid():
+		d.fail(key, "a range needs mode = \"tap\": write a network, as in \"10.83.0.0/16\"; network.reserve keeps a part of it")
+	case r.Prefix.IsValid() && !r.Prefix.Addr().Is4(), r.First.IsValid() && !r.First.Is4():
+		d.fail(key, "%q is not IPv4: network.pool6 is for IPv6", r)
+	case r.Prefix.IsValid() && r.Prefix.Bits() > 30:
+		d.fail(key, "%q has no room for a client", r)
+	}
+}
+
 func validateTAP(d *decoder, n *Network) {
-	lan, err := netip.ParsePrefix(n.LAN)
-	if err != nil {
+	if !n.LAN.IsValid() {
 		d.fail("network.lan", `mode "tap" needs the office network, as in "192.168.1.0/24"`)
 		return
 	}
-	if n.Gateway != "" {
-		if a, err := netip.ParseAddr(n.Gateway); err != nil || !lan.Contains(a) {
-			d.fail("network.gateway", "%q is not an address of %v", n.Gateway, lan)
-		}
+	if n.Gateway.IsValid() && !n.LAN.Contains(n.Gateway) {
+		d.fail("network.gateway", `"%v" is not an address of %v`, n.Gateway, n.LAN)
 	}
-	for i, s := range n.Pool {
-		r, err := ParseRange(s)
-		if err != nil {
-			continue // said already
-		}
-		if r.Prefix.IsValid() {
-			r.First = r.Prefix.Addr()
-			r.Last = r.First
-		}
-		if !lan.Contains(r.First) || !lan.Contains(r.Last) {
-			d.fail(fmt.Sprintf("network.pool[%d]", i), "%q is not inside network.lan, %v", s, lan)
-		}
+	for i, r := range n.Pool {
+		validateInLAN(d, n, fmt.Sprintf("network.pool[%d]", i), r)
+	}
+}
+
+func validateInLAN(d *decoder, n *Network, key string, r AddressRange) {
+	first, last := r.First, r.Last
+	if r.Prefix.IsValid() {
+		first, last = r.Prefix.Addr(), r.Prefix.Addr()
+	}
+	if r.IsValid() && (!n.LAN.Contains(first) || !n.LAN.Contains(last)) {
+		d.fail(key, "%q is not inside network.lan, %v", r, n.LAN)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Container platforms tell each container of the services around it by variables
-// that they make of a service's name: of "adit", or "adit-server", they begin as
-// ours do. Each has a form that no value of ours has.
+// Container platforms describe the services around a container in variables that begin
+// with a service's name. Those of a service named "adit", or "adit-server", begin like
+// ours. Each has a form that no value of ours has.
 var (
 	// Kubernetes' own: ADIT_SERVICE_HOST, ADIT_SERVICE_PORT, ADIT_SERVICE_PORT_IKE.
 	serviceHost = regexp.MustCompile(`_SERVICE_HOST$`)
@@ -25,7 +25,7 @@ var (
 	linkEnv = regexp.MustCompile(`^(.+?)_ENV_`)
 )
 
-// madeByPlatform reports whether a variable that is no key of ours was made of a
+// madeByPlatform reports whether a variable that is not a key of ours was made of a
 // service's name. A misspelt key is not: its value has another form.
 func madeByPlatform(name string, env map[string]string) bool {
 	value := env[name]

@@ -22,7 +22,7 @@ func kubernetesService(name string) []string {
 }
 
 // Variables that a platform makes of the name of a service, ours or another's,
-// configure nothing, and are no error.
+// configure nothing, and are not errors.
 func TestVariablesThatAPlatformMakes(t *testing.T) {
 	six := []string{"ADIT_SERVICE_HOST=fd00:96::7", "ADIT_PORT=udp://[fd00:96::7]:500", "ADIT_PORT_500_UDP_ADDR=fd00:96::7"}
 	link := []string{
@@ -52,7 +52,7 @@ func TestVariablesThatAPlatformMakes(t *testing.T) {
 	}
 }
 
-// What somebody misspelt is none of those, and is met with a suggestion.
+// A misspelt variable is none of those, and gets a suggestion.
 func TestVariablesThatSomebodyMisspelt(t *testing.T) {
 	for text, want := range map[string]string{
 		"ADIT_IPSEC_PKS=x":              `did you mean "ADIT_IPSEC_PSK"?`,
@@ -93,7 +93,11 @@ func TestRADIUSByEnvironment(t *testing.T) {
 	one, two := file("one", "first secret\n"), file("two", "second, secret\n")
 	inFile := "[radius]\nservers = [{ address = \"r1:1812\", accounting = \"r1:1813\", secret = \"of the file\" }, { address = \"r2:1812\", secret_file = \"/nonexistent\" }]\n"
 	server := func(address, accounting, key string) RadiusServer {
-		return RadiusServer{Address: address, Accounting: accounting, Secret: secret.String(key)}
+		s := RadiusServer{Secret: secret.String(key)}
+		if err := errors.Join(s.Address.UnmarshalText([]byte(address)), s.Accounting.UnmarshalText([]byte(accounting))); err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
 	for name, tt := range map[string]struct {
 		file    string
@@ -129,16 +133,16 @@ func TestRADIUSByEnvironment(t *testing.T) {
 
 func TestRADIUSByEnvironmentThatIsWrong(t *testing.T) {
 	for want, environ := range map[string][]string{
-		"ADIT_RADIUS_SECRET: does nothing without servers":         {"ADIT_RADIUS_SECRET=s"},
-		"ADIT_RADIUS_SECRET_FILE: does nothing without servers":    {"ADIT_RADIUS_SECRET_FILE=/x"},
-		"ADIT_RADIUS_ACCOUNTING: does nothing without servers":     {"ADIT_RADIUS_ACCOUNTING=r:1813"},
-		"ADIT_RADIUS_SERVERS: missing: set it, or secret_file":     {"ADIT_RADIUS_SERVERS=r:1812"},
-		`ADIT_RADIUS_SERVERS: "r" is not host:port`:                {"ADIT_RADIUS_SERVERS=r", "ADIT_RADIUS_SECRET=s"},
-		`ADIT_RADIUS_ACCOUNTING: "r" is not host:port`:             {"ADIT_RADIUS_SERVERS=r:1812", "ADIT_RADIUS_SECRET=s", "ADIT_RADIUS_ACCOUNTING=r"},
-		"ADIT_RADIUS_ACCOUNTING: has 1 elements for 2 servers":     {"ADIT_RADIUS_SERVERS=r:1812,q:1812", "ADIT_RADIUS_SECRET=s", "ADIT_RADIUS_ACCOUNTING=r:1"},
-		"ADIT_RADIUS_SECRET_FILE: names 2 files for 3 servers":     {"ADIT_RADIUS_SERVERS=r:1,q:1,p:1", "ADIT_RADIUS_SECRET_FILE=/a,/b"},
-		"ADIT_RADIUS_SECRET_FILE: cannot read the secret":          {"ADIT_RADIUS_SERVERS=r:1", "ADIT_RADIUS_SECRET_FILE=/nonexistent"},
-		"ADIT_RADIUS_SECRET_FILE: set ADIT_RADIUS_SECRET or ADIT_": {"ADIT_RADIUS_SERVERS=r:1", "ADIT_RADIUS_SECRET_FILE=/a", "ADIT_RADIUS_SECRET=s"},
+		"ADIT_RADIUS_SECRET: does nothing without servers":                  {"ADIT_RADIUS_SECRET=s"},
+		"ADIT_RADIUS_SECRET_FILE: does nothing without servers":             {"ADIT_RADIUS_SECRET_FILE=/x"},
+		"ADIT_RADIUS_ACCOUNTING: does nothing without servers":              {"ADIT_RADIUS_ACCOUNTING=r:1813"},
+		"ADIT_RADIUS_SERVERS: missing: set it, or secret_file":              {"ADIT_RADIUS_SERVERS=r:1812"},
+		`ADIT_RADIUS_SERVERS: "r" is not host:port, as in "192.0.2.1:1812"`: {"ADIT_RADIUS_SERVERS=r", "ADIT_RADIUS_SECRET=s"},
+		`ADIT_RADIUS_ACCOUNTING: "r" is not host:port`:                      {"ADIT_RADIUS_SERVERS=r:1812", "ADIT_RADIUS_SECRET=s", "ADIT_RADIUS_ACCOUNTING=r"},
+		"ADIT_RADIUS_ACCOUNTING: has 1 elements for 2 servers":              {"ADIT_RADIUS_SERVERS=r:1812,q:1812", "ADIT_RADIUS_SECRET=s", "ADIT_RADIUS_ACCOUNTING=r:1"},
+		"ADIT_RADIUS_SECRET_FILE: names 2 files for 3 servers":              {"ADIT_RADIUS_SERVERS=r:1,q:1,p:1", "ADIT_RADIUS_SECRET_FILE=/a,/b"},
+		"ADIT_RADIUS_SECRET_FILE: cannot read the secret":                   {"ADIT_RADIUS_SERVERS=r:1", "ADIT_RADIUS_SECRET_FILE=/nonexistent"},
+		"ADIT_RADIUS_SECRET_FILE: set ADIT_RADIUS_SECRET or ADIT_":          {"ADIT_RADIUS_SERVERS=r:1", "ADIT_RADIUS_SECRET_FILE=/a", "ADIT_RADIUS_SECRET=s"},
 	} {
 		_, err := load(t, "", append(environ, "ADIT_IPSEC_PSK="+goodPSK, "ADIT_USERS=a:b")...)
 		var errs Errors

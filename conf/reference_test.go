@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the reference of docs/configuration.md anew")
@@ -75,8 +74,7 @@ func rows(t *testing.T, out *bytes.Buffer, v reflect.Value, table, list string) 
 	t.Helper()
 	fmt.Fprintf(out, "| Key | Type | Default | Takes effect | Meaning |\n|---|---|---|---|---|\n")
 	var inner []reflect.StructField
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
+	for _, f := range keysOf(v.Type()) {
 		key, doc := f.Tag.Get("toml"), f.Tag.Get("doc")
 		effect, ok := map[string]string{
 			"live": "at once", "new": "new connections", "restart": "restart",
@@ -84,10 +82,10 @@ func rows(t *testing.T, out *bytes.Buffer, v reflect.Value, table, list string) 
 		if doc == "" || !ok {
 			t.Errorf("%s%s.%s: every key needs the tags doc and reload", table, list, key)
 		}
-		if isList(f.Type) {
+		if isTables(f.Type) {
 			inner = append(inner, f)
 		}
-		fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", key, typeName(f.Type), value(v.Field(i)), effect, strings.ReplaceAll(doc, "|", `\|`))
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", key, typeName(f.Type), value(v.FieldByIndex(f.Index)), effect, strings.ReplaceAll(doc, "|", `\|`))
 	}
 	for _, f := range inner {
 		key := table + "." + f.Tag.Get("toml")
@@ -96,45 +94,39 @@ func rows(t *testing.T, out *bytes.Buffer, v reflect.Value, table, list string) 
 	}
 }
 
-// isList reports whether a key holds a list of tables.
-func isList(t reflect.Type) bool {
-	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && t != secretsType
-}
-
 func typeName(t reflect.Type) string {
 	switch {
-	case t == secretType:
+	case t == secretType, t == reflect.TypeFor[NTHash]():
 		return "secret"
 	case t == secretsType:
 		return "secret, or a list"
 	case t == durationType:
 		return "duration"
-	case isList(t):
+	case isTables(t):
 		return "list of tables"
 	case t.Kind() == reflect.Slice:
 		return "list of strings"
+	case isText(t):
+		return "string"
 	}
 	return map[reflect.Kind]string{reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "number"}[t.Kind()]
 }
 
 // value writes a default as TOML does; nothing means none.
 func value(v reflect.Value) string {
-	switch x := v.Interface().(type) {
-	case string:
-		if x == "" {
-			return ""
-		}
-		return fmt.Sprintf("`%q`", x)
-	case []string:
-		quoted := make([]string, len(x))
-		for i, s := range x {
-			quoted[i] = fmt.Sprintf("%q", s)
+	switch {
+	case v.Type() == secretType, v.Type() == secretsType, isTables(v.Type()):
+		return ""
+	case v.Kind() == reflect.Slice:
+		quoted := make([]string, v.Len())
+		for i := range quoted {
+			quoted[i] = fmt.Sprintf("%q", fmt.Sprint(v.Index(i)))
 		}
 		return "`[" + strings.Join(quoted, ", ") + "]`"
-	case time.Duration:
-		return fmt.Sprintf("`%q`", x.String())
-	case bool, int:
-		return fmt.Sprintf("`%v`", x)
+	case v.Kind() == reflect.Bool, v.Kind() == reflect.Int:
+		return fmt.Sprintf("`%v`", v)
+	case v.IsZero() && v.Type() != durationType:
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("`%q`", fmt.Sprint(v))
 }

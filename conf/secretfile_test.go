@@ -25,8 +25,8 @@ func TestSecretFilesAreRegularAndSmall(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		at("ok"): "", at("link"): "", at("pipe"): "no regular file", at("to-pipe"): "no regular file", at("loop"): "too many levels",
-		dir: "no regular file", "/dev/zero": "no regular file", "/dev/null": "no regular file", at("large"): "more than", at("none"): "no such file",
+		at("ok"): "", at("link"): "", at("pipe"): "not a regular file", at("to-pipe"): "not a regular file", at("loop"): "too many levels",
+		dir: "not a regular file", "/dev/zero": "not a regular file", "/dev/null": "not a regular file", at("large"): "more than", at("none"): "no such file",
 	} {
 		file := writeIn(t, dir, "adit.toml", 0o600, "[ipsec]\npsk_file = \""+name+"\"\n[[user]]\nname = \"alice\"\npassword = \"correct horse battery\"\n")
 		_, err := Load(file, nil)

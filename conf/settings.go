@@ -12,18 +12,20 @@ const (
 	maxDomain     = 64
 )
 
-// maxRoutes6 of 24 bytes leave a Router Advertisement room for the rest below
-// the least MTU.
+// maxRoutes6 routes of 24 bytes leave room for everything else in a Router Advertisement
+// of the least MTU.
 const maxRoutes6 = 32
 
 // validateSettings checks what clients are told, of the network, a group or a
 // user.
-func validateSettings(dns, routes []string, domain string, fail func(field, format string, args ...any)) {
+func validateSettings(dns []netip.Addr, routes []netip.Prefix, domain string, fail func(field, format string, args ...any)) {
 	count := map[bool]int{}
-	for i, s := range dns {
-		a, err := netip.ParseAddr(s)
-		if err != nil || a.Zone() != "" {
-			fail(fmt.Sprintf("dns[%d]", i), "%q is not an IP address", s)
+	for i, a := range dns {
+		switch {
+		case !a.IsValid(): // it cannot be read
+			continue
+		case a.Zone() != "":
+			fail(fmt.Sprintf("dns[%d]", i), `"%v" is not an IP address: it has a zone, which clients do not know`, a)
 			continue
 		}
 		if count[a.Is4()]++; count[a.Is4()] == 3 {
@@ -39,17 +41,15 @@ func validateSettings(dns, routes []string, domain string, fail func(field, form
 // validateRoutes checks networks for split tunnelling: all of IPv4 have to fit into one
 // DHCP option, a byte of length, the network's significant bytes, and four of a
 // router each.
-func validateRoutes(routes []string, fail func(field, format string, args ...any)) {
+func validateRoutes(routes []netip.Prefix, fail func(field, format string, args ...any)) {
 	bytes, six := 0, 0
-	for i, s := range routes {
-		p, err := netip.ParsePrefix(s)
+	for i, p := range routes {
 		switch {
-		case err != nil:
-			fail(fmt.Sprintf("routes[%d]", i), "%q is not a network such as \"192.168.1.0/24\"", s)
+		case !p.IsValid(): // it cannot be read
 		case p.Bits() == 0:
-			fail(fmt.Sprintf("routes[%d]", i), "%q is everything: leave routes empty for that", s)
+			fail(fmt.Sprintf("routes[%d]", i), `"%v" is everything: leave routes empty for that`, p)
 		case p != p.Masked():
-			fail(fmt.Sprintf("routes[%d]", i), "%q has bits behind the prefix: write %v", s, p.Masked())
+			fail(fmt.Sprintf("routes[%d]", i), `"%v" has bits behind the prefix: write %v`, p, p.Masked())
 		case p.Addr().Is6():
 			six++
 		default:

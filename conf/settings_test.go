@@ -1,11 +1,15 @@
 package conf
 
 import (
+	"net/netip"
+	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/adit-vpn/adit/internal/limit"
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
@@ -26,10 +30,10 @@ domain = "corp.example.com"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Network.Domain != "corp.example.com" || len(c.Groups[0].Routes) != 2 || c.Groups[0].Domain != "staff.example" || c.Groups[0].DNS[0] != "10.0.0.53" {
+	if c.Network.Domain != "corp.example.com" || len(c.Groups[0].Routes) != 2 || c.Groups[0].Domain != "staff.example" || c.Groups[0].DNS[0].String() != "10.0.0.53" {
 		t.Errorf("%+v %+v", c.Network, c.Groups)
 	}
-	// An empty list is said, and not the same as none.
+	// An empty list is a setting, and not the same as no list.
 	if c.Users[0].Routes == nil || c.Users[0].DNS != nil {
 		t.Errorf("routes %#v, dns %#v", c.Users[0].Routes, c.Users[0].DNS)
 	}
@@ -69,8 +73,8 @@ dns = ["1.1.1.1", "1.1.1.2", "1.1.1.3"]
 func TestTheUsersFileKeepsSettings(t *testing.T) {
 	name := filepath.Join(t.TempDir(), UsersFile)
 	want := []User{
-		{Name: "alice", Password: secret.String("x"), Routes: []string{}, Domain: "corp.example"},
-		{Name: "bob", Password: secret.String("y"), Routes: []string{"10.0.0.0/8", "192.168.7.0/24"}, DNS: []string{"1.1.1.1"}},
+		{Name: "alice", Password: secret.String("x"), Routes: []netip.Prefix{}, Domain: "corp.example"},
+		{Name: "bob", Password: secret.String("y"), Routes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.7.0/24")}, DNS: []netip.Addr{netip.MustParseAddr("1.1.1.1")}},
 	}
 	if err := EditUsers(name, func([]User) ([]User, error) { return want, nil }); err != nil {
 		t.Fatal(err)
@@ -100,7 +104,7 @@ routes = ["10.0.0.0/8", "2001:db8::/32"]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.Network.HasIPv6() || c.Network.Delegate6Bits != 56 || c.Users[0].Prefix6 != "2001:db8:1:7::/64" {
+	if !c.Network.HasIPv6() || c.Network.Delegate6Bits != 56 || c.Users[0].Prefix6.String() != "2001:db8:1:7::/64" {
 		t.Errorf("%+v", c.Network)
 	}
 }
@@ -128,5 +132,72 @@ func TestIPv6ThatCannotBe(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s:\ngot  %v\nwant %s", text, err, want)
 		}
+	}
+}
+
+// Every key of a user and of a group is in the users file after an edit, once.
+func TestTheUsersFileKeepsEveryKey(t *testing.T) {
+	var u User
+	var g Group
+	for _, f := range keysOf(reflect.TypeFor[User]()) {
+		if err := u.Set(f.Tag.Get("toml"), exampleOf(t, f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range keysOf(reflect.TypeFor[Group]()) {
+		key := f.Tag.Get("toml")
+		// A group with keys stands in the configuration alone.
+		if strings.Contains(key, "psk") || strings.Contains(key, "secret") {
+			continue
+		}
+		if err := g.Set(key, exampleOf(t, f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := filepath.Join(t.TempDir(), UsersFile)
+	want := Local{Users: []User{u}, Groups: []Group{g}}
+	if err := EditLocal(name, func(l *Local) error { *l = want; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadLocal(name)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		text, _ := os.ReadFile(name)
+		t.Errorf("%v: the file is\n%s", err, text)
+	}
+}
+
+// exampleOf is a value of a key other than the zero value, as a text.
+func exampleOf(t *testing.T, f reflect.StructField) string {
+	t.Helper()
+	switch key := f.Tag.Get("toml"); {
+	case f.Type.Kind() == reflect.Bool:
+		return "true"
+	case f.Type.Kind() == reflect.Int:
+		return "7"
+	case f.Type == reflect.TypeFor[NTHash]():
+		return strings.Repeat("ab", 16)
+	case f.Type == reflect.TypeFor[netip.Addr]() && f.Tag.Get("ip") == "IPv4":
+		return "10.83.0.9"
+	case f.Type == reflect.TypeFor[netip.Addr]():
+		return "2001:db8::7"
+	case f.Type == reflect.TypeFor[netip.Prefix]():
+		return "2001:db8:7::/48"
+	case key == "dns":
+		return "9.9.9.9,2620:fe::9"
+	case key == "routes":
+		return "10.0.0.0/8"
+	case f.Type == reflect.TypeFor[time.Duration]():
+		return "90m"
+	case f.Type == reflect.TypeFor[limit.Rate]():
+		return "10 Mbit/s"
+	case f.Type == reflect.TypeFor[limit.Octets]():
+		return "5 GB"
+	case key == "hours":
+		return "Mo-Fr 07:00-19:00"
+	case f.Type.Kind() == reflect.String, f.Type == secretType:
+		return `a "text" of \ ` + key
+	default:
+		t.Fatalf("%s: no example of a %v", key, f.Type)
+		return ""
 	}
 }

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,14 +11,14 @@ import (
 // libreswan are configured with.
 type Suites []Proposal
 
-// Proposal is one element, as in "aes256-sha1-modp2048". Of several words of a kind
-// any will do; of a kind that has no word everything will.
+// Proposal is one element, as in "aes256-sha1-modp2048". If it names several algorithms
+// of a kind, any of them is accepted; if it names none of a kind, all of that kind are.
 type Proposal struct {
 	Without                 bool // it began with "!": it takes away
 	Ciphers, Hashes, Groups []string
 }
 
-// The words that there are, best first; those of families stand for several.
+// The known words, best first. The words of families stand for several.
 var (
 	cipherWords = []string{"aes256", "aes128", "aes192", "3des"}
 	gcmWords    = []string{"aes256gcm16", "aes128gcm16", "aes192gcm16"}
@@ -39,24 +40,55 @@ var synonyms = map[string]string{
 	"dh19": "ecp256", "dh20": "ecp384", "dh21": "ecp521", "dh31": "curve25519",
 }
 
-// refusedWords name what is accepted in no configuration.
+// refusedWords name what no configuration can accept.
 var refusedWords = []string{"des", "md5", "modp768", "dh1", "null", "blowfish128", "cast128", "camellia128", "camellia256", "md5_128"}
 
-// ParseSuites reads the elements of ipsec.ike, or of ipsec.esp. Commas separate as
-// well as elements do, and strongSwan's "!" at the end means nothing here: there is
-// nothing else that is accepted anyway. Failed is told what is wrong, by element.
-func ParseSuites(list []string, esp bool, failed func(i int, text string)) (suites Suites) {
-	for i, element := range list {
-		for _, text := range strings.Split(element, ",") {
-			p, err := parseProposal(text, esp)
-			if err != nil {
-				failed(i, err.Error())
-				continue
-			}
-			suites = append(suites, p)
-		}
+// IKEElement is an element of ipsec.ike, ESPElement one of ipsec.esp: several proposals
+// if there are commas in it.
+type (
+	IKEElement []Proposal
+	ESPElement []Proposal
+)
+
+// UnmarshalText reads "aes256-sha1-modp2048", or "!3des".
+func (e *IKEElement) UnmarshalText(text []byte) (err error) {
+	*e, err = parseElement(string(text), false)
+	return err
+}
+
+// UnmarshalText reads "aes256gcm16", or "aes-sha1".
+func (e *ESPElement) UnmarshalText(text []byte) (err error) {
+	*e, err = parseElement(string(text), true)
+	return err
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (e IKEElement) MarshalText() ([]byte, error) { return elementText(e) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (e ESPElement) MarshalText() ([]byte, error) { return elementText(e) }
+
+// parseElement reads an element. Commas separate proposals, as elements do. strongSwan's
+// "!" at the end, which excludes its defaults, has no effect here: nothing else is
+// accepted anyway.
+func parseElement(element string, esp bool) (list []Proposal, err error) {
+	var errs []error
+	for _, text := range strings.Split(element, ",") {
+		p, err := parseProposal(text, esp)
+		list, errs = append(list, p), append(errs, err)
 	}
-	return suites
+	return list, errors.Join(errs...)
+}
+
+func elementText(list []Proposal) ([]byte, error) {
+	texts := make([]string, len(list))
+	for i, p := range list {
+		if p.Without {
+			texts[i] = "!"
+		}
+		texts[i] += strings.Join(slices.Concat(p.Ciphers, p.Hashes, p.Groups), "-")
+	}
+	return []byte(strings.Join(texts, ",")), nil
 }
 
 func parseProposal(text string, esp bool) (p Proposal, err error) {
@@ -86,7 +118,7 @@ func parseProposal(text string, esp bool) (p Proposal, err error) {
 		case slices.Contains(groupWords, word):
 			p.Groups = append(p.Groups, word)
 		default:
-			return p, fmt.Errorf("%q is no cipher, hash or group%s", original, nearest(word, allWords(esp)))
+			return p, fmt.Errorf("%q is not a cipher, hash or group%s", original, nearest(word, allWords(esp)))
 		}
 	}
 	return p, nil
@@ -109,9 +141,9 @@ func nearest(word string, words []string) string {
 	return ": there are " + strings.Join(words, ", ")
 }
 
-// Rank says which element accepts a suite, -1 if none does: the lower the more it
-// is wanted. Hash is "" for a cipher that needs none. Where all elements only take
-// away, they take from everything.
+// Rank returns the index of the element that accepts a suite, where a lower one is
+// preferred, or -1 if none does. Hash is "" for a cipher that needs none. Where all
+// elements only take away, they take from everything.
 func (s Suites) Rank(cipher, hash, group string) int {
 	rank, wants := -1, false
 	for i, p := range s {
@@ -173,26 +205,19 @@ func (s Suites) PFS(group string) bool {
 	return wanted || !named
 }
 
-// IKESuites and ESPSuites are ipsec.ike and ipsec.esp, which Load has judged.
-func (c *Config) IKESuites() Suites { return ParseSuites(c.IPsec.IKE, false, func(int, string) {}) }
+// IKESuites is ipsec.ike.
+func (c *Config) IKESuites() Suites { return Suites(slices.Concat(c.IPsec.IKE...)) }
 
 // ESPSuites is ipsec.esp.
-func (c *Config) ESPSuites() Suites { return ParseSuites(c.IPsec.ESP, true, func(int, string) {}) }
+func (c *Config) ESPSuites() Suites { return Suites(slices.Concat(c.IPsec.ESP...)) }
 
 func validateSuites(d *decoder, c *Config) {
-	for key, esp := range map[string]bool{"ipsec.ike": false, "ipsec.esp": true} {
-		list := c.IPsec.IKE
-		if esp {
-			list = c.IPsec.ESP
-		}
-		failed := false
-		suites := ParseSuites(list, esp, func(i int, text string) {
-			failed = true
-			d.fail(fmt.Sprintf("%s[%d]", key, i), "%s", text)
-		})
-		if !failed && !suites.acceptAny(esp) {
-			d.fail(key, "accepts nothing: nobody could connect")
-		}
+	unread := func(e []Proposal) bool { return len(e) == 0 }
+	if !slices.ContainsFunc(c.IPsec.IKE, func(e IKEElement) bool { return unread(e) }) && !c.IKESuites().acceptAny(false) {
+		d.fail("ipsec.ike", "accepts nothing: nobody could connect")
+	}
+	if !slices.ContainsFunc(c.IPsec.ESP, func(e ESPElement) bool { return unread(e) }) && !c.ESPSuites().acceptAny(true) {
+		d.fail("ipsec.esp", "accepts nothing: nobody could connect")
 	}
 }
 

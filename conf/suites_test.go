@@ -8,8 +8,18 @@ import (
 )
 
 // accepted are the suites of phase 1, and those of ESP, that lists accept.
-func accepted(ikeList, espList []string) (phase1, esp, pfs []string) {
-	c := &Config{IPsec: IPsec{IKE: ikeList, ESP: espList}}
+func accepted(t *testing.T, ikeList, espList []string) (phase1, esp, pfs []string) {
+	c := &Config{IPsec: IPsec{IKE: make([]IKEElement, len(ikeList)), ESP: make([]ESPElement, len(espList))}}
+	for i, text := range ikeList {
+		if err := c.IPsec.IKE[i].UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, text := range espList {
+		if err := c.IPsec.ESP[i].UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s, e := c.IKESuites(), c.ESPSuites()
 	for _, cipher := range cipherWords {
 		for _, hash := range hashWords {
@@ -63,7 +73,7 @@ func TestSuitesAreNamedAsAdministratorsNameThem(t *testing.T) {
 		{nil, []string{"aes256-sha1-modp2048", "aes128-sha1-ecp256"}, 144, 2, 2, "3des-sha1-modp1024"},
 		{nil, []string{"aes-modp2048", "!modp1024"}, 144, 12, 1, "3des-sha1-modp1024"},
 	} {
-		phase1, esp, pfs := accepted(tt.ike, tt.esp)
+		phase1, esp, pfs := accepted(t, tt.ike, tt.esp)
 		if len(phase1) != tt.phase1 || len(esp) != tt.all || len(pfs) != tt.pfs || !slices.Contains(phase1, tt.has) {
 			t.Errorf("%q accepts %d suites of phase 1, %q %d of ESP with %d groups; want %d, %d, %d, and %s among them",
 				tt.ike, len(phase1), tt.esp, len(esp), len(pfs), tt.phase1, tt.all, tt.pfs, tt.has)
@@ -86,7 +96,11 @@ func quotedList(list []string) string {
 
 // The order of the elements is the order of preference.
 func TestTheFirstElementIsWantedMost(t *testing.T) {
-	s := (&Config{IPsec: IPsec{IKE: []string{"aes128-sha1-modp2048", "aes", "3des"}}}).IKESuites()
+	var element IKEElement
+	if err := element.UnmarshalText([]byte("aes128-sha1-modp2048,aes,3des")); err != nil {
+		t.Fatal(err)
+	}
+	s := (&Config{IPsec: IPsec{IKE: []IKEElement{element}}}).IKESuites()
 	for suite, want := range map[[3]string]int{
 		{"aes128", "sha1", "modp2048"}: 0, {"aes256", "sha1", "modp2048"}: 1, {"3des", "sha1", "modp1024"}: 2,
 	} {
@@ -98,10 +112,10 @@ func TestTheFirstElementIsWantedMost(t *testing.T) {
 
 func TestWrongSuitesAreNamedWithTheirLine(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
-		{`ike = ["aes256-sha1-modp2084"]`, `ipsec.ike[0]: "modp2084" is no cipher, hash or group; did you mean "modp2048"?`},
-		{`ike = ["aes256-sha1-modp2048", "3dse"]`, `ipsec.ike[1]: "3dse" is no cipher, hash or group; did you mean "3des"?`},
-		{`esp = ["aes256gcm61"]`, `ipsec.esp[0]: "aes256gcm61" is no cipher, hash or group; did you mean "aes256gcm16"?`},
-		{`ike = ["whatever-it-is"]`, `"whatever" is no cipher, hash or group: there are aes, aes256`},
+		{`ike = ["aes256-sha1-modp2084"]`, `ipsec.ike[0]: "modp2084" is not a cipher, hash or group; did you mean "modp2048"?`},
+		{`ike = ["aes256-sha1-modp2048", "3dse"]`, `ipsec.ike[1]: "3dse" is not a cipher, hash or group; did you mean "3des"?`},
+		{`esp = ["aes256gcm61"]`, `ipsec.esp[0]: "aes256gcm61" is not a cipher, hash or group; did you mean "aes256gcm16"?`},
+		{`ike = ["whatever-it-is"]`, `"whatever" is not a cipher, hash or group: there are aes, aes256`},
 		{`ike = ["aes256gcm16-sha256-modp2048"]`, `"aes256gcm16" is for ipsec.esp alone`},
 		{`ike = ["des-md5-modp768"]`, `"des" is accepted in no case`},
 		{`esp = ["aes-md5"]`, `"md5" is accepted in no case`},

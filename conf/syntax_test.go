@@ -30,7 +30,7 @@ func TestErrorsOfSyntaxQuoteNoSecret(t *testing.T) {
 
 // A limit that no memory holds is an error at the start, not a panic.
 func TestLimitsAreBounded(t *testing.T) {
-	for _, key := range []string{"connections", "half_open", "half_open_per_source"} {
+	for _, key := range []string{"connections", "half_open", "half_open_per_source", "stranger_memory"} {
 		text := "[ipsec]\npsk = \"a pre-shared key of good length\"\n[limits]\n" + key + " = 9223372036854775807\n"
 		if _, err := parse("adit.toml", text, nil); err == nil || !strings.Contains(err.Error(), "limits."+key) {
 			t.Errorf("%s: %v", key, err)
@@ -38,7 +38,7 @@ func TestLimitsAreBounded(t *testing.T) {
 	}
 }
 
-// What is no secret shows: the key that is there twice, what was expected.
+// What is not secret is shown: a duplicate key, what was expected.
 func TestErrorsOfSyntaxSayWhatIsWrong(t *testing.T) {
 	for text, want := range map[string]string{
 		"[ipsec]\npsk = \"hunter2\"\npsk = \"hunter3\"\n":                                            "adit.toml:3: ipsec.psk is set already, in line 2: keep one of the two",
@@ -50,11 +50,11 @@ func TestErrorsOfSyntaxSayWhatIsWrong(t *testing.T) {
 		"ipsec = { psk = \"hunter2\" }\n[ipsec]\n":                                               "adit.toml:2: [ipsec] cannot stand here: it is ipsec in line 1",
 		"[radius]\nservers = []\n[[radius.servers]]\n":                                           "adit.toml:3: [[radius.servers]] cannot stand here: it is radius.servers in line 2",
 		"server.public = \"a\"\nserver.public = \"b\"\n":                                         "adit.toml:2: server.public is set already, in line 1",
-		"[ipsec\npsk = \"hunter2\"\n":                                                            "adit.toml:2: expected '.' or ']' to end table name",
+		"[ipsec\npsk = \"hunter2\"\n":                                                            "adit.toml:1: a bracket is missing, or there is one too many: write [ipsec]",
 		"[ipsec]\npsk = hunter2\n":                                                               "strings stand in quotation marks",
 		"[ipsec]\npsk = \"hunter2\n":                                                             "adit.toml:2: a string begins here and does not end: put a quotation mark at its end",
 		"[server]\npublic = 'vpn\n":                                                              "adit.toml:2: a string begins here and does not end",
-		"[server]\nstate_dir = /var/lib/adit\n":                                                  "adit.toml:2: expected value but found '/' instead: strings stand in quotation marks",
+		"[server]\nstate_dir = /var/lib/adit\n":                                                  "adit.toml:2: strings stand in quotation marks: write state_dir = \"…\"",
 	} {
 		_, err := parse("adit.toml", text, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {

@@ -10,9 +10,9 @@ import (
 // twice is what the parser says of a key or a table that is there already.
 var twice = regexp.MustCompile(`^Key '([^']*)' (?:has already been defined|was already created and cannot be used as an array)\.$`)
 
-// again explains a key or a table that is in line, and was before, by where it
-// was first; "" if the parser's message is about something else, or about a name
-// that is none of ours and may be a secret.
+// again explains a duplicate key or table in line by naming the line of the first one. It
+// returns "" if the parser's message is about something else, or about an unknown name,
+// which may be a secret.
 func again(lines []string, line int, message string) string {
 	m := twice.FindStringSubmatch(message)
 	if m == nil || !isKey(reflect.TypeFor[Config](), m[1]) || line < 1 || line > len(lines) {

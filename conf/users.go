@@ -7,23 +7,21 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 	"golang.org/x/sys/unix"
-
-	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// UsersFile is the file in the state directory that `adit user` maintains.
+// UsersFile is the file in the state directory that `adit user` and `adit group` maintain.
 const UsersFile = "users.toml"
 
-// readUsers adds the users of the users file to those of the configuration.
+// readUsers adds the users and the groups of the users file to those of the configuration.
 func readUsers(d *decoder, c *Config) {
 	name := filepath.Join(c.Server.StateDir, UsersFile)
 	d.usersFile = name
-	users, lines, err := readUsersFile(name)
-	d.usersLines = lines
+	local, file, err := readUsersFile(name)
 	var wrong Errors
 	switch {
 	case errors.As(err, &wrong):
@@ -31,45 +29,72 @@ func readUsers(d *decoder, c *Config) {
 	case err != nil:
 		d.errors = append(d.errors, &Error{File: name, Text: err.Error()})
 	}
-	if hasSecrets(reflect.ValueOf(Config{Users: users})) {
+	d.usersLines, d.usersUnread = file.lines, file.unread
+	d.errors = append(d.errors, file.errors...)
+	if hasSecrets(reflect.ValueOf(Config{Users: local.Users})) {
 		c.secretsIn = append(c.secretsIn, name)
 	}
-	c.Users = append(c.Users, users...)
+	c.Users = append(c.Users, local.Users...)
+	d.groupsInFile = len(c.Groups)
+	c.Groups = append(c.Groups, local.Groups...)
 }
 
-// ReadUsers reads a users file; one that does not exist has no users.
+// Local is what a users file has.
+type Local struct {
+	Users  []User  `toml:"user"`
+	Groups []Group `toml:"group"`
+}
+
+// ReadLocal reads a users file; one that does not exist has nothing.
+func ReadLocal(name string) (Local, error) {
+	local, file, err := readUsersFile(name)
+	if err == nil && len(file.errors) > 0 {
+		return Local{}, file.errors.sorted()
+	}
+	return local, err
+}
+
+// ReadUsers is ReadLocal, of users alone.
 func ReadUsers(name string) ([]User, error) {
-	users, _, err := readUsersFile(name)
-	return users, err
+	local, err := ReadLocal(name)
+	return local.Users, err
 }
 
-// readUsersFile is ReadUsers, with the lines of the keys.
-func readUsersFile(name string) ([]User, map[string]int, error) {
+// readUsersFile is ReadLocal, with what cannot be read in the decoder.
+func readUsersFile(name string) (local Local, d *decoder, err error) {
+	d = &decoder{file: name}
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
+		return local, d, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return local, d, err
 	}
 	var tree map[string]any
 	if _, err := toml.Decode(string(b), &tree); err != nil {
-		return nil, nil, Errors{syntaxError(name, string(b), err)}
+		return local, d, Errors{syntaxError(name, string(b), err)}
 	}
-	var list struct {
-		Users []User `toml:"user"`
+	d.lines = keyLines(string(b))
+	d.table(reflect.ValueOf(&local).Elem(), "", tree)
+	for i, g := range local.Groups {
+		if len(g.PSK) > 0 || g.PSKFile != "" || g.L2TPSecret.Len() > 0 || g.L2TPSecretFile != "" || g.RequireL2TPSecret {
+			d.fail(fmt.Sprintf("group[%d]", i), "a group with keys belongs in the configuration, not here")
+		}
 	}
-	d := &decoder{file: name, lines: keyLines(string(b))}
-	d.table(reflect.ValueOf(&list).Elem(), "", tree)
-	if len(d.errors) > 0 {
-		return nil, nil, d.errors.sorted()
-	}
-	return list.Users, d.lines, nil
+	return local, d, nil
 }
 
-// EditUsers lets edit change the users of a users file, under a lock, and
-// replaces the file in one step. Nothing is written if edit fails.
+// EditUsers is EditLocal, of users alone.
 func EditUsers(name string, edit func([]User) ([]User, error)) error {
+	return EditLocal(name, func(l *Local) (err error) {
+		l.Users, err = edit(l.Users)
+		return err
+	})
+}
+
+// EditLocal lets edit change what a users file has, under a lock, and replaces the file in
+// one step. Nothing is written if edit fails.
+func EditLocal(name string, edit func(*Local) error) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
@@ -81,61 +106,26 @@ func EditUsers(name string, edit func([]User) ([]User, error)) error {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return fmt.Errorf("locking %s: %w", lock.Name(), err)
 	}
-	users, err := ReadUsers(name)
+	local, err := ReadLocal(name)
 	if err != nil {
 		return err
 	}
-	if users, err = edit(users); err != nil {
+	if err = edit(&local); err != nil {
 		return err
 	}
-	return writeAtomic(name, []byte(formatUsers(users)))
+	return WriteAtomic(name, []byte(local.format()))
 }
 
-func formatUsers(users []User) string {
+func (l *Local) format() string {
 	var b strings.Builder
-	b.WriteString("# Maintained by `adit user`.\n")
-	for _, u := range users {
-		fmt.Fprintf(&b, "\n[[user]]\nname = %s\n", quote(u.Name))
-		for _, s := range []struct {
-			key   string
-			value secret.Bytes
-		}{{"password", u.Password}, {"nt_hash", u.NTHash}} {
-			if s.value.Len() > 0 {
-				fmt.Fprintf(&b, "%s = %s\n", s.key, quote(string(s.value.Reveal())))
-			}
-		}
-		if u.PasswordFile != "" {
-			fmt.Fprintf(&b, "password_file = %s\n", quote(u.PasswordFile))
-		}
-		if u.Address != "" {
-			fmt.Fprintf(&b, "address = %s\n", quote(u.Address))
-		}
-		for _, s := range []struct{ key, value string }{
-			{"address6", u.Address6}, {"prefix6", u.Prefix6}, {"delegated6", u.Delegated6}, {"group", u.Group}, {"domain", u.Domain},
-		} {
-			if s.value != "" {
-				fmt.Fprintf(&b, "%s = %s\n", s.key, quote(s.value))
-			}
-		}
-		for _, s := range []struct {
-			key  string
-			list []string
-		}{{"dns", u.DNS}, {"routes", u.Routes}} {
-			if s.list != nil { // an empty one says something
-				fmt.Fprintf(&b, "%s = [%s]\n", s.key, quoteAll(s.list))
-			}
-		}
+	b.WriteString("# Maintained by `adit user` and `adit group`.\n")
+	for _, g := range l.Groups {
+		fmt.Fprintf(&b, "\n[[group]]\nname = %s\n%s", quote(g.Name), linesOf(&g, "name"))
+	}
+	for _, u := range l.Users {
+		fmt.Fprintf(&b, "\n[[user]]\nname = %s\n%s", quote(u.Name), linesOf(&u, "name"))
 	}
 	return b.String()
-}
-
-// quoteAll writes the elements of a TOML array.
-func quoteAll(list []string) string {
-	quoted := make([]string, len(list))
-	for i, s := range list {
-		quoted[i] = quote(s)
-	}
-	return strings.Join(quoted, ", ")
 }
 
 // quote writes a TOML basic string.
@@ -157,23 +147,25 @@ func quote(s string) string {
 	return b.String()
 }
 
-// writeAtomic replaces a file in one step, readable by its owner alone.
-func writeAtomic(name string, b []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
+// WriteAtomic replaces a file in one step, readable by its owner alone. What is written lies
+// beside it meanwhile, under a name of its own, so that a crash leaves one such file at most:
+// one caller at a time may write a file.
+func WriteAtomic(name string, b []byte) error {
+	tmp := name + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name())
-	if _, err = tmp.Write(b); err == nil {
-		err = tmp.Sync()
+	if _, err = f.Write(b); err == nil {
+		err = f.Sync()
 	}
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(tmp, name)
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, os.Remove(tmp))
 	}
-	return os.Rename(tmp.Name(), name)
+	return nil
 }
 
 // WriteNew writes a file that must not exist yet, readable by its owner alone.
@@ -189,4 +181,10 @@ func WriteNew(name string, b []byte) error {
 		err = closeErr
 	}
 	return err
+}
+
+// NeedsPasswords reports whether local users may be authenticated by a method for
+// which the NT hash of a password is not enough.
+func (c *Config) NeedsPasswords() bool {
+	return len(c.Auth.Methods) == 0 || slices.ContainsFunc(c.Auth.Methods, func(m Method) bool { return m != MSCHAPv2 && m != EAP })
 }

@@ -17,39 +17,41 @@ import (
 //	                         <--   2  HDR, SA, KE, Nr, IDir, HASH_R
 //	3  HDR, HASH_I           -->
 //
-// with the NAT-D payloads of RFC 3947 in messages 2 and 3. "The final message
-// MAY NOT be sent under protection of the ISAKMP SA": it comes either way.
+// with the NAT-D payloads of RFC 3947 in messages 2 and 3. "The final message MAY
+// NOT be sent under protection of the ISAKMP SA": clients send it encrypted or in
+// clear, and both are accepted.
 //
-// The identification names the group of users, and so the key. HASH_R answers
-// whoever asks, and a weak key can be found from it offline: the mode is for
-// clients that offer nothing else.
+// The identification names the group of users, and so selects the key. The
+// responder sends HASH_R to anybody who asks, and a weak key can be found from it
+// offline: the mode is for clients that offer nothing else.
 
-// aggressive is what the responder's SA is made of once message 3 came. All of
-// it is known at message 1, so that neither the offer nor the Diffie-Hellman
-// secret has to be kept.
+// aggressive is the state from which the responder makes its SA when message 3
+// comes. All of it is known at message 1, so neither the offer nor the
+// Diffie-Hellman secret has to be kept.
 type aggressive struct {
 	Keys  keys
 	IV    []byte
-	HashI []byte // what message 3 has to say
+	HashI []byte // what message 3 has to contain
 	ID    []byte // body of IDii
 	PSK   string
 	Group string
-	Decoy bool // no PSK belongs to the identification: HashI never comes
+	Decoy bool // no PSK belongs to the identification: no message 3 can have HashI
 }
 
 const (
 	maxGroupName    = 128  // bytes of an identification
 	maxAggressive2  = 1400 // bytes of message 2, which is kept
-	leastNonce      = 16   // bytes of a nonce of ours, unless that is too many for the answer
+	leastNonce      = 16   // bytes of our nonce, unless the answer has no room for so many
 	shortestNonce   = 8    // RFC 2409, section 5
 	aggressiveNonce = 32
 )
 
-// selectPSK finds the key of a group by its name, or, for who says only an
-// address, the first that is bound to none.
+// selectPSK finds the key of a group by its name. For an identification that is
+// only an address it takes the first key that is bound to no group.
 //
-// Who asks for a group that does not exist gets an answer like everybody else's,
-// under a key that nobody has: whether a group exists cannot be asked.
+// A peer that asks for a group that does not exist gets an answer like that for
+// any other group, under a key that nobody has, so nobody can find out whether a
+// group exists.
 func (env Env) selectPSK(id isakmp.ID) (psk PSK, decoy bool) {
 	mac := hmac.New(sha256.New, env.Decoy)
 	mac.Write(id.AppendBody(nil))
@@ -72,9 +74,9 @@ func (env Env) selectPSK(id isakmp.ID) (psk PSK, decoy bool) {
 	return psk, true
 }
 
-// ownAddress is what we call ourselves before the client has said what it
-// dialled: an address that it cannot have dialled from outside gives way to the
-// public one.
+// ownAddress is the address by which we identify ourselves before the client has
+// told which address it dialled. If the local address is private and the client is
+// outside, the client cannot have dialled it, and the public address is used.
 func (p *Policy) ownAddress(path Path) netip.Addr {
 	local, remote := path.Local.Addr().Unmap(), path.Remote.Addr().Unmap()
 	if !local.IsPrivate() || remote.IsPrivate() {
@@ -88,8 +90,8 @@ func (p *Policy) ownAddress(path Path) netip.Addr {
 	return local
 }
 
-// aggressiveMethods are those that Aggressive Mode has here. Who has a
-// certificate has no need of it.
+// aggressiveMethods are the authentication methods that Aggressive Mode has here.
+// A peer that has a certificate does not need Aggressive Mode.
 func (p *Policy) aggressiveMethods() []AuthMethod {
 	if len(p.PSKs) == 0 {
 		return nil
@@ -97,7 +99,7 @@ func (p *Policy) aggressiveMethods() []AuthMethod {
 	return []AuthMethod{AuthPSK}
 }
 
-// handleAggressive takes a message of phase 1 to its rung.
+// handleAggressive handles a message of phase 1 by the step that the SA is at.
 func (s *SA) handleAggressive(p packet) error {
 	st := &s.st
 	switch {

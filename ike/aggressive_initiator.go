@@ -9,9 +9,9 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// initiateAggressive sends HDR, SA, KE, Ni, IDii. The identification is the
-// name of the group of Policy.PSKs[0], or our address; the offer is what is in
-// the group of the first suite.
+// initiateAggressive sends HDR, SA, KE, Ni, IDii. The identification is the name
+// of the group of Policy.PSKs[0], or our address. The offer has only the suites
+// whose Diffie-Hellman group is that of the first suite.
 func (s *SA) initiateAggressive(now time.Time) error {
 	st := &s.st
 	policy := s.env.Policy
@@ -44,8 +44,8 @@ func (s *SA) initiateAggressive(now time.Time) error {
 	return nil
 }
 
-// handleA2 takes HDR, SA, KE, Nr, IDir, HASH_R [, NAT-D, NAT-D] and sends
-// HDR*, HASH_I, NAT-D, NAT-D, on the NAT-T port if there is a NAT. What does
+// handleA2 takes HDR, SA, KE, Nr, IDir, HASH_R [, NAT-D, NAT-D] and sends HDR*,
+// HASH_I, NAT-D, NAT-D, on the NAT-T port if there is a NAT. A message that does
 // not verify changes nothing.
 func (s *SA) handleA2(p packet) error {
 	before := s.st

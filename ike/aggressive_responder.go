@@ -11,15 +11,15 @@ import (
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// answerAggressive answers HDR, SA, KE, Ni, IDii. Its Diffie-Hellman exchange
-// comes after every check that needs none.
+// answerAggressive answers HDR, SA, KE, Ni, IDii. It computes its Diffie-Hellman
+// exchange after all checks that do not need it.
 func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byte, now time.Time) (e Embryo, reply []byte, err error) {
 	if !env.Policy.Aggressive {
 		// RFC 2408, section 5.2: a notify with INVALID-EXCHANGE-TYPE "MAY be
-		// sent". Who reads it need not wait.
+		// sent". A client that understands it does not have to wait for a timeout.
 		err := ErrAggressive
 		if sa, broken := isakmp.ParseSA(c.sa); broken == nil && onlyXAUTH(sa) {
-			// No setting of ours would help.
+			// No setting of ours would make this offer acceptable.
 			err = refusedOffer(env.Policy.Suites, env.Policy.aggressiveMethods(), sa)
 		}
 		return Embryo{}, refuse(h, isakmp.NotifyInvalidExchangeType, len(msg)), err
@@ -38,7 +38,7 @@ func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byt
 	if err != nil {
 		return Embryo{}, nil, err
 	}
-	// The public value is of one group, whatever groups the offer has.
+	// The public value belongs to one group, whatever groups the offer has.
 	var suites []Suite
 	for _, s := range env.Policy.Suites {
 		if s.Group.publicLen() == len(c.ke) {
@@ -70,7 +70,7 @@ func answerAggressive(env Env, path Path, h isakmp.Header, c contents, msg []byt
 	}, reply, nil
 }
 
-// answer2 is message 2 of Aggressive Mode in the making.
+// answer2 is a message 2 of Aggressive Mode while it is being made.
 type answer2 struct {
 	env    Env
 	path   Path
@@ -84,15 +84,16 @@ type answer2 struct {
 	limit  int // bytes
 }
 
-// write makes HDR, SA, KE, Nr, IDir, HASH_R, and what message 3 has to say.
+// write makes HDR, SA, KE, Nr, IDir, HASH_R, and the state that awaits message 3.
 func (a *answer2) write() (*aggressive, []byte, error) {
 	suite := a.offer.suite
 	if err := checkPublic(suite.Group, a.c.ke); err != nil {
 		return nil, nil, err
 	}
-	// It borrows what an SA does with the same values.
+	// A temporary SA lends its methods for the same values.
 	s := &SA{env: a.env}
 	st := &s.st
+	st.exchange = new(exchange)
 	st.Peer = Peer{Cookies: Cookies{a.h.InitiatorCookie, a.h.ResponderCookie}, Suite: suite, Auth: AuthPSK, NATT: a.agreed.natt}
 	nonce, natd, err := a.fit(s)
 	if err != nil {
@@ -128,8 +129,9 @@ func (a *answer2) header() isakmp.Header {
 	}
 }
 
-// fit leaves out what is not needed until message 2 is no larger than message
-// 1: fragmentation, dead peer detection, and most of the nonce. NAT-T is needed.
+// fit leaves out what is not necessary until message 2 is no larger than message
+// 1: first fragmentation, then dead peer detection, then most of the nonce. NAT-T
+// is necessary and stays.
 func (a *answer2) fit(s *SA) (nonce []byte, natd []isakmp.Payload, err error) {
 	if nonce, err = s.random(min(max(len(a.c.nonce), leastNonce), aggressiveNonce)); err != nil {
 		return nil, nil, err
@@ -165,8 +167,8 @@ func (a *answer2) fit(s *SA) (nonce []byte, natd []isakmp.Payload, err error) {
 	return nonce, natd, nil
 }
 
-// UnknownGroup returns the group name of a client that asked, in Aggressive
-// Mode, for a group without a pre-shared key: it is a peer's string.
+// UnknownGroup returns the group name of a client that asked, in Aggressive Mode,
+// for a group without a pre-shared key. The name is a string of the peer's choice.
 func (e *Embryo) UnknownGroup() (name string, ok bool) {
 	if e.early == nil || !e.early.Decoy {
 		return "", false
@@ -235,9 +237,9 @@ func (s *SA) openA3(p packet) (c contents, last []byte, err error) {
 	return c, last, nil
 }
 
-// judgeA3 records what message 3 says about NATs. Clients compute its NAT-D
-// payloads with the ports of message 1 or with those of message 3; some send
-// none on the NAT-T port, which says enough.
+// judgeA3 records what message 3 says about NATs. Some clients compute its NAT-D
+// payloads with the ports of message 1, others with those of message 3. Some send
+// none when they use the NAT-T port, and the port alone is evidence enough.
 func (s *SA) judgeA3(path Path, natd [][]byte) {
 	st := &s.st
 	if st.Peer.NATT == NATTNone {
@@ -259,8 +261,8 @@ func (s *SA) judgeA3(path Path, natd [][]byte) {
 }
 
 // nudge answers a Quick Mode that came before message 3 of Aggressive Mode with
-// message 2 once more: its duplicate has the client send message 3 again, which
-// nothing else would if it was lost.
+// message 2 once more. The duplicate makes the client send message 3 again; if
+// message 3 was lost, nothing else would make it do so.
 func (s *SA) nudge(p packet) error {
 	st := &s.st
 	if st.Out+len(st.Reply.Data) <= st.In {

@@ -68,7 +68,8 @@ func TestAggressiveModeSelectsTheKeyByTheGroup(t *testing.T) {
 	}
 }
 
-// Every way to write a group's name, and message 3 in clear.
+// The group's name may have any form of identification, and message 3 may come in
+// clear.
 func TestAggressiveModeOfOthers(t *testing.T) {
 	for _, kind := range []isakmp.IDType{isakmp.IDKeyID, isakmp.IDFQDN, isakmp.IDUserFQDN} {
 		for _, encrypted := range []bool{true, false} {
@@ -77,7 +78,8 @@ func TestAggressiveModeOfOthers(t *testing.T) {
 			p.tamper = func(d datagram) []datagram {
 				switch {
 				case d.fromClient && d.data[19] == 0:
-					// Before it leaves, so that the client knows of it.
+					// The message is changed before it leaves, so that the client
+					// hashes what it sends.
 					at := bytes.Index(d.data, []byte{byte(isakmp.IDKeyID), 0, 0, 0, 's', 't', 'a', 'f', 'f'})
 					d.data[at] = byte(kind)
 					p.client.sa.st.Early.ID[0] = byte(kind)
@@ -105,7 +107,7 @@ func TestAggressiveModeOfOthers(t *testing.T) {
 	}
 }
 
-// Nobody learns from the answer which groups there are.
+// An answer does not show which groups exist.
 func TestUnknownGroupIsAnsweredLikeAWrongKey(t *testing.T) {
 	answer := func(p *pair) []byte {
 		p.client.env.Policy.Suites = []Suite{{CipherAES, 128, HashSHA1, GroupECP256}}
@@ -130,7 +132,7 @@ func TestUnknownGroupIsAnsweredLikeAWrongKey(t *testing.T) {
 	if len(known) != len(unknown) {
 		t.Errorf("a known group is answered with %d bytes, another with %d", len(known), len(unknown))
 	}
-	// The key of a group that does not exist is one and the same.
+	// A group that does not exist always gets the same key.
 	id := isakmp.ID{Kind: isakmp.IDKeyID, Data: []byte("stuff")}
 	first, _ := other.server.env.selectPSK(id)
 	again, decoy := other.server.env.selectPSK(id)
@@ -139,7 +141,7 @@ func TestUnknownGroupIsAnsweredLikeAWrongKey(t *testing.T) {
 	if !decoy || !first.Key.Equal(again.Key) || first.Key.Equal(next.Key) {
 		t.Error("the keys of unknown groups change, or are one")
 	}
-	// Who knows it gets in all the same? No.
+	// Even a client that knows this key must not get in.
 	other = aggressivePair(t)
 	other.client.env.Policy.PSKs = []PSK{{Key: first.Key, Group: "stuff"}}
 	other.initiate()
@@ -157,7 +159,8 @@ func TestAggressiveModeIsOffByDefault(t *testing.T) {
 	}
 }
 
-// Where it is off the client is told so at once, in fewer bytes than it sent.
+// A server that does not allow Aggressive Mode says so at once, in fewer bytes
+// than the client sent.
 func TestAggressiveModeIsRefusedWithANotify(t *testing.T) {
 	msg := firstMessage([]isakmp.Transform{transform(1, 1, 7, 14, 256, 2, 2, 4, 14, 3, 1)})
 	msg[18] = byte(ExchangeAggressive)
@@ -178,13 +181,13 @@ func TestAggressiveModeIsRefusedWithANotify(t *testing.T) {
 	}
 }
 
-// Message 2 is never larger than message 1: what is not needed is left out, and
-// then there is silence.
+// Message 2 is never larger than message 1: first what is not necessary is left
+// out, and if that is not enough there is no answer.
 func TestAggressiveAnswerIsNoLargerThanTheQuestion(t *testing.T) {
 	env := answerEnv()
 	env.Policy.Aggressive = true
 	suite := Suite{CipherAES, 256, HashSHA1, GroupMODP2048}
-	dh := must(newDHKey(seeded(9), suite.Group))
+	dh := must(newDHKey(machinetest.Rand(9), suite.Group))
 	id := isakmp.ID{Kind: isakmp.IDKeyID, Data: []byte("staff")}
 	question := func(nonce, padding int) []byte {
 		return isakmp.AppendMessage(nil, isakmp.Header{
@@ -216,7 +219,7 @@ func TestAggressiveAnswerIsNoLargerThanTheQuestion(t *testing.T) {
 			t.Errorf("answered, with fragmentation, with DPD: %v never came; it was %v", want, seen)
 		}
 	}
-	// A record of the ring has at most 2 KB.
+	// A record of the ring holds at most 2 KB.
 	env.Policy.Suites = []Suite{{CipherAES, 256, HashSHA512, GroupMODP4096}}
 	msg := aggressive1(t, string(make([]byte, maxGroupName)), append(env.Policy.Suites, Suite{CipherAES, 128, HashSHA512, GroupMODP4096}, Suite{CipherAES, 192, HashSHA512, GroupMODP4096})...)
 	e, _, err := Answer(env, serverPath, msg, epoch)
@@ -232,8 +235,8 @@ func TestAggressiveAnswerIsNoLargerThanTheQuestion(t *testing.T) {
 	}
 }
 
-// Nobody repeats message 3 of Aggressive Mode by itself: the Quick Mode that
-// follows it must not fail because it was lost.
+// Nobody repeats message 3 of Aggressive Mode by itself: if it was lost, the Quick
+// Mode that follows it must not fail.
 func TestLostMessage3OfAggressiveMode(t *testing.T) {
 	p := aggressivePair(t)
 	n := 0
@@ -255,7 +258,7 @@ func TestLostMessage3OfAggressiveMode(t *testing.T) {
 	}
 }
 
-// A wrong hash in message 3, four times, and none of it ends the exchange.
+// Four messages 3 with a wrong hash do not end the exchange.
 func TestWrongHashInMessage3(t *testing.T) {
 	p := aggressivePair(t)
 	p.tamper = func(d datagram) []datagram {
@@ -277,8 +280,8 @@ func TestWrongHashInMessage3(t *testing.T) {
 	}
 }
 
-// Whoever changes one bit of messages 1 and 2 in transit is found out; the true
-// message still counts.
+// A bit of messages 1 and 2 that is changed in transit is noticed; the genuine
+// message is still accepted.
 func TestFlippedBitsInAggressiveMode(t *testing.T) {
 	for n := range 3 {
 		for bit := 0; bit < 8*240; bit += 37 {
@@ -303,7 +306,7 @@ func TestFlippedBitsInAggressiveMode(t *testing.T) {
 	}
 }
 
-// Before message 3 nothing leaves that is more than what came.
+// Before message 3 we never send more than we received.
 func TestNoAmplificationInAggressiveMode(t *testing.T) {
 	env := answerEnv()
 	env.Policy.Aggressive = true
@@ -339,7 +342,7 @@ func TestNoAmplificationInAggressiveMode(t *testing.T) {
 	}
 }
 
-// What an evicted record knew is gone.
+// The keys of an evicted embryo are erased.
 func TestEmbryoForgetsItsKeys(t *testing.T) {
 	env := answerEnv()
 	env.Policy.Aggressive = true

@@ -9,14 +9,15 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// maxOfferBody bounds the SA body of a first message, in bytes: it has to be
-// kept until message 5, which hashes it. A proposal has 255 transforms at most,
-// and those that clients send have up to 40 bytes: it fits.
+// maxOfferBody bounds the SA body of a first message, in bytes, because message 5
+// hashes it and it has to be kept until then. A proposal has 255 transforms at
+// most, and the transforms that clients send have up to 40 bytes each, so every
+// such proposal fits.
 const maxOfferBody = 12 << 10
 
-// Embryo is a phase 1 of which only the first message was answered. It is
-// plain data of bounded size, to be kept in a ring that floods may overwrite.
-// One of Aggressive Mode holds keys, which Zero forgets.
+// Embryo is a phase 1 of which only the first message was answered. It is plain
+// data of bounded size, to be kept in a ring that floods may overwrite. An Embryo
+// of Aggressive Mode holds keys, which Zero erases.
 type Embryo struct {
 	Cookies   Cookies
 	Path      Path // of message 1
@@ -36,10 +37,10 @@ type Embryo struct {
 	early *aggressive       // nil: Main Mode
 }
 
-// Answer answers a first message. It keeps nothing: the caller keeps e and
-// sends reply back over path. With an error there is no Embryo, but there may
-// be a reply all the same: an error notify, not larger than msg, of which
-// every source should get few.
+// Answer answers a first message. It keeps no state: the caller keeps e and sends
+// reply back over path. With an error there is no Embryo, but there may still be a
+// reply: an error notify that is not larger than msg. The caller should send each
+// source only few of these.
 //
 // A message of Aggressive Mode, if the policy admits it, costs a Diffie-Hellman
 // exchange at once.
@@ -88,8 +89,8 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 		InitiatorCookie: h.InitiatorCookie, ResponderCookie: h.ResponderCookie,
 		Version: isakmp.Version1, Exchange: ExchangeMain,
 	}, append([]isakmp.Payload{chosen}, agreed.answer...)...)
-	// The answer is made of what was received: it is larger only if the
-	// message names no transform by its full length, and then it is a trick.
+	// The answer is made of what was received. It can be larger only if the
+	// message names no transform by its full length, which no honest peer does.
 	if len(reply) > len(msg) {
 		return Embryo{}, nil, ErrBudget
 	}
@@ -101,8 +102,8 @@ func Answer(env Env, path Path, msg []byte, now time.Time) (e Embryo, reply []by
 	}, reply, nil
 }
 
-// Again answers a first message that came once more: with message 2, or with
-// nil if msg is another one.
+// Again answers a first message that came once more: with message 2 if msg is that
+// same message, else with nil.
 func (e *Embryo) Again(msg []byte) []byte {
 	h, _, err := parseHeader(msg)
 	if err != nil {
@@ -129,7 +130,8 @@ func newCookie(env Env, path Path, initiator [8]byte) (cookie [8]byte, err error
 	return cookie, nil
 }
 
-// refuse writes an error notify in clear, nil if it is longer than limit.
+// refuse writes an error notify in clear. It returns nil if that is longer than
+// limit.
 func refuse(h isakmp.Header, why isakmp.NotifyType, limit int) []byte {
 	b := isakmp.AppendMessage(nil, isakmp.Header{
 		InitiatorCookie: h.InitiatorCookie, ResponderCookie: h.ResponderCookie,

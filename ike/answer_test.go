@@ -30,7 +30,7 @@ func windowsMM1(t testing.TB) []byte {
 	return unhex(t, digits.String())
 }
 
-// answerEnv is a server's environment with a known cookie.
+// answerEnv is a server's environment that yields a known cookie.
 func answerEnv() Env {
 	env := newEnd("server", 0x20).env
 	env.Cookie = func(Path, [8]byte) [8]byte { return [8]byte{0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88} }
@@ -47,8 +47,8 @@ func TestWindowsIsAnsweredWithItsOwnBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One transform, the third, as it came, with its lifetime in the long
-	// form; and RFC 3947 and fragmentation, the vendor IDs that both ends know.
+	// One transform, the third one, unchanged, with its lifetime in the long form;
+	// and RFC 3947 and fragmentation, the vendor IDs that both ends know.
 	want := unhex(t, `
 		a1b2c3d4e5f60718 1122334455667788 01 10 02 00 00000000 00000080
 		0d00003c 00000001 00000001 00000030 01 01 00 01

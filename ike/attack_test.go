@@ -9,12 +9,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"math/big"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
+	"github.com/adit-vpn/adit/internal/pki/pkitest"
 )
 
 // CVE-2013-6076: a crafted fragment ended the program.
@@ -64,7 +65,7 @@ func TestCVE_2013_6076_CraftedFragments(t *testing.T) {
 		}
 	}
 	natd := isakmp.NATD{Hash: make([]byte, 20)}
-	good := isakmp.AppendMessage(nil, h, isakmp.KE(must(newDHKey(seeded(9), GroupECP256)).Public), isakmp.Nonce(make([]byte, 32)), natd, natd)
+	good := isakmp.AppendMessage(nil, h, isakmp.KE(must(newDHKey(machinetest.Rand(9), GroupECP256)).Public), isakmp.Nonce(make([]byte, 32)), natd, natd)
 	for _, b := range cut(good, 11, 50) {
 		if err := sa.HandlePacket(epoch, serverPath, b); err != nil {
 			t.Errorf("the true message 3: %v", err)
@@ -75,11 +76,11 @@ func TestCVE_2013_6076_CraftedFragments(t *testing.T) {
 	}
 }
 
-// CVE-2018-16151: what stood behind the hash in the block of a PKCS #1 signature
-// was not looked at, so that with a public exponent of 3 signatures could be
-// made without the key. In IKEv1 the hash is bare (RFC 2409, section 5.1).
+// CVE-2018-16151: the bytes behind the hash in the block of a PKCS #1 signature
+// were not checked, so with a public exponent of 3 signatures could be made
+// without the key. In IKEv1 the hash is bare (RFC 2409, section 5.1).
 func TestCVE_2018_16151_SignatureWithoutTheKey(t *testing.T) {
-	key := exponent3()
+	key := pkitest.Exponent3(t)
 	hash := sha1.Sum([]byte("HASH_I"))
 	padding := append([]byte{0, 1}, bytes.Repeat([]byte{0xff}, 8)...)
 	info := []byte{0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00, 0x04, 0x14}
@@ -91,10 +92,7 @@ func TestCVE_2018_16151_SignatureWithoutTheKey(t *testing.T) {
 		"no zero between pad and hash":  append(bytes.Clone(padding), hash[:]...),
 		"an empty hash where it begins": append(bytes.Clone(padding), 0),
 	} {
-		forged := cubeRoot(key.Size(), begins)
-		if forged == nil {
-			t.Fatalf("%s: no forgery was found", name)
-		}
+		forged := pkitest.Forge(t, &key.PublicKey, begins)
 		if err := AuthRSA.verify(&key.PublicKey, hash[:], forged); !errors.Is(err, ErrSignature) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -114,55 +112,13 @@ func TestCVE_2018_16151_SignatureWithoutTheKey(t *testing.T) {
 	}
 }
 
-// exponent3 makes an RSA key whose public exponent is 3.
-func exponent3() *rsa.PrivateKey {
-	one, three := big.NewInt(1), big.NewInt(3)
-	prime := func() *big.Int {
-		for {
-			if p := must(rand.Prime(rand.Reader, 1024)); new(big.Int).Mod(p, three).Int64() == 2 {
-				return p
-			}
-		}
-	}
-	p, q := prime(), prime()
-	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
-	key := &rsa.PrivateKey{
-		PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: 3},
-		D:         new(big.Int).ModInverse(three, phi), Primes: []*big.Int{p, q},
-	}
-	key.Precompute()
-	return key
-}
-
-// cubeRoot returns a number of size bytes whose cube begins with these bytes,
-// and has anything behind them; nil if there is none.
-func cubeRoot(size int, begins []byte) []byte {
-	target := new(big.Int).SetBytes(begins)
-	target.Lsh(target.Add(target, big.NewInt(1)), uint(8*(size-len(begins))))
-	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(8*size/3+1))
-	for {
-		x := new(big.Int).Add(low, high)
-		if x.Rsh(x, 1); x.Cmp(low) == 0 {
-			break
-		}
-		if new(big.Int).Exp(x, big.NewInt(3), nil).Cmp(target) < 0 {
-			low = x
-		} else {
-			high = x
-		}
-	}
-	if !bytes.HasPrefix(new(big.Int).Exp(low, big.NewInt(3), nil).FillBytes(make([]byte, size)), begins) {
-		return nil
-	}
-	return low.FillBytes(make([]byte, size))
-}
-
 // CVE-2015-3240, in Aggressive Mode: a public value of zero, in message 1.
 func TestCVE_2015_3240_AggressiveMode(t *testing.T) {
 	for _, g := range allGroups {
 		env := answerEnv()
 		env.Policy.Aggressive = true
-		// In the middle of an offer that has this group alone.
+		// The public value is in the middle of a message whose offer has only this
+		// group.
 		msg := aggressive1(t, "staff", Suite{CipherAES, 128, HashSHA1, g}, Suite{CipherAES, 256, HashSHA1, g})
 		h, body, err := isakmp.ParseHeader(msg)
 		if err != nil {
@@ -188,13 +144,14 @@ func TestCVE_2015_3240_AggressiveMode(t *testing.T) {
 	}
 }
 
-// CVE-2016-5361, in Aggressive Mode: nothing is sent again by itself.
+// CVE-2016-5361, in Aggressive Mode: nothing is retransmitted before
+// authentication.
 func TestCVE_2016_5361_AggressiveMode(t *testing.T) {
 	p := aggressivePair(t)
 	first := true
 	p.tamper = func(d datagram) []datagram {
 		if d.fromClient && !first {
-			// Message 3 comes with a hash that is none, and then silence.
+			// Message 3 comes with a wrong hash, and then there is silence.
 			if p.server.sa == nil || p.server.sa.st.Trials == 0 {
 				bad := d
 				bad.data = bytes.Clone(d.data)
@@ -222,13 +179,13 @@ func TestCVE_2016_5361_AggressiveMode(t *testing.T) {
 	one[Closed](t, p.server)
 }
 
-// CVE-2014-2338, with certificates and in Aggressive Mode: nothing else than the
-// message that proves the peer makes an SA, in whatever state.
+// CVE-2014-2338, with certificates and in Aggressive Mode: only the message that
+// proves the peer's identity establishes an SA, whatever the state.
 func TestCVE_2014_2338_OtherModes(t *testing.T) {
 	for name, p := range map[string]*pair{"certificates": signedPair(t, AuthECDSA256), "Aggressive Mode": aggressivePair(t)} {
 		p.tamper = func(d datagram) []datagram {
 			if d.fromClient && d.data[19] != 0 {
-				return nil // what would prove the client
+				return nil // the message that would prove the client's identity
 			}
 			return []datagram{d}
 		}
@@ -266,8 +223,8 @@ func TestCVE_2014_2338_OtherModes(t *testing.T) {
 	}
 }
 
-// CVE-2019-10155, by way of fragments and in an SA of Aggressive Mode: the hash
-// is verified whatever way a message came.
+// CVE-2019-10155, in fragments and in an SA of Aggressive Mode: the hash is
+// verified however a message came.
 func TestCVE_2019_10155_InFragments(t *testing.T) {
 	p := aggressivePair(t).establish()
 	c := p.client.sa
@@ -299,8 +256,8 @@ func TestCVE_2019_10155_InFragments(t *testing.T) {
 	}
 }
 
-// What fragments may inflate is only what was sent: bytes count once they came,
-// and who sends much in small pieces gets no larger answers.
+// Fragments do not allow amplification: only bytes that arrived count, and many
+// small fragments do not make the answers larger.
 func TestFragmentsDoNotAmplify(t *testing.T) {
 	env := answerEnv()
 	msg1 := firstMessage([]isakmp.Transform{transform(1, 1, 7, 2, 2, 4, 19, 3, 1)}, vidRFC3947, vidFragmentation)
@@ -315,7 +272,7 @@ func TestFragmentsDoNotAmplify(t *testing.T) {
 		Version: isakmp.Version1, Exchange: ExchangeMain,
 	}
 	natd := isakmp.NATD{Hash: make([]byte, 20)}
-	third := isakmp.AppendMessage(nil, h, isakmp.KE(must(newDHKey(seeded(9), GroupECP256)).Public), isakmp.Nonce(make([]byte, 8)), natd, natd)
+	third := isakmp.AppendMessage(nil, h, isakmp.KE(must(newDHKey(machinetest.Rand(9), GroupECP256)).Public), isakmp.Nonce(make([]byte, 8)), natd, natd)
 	answers := 0
 	for range 40 {
 		pieces := cut(third, 9, 120)
@@ -337,7 +294,7 @@ func TestFragmentsDoNotAmplify(t *testing.T) {
 	}
 }
 
-// sizes is randomness that knows how much of it was read at a time.
+// sizes is a source of randomness that records how many bytes each read takes.
 type sizes struct {
 	io.Reader
 	list []int
@@ -348,8 +305,8 @@ func (s *sizes) Read(b []byte) (int, error) {
 	return s.Reader.Read(b)
 }
 
-// A message 3 that is not answered costs no exponentiation: it can be repeated
-// as long as the exchange is half open.
+// A message 3 that is not answered costs no exponentiation, because it can be
+// repeated as long as the exchange is half open.
 func TestARefusedMessage3CostsNoExponentiation(t *testing.T) {
 	for name, list := range map[string][]isakmp.Payload{
 		"NAT-D of no length": {isakmp.Nonce(make([]byte, 8)), isakmp.NATD{}, isakmp.NATD{}},
@@ -366,7 +323,7 @@ func TestARefusedMessage3CostsNoExponentiation(t *testing.T) {
 			InitiatorCookie: e.Cookies.Initiator, ResponderCookie: e.Cookies.Responder,
 			Version: isakmp.Version1, Exchange: ExchangeMain,
 		}
-		ke := isakmp.KE(must(newDHKey(seeded(9), GroupMODP2048)).Public)
+		ke := isakmp.KE(must(newDHKey(machinetest.Rand(9), GroupMODP2048)).Public)
 		r.list = nil
 		msg := isakmp.AppendMessage(nil, h, append([]isakmp.Payload{ke}, list...)...)
 		if err := sa.HandlePacket(epoch, serverPath, msg); !errors.Is(err, ErrBudget) {

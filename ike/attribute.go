@@ -35,8 +35,8 @@ const (
 	lifeKilobytes = 2
 )
 
-// Encapsulation modes (RFC 2407, section 4.5; RFC 3947, section 5.1; the
-// drafts' private number). All others are tunnel modes or unknown.
+// Encapsulation modes (RFC 2407, section 4.5; RFC 3947, section 5.1; the private
+// number of the drafts). All other values are tunnel modes or unknown.
 const (
 	encapTransport         = 2
 	encapUDPTransport      = 4
@@ -47,10 +47,11 @@ const (
 // to be 28800 seconds (8 hours)."
 const defaultLifetime = 28800 * time.Second
 
-// maxLifetime keeps a peer's number of seconds within what time can add.
+// maxLifetime keeps a peer's number of seconds small enough to be added to a time.
 const maxLifetime = 10 * 365 * 24 * time.Hour
 
-// seconds turns a life duration into time; a peer that says 0 means nothing.
+// seconds turns a life duration into time. A duration of 0 from a peer is as good
+// as none.
 func seconds(v uint64) time.Duration {
 	switch {
 	case v == 0:
@@ -62,8 +63,9 @@ func seconds(v uint64) time.Duration {
 	}
 }
 
-// lifetimes reads pairs of life type and life duration, whose duration may be
-// of any length. No seconds: defaultLifetime. No kilobytes: 0.
+// lifetimes reads pairs of life type and life duration. The duration may be of any
+// length. Without seconds the lifetime is defaultLifetime; without kilobytes their
+// number is 0.
 func lifetimes(attributes []isakmp.Attribute, typ, duration uint16) (life time.Duration, kilobytes uint64) {
 	life = defaultLifetime
 	var kind uint64
@@ -74,7 +76,7 @@ func lifetimes(attributes []isakmp.Attribute, typ, duration uint16) (life time.D
 			kind = v
 		case duration:
 			if !ok {
-				v = 1 << 63 // longer than eight bytes: as good as for ever
+				v = 1 << 63 // longer than eight bytes: as good as no limit
 			}
 			switch kind {
 			case lifeSeconds:
@@ -87,7 +89,7 @@ func lifetimes(attributes []isakmp.Attribute, typ, duration uint16) (life time.D
 	return life, kilobytes
 }
 
-// lifeAttributes writes a lifetime: in the short form where it fits.
+// lifeAttributes writes a lifetime, in the short form if it fits.
 func lifeAttributes(list []isakmp.Attribute, typ, duration, kind uint16, v uint64) []isakmp.Attribute {
 	list = append(list, isakmp.ShortAttribute(typ, kind))
 	if v < 1<<16 {

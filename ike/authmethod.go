@@ -18,7 +18,7 @@ const (
 	AuthECDSA384 AuthMethod = 10
 	AuthECDSA521 AuthMethod = 11
 
-	// Those that nobody here can do, but that have names.
+	// Methods that are not implemented here, but have names.
 	authDSS         AuthMethod = 2
 	authRSAEnc      AuthMethod = 4
 	authRSARevised  AuthMethod = 5
@@ -28,8 +28,8 @@ const (
 	authXAUTHLast   AuthMethod = 65010
 )
 
-// XAUTH reports whether the method asks for a user name within IKE: what
-// clients call IPsec, Cisco IPsec or IPsec Xauth.
+// XAUTH reports whether the method asks for a user name within IKE. Clients call
+// this IPsec, Cisco IPsec or IPsec Xauth.
 func (m AuthMethod) XAUTH() bool {
 	return m >= authXAUTHFirst && m <= authXAUTHLast || m >= authHybridFirst && m <= authHybridLast
 }
@@ -61,10 +61,10 @@ func (m AuthMethod) String() string {
 	}
 }
 
-// signs reports whether the method is one of those with certificates.
+// signs reports whether the method authenticates by certificates.
 func (m AuthMethod) signs() bool { return m == AuthRSA || m.curve() != nil }
 
-// curve is that of an ECDSA method, nil for others.
+// curve is the curve of an ECDSA method, nil for other methods.
 func (m AuthMethod) curve() elliptic.Curve {
 	switch m {
 	case AuthECDSA256:
@@ -78,8 +78,8 @@ func (m AuthMethod) curve() elliptic.Curve {
 	}
 }
 
-// hash is that of HASH_I and HASH_R: what was negotiated, but that ECDSA
-// methods name their own.
+// hash is the hash of HASH_I and HASH_R: the negotiated one, except that each
+// ECDSA method defines its own.
 func (m AuthMethod) hash(negotiated Hash) Hash {
 	switch m {
 	case AuthECDSA256:
@@ -93,8 +93,8 @@ func (m AuthMethod) hash(negotiated Hash) Hash {
 	}
 }
 
-// method is how the identity signs, 0 if its key is of no kind that IKE has a
-// method for.
+// method is how the identity signs. It is 0 if IKE has no method for this kind of
+// key.
 func (i *Identity) method() AuthMethod {
 	switch key := i.Key.Public().(type) {
 	case *rsa.PublicKey:
@@ -110,7 +110,7 @@ func (i *Identity) method() AuthMethod {
 }
 
 // methods are those that the policy can do, most wanted first. Both ends of a
-// phase 1 sign alike.
+// phase 1 use the same method.
 func (p *Policy) methods() (list []AuthMethod) {
 	if p.Identity != nil && p.Authority != nil {
 		if m := p.Identity.method(); m != 0 {

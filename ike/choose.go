@@ -14,9 +14,9 @@ type phase1Offer struct {
 	auth     AuthMethod
 }
 
-// readPhase1 reads a transform of phase 1. ok is false if we have no name for
-// what it offers. Attributes that are not known change nothing, but a PRF and
-// the parameters of a group of the peer's own do.
+// readPhase1 reads a transform of phase 1. ok is false if what it offers is not
+// known here. Unknown attributes are ignored, but a PRF attribute, or parameters
+// of a group that the peer defines itself, make the transform unusable.
 func readPhase1(t isakmp.Transform) (o phase1Offer, ok bool) {
 	if t.ID != isakmp.TransformKeyIKE {
 		return o, false
@@ -50,7 +50,7 @@ func readPhase1(t isakmp.Transform) (o phase1Offer, ok bool) {
 		o.suite.Cipher = CipherAES
 		bits, given := values[attrKeyBits]
 		if !given {
-			bits = 128 // what implementations take, though RFC 3602 wants it said
+			bits = 128 // implementations take 128 as the default, though RFC 3602 requires the attribute
 		}
 		if bits != 128 && bits != 192 && bits != 256 {
 			return o, false
@@ -65,7 +65,8 @@ func readPhase1(t isakmp.Transform) (o phase1Offer, ok bool) {
 }
 
 // choosePhase1 picks the transform of a first message that policy wants most,
-// of those with one of these methods. The chosen SA echoes it byte for byte.
+// among those that use one of these methods. The chosen SA echoes it byte for
+// byte.
 func choosePhase1(policy []Suite, methods []AuthMethod, sa isakmp.SA) (chosen isakmp.SA, offer phase1Offer, err error) {
 	type candidate struct {
 		p isakmp.Proposal
@@ -95,7 +96,7 @@ func choosePhase1(policy []Suite, methods []AuthMethod, sa isakmp.SA) (chosen is
 	return isakmp.SA{}, phase1Offer{}, refusedOffer(policy, methods, sa)
 }
 
-// refusedOffer says why nothing of an offer was chosen.
+// refusedOffer says why no transform of an offer was chosen.
 func refusedOffer(policy []Suite, methods []AuthMethod, sa isakmp.SA) *NoProposal {
 	no := &NoProposal{ByAuth: true}
 	for _, p := range sa.Proposals {
@@ -121,8 +122,8 @@ func refusedOffer(policy []Suite, methods []AuthMethod, sa isakmp.SA) *NoProposa
 	return no
 }
 
-// onlyXAUTH reports whether a peer wants to be asked for its user name by IKE,
-// whatever else it wants.
+// onlyXAUTH reports whether every transform of a peer asks for its user name
+// within IKE.
 func onlyXAUTH(sa isakmp.SA) bool {
 	n := 0
 	for _, p := range sa.Proposals {
@@ -136,8 +137,8 @@ func onlyXAUTH(sa isakmp.SA) bool {
 	return n > 0
 }
 
-// offerPhase1 writes our proposal as initiator: as many suites as fit, by each
-// of the methods.
+// offerPhase1 writes our proposal as initiator: as many suites as fit, each with
+// each of the methods.
 func offerPhase1(policy []Suite, methods []AuthMethod, lifetime time.Duration) isakmp.SA {
 	p := isakmp.Proposal{Number: 1, Protocol: isakmp.ProtocolISAKMP}
 	for i := range policy[:min(len(policy), maxOffer/max(1, len(methods)))] {
@@ -166,7 +167,7 @@ func appendTransforms(list []isakmp.Transform, s Suite, methods []AuthMethod, li
 // fragments on any path.
 const maxOffer = 28
 
-// accepted reads the one transform that a responder chose of our offer.
+// accepted reads the one transform that a responder chose from our offer.
 func accepted(policy []Suite, methods []AuthMethod, body []byte) (phase1Offer, error) {
 	sa, err := isakmp.ParseSA(body)
 	if err != nil {

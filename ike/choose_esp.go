@@ -17,8 +17,8 @@ type espOffer struct {
 	kilobytes uint64
 }
 
-// readESP reads a transform of an ESP proposal. ok is false if we have no name
-// for it, or if it is for tunnel mode or extended sequence numbers.
+// readESP reads a transform of an ESP proposal. ok is false if it is not known
+// here, or if it is for tunnel mode or extended sequence numbers.
 func readESP(t isakmp.Transform) (o espOffer, ok bool) {
 	values := make(map[uint16]uint64, len(t.Attributes))
 	for _, a := range t.Attributes {
@@ -55,8 +55,8 @@ func readESP(t isakmp.Transform) (o espOffer, ok bool) {
 	if !readESPCipher(&o.suite, t.ID, values) {
 		return o, false
 	}
-	// AES-GCM authenticates by itself (RFC 4106); every other cipher here
-	// needs an algorithm beside it.
+	// AES-GCM authenticates by itself (RFC 4106); every other cipher here needs an
+	// integrity algorithm beside it.
 	if aead := o.suite.Cipher == ESPAESGCM16; aead && authGiven || !aead && o.suite.Auth == ESPAuthNone {
 		return o, false
 	}
@@ -84,24 +84,24 @@ func readESPCipher(s *ESPSuite, id uint8, values map[uint16]uint64) bool {
 	return bits == 128 || bits == 192 || bits == 256
 }
 
-// espWish is what decides between a peer's phase-2 offers.
+// espWish is what decides which of a peer's phase-2 offers is chosen.
 type espWish struct {
 	policy []ESPSuite
 	pfs    []Group // nil: all
 
-	// public is the length of the public value that came along, 0 without
-	// one. Only transforms of such a group are consistent with the message.
+	// public is the length of the public value that came with the offer, 0 if
+	// there was none. Only transforms of such a group are consistent with the
+	// message.
 	public int
 
-	// udp prefers the encapsulation mode that phase 1 found necessary.
+	// udp prefers the UDP encapsulation mode, because phase 1 found it necessary.
 	udp bool
 
-	// shunSHA256 puts SHA2-256 last: old Android cuts its check value to 96
-	// bits.
+	// shunSHA256 puts SHA2-256 last, because old Android cuts its ICV to 96 bits.
 	shunSHA256 bool
 }
 
-// espChoice is the transform that was chosen and whose SPI it has.
+// espChoice is the chosen transform with the SPI of its proposal.
 type espChoice struct {
 	proposal isakmp.Proposal // with the one transform, and the peer's SPI
 	offer    espOffer
@@ -133,7 +133,7 @@ func chooseESP(wish espWish, sa isakmp.SA) (best espChoice, ok bool) {
 	return best, rank >= 0
 }
 
-// rank is the lower the more an offer is wanted, negative if it is not.
+// rank is lower the more an offer is wanted, and negative if it is not acceptable.
 func (w espWish) rank(o espOffer) int {
 	if o.suite.Group.publicLen() != w.public || o.suite.Group != 0 && w.pfs != nil && !slices.Contains(w.pfs, o.suite.Group) {
 		return -1
@@ -155,8 +155,8 @@ func (w espWish) rank(o espOffer) int {
 	return -1
 }
 
-// detail says why nothing was chosen, where the names of what was offered do
-// not: they may look acceptable.
+// detail says why nothing was chosen if the names of the offered suites do not
+// show it: those may look acceptable.
 func (w espWish) detail(sa isakmp.SA) string {
 	for _, p := range sa.Proposals {
 		if len(p.SPI) != 4 && p.Protocol == isakmp.ProtocolESP {
@@ -177,8 +177,8 @@ func (w espWish) detail(sa isakmp.SA) string {
 	return ""
 }
 
-// bundled reports whether p stands together with another protocol: proposals
-// of one number are meant to be applied together (RFC 2408, section 4.2).
+// bundled reports whether p is offered together with another protocol: proposals
+// with the same number are meant to be applied together (RFC 2408, section 4.2).
 func bundled(sa isakmp.SA, p isakmp.Proposal) bool {
 	for _, q := range sa.Proposals {
 		if q.Number == p.Number && q.Protocol != p.Protocol {
@@ -188,8 +188,8 @@ func bundled(sa isakmp.SA, p isakmp.Proposal) bool {
 	return false
 }
 
-// offerESP writes our proposal as initiator: one proposal, a transform a
-// suite, all for our one SPI.
+// offerESP writes our proposal as initiator: one proposal with one transform for
+// each suite, all for our one SPI.
 func offerESP(suites []ESPSuite, spi uint32, group Group, mode uint16, life time.Duration, kilobytes uint64) isakmp.SA {
 	p := isakmp.Proposal{
 		Number: 1, Protocol: isakmp.ProtocolESP, SPI: binary.BigEndian.AppendUint32(nil, spi),

@@ -9,8 +9,8 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// espTransform makes a transform of ESP with short attributes, type and value
-// in turn, for transport mode unless one says otherwise.
+// espTransform makes a transform of ESP with short attributes, type and value in
+// turn. It is for transport mode unless an attribute says otherwise.
 func espTransform(id uint8, attributes ...uint16) isakmp.Transform {
 	t := isakmp.Transform{Number: 1, ID: id, Attributes: []isakmp.Attribute{}}
 	mode := true
@@ -141,8 +141,8 @@ func TestPhase2Choice(t *testing.T) {
 	}
 }
 
-// An administrator reads what a client offered that was refused, also what has
-// no name here.
+// The administrator is told what a client offered when it was refused, including
+// values that have no name here.
 func TestARefusedOfferIsNamed(t *testing.T) {
 	tunnel := espTransform(12, 6, 256, 5, 2)
 	for i, a := range tunnel.Attributes {

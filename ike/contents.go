@@ -6,9 +6,9 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// contents are the payloads of a message by type. Those of which there may be
-// one are nil if there is none, or none that can be read; ignored are those that
-// mean nothing here.
+// contents are the payloads of a message by type. The field of a payload that may
+// be there only once is nil if there is none or if it cannot be read. ignored has
+// the payloads that are not used here.
 type contents struct {
 	sa, ke, nonce []byte
 	ids           [][]byte
@@ -20,13 +20,13 @@ type contents struct {
 	notifies      []isakmp.Notify
 	deletes       []isakmp.Delete
 	ignored       []isakmp.PayloadType
-	unread        []isakmp.PayloadType // malformed, or twice where there may be one
+	unread        []isakmp.PayloadType // malformed, or there twice where only one is allowed
 }
 
-// chain reads the payloads of b. What cannot be read, of one payload or of all
-// that follow it, costs only itself: whoever needs one says so if it is missing.
-// A certificate request may well be longer than its message without making a
-// pre-shared key wrong.
+// chain reads the payloads of b. A payload that cannot be read, and perhaps all
+// that follow it, is skipped; code that needs a payload reports it as missing. So
+// a certificate request that is longer than its message does not break a phase 1
+// with a pre-shared key.
 func chain(first isakmp.PayloadType, b []byte) contents {
 	raws, _, err := isakmp.Chain(first, b)
 	c := sorted(raws)
@@ -36,7 +36,7 @@ func chain(first isakmp.PayloadType, b []byte) contents {
 	return c
 }
 
-// sorted are payloads by type.
+// sorted sorts payloads by type.
 func sorted(raws []isakmp.Raw) (c contents) {
 	for _, r := range raws {
 		if !c.take(r) {
@@ -46,7 +46,7 @@ func sorted(raws []isakmp.Raw) (c contents) {
 	return c
 }
 
-// take puts a payload where it belongs. It reports whether it can be read.
+// take puts a payload into its field. It reports whether the payload can be read.
 func (c *contents) take(r isakmp.Raw) bool {
 	switch r.Kind {
 	case isakmp.PayloadSA:
@@ -89,7 +89,7 @@ func (c *contents) take(r isakmp.Raw) bool {
 	return true
 }
 
-// once takes the first payload of its type. The same once more is no other.
+// once takes the first payload of its type. An identical copy of it does no harm.
 func once(field *[]byte, r isakmp.Raw) bool {
 	if *field != nil {
 		return bytes.Equal(*field, r.Body)
@@ -98,8 +98,8 @@ func once(field *[]byte, r isakmp.Raw) bool {
 	return true
 }
 
-// ambiguous reports whether a payload of one of these types is there twice, or
-// malformed: what needs it cannot know which is meant.
+// ambiguous reports whether a payload of one of these types is there twice or
+// malformed. Code that needs such a payload cannot know which one is meant.
 func (c *contents) ambiguous(types ...isakmp.PayloadType) bool {
 	for _, t := range c.unread {
 		for _, needed := range types {

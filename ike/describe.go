@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxNamed   = 32 // transforms of one offer; the last says how many are not
+	maxNamed   = 32 // names listed of one offer; the last entry says how many more there are
 	espAuthMD5 = 1  // RFC 2407, section 4.5
 )
 
@@ -24,9 +24,9 @@ func phase1Value(t isakmp.Transform, attribute uint16) uint64 {
 	return 0
 }
 
-// describePhase1 names a transform of phase 1 for the administrator, as Suite
-// does, also one that has no place in a Suite: what of it is unknown here is
-// named by its number. How it authenticates is named where that is not by a
+// describePhase1 names a transform of phase 1 for the administrator, in the form
+// that Suite has. It also names transforms that no Suite can express: unknown
+// values appear as numbers. The authentication method is named unless it is a
 // pre-shared key.
 func describePhase1(p isakmp.Proposal, t isakmp.Transform) string {
 	if p.Protocol != isakmp.ProtocolISAKMP || t.ID != isakmp.TransformKeyIKE {
@@ -142,7 +142,7 @@ func describeProtocol(p isakmp.Protocol) string {
 	return fmt.Sprintf("protocol %d", p)
 }
 
-// distinct are names, each once, and how many more there are.
+// distinct lists each name once, and says how many more there are.
 func distinct(names []string) (list []string) {
 	for _, name := range names {
 		if !slices.Contains(list, name) {
@@ -155,9 +155,9 @@ func distinct(names []string) (list []string) {
 	return list
 }
 
-// describeESP names a transform of phase 2 for the administrator, as ESPSuite
-// does, also one that has no place in an ESPSuite: what of it is unknown here is
-// named by its number, and what cannot be accepted is said behind it.
+// describeESP names a transform of phase 2 for the administrator, in the form that
+// ESPSuite has. It also names transforms that no ESPSuite can express: unknown
+// values appear as numbers, and what cannot be accepted is added at the end.
 func describeESP(p isakmp.Proposal, t isakmp.Transform) string {
 	if p.Protocol != isakmp.ProtocolESP {
 		return fmt.Sprintf("%s, transform %d", describeProtocol(p.Protocol), t.ID)

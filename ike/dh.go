@@ -1,7 +1,6 @@
 package ike
 
 import (
-	"bytes"
 	"crypto/ecdh"
 	"fmt"
 	"io"
@@ -11,31 +10,32 @@ import (
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// dhKey is our half of a key exchange. Public is as on the wire: left-padded
-// to the group's size, both coordinates for the curves of RFC 5903.
+// dhKey is our half of a key exchange. Public has the form that it has on the
+// wire: left-padded to the group's size, and both coordinates for the curves of
+// RFC 5903.
 type dhKey struct {
 	Group   Group
 	Private secret.Bytes
 	Public  []byte
 }
 
-// newDHKey makes a key from randomness alone, so that it is the same for the
-// same randomness.
+// newDHKey makes a key from the given randomness alone: the same randomness gives
+// the same key.
 func newDHKey(rand io.Reader, g Group) (dhKey, error) {
 	if m := g.modp(); m != nil {
 		x := make([]byte, m.exponent)
 		if _, err := io.ReadFull(rand, x); err != nil {
 			return dhKey{}, err
 		}
-		return dhKey{g, secret.New(x), m.power(two(m), x)}, nil
+		return dhKey{g, secret.New(x), m.base().power(x)}, nil
 	}
 	curve, size := g.curve()
 	if curve == nil {
 		return dhKey{}, fmt.Errorf("%w: %v", ErrKeyExchange, g)
 	}
 	x := make([]byte, size)
-	// A scalar is out of range once in 2^32 on the curves of 256 and 384
-	// bits, and after masking never in practice on that of 521.
+	// On the curves of 256 and 384 bits a scalar is out of range once in 2^32; on
+	// that of 521 bits, after masking, practically never.
 	for range 64 {
 		if _, err := io.ReadFull(rand, x); err != nil {
 			return dhKey{}, err
@@ -91,8 +91,8 @@ func peerKey(g Group, public []byte) (*ecdh.PublicKey, error) {
 	return key, nil
 }
 
-// shared computes g^xy, left-padded to the group's size; for the curves of RFC
-// 5903 its x coordinate (section 7).
+// shared computes g^xy, left-padded to the group's size. For the curves of RFC
+// 5903 it is the x coordinate (section 7).
 func (k dhKey) shared(public []byte) ([]byte, error) {
 	if err := checkPublic(k.Group, public); err != nil {
 		return nil, err
@@ -120,18 +120,8 @@ func (k dhKey) shared(public []byte) ([]byte, error) {
 	return z, nil
 }
 
-// power computes y^x mod p in time that depends on the length of x only.
+// power computes y^x mod p in a time that depends only on the length of x.
 func (m *modp) power(y *bigmod.Nat, x []byte) []byte {
 	p := m.modulus()
 	return bigmod.NewNat().Exp(y, x, p).Bytes(p)
-}
-
-func two(m *modp) *bigmod.Nat {
-	b := bytes.Repeat([]byte{0}, m.size)
-	b[m.size-1] = 2
-	n, err := bigmod.NewNat().SetBytes(b, m.modulus())
-	if err != nil {
-		panic(err) // 2 is less than every prime here
-	}
-	return n
 }

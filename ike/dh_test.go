@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 func unhex(t testing.TB, s string) []byte {
@@ -125,7 +127,7 @@ func TestCurveVectors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for _, side := range []struct{ private, public, peer string }{{tt.i, tt.gi, tt.gr}, {tt.r, tt.gr, tt.gi}} {
-			// The vector's scalar as randomness makes the vector's key.
+			// Reading the vector's scalar as randomness yields the vector's key.
 			key, err := newDHKey(bytes.NewReader(unhex(t, side.private)), tt.group)
 			if err != nil {
 				t.Fatalf("%v: %v", tt.group, err)
@@ -143,11 +145,11 @@ func TestCurveVectors(t *testing.T) {
 
 func TestMODPAgreesWithTheDefinition(t *testing.T) {
 	for _, g := range modpGroups {
-		a, err := newDHKey(seeded(1), g)
+		a, err := newDHKey(machinetest.Rand(1), g)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := newDHKey(seeded(2), g)
+		b, err := newDHKey(machinetest.Rand(2), g)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,10 +171,10 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// One public value in 256 begins with a zero byte, which must not be lost: the
-// peer would compute other hashes and other keys.
+// One public value in 256 begins with a zero byte. It must not be lost, because
+// the peer would compute other hashes and other keys.
 func TestValuesWithLeadingZerosKeepTheirLength(t *testing.T) {
-	peer := must(newDHKey(seeded(3), GroupMODP1024))
+	peer := must(newDHKey(machinetest.Rand(3), GroupMODP1024))
 	var public, shared bool
 	for n := 0; !public || !shared; n++ {
 		if n == 8192 {
@@ -194,7 +196,7 @@ func TestValuesWithLeadingZerosKeepTheirLength(t *testing.T) {
 
 func TestPublicValuesOutOfRange(t *testing.T) {
 	for _, g := range allGroups {
-		key := must(newDHKey(seeded(1), g))
+		key := must(newDHKey(machinetest.Rand(1), g))
 		n := g.publicLen()
 		bad := map[string][]byte{
 			"zero":      make([]byte, n),
@@ -229,18 +231,18 @@ func TestPublicValuesOutOfRange(t *testing.T) {
 			t.Errorf("%v refuses a good value: %v", g, err)
 		}
 	}
-	if _, err := newDHKey(seeded(1), Group(1)); !errors.Is(err, ErrKeyExchange) {
+	if _, err := newDHKey(machinetest.Rand(1), Group(1)); !errors.Is(err, ErrKeyExchange) {
 		t.Errorf("a key in an unknown group: %v", err)
 	}
 }
 
-// bigmod does not depend on the exponent's value, math/big does; this is what
-// it costs.
+// The time of bigmod does not depend on the exponent's value, that of math/big
+// does. This measures what that costs.
 func BenchmarkExponentiation(b *testing.B) {
 	for _, g := range modpGroups {
 		m := g.modp()
-		key := must(newDHKey(seeded(1), g))
-		y := must(newDHKey(seeded(2), g)).Public
+		key := must(newDHKey(machinetest.Rand(1), g))
+		y := must(newDHKey(machinetest.Rand(2), g)).Public
 		b.Run("bigmod/"+g.String(), func(b *testing.B) {
 			for b.Loop() {
 				must(key.shared(y))

@@ -2,6 +2,7 @@ package ike
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -32,10 +33,10 @@ const (
 	probeInterval     = 5 * time.Second
 )
 
-// Probe asks the peer whether it is alive, if it offered to be asked and is
-// not being asked. An answer is Alive; without one Policy.DPDTimeout later (30
-// seconds if that is not set) the SA closes.
-func (s *SA) Probe(now time.Time) {
+// Probe asks the peer whether it is alive, if the peer offered dead peer detection
+// and no probe is outstanding. The answer yields Alive. If none comes within patience (0:
+// Policy.DPDTimeout, or 30 seconds if that is not set), the SA closes.
+func (s *SA) Probe(now time.Time, patience time.Duration) {
 	st := &s.st
 	if st.Step != stepUp || !st.Peer.DPD || !st.Probe.Resend.IsZero() {
 		return
@@ -49,7 +50,7 @@ func (s *SA) Probe(now time.Time) {
 		st.Probe.Seq = binary.BigEndian.Uint32(b) >> 1
 	}
 	st.Probe.Seq++
-	timeout := s.env.Policy.DPDTimeout
+	timeout := cmp.Or(patience, s.env.Policy.DPDTimeout)
 	if timeout <= 0 {
 		timeout = defaultDPDTimeout
 	}
@@ -62,7 +63,7 @@ func (s *SA) sendProbe(now time.Time) {
 	s.inform(s.probeNotify(isakmp.NotifyRUThere, s.st.Probe.Seq))
 }
 
-// expireProbe repeats a probe, with the same number, or gives the peer up.
+// expireProbe repeats a probe, with the same number, or gives up on the peer.
 func (s *SA) expireProbe(now time.Time) {
 	pr := &s.st.Probe
 	switch {
@@ -84,10 +85,10 @@ func (s *SA) probeNotify(t isakmp.NotifyType, seq uint32) isakmp.Notify {
 	}
 }
 
-// sequence reads the number of a probe. The probe is about the SA that it came
-// under, whatever cookies it names, and however many bytes of them: routers swap
-// them, or leave them out. Where their length is wrong the number is what the
-// notification ends with.
+// sequence reads the number of a probe. The probe concerns the SA under which it
+// came, whatever cookies it names and however many bytes they have: some routers
+// swap the cookies or leave them out. If their length is wrong, the number is the
+// last four bytes of the notification.
 func (s *SA) sequence(n isakmp.Notify) (seq uint32, ok bool) {
 	cookies := s.probeNotify(0, 0).SPI
 	if len(n.SPI) == len(cookies) && len(n.Data) >= 4 {
@@ -100,8 +101,8 @@ func (s *SA) sequence(n isakmp.Notify) (seq uint32, ok bool) {
 	return binary.BigEndian.Uint32(all[len(all)-4:]), true
 }
 
-// handleProbe answers R-U-THERE. A number before the last one is a replay of
-// which the message id cannot tell.
+// handleProbe answers R-U-THERE. A number lower than the last one is a replay that
+// the check of message ids cannot detect.
 func (s *SA) handleProbe(p packet, n isakmp.Notify) {
 	seq, ok := s.sequence(n)
 	pr := &s.st.Probe
@@ -115,8 +116,7 @@ func (s *SA) handleProbe(p packet, n isakmp.Notify) {
 	s.events.Push(Alive{})
 }
 
-// handleProbeAck takes the answer to our last probe and to no other (RFC 3706,
-// section 6.2).
+// handleProbeAck takes only the answer to our last probe (RFC 3706, section 6.2).
 func (s *SA) handleProbeAck(n isakmp.Notify) {
 	seq, ok := s.sequence(n)
 	pr := &s.st.Probe

@@ -9,13 +9,14 @@ import (
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// Path is where a message came from and where it arrived, or the reverse for
-// one that leaves.
+// Path is where a message came from and where it arrived. For a message that
+// leaves it is where it goes to and where it is sent from.
 type Path struct {
 	Local, Remote netip.AddrPort
 
-	// Marker says that the path is the NAT-T port's: the driver takes the
-	// four-zero non-ESP marker off and puts it on (RFC 3948, section 2.2).
+	// Marker says that the path uses the NAT-T port: the driver removes the
+	// four-zero non-ESP marker from messages that arrive and adds it to those that
+	// leave (RFC 3948, section 2.2).
 	Marker bool
 }
 
@@ -28,35 +29,35 @@ type Send struct {
 	Data []byte // valid until the next call into the SA
 }
 
-// Authenticated says that phase 1 is complete and the peer proved that it
-// knows the secret. It comes once, before any child.
+// Authenticated says that phase 1 is complete and the peer proved that it knows
+// the secret. It comes once, before any child.
 type Authenticated struct {
 	Path Path
 	Peer Peer
 }
 
-// Fresh says that a verified message which was no replay came over Path; the
-// peer's endpoint may move there.
+// Fresh says that a verified message that was no replay came over Path. The driver
+// may move the peer's endpoint there.
 type Fresh struct{ Path Path }
 
-// ChildReceiving says that a Quick Mode is agreed and its inbound SA must be
-// live before the next packet: as responder it comes before the Send of
-// message 2, as initiator with message 3.
+// ChildReceiving says that a Quick Mode is agreed and its inbound SA must be ready
+// before the next packet. As responder it comes before the Send of message 2, as
+// initiator with message 3.
 type ChildReceiving struct{ Child Child }
 
-// ChildSending says that the peer has the child of this inbound SPI too:
-// message 3 verified. As initiator it says only that message 3 left, which may be
-// lost or late: a driver that has an older child sends on that until it sees the
-// peer use this one, or until the peer has asked for message 3 for some seconds no
-// more. ChildAsked tells when it does.
+// ChildSending says that the peer, too, has the child of this inbound SPI, because
+// message 3 verified. As initiator it only says that message 3 was sent, which may
+// be lost or late. A driver that has an older child keeps sending on it until it
+// sees the peer use this one, or until the peer has not asked for message 3 for
+// some seconds. ChildAsked tells when the peer asks.
 type ChildSending struct{ InSPI uint32 }
 
-// ChildAsked says, as initiator, that the peer sent message 2 once more, because
-// message 3 did not come, and that message 3 left again.
+// ChildAsked says, as initiator, that the peer sent message 2 once more because it
+// had not received message 3, and that message 3 was sent again.
 type ChildAsked struct{ InSPI uint32 }
 
-// ChildFailed says that a Quick Mode ended without a child. InSPI may be
-// released. Why is one of the Failure values.
+// ChildFailed says that a Quick Mode ended without a child. The driver may release
+// InSPI. Why is one of the Failure values.
 type ChildFailed struct {
 	InSPI     uint32
 	Initiator bool
@@ -71,22 +72,22 @@ type ChildFailed struct {
 // our outbound SA.
 type ChildDeleted struct{ OutSPI uint32 }
 
-// InitialContact says that the peer claims to hold no other SA. It closes
-// nothing by itself.
+// InitialContact says that the peer claims to have no other SA. By itself it
+// closes nothing.
 type InitialContact struct{}
 
-// Alive says that the peer answered a Probe, or sent one.
+// Alive says that the peer answered a Probe, or sent a probe itself.
 type Alive struct{}
 
-// Note is a decision worth a log line or a counter that changes nothing:
-// an unknown notify, an ignored payload, a repeated request.
+// Note is a decision that changes nothing but deserves a log line or a counter: an
+// unknown notify, an ignored payload, a repeated request.
 type Note struct {
 	Kind NoteKind
 	Type uint16 // notify type or payload type, where the kind has one
 }
 
-// What names the notify, the payload or the exchange that a note is about, ""
-// if it is about none.
+// What names the notify, the payload or the exchange that a note is about. It is
+// "" if the note is about none.
 func (n Note) What() string {
 	switch n.Kind {
 	case NoteNotify, NoteUnverified, NoteProbe:
@@ -123,7 +124,7 @@ func (Alive) event()          {}
 func (Note) event()           {}
 func (Closed) event()         {}
 
-// Peer is what phase 1 taught about the other end.
+// Peer is what phase 1 told about the other end.
 type Peer struct {
 	Cookies     Cookies
 	Suite       Suite
@@ -136,10 +137,10 @@ type Peer struct {
 	ID          []byte   // body of its identification payload (RFC 2407, section 4.6.2)
 	Kind        ClientKind
 	NATT        NATTVersion // NATTNone: no NAT-T vendor ID in common
-	BehindNA    bool        // the peer's address is translated, by its own NAT-D
+	BehindNA    bool        // the peer's address is translated, as its own NAT-D shows
 	LocalNAT    bool        // our address is translated
-	Encap       bool        // ESP goes in UDP: a NAT was found or feigned
-	DPD         bool        // it offered RFC 3706
+	Encap       bool        // ESP goes in UDP, because a NAT was found or feigned
+	DPD         bool        // it offered dead peer detection (RFC 3706)
 	Fragments   bool        // it takes messages in fragments
 	Lifetime    time.Duration
 }
@@ -156,15 +157,16 @@ type Child struct {
 	Encap         bool          // ESP in UDP
 	Lifetime      time.Duration // agreed, without grace
 	Kilobytes     uint64        // agreed, 0: none
+	Protocol      uint8         // what ESP carries: UDP, or what Env.Carries allowed, without ports
 	LocalPort     uint16        // our inner UDP port, from our ID; 1701 in practice
 	PeerPort      uint16        // peer's inner UDP port; 0: any
 	Initiator     bool          // we began this Quick Mode
 	MessageID     uint32
-	IDi, IDr      []byte // bodies of IDci and IDcr, to negotiate the successor
+	IDi, IDr      []byte // bodies of IDci and IDcr, with which to negotiate the successor
 	PeerNATOA     []byte // body of the peer's NAT-OAi, nil if none
 	LocalID       netip.Addr
 }
 
-// ChildKeys are one direction's keys. For AEAD suites Auth is empty and Enc
-// ends in the four bytes of salt (RFC 4106, section 8.1).
+// ChildKeys are one direction's keys. For AEAD suites Auth is empty and Enc ends
+// in the four bytes of salt (RFC 4106, section 8.1).
 type ChildKeys struct{ Enc, Auth secret.Bytes }

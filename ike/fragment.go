@@ -10,31 +10,33 @@ import (
 )
 
 // Bounds of fragmentation. A fragment of ours, with the non-ESP marker, UDP and
-// IPv6 headers, fits the 1280 bytes that every IPv6 path carries; routers that
-// carry no more than 576 bytes of IPv4 still forward or fragment it.
+// IPv6 headers, fits into the 1280 bytes that every IPv6 path carries. Routers
+// whose links carry no more than 576 bytes of IPv4 can still forward or fragment
+// it.
 const (
-	fragmentSize = 1200 // bytes of a message of ours, fragment or not
+	fragmentSize = 1200 // bytes of a message that we send, fragment or not
 	maxFragments = 32
 	maxWhole     = 16 << 10 // bytes
 	fragmentTime = 30 * time.Second
 )
 
-// assembly is a message of which fragments came. There is one at a time.
+// assembly is a message of which some fragments came. There is one at a time.
 type assembly struct {
 	ID    uint16
-	Parts [][]byte // by number, from 1; nil: did not come
-	Last  int      // the number of the last one, 0: not known
+	Parts [][]byte // by number, from 1; nil: has not come
+	Last  int      // the number of the last one, 0: not yet known
 	Size  int
 	Ends  time.Time
 }
 
 // add takes a fragment and returns the whole message once it is complete. It
-// reports whether fragments of another one were given up.
+// reports whether fragments of another message were discarded.
 //
-// A peer begins the next message when the one before arrived, and many peers
-// give all of them the same id: a fragment that contradicts what is there
-// begins anew. Fragments are not protected, so that the newest is as good as
-// any, and whoever forges them delays a message until the peer repeats it.
+// A peer begins its next message when the previous one has arrived, and many peers
+// give all messages the same id, so a fragment that contradicts those that are
+// there starts a new message. Fragments are not protected, so the newest is as
+// credible as any, and an attacker who forges fragments only delays a message
+// until the peer repeats it.
 func (a *assembly) add(now time.Time, f isakmp.Fragment) (whole []byte, gaveUp bool, err error) {
 	n := int(f.Number)
 	if n > maxFragments || len(f.Data) > maxWhole {
@@ -66,7 +68,8 @@ func (a *assembly) add(now time.Time, f isakmp.Fragment) (whole []byte, gaveUp b
 	return whole, gaveUp, nil
 }
 
-// contradicts reports whether f cannot be of the message that is there.
+// contradicts reports whether f cannot belong to the message that is being
+// assembled.
 func (a *assembly) contradicts(f isakmp.Fragment) bool {
 	n := int(f.Number)
 	if a.Last != 0 && (n > a.Last || f.Last != (n == a.Last)) || f.Last && len(a.Parts) > n {
@@ -77,7 +80,8 @@ func (a *assembly) contradicts(f isakmp.Fragment) bool {
 
 func (a *assembly) stale(now time.Time) bool { return !a.Ends.IsZero() && !now.Before(a.Ends) }
 
-// expire frees what was never completed, and reports whether there was any.
+// expire discards a message that was never completed, and reports whether there
+// was one.
 func (a *assembly) expire(now time.Time) bool {
 	if !a.stale(now) {
 		return false
@@ -86,7 +90,8 @@ func (a *assembly) expire(now time.Time) bool {
 	return true
 }
 
-// handleFragment takes a piece of a message, and the message with the last.
+// handleFragment takes a fragment, and handles the message when its last fragment
+// came.
 func (s *SA) handleFragment(p packet) error {
 	if !s.env.Policy.fragments() {
 		return fmt.Errorf("%w: a fragment, which was not offered", ErrUnexpected)
@@ -121,11 +126,11 @@ func (s *SA) handleFragment(p packet) error {
 	return s.handle(packet{p.now, p.path, h, body, whole[:h.Length]})
 }
 
-// cut divides a message into fragments with so many bytes of it each.
+// cut divides a message into fragments that each hold at most size bytes of it.
 func cut(msg []byte, id uint16, size int) [][]byte {
 	h, _, err := isakmp.ParseHeader(msg)
 	if err != nil || len(msg) > maxFragments*size {
-		return [][]byte{msg} // no peer would put it together
+		return [][]byte{msg} // no peer would assemble so many
 	}
 	h.Flags &^= isakmp.FlagEncryption
 	var list [][]byte
@@ -140,9 +145,10 @@ func cut(msg []byte, id uint16, size int) [][]byte {
 // send hands a message to the driver, in fragments if it is large and the peer
 // takes them.
 //
-// Deviation: MS-IKEE has a message sent whole first, and in fragments when it
-// was not answered. What the path does not carry would only cost a
-// retransmission, and before authentication we send nothing twice.
+// Deviation: according to MS-IKEE a message is first sent whole, and in fragments
+// only if it was not answered. If the path does not carry the whole message, that
+// would only cost a retransmission, and before authentication we send nothing
+// twice.
 func (s *SA) send(path Path, msg []byte) {
 	if len(msg) == 0 {
 		return

@@ -10,11 +10,11 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// inPieces has both ends' messages travel as fragments of so many bytes.
+// inPieces makes the messages of both ends travel as fragments of size bytes.
 func (p *pair) inPieces(size int, shuffle func([][]byte) [][]byte) {
 	p.tamper = func(d datagram) []datagram {
 		if h, err := Peek(d.data); err != nil || h.Cookies.Responder == [8]byte{} {
-			return []datagram{d} // nobody has agreed on fragments yet
+			return []datagram{d} // fragments are not agreed on yet
 		}
 		list := cut(d.data, 1, size)
 		if shuffle != nil {
@@ -59,7 +59,8 @@ func backwards(l [][]byte) (reversed [][]byte) {
 	return reversed
 }
 
-// A fragment as other implementations write it (MS-IKEE, section 2.2.3).
+// A fragment with the bytes that other implementations write (MS-IKEE, section
+// 2.2.3).
 func TestFragmentOnTheWire(t *testing.T) {
 	msg := isakmp.AppendMessage(nil, isakmp.Header{
 		InitiatorCookie: [8]byte{1}, ResponderCookie: [8]byte{2}, Version: isakmp.Version1,
@@ -83,8 +84,8 @@ func TestFragmentOnTheWire(t *testing.T) {
 	}
 }
 
-// A duplicate of a request is one whether or not it comes in fragments, and is
-// answered with the same message.
+// A duplicate of a request is recognised whether or not it comes in fragments, and
+// gets the same answer.
 func TestDuplicateInFragmentsIsKnown(t *testing.T) {
 	p := newPair(t)
 	var third datagram
@@ -168,7 +169,7 @@ func TestFragmentsAreBounded(t *testing.T) {
 	}
 }
 
-// Fragments that are never completed are forgotten by a timer.
+// A timer discards fragments that are never completed.
 func TestIncompleteMessageIsForgotten(t *testing.T) {
 	p := newPair(t).establish()
 	msg := isakmp.AppendMessage(nil, p.server.sa.header(ExchangeQuick, 1), isakmp.Fragment{ID: 1, Number: 2, Data: make([]byte, 1000)})
@@ -184,7 +185,7 @@ func TestIncompleteMessageIsForgotten(t *testing.T) {
 	}
 }
 
-// Whole messages are cut only for who takes fragments, and only large ones.
+// Only large messages are cut, and only for peers that accept fragments.
 func TestLargeMessagesAreCutForWhoTakesFragments(t *testing.T) {
 	for _, takes := range []bool{true, false} {
 		p := newPair(t)
@@ -209,7 +210,7 @@ func TestLargeMessagesAreCutForWhoTakesFragments(t *testing.T) {
 	}
 }
 
-// Without the vendor ID in the policy there are no fragments either way.
+// Without the vendor ID in the policy fragments are neither sent nor accepted.
 func TestFragmentsThatWereNotOfferedAreRefused(t *testing.T) {
 	p := newPair(t)
 	p.server.env.Policy.VendorIDs = []VendorID{VendorRFC3947}

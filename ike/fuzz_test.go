@@ -135,7 +135,8 @@ func sealed(sa *SA, exchange Exchange, id uint32, next isakmp.PayloadType, data 
 	return append(h.Append(nil), text...)
 }
 
-// sealedSigned writes a message 5 or 6 under the keys that anybody can have.
+// sealedSigned writes a message 5 or 6 under keys that anybody can agree on with
+// us.
 func sealedSigned(sa *SA, next isakmp.PayloadType, data []byte) []byte {
 	k, iv := sa.st.Keys, sa.st.IV
 	if !sa.st.Initiator {
@@ -162,7 +163,7 @@ func FuzzHandlePacket(f *testing.F) {
 		isakmp.Delete{Protocol: isakmp.ProtocolESP, SPIs: [][]byte{{1, 2, 3, 4}}},
 		isakmp.Notify{Protocol: isakmp.ProtocolESP, Message: isakmp.NotifyResponderLifetime, Data: make([]byte, 8)},
 	}
-	ke := must(newDHKey(seeded(9), GroupECP256)).Public
+	ke := must(newDHKey(machinetest.Rand(9), GroupECP256)).Public
 	main := []isakmp.Payload{isakmp.KE(ke), isakmp.Nonce(make([]byte, 16)), isakmp.NATD{Hash: make([]byte, 20)}, isakmp.NATD{Hash: make([]byte, 20)}}
 	aggressive := append([]isakmp.Payload{offerPhase1([]Suite{{CipherAES, 128, HashSHA1, GroupECP256}}, []AuthMethod{AuthPSK}, time.Hour), id, isakmp.Hash(make([]byte, 20))}, main...)
 	own := fuzzIdentities().client.env.Policy.Identity
@@ -191,7 +192,7 @@ func FuzzHandlePacket(f *testing.F) {
 			f.Fatal(err)
 		}
 		stage, next := uint8(stageWait3), h.Next
-		if h.Next == isakmp.PayloadHash { // its hash is the fuzz target's to make
+		if h.Next == isakmp.PayloadHash { // here the fuzzer makes the hash
 			stage = stageUp
 			n := int(body[2])<<8 | int(body[3])
 			next, body = isakmp.PayloadType(body[0]), body[n:]
@@ -230,12 +231,12 @@ func FuzzHandlePacket(f *testing.F) {
 		case !before && sa.Established():
 			t.Fatal("established by a message without the key")
 		case before:
-			// Whatever it was, the SA still works for its true peer.
+			// Whatever the message was, the SA still works for its genuine peer.
 			target.events, other.events = nil, nil
 			sa.st.Quick, other.sa.st.Quick = nil, nil
 			other.sa.Move(p.client.sa.st.Path)
 			if err := p.client.sa.Negotiate(p.now, ChildRequest{MessageID: id + 1000}); err != nil {
-				return // an id that the message used up
+				return // an id that the fuzzed message used up
 			}
 			p.run()
 			if len(take[ChildSending](p.server)) != 1 {

@@ -18,28 +18,30 @@ type modp struct {
 	// strength in bits and a little more (RFC 3526, section 8). That is safe
 	// in these groups because their primes are safe primes.
 	exponent int
+
+	base func() *fixedBase // powers of the generator
 }
 
-// modp returns the group's parameters, nil if it is no MODP group.
+// modp returns the group's parameters, nil if it is not a MODP group.
 func (g Group) modp() *modp {
 	switch g {
 	case GroupMODP1024:
-		return &modp{modulus1024, 128, 24}
+		return &modp1024
 	case GroupMODP1536:
-		return &modp{modulus1536, 192, 28}
+		return &modp1536
 	case GroupMODP2048:
-		return &modp{modulus2048, 256, 32}
+		return &modp2048
 	case GroupMODP3072:
-		return &modp{modulus3072, 384, 36}
+		return &modp3072
 	case GroupMODP4096:
-		return &modp{modulus4096, 512, 40}
+		return &modp4096
 	default:
 		return nil
 	}
 }
 
-// curve returns the group's curve and the length of its scalars in bytes, nil
-// if it is no curve.
+// curve returns the group's curve and the length of its scalars in bytes, nil if
+// the group is not a curve.
 func (g Group) curve() (ecdh.Curve, int) {
 	switch g {
 	case GroupECP256:
@@ -55,7 +57,7 @@ func (g Group) curve() (ecdh.Curve, int) {
 	}
 }
 
-// ecp reports whether the group is one of RFC 5903, whose public values are
+// ecp reports whether the group is one of RFC 5903, whose public values consist of
 // both coordinates.
 func (g Group) ecp() bool {
 	return g == GroupECP256 || g == GroupECP384 || g == GroupECP521
@@ -78,7 +80,7 @@ func lazyModulus(digits string) func() *bigmod.Modulus {
 	return sync.OnceValue(func() *bigmod.Modulus {
 		b, err := hex.DecodeString(digits)
 		if err != nil {
-			panic(err) // a constant below
+			panic(err) // it parses a constant
 		}
 		m, err := bigmod.NewModulus(b)
 		if err != nil {
@@ -88,12 +90,17 @@ func lazyModulus(digits string) func() *bigmod.Modulus {
 	})
 }
 
+func newMODP(prime string, exponent int) modp {
+	modulus, size := lazyModulus(prime), len(prime)/2
+	return modp{modulus, size, exponent, lazyBase(modulus, size, exponent)}
+}
+
 var (
-	modulus1024 = lazyModulus(prime1024)
-	modulus1536 = lazyModulus(prime1536)
-	modulus2048 = lazyModulus(prime2048)
-	modulus3072 = lazyModulus(prime3072)
-	modulus4096 = lazyModulus(prime4096)
+	modp1024 = newMODP(prime1024, 24)
+	modp1536 = newMODP(prime1536, 28)
+	modp2048 = newMODP(prime2048, 32)
+	modp3072 = newMODP(prime3072, 36)
+	modp4096 = newMODP(prime4096, 40)
 )
 
 const (

@@ -76,8 +76,8 @@ func TestReceivingComesBeforeMessage2(t *testing.T) {
 func TestEverySuite(t *testing.T) {
 	var suites []Suite
 	for _, s := range append(DefaultSuites(), Suite{CipherAES, 256, HashMD5, GroupMODP1024}, Suite{Cipher3DES, 0, HashMD5, GroupECP256}) {
-		// The exponentiations of one group are the same for every cipher and
-		// hash; the large ones once are enough.
+		// The exponentiations of one group are the same for every cipher and hash,
+		// so the large groups are tested only once.
 		if s.Group.modp() != nil && s.Group != GroupMODP1024 && (s.KeyBits == 128 || s.KeyBits == 192 || s.Hash == HashSHA384) {
 			continue
 		}
@@ -93,7 +93,7 @@ func TestEverySuite(t *testing.T) {
 			t.Errorf("%v was wanted, %v came", s, p.server.sa.Peer().Suite)
 		}
 		for j, want := range esp {
-			// Quick Mode costs nothing without PFS: every pair of suites.
+			// Quick Mode is cheap without PFS, so every pair of suites is tested.
 			c, s := p.quick(p.client, ChildRequest{Suites: []ESPSuite{want}, LocalPort: uint16(i*len(esp) + j + 1)})
 			if sameChild(t, c, s); c.Suite != want {
 				t.Errorf("%v was wanted, %v came", want, c.Suite)
@@ -121,7 +121,7 @@ func TestPFSInEveryGroup(t *testing.T) {
 	}
 }
 
-// The server replaces a child that the client began, with its identities.
+// The server replaces a child that the client began, with the same identities.
 func TestServerNegotiatesTheSuccessor(t *testing.T) {
 	p := newPair(t).establish()
 	c, s := p.quick(p.client, ChildRequest{LocalPort: 51288})
@@ -252,4 +252,13 @@ func BenchmarkHandshake(b *testing.B) {
 			}
 		})
 	}
+}
+
+// addrOf returns the address in the body of an identification, if it is one.
+func addrOf(body []byte) netip.Addr {
+	id, err := isakmp.ParseID(body)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return id.Addr()
 }

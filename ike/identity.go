@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Identity is our own certificate and its key. A Policy without one has
+// Identity is our own certificate and its key. A Policy without an Identity uses
 // pre-shared keys only.
 type Identity struct {
 	Chain   [][]byte // DER, our own certificate first, then intermediates
@@ -16,9 +16,9 @@ type Identity struct {
 
 // Authority judges peers' certificates. Its methods are safe for concurrent use.
 type Authority interface {
-	// Verify judges a peer's certificates as they came, in DER; the peer's own
-	// normally is the first, and there may be none. An error says what is wrong
-	// with them, for the administrator.
+	// Verify checks a peer's certificates in the order in which they came, in DER.
+	// The peer's own is normally the first, and there may be none. An error says
+	// what is wrong with them, for the administrator.
 	Verify(now time.Time, certs [][]byte) (PeerCert, error)
 
 	// Names are the DER subject names of the authorities, for certificate
@@ -26,13 +26,13 @@ type Authority interface {
 	Names() [][]byte
 }
 
-// PeerCert is a certificate that an Authority found good.
+// PeerCert is a certificate that an Authority accepted.
 type PeerCert struct {
 	Name  string // for logs and status
 	Group string // admits only this group's users; "": any
 
-	// What it says that its owner is: the peer's identification must be one of
-	// these.
+	// The names that the certificate gives its owner. The peer's identification
+	// must be one of them.
 	Subject []byte   // DER
 	DNS     []string // subject alternative names
 	Emails  []string

@@ -9,8 +9,8 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// inform sends one Informational message (RFC 2409, section 5.7), and returns
-// it. It is not answered and not sent again.
+// inform sends one Informational message (RFC 2409, section 5.7), and returns it.
+// The peer does not answer it, and it is not sent again.
 func (s *SA) inform(payload isakmp.Payload) []byte {
 	if s.st.Step != stepUp {
 		return nil
@@ -27,8 +27,8 @@ func (s *SA) inform(payload isakmp.Payload) []byte {
 	return msg
 }
 
-// handleInformational takes HDR*, HASH(1), N/D. Nothing is done that its hash
-// does not verify.
+// handleInformational takes HDR*, HASH(1), N/D. A message whose hash does not
+// verify has no effect.
 func (s *SA) handleInformational(p packet) error {
 	st := &s.st
 	switch {
@@ -58,8 +58,9 @@ func (s *SA) handleInformational(p packet) error {
 	return nil
 }
 
-// handleRefusalOf5 takes a notify under the keys of message 5, from whoever has
-// agreed on them with us: like one in clear, it only names the reason.
+// handleRefusalOf5 takes a notify under the keys of message 5, from a peer that
+// has agreed on them with us but is not authenticated. Like a notify in clear, it
+// only names the reason if no answer comes.
 func (s *SA) handleRefusalOf5(p packet) error {
 	c, _, err := s.open(p, s.st.Peer.Suite.iv2(s.st.IV, p.h.MessageID), nil)
 	if err != nil {
@@ -74,17 +75,17 @@ func (s *SA) handleRefusalOf5(p packet) error {
 	return nil
 }
 
-// handleRefusalOfA2 notes what nobody can read: a client that finds HASH_R wrong
-// has other keys than we, and some encrypt under them that they refuse. The
-// message may as well be under our keys, and have overtaken message 3, so that it
-// only names the reason if that never comes.
+// handleRefusalOfA2 records a notify that we cannot read: a client that finds
+// HASH_R wrong has other keys than we, and some clients encrypt the refusal under
+// those keys. The message may as well be under our keys and have overtaken message
+// 3, so it only names the reason if message 3 never comes.
 func (s *SA) handleRefusalOfA2() error {
 	s.st.Refused = uint16(isakmp.NotifyAuthenticationFailed)
 	return fmt.Errorf("%w: an encrypted notify before message 3 of Aggressive Mode", ErrUnexpected)
 }
 
-// handleRefusal takes a notify in clear while we wait for an answer in phase
-// 1. Anybody may have sent it, so it only names the reason if no answer comes.
+// handleRefusal takes a notify in clear while we wait for an answer in phase 1.
+// Anybody may have sent it, so it only names the reason if no answer comes.
 func (s *SA) handleRefusal(p packet) error {
 	c := p.clear()
 	for _, n := range c.notifies {
@@ -94,7 +95,7 @@ func (s *SA) handleRefusal(p packet) error {
 		s.note(NoteUnverified, uint16(n.Message))
 	}
 	if s.st.Refused != 0 && s.st.Step == stepWaitA3 {
-		// In Aggressive Mode it is the client that finds out first.
+		// In Aggressive Mode the client is the first to find out.
 		return fmt.Errorf("%w: the client answered %v", ErrUndecryptable, isakmp.NotifyType(s.st.Refused))
 	}
 	return nil
@@ -117,8 +118,8 @@ func (s *SA) handleNotify(p packet, n isakmp.Notify) {
 	}
 }
 
-// handleError takes a verified error notify: it refuses the Quick Mode of ours
-// whose SPI it names, or else the oldest.
+// handleError takes a verified error notify. It ends our Quick Mode whose SPI the
+// notify names, or else the oldest one.
 func (s *SA) handleError(n isakmp.Notify) {
 	var refused *quick
 	for _, q := range s.st.Quick {
@@ -140,9 +141,9 @@ func (s *SA) handleError(n isakmp.Notify) {
 	s.events.Push(ChildFailed{InSPI: refused.InSPI, Initiator: true, Why: FailureRefused, Notify: uint16(n.Message)})
 }
 
-// names reports whether an SPI means this ISAKMP SA: by both of its cookies, or
-// by one of them in either place, or by nothing. Peers swap cookies, name one
-// alone, or none. Both cookies of others are another SA's.
+// names reports whether an SPI means this ISAKMP SA: it may be both of its
+// cookies, one of them in either place, or empty. Some peers swap the cookies,
+// name only one, or none. An SPI of two other cookies means another SA.
 func (c Cookies) names(spi []byte) bool {
 	if len(bytes.Trim(spi, "\x00")) == 0 {
 		return true
@@ -156,7 +157,7 @@ func (c Cookies) names(spi []byte) bool {
 }
 
 // handleDelete takes a verified Delete. The peer names SPIs of its own inbound
-// SAs, or this ISAKMP SA. Others are not ours to delete.
+// SAs, or this ISAKMP SA. It cannot delete any other SA here.
 func (s *SA) handleDelete(d isakmp.Delete) {
 	for _, spi := range d.SPIs {
 		switch {
@@ -172,7 +173,7 @@ func (s *SA) handleDelete(d isakmp.Delete) {
 }
 
 // childDeleted reports that the peer deleted its inbound SA, and abandons the
-// Quick Mode that waits for message 3 of just that child.
+// Quick Mode that waits for message 3 of that child.
 func (s *SA) childDeleted(outSPI uint32) {
 	s.events.Push(ChildDeleted{outSPI})
 	for _, q := range s.st.Quick {
@@ -187,7 +188,7 @@ func (s *SA) childDeleted(outSPI uint32) {
 // DeleteChildren tells the peer that these inbound SAs of ours are gone, and
 // abandons a Quick Mode that was to make one of them.
 func (s *SA) DeleteChildren(_ time.Time, inSPIs []uint32) {
-	const most = 64 // in one message
+	const most = 64 // SPIs in one message
 	for len(inSPIs) > 0 {
 		n := min(len(inSPIs), most)
 		d := isakmp.Delete{Protocol: isakmp.ProtocolESP}

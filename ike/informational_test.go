@@ -35,8 +35,8 @@ func TestDeleteOfChildren(t *testing.T) {
 	}
 }
 
-// A pair that awaits message 3 and is deleted by either end is no longer
-// waited for.
+// If either end deletes a child that waits for message 3, nothing waits for that
+// message any longer.
 func TestDeleteBeforeMessage3(t *testing.T) {
 	for _, byClient := range []bool{true, false} {
 		p := newPair(t).establish()
@@ -100,7 +100,7 @@ func TestCloseSaysSo(t *testing.T) {
 	if err := p.server.sa.Negotiate(p.now, ChildRequest{}); !errors.Is(err, ErrUnexpected) {
 		t.Errorf("a closed SA negotiates: %v", err)
 	}
-	p.server.sa.Probe(p.now)
+	p.server.sa.Probe(p.now, 0)
 	p.server.sa.DeleteChildren(p.now, []uint32{1})
 	p.run()
 }
@@ -238,13 +238,13 @@ func TestDeadPeerDetection(t *testing.T) {
 	p.server.env.Policy.DPDTimeout = 20 * time.Second
 	p.establish()
 	for range 3 {
-		p.server.sa.Probe(p.now)
-		p.server.sa.Probe(p.now) // one at a time
+		p.server.sa.Probe(p.now, 0)
+		p.server.sa.Probe(p.now, 0) // one at a time
 		p.run()
 		one[Alive](t, p.server)
 		one[Alive](t, p.client)
 	}
-	p.client.sa.Probe(p.now)
+	p.client.sa.Probe(p.now, 0)
 	p.run()
 	one[Alive](t, p.client)
 	one[Alive](t, p.server)
@@ -260,7 +260,7 @@ func TestDeadPeerDetection(t *testing.T) {
 		}
 		return nil
 	}
-	p.server.sa.Probe(p.now)
+	p.server.sa.Probe(p.now, 0)
 	p.wait(19 * time.Second)
 	if len(take[Closed](p.server)) != 0 || probes != 4 {
 		t.Errorf("%d probes in 19 seconds", probes)
@@ -281,7 +281,7 @@ func TestALostProbeIsRepeatedWithItsNumber(t *testing.T) {
 		}
 		return []datagram{d}
 	}
-	p.server.sa.Probe(p.now)
+	p.server.sa.Probe(p.now, 0)
 	p.wait(6 * time.Second)
 	one[Alive](t, p.server)
 	p.wait(time.Minute)
@@ -302,14 +302,14 @@ func TestProbeNumbers(t *testing.T) {
 		if alive := len(take[Alive](p.server)); (alive == 1) != tt.ok {
 			t.Errorf("R-U-THERE %d: alive %d times", tt.seq, alive)
 		}
-		// The client asked nothing of its own: the answer is none.
+		// The client did not send this probe, so the answer has no effect.
 		if n := take[Alive](p.client); len(n) != 0 {
 			t.Errorf("an answer to no question is taken for life")
 		}
 	}
 	p.client.events, p.server.events = nil, nil
-	p.server.sa.Probe(p.now)
-	p.server.sa.st.Probe.Seq++ // the answer is to the one before
+	p.server.sa.Probe(p.now, 0)
+	p.server.sa.st.Probe.Seq++ // the answer belongs to the previous probe
 	p.run()
 	if n := one[Note](t, p.server); n.Kind != NoteProbe {
 		t.Errorf("%+v", n)
@@ -327,7 +327,7 @@ func TestNoProbeForPeersThatDidNotOfferIt(t *testing.T) {
 	p := newPair(t)
 	p.client.env.Policy.VendorIDs = []VendorID{VendorRFC3947}
 	p.establish()
-	p.server.sa.Probe(p.now)
+	p.server.sa.Probe(p.now, 0)
 	p.drain(p.server)
 	if len(p.wire) != 0 {
 		t.Error("Windows is asked whether it is there, and does not understand")
@@ -339,15 +339,15 @@ func TestMoveRedirectsWhatWeSend(t *testing.T) {
 	to := p.server.sa.st.Path
 	to.Remote = serverPath.Remote
 	p.server.sa.Move(to)
-	p.server.sa.Probe(p.now)
+	p.server.sa.Probe(p.now, 0)
 	p.drain(p.server)
 	if len(p.wire) != 1 || p.wire[0].path != to {
 		t.Errorf("sent %+v", p.wire)
 	}
 }
 
-// RouterOS asks every two minutes in a phase 1 of a day, others more often, all
-// with random ids: none of them may be taken for a replay.
+// RouterOS probes every two minutes in a phase 1 of a day, others more often, all
+// with random message ids. None of these probes may be taken for a replay.
 func TestADayOfProbesIsAnswered(t *testing.T) {
 	p := newPair(t).establish()
 	c := p.client.sa

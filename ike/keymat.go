@@ -47,8 +47,8 @@ func (h Hash) sum(parts ...[]byte) []byte {
 // len is the length of the hash in bytes.
 func (h Hash) len() int { return h.make()().Size() }
 
-// prf is the HMAC of the negotiated hash, which stands in for a PRF wherever
-// none is negotiated (RFC 2409, section 4).
+// prf is the HMAC of the negotiated hash, which is used as PRF if none is
+// negotiated (RFC 2409, section 4).
 func (h Hash) prf(key []byte, parts ...[]byte) []byte {
 	d := hmac.New(h.make(), key)
 	for _, p := range parts {
@@ -57,7 +57,7 @@ func (h Hash) prf(key []byte, parts ...[]byte) []byte {
 	return d.Sum(nil)
 }
 
-// keys is what phase 1 yields (RFC 2409, section 5).
+// keys are the keys that phase 1 yields (RFC 2409, section 5).
 type keys struct {
 	SKEYID secret.Bytes
 	D      secret.Bytes // SKEYID_d, from which children's keys are made
@@ -77,7 +77,7 @@ func deriveKeys(s Suite, psk, ni, nr, shared []byte, c Cookies) keys {
 	return expandKeys(s, s.Hash.prf(psk, ni, nr), shared, c)
 }
 
-// expandKeys makes the keys of phase 1 of SKEYID, which it forgets.
+// expandKeys makes the keys of phase 1 from SKEYID, which it erases.
 func expandKeys(s Suite, skeyid, shared []byte, c Cookies) keys {
 	ckyI, ckyR := c.Initiator[:], c.Responder[:]
 	d := s.Hash.prf(skeyid, shared, ckyI, ckyR, []byte{0})
@@ -95,8 +95,8 @@ func expandKeys(s Suite, skeyid, shared []byte, c Cookies) keys {
 	return k
 }
 
-// cipherKey takes n bytes of SKEYID_e, and feeds the PRF into itself where
-// that is too short (RFC 2409, appendix B).
+// cipherKey takes n bytes of SKEYID_e. If that is too short, it is expanded by
+// feeding the PRF into itself (RFC 2409, appendix B).
 func cipherKey(h Hash, e []byte, n int) []byte {
 	if len(e) >= n {
 		return e[:n]
@@ -147,7 +147,7 @@ func (s Suite) encrypt(key secret.Bytes, iv, plain []byte) (text, next []byte, e
 	return text, text[len(text)-n:], nil
 }
 
-// decrypt leaves text as it is.
+// decrypt does not change text.
 func (s Suite) decrypt(key secret.Bytes, iv, text []byte) (plain, next []byte, err error) {
 	block, err := s.block(key)
 	if err != nil {
@@ -155,15 +155,15 @@ func (s Suite) decrypt(key secret.Bytes, iv, text []byte) (plain, next []byte, e
 	}
 	n := s.blockLen()
 	if len(text) == 0 || len(text)%n != 0 {
-		return nil, nil, fmt.Errorf("%w: %d bytes are no whole number of blocks", ErrMalformed, len(text))
+		return nil, nil, fmt.Errorf("%w: %d bytes are not a whole number of blocks", ErrMalformed, len(text))
 	}
 	plain = make([]byte, len(text))
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, text)
 	return plain, append([]byte(nil), text[len(text)-n:]...), nil
 }
 
-// iv1 is the first IV of phase 1, and iv2 that of an exchange under it (RFC
-// 2409, appendix B).
+// iv1 is the first IV of phase 1; iv2 is the first IV of an exchange under phase 1
+// (RFC 2409, appendix B).
 func (s Suite) iv1(gxi, gxr []byte) []byte {
 	return s.Hash.sum(gxi, gxr)[:s.blockLen()]
 }
@@ -172,8 +172,8 @@ func (s Suite) iv2(last []byte, messageID uint32) []byte {
 	return s.Hash.sum(last, binary.BigEndian.AppendUint32(nil, messageID))[:s.blockLen()]
 }
 
-// childKeys makes one direction's keys: KEYMAT for the SPI of whoever receives
-// (RFC 2409, section 5.5). shared is empty without PFS.
+// childKeys makes one direction's keys: KEYMAT for the SPI that the receiving end
+// chose (RFC 2409, section 5.5). shared is empty without PFS.
 func childKeys(h Hash, d secret.Bytes, s ESPSuite, shared []byte, spi uint32, ni, nr []byte) ChildKeys {
 	enc, auth := s.keyLens()
 	seed := append([]byte(nil), shared...)

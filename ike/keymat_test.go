@@ -24,7 +24,7 @@ func TestPRFIsHMAC(t *testing.T) {
 	}
 }
 
-// Known answers that were computed apart from this code, with Python's hmac
+// Known answers that were computed independently of this code, with Python's hmac
 // and hashlib, from inputs that count upwards. g^xy begins with a zero byte.
 func TestKeyDerivation(t *testing.T) {
 	count := func(n int, from byte) []byte {

@@ -22,7 +22,7 @@ import (
 //
 // with the NAT-D payloads of RFC 3947 in messages 3 and 4.
 
-// handleMain takes a message of phase 1 to its rung.
+// handleMain handles a message of phase 1 by the step that the SA is at.
 func (s *SA) handleMain(p packet) error {
 	st := &s.st
 	if p.h.MessageID != 0 {
@@ -47,8 +47,8 @@ func (s *SA) handleMain(p packet) error {
 	}
 }
 
-// repeat answers a duplicate with what the first was answered with, to where
-// the duplicate came from.
+// repeat answers a duplicate with the answer to the first copy, and sends it to
+// where the duplicate came from.
 func (s *SA) repeat(p packet, r *reply) error {
 	if s.st.Step != stepUp && !s.st.Initiator && s.st.Out+len(r.Data) > s.st.In {
 		return ErrBudget
@@ -59,7 +59,7 @@ func (s *SA) repeat(p packet, r *reply) error {
 	}
 	if s.st.Step == stepWait5 {
 		// Message 4 was lost, and some peers repeat a message only every 10
-		// seconds: they have as long again. The answers are counted.
+		// seconds: they get the full time again. The number of answers is bounded.
 		s.st.Ends = p.now.Add(halfOpenTime)
 	}
 	s.note(NoteRepeat, uint16(p.h.Exchange))
@@ -70,8 +70,8 @@ func (s *SA) repeat(p packet, r *reply) error {
 // clear reads the payloads of a message that is not encrypted.
 func (p packet) clear() contents { return chain(p.h.Next, p.body) }
 
-// keyExchange checks what messages 3 and 4 have in common and returns copies
-// of the public value and the nonce.
+// keyExchange checks what messages 3 and 4 have in common, and returns copies of
+// the public value and the nonce.
 func (s *SA) keyExchange(c contents) (public, nonce []byte, err error) {
 	if c.ke == nil || c.nonce == nil || c.ambiguous(isakmp.PayloadKE, isakmp.PayloadNonce) {
 		return nil, nil, fmt.Errorf("%w: it needs one key exchange and one nonce of 8 to 256 bytes that can be read", ErrMalformed)
@@ -90,8 +90,8 @@ func (st *state) publics() (gxi, gxr []byte) {
 	return st.PeerPublic, st.DH.Public
 }
 
-// hashI and hashR prove knowledge of the pre-shared key, or are signed (RFC
-// 2409, section 5).
+// hashI and hashR are HASH_I and HASH_R. They prove knowledge of the pre-shared
+// key, or are signed (RFC 2409, section 5).
 func (st *state) hashI(skeyid secret.Bytes, id []byte) []byte {
 	gxi, gxr := st.publics()
 	c := st.Peer.Cookies
@@ -104,7 +104,7 @@ func (st *state) hashR(skeyid secret.Bytes, id []byte) []byte {
 	return st.Peer.Auth.hash(st.Peer.Suite.Hash).prf(skeyid.Reveal(), gxr, gxi, c.Responder[:], c.Initiator[:], st.Offer, id)
 }
 
-// shared is g^xy. It is computed once.
+// shared is g^xy, computed only once.
 func (s *SA) shared() ([]byte, error) {
 	st := &s.st
 	if st.Shared.Len() == 0 {
@@ -118,7 +118,7 @@ func (s *SA) shared() ([]byte, error) {
 	return st.Shared.Reveal(), nil
 }
 
-// derive makes the keys that psk yields.
+// derive makes the keys that belong to psk.
 func (s *SA) derive(psk PSK) (keys, error) {
 	st := &s.st
 	z, err := s.shared()
@@ -128,8 +128,8 @@ func (s *SA) derive(psk PSK) (keys, error) {
 	return deriveKeys(st.Peer.Suite, psk.Key.Reveal(), st.NonceI, st.NonceR, z, st.Peer.Cookies), nil
 }
 
-// openMain decrypts message 5 or 6 under k and verifies the hash that want
-// computes of the identification. Nothing of the SA changes.
+// openMain decrypts message 5 or 6 under k and verifies its hash. want computes
+// the expected hash of the identification. The SA does not change.
 func (s *SA) openMain(p packet, k keys, iv []byte, want func(secret.Bytes, []byte) []byte) (c contents, next []byte, err error) {
 	plain, next, err := s.st.Peer.Suite.decrypt(k.Cipher, iv, p.body)
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *SA) openMain(p packet, k keys, iv []byte, want func(secret.Bytes, []byt
 	return c, next, nil
 }
 
-// proof is what a peer proved that it has.
+// proof is what a peer proved to have: a pre-shared key or a certificate.
 type proof struct {
 	psk, cert, group string
 	fingerprint      [32]byte
@@ -151,7 +151,7 @@ type proof struct {
 
 func (p PSK) proof() proof { return proof{psk: p.Name, group: p.Group} }
 
-// establish is the end of phase 1. last is its last block of cipher text.
+// establish completes phase 1. last is the last block of its cipher text.
 func (s *SA) establish(p packet, k keys, who proof, c contents, last []byte) {
 	st := &s.st
 	st.Step = stepUp
@@ -168,7 +168,7 @@ func (s *SA) establish(p packet, k keys, who proof, c contents, last []byte) {
 	s.noteIgnored(c)
 }
 
-// noteIgnored says which payloads of a message meant nothing.
+// noteIgnored reports which payloads of a message were ignored.
 func (s *SA) noteIgnored(c contents) {
 	for _, t := range c.ignored {
 		s.note(NotePayload, uint16(t))
@@ -191,8 +191,8 @@ func (s *SA) handleMainNotify(now time.Time, n isakmp.Notify) {
 	}
 }
 
-// shorten obeys a responder's shorter lifetime of phase 1 (RFC 2407, section
-// 4.6.3.1).
+// shorten obeys the shorter lifetime of phase 1 that a responder announces (RFC
+// 2407, section 4.6.3.1).
 func (s *SA) shorten(now time.Time, n isakmp.Notify) {
 	attributes, err := isakmp.ParseAttributes(n.Data)
 	if n.Protocol != isakmp.ProtocolISAKMP || err != nil || !s.st.Initiator {

@@ -9,18 +9,19 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// Retransmission of our requests: after 1, 3, 7 and 15 seconds, and 16 more to
-// give up.
+// Retransmission of our requests: after 1, 3, 7 and 15 seconds; 16 seconds later
+// we give up.
 const (
 	requestWait  = time.Second
 	requestTimes = 4
 )
 
-// Initiate begins a Main Mode, or an Aggressive one, with Policy.Identity or
-// Policy.PSKs[0] and the first of Policy.Suites, in 28 transforms. Message 1 is among the events; a path of the NAT-T port is
-// fine from the start.
+// Initiate begins a Main Mode, or an Aggressive Mode, with Policy.Identity or
+// Policy.PSKs[0] and the first of Policy.Suites: as many as fit into 28
+// transforms. Message 1 is among the events. path may be a path of the NAT-T port
+// from the start.
 func Initiate(env Env, path Path, now time.Time) *SA {
-	s := &SA{env: env, st: state{Initiator: true, Step: stepWait2, Path: path}}
+	s := &SA{env: env, st: state{Initiator: true, Step: stepWait2, Path: path, exchange: new(exchange)}}
 	st := &s.st
 	cookie, err := s.random(len(st.Peer.Cookies.Initiator))
 	if err != nil || len(env.Policy.methods()) == 0 {
@@ -137,7 +138,7 @@ func (s *SA) message5(p packet) (keys, []isakmp.Payload, error) {
 	return k, []isakmp.Payload{id, isakmp.Hash(st.hashI(k.SKEYID, id.AppendBody(nil)))}, nil
 }
 
-// nattPath is where a negotiation goes on once there is a NAT.
+// nattPath is the path on which a negotiation continues once there is a NAT.
 //
 // RFC 3947, section 4: the initiator "MUST set both UDP source and destination
 // ports to 4500".
@@ -152,9 +153,10 @@ func (s *SA) nattPath(path Path) Path {
 	}
 }
 
-// handle6 verifies HDR*, IDir, HASH_R, or SIG_R. Any identity will do: a server
-// behind NAT may know itself by an address that we never heard of. With a
-// certificate it is one that the certificate speaks of.
+// handle6 verifies HDR*, IDir, HASH_R, or SIG_R. With a pre-shared key any
+// identification is accepted: a server behind NAT may identify itself by an
+// address that we have never seen. With a certificate it must be one that the
+// certificate names.
 func (s *SA) handle6(p packet) error {
 	st := &s.st
 	if st.Peer.Auth.signs() {

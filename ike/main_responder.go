@@ -9,15 +9,16 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// Respond makes an SA of an Embryo, whose keys it takes. It waits for message 3, which the driver
-// passes to HandlePacket next, and gives up 75 seconds from now.
+// Respond makes an SA from an Embryo and takes over its keys. The SA waits for
+// message 3, which the driver passes to HandlePacket next, and gives up 75 seconds
+// from now.
 func Respond(env Env, e Embryo, now time.Time) *SA {
 	s := &SA{env: env, st: state{
 		Step: stepWait3,
 		Path: e.Path,
 		Ends: now.Add(halfOpenTime),
 		In:   e.In, Out: e.Out,
-		Offer: e.Offer,
+		exchange: &exchange{Offer: e.Offer},
 		Peer: Peer{
 			Cookies: e.Cookies, Suite: e.Suite, Auth: e.Auth, Kind: e.Kind, NATT: e.NATT, DPD: e.DPD,
 			Fragments: e.Fragments, Lifetime: e.Lifetime,
@@ -63,12 +64,12 @@ func (s *SA) handle3(p packet) error {
 	return nil
 }
 
-// write4 makes message 4, and our half of the Diffie-Hellman exchange last: a
-// message 3 that is not answered is cheap, for it can come again and again.
+// write4 makes message 4. It makes our half of the Diffie-Hellman exchange last,
+// so that a message 3 that is not answered is cheap: it can come again and again.
 //
 // The answer is not larger than what was received: our nonce is as long as the
-// peer's, cut to the least that there is (RFC 2409, section 5) if 16 bytes are
-// too many, and certificates are asked for in as few words as needed.
+// peer's, or, if 16 bytes are too many, the shortest that is allowed (RFC 2409,
+// section 5). Certificates are requested in as few bytes as necessary.
 func (s *SA) write4(path Path, c contents, nonce []byte) (dh dhKey, nr, msg []byte, err error) {
 	st := &s.st
 	natd, err := s.ownNATD(path, c.natd)
@@ -105,11 +106,11 @@ func (s *SA) write4(path Path, c contents, nonce []byte) (dh dhKey, nr, msg []by
 // maxMessage5 bounds what is decrypted under every PSK, in bytes.
 const maxMessage5 = 2048
 
-// handle5 finds out by trial which PSK made message 5: HDR*, IDii, HASH_I.
+// handle5 tries all PSKs to find the one that made message 5: HDR*, IDii, HASH_I.
 //
-// The identification of a client is its private address, so it selects no
-// PSK. Only a hash that verifies does: any key may decrypt to something that
-// looks well-formed.
+// The identification of a client is its private address, so it selects no PSK.
+// Only a hash that verifies does: with a wrong key, too, the decrypted bytes may
+// look well-formed.
 func (s *SA) handle5(p packet) error {
 	st := &s.st
 	if st.Peer.Auth.signs() {

@@ -17,20 +17,19 @@ import (
 //	5  HDR*, IDii, [CERT,] SIG_I [, CERTREQ]  -->
 //	                        <--    6  HDR*, IDir, CERT, SIG_R
 //
-// and messages 1 and 2 as ever.
+// and messages 1 and 2 as with a pre-shared key.
 
 const (
 	maxCerts    = 16  // certificates of one peer
-	maxRequests = 480 // bytes of our certificate requests: message 4 needs no fragments
+	maxRequests = 480 // bytes of our certificate requests, so that message 4 needs no fragments
 )
 
-// keepCerts collects the certificates of message 3, or 5, behind those that
-// came before.
+// keepCerts adds the certificates of message 3 or 5 to those that came before.
 func (st *state) keepCerts(c contents) error {
 	for _, body := range c.certs {
 		cert, err := isakmp.ParseCert(body)
 		if err != nil {
-			continue // another may do, and if none does that is said
+			continue // another certificate may do, and if none does an error says so
 		}
 		list, err := cert.Certificates()
 		if err != nil {
@@ -46,11 +45,12 @@ func (st *state) keepCerts(c contents) error {
 	return nil
 }
 
-// requests are certificate requests for message 4, best first: for every
-// authority, for any, none. Which fits depends on what the peer sent.
+// requests lists the certificate requests that message 4 may have, best first: one
+// for every authority, one for any authority, none. Which of them fits depends on
+// the size of what the peer sent.
 //
-// RFC 2408, section 3.10: the authority "SHOULD NOT be included" if any will
-// do. Clients that send a certificate only when asked take that as well.
+// RFC 2408, section 3.10: the authority "SHOULD NOT be included" if any will do.
+// Clients that send a certificate only when asked accept such a request, too.
 func (s *SA) requests() [][]isakmp.Payload {
 	if !s.st.Peer.Auth.signs() {
 		return [][]isakmp.Payload{nil}
@@ -94,7 +94,7 @@ func (s *SA) signed(k keys, hash func(secret.Bytes, []byte) []byte) ([]isakmp.Pa
 	return append(payloads, isakmp.Signature(sig)), nil
 }
 
-// openSigned decrypts message 5 or 6. Nothing of the SA changes.
+// openSigned decrypts message 5 or 6. The SA does not change.
 func (s *SA) openSigned(p packet, k keys, iv []byte) (c contents, next []byte, err error) {
 	if len(p.body) > maxWhole {
 		return c, nil, fmt.Errorf("%w: message 5 of %d bytes, more than %d", ErrMalformed, len(p.body), maxWhole)
@@ -110,12 +110,13 @@ func (s *SA) openSigned(p packet, k keys, iv []byte) (c contents, next []byte, e
 	return c, next, nil
 }
 
-// judge decides whether the peer is who its certificate speaks of.
+// judge decides whether the peer is the one that its certificate names.
 func (s *SA) judge(p packet, c contents, k keys, want func(secret.Bytes, []byte) []byte) (proof, error) {
 	st := &s.st
 	before := st.Certs
 	defer func() { st.Certs = before }()
-	// Those of message 5 first: the peer's own is among them, if any are.
+	// The certificates of message 5 come first: if there are any, the peer's own
+	// is among them.
 	st.Certs = nil
 	if err := st.keepCerts(c); err != nil {
 		return proof{}, fmt.Errorf("%w: %w", ErrCertificate, err)
@@ -182,9 +183,10 @@ func (s *SA) handle5Signed(p packet) error {
 	return nil
 }
 
-// refuse5 tells a peer what was wrong with its message 5, under the keys that
-// it made with us, whoever it is, if that is no more than it sent. Nothing of
-// the SA changes: the true message may still come.
+// refuse5 tells a peer what was wrong with its message 5, under the keys that it
+// agreed on with us. The peer may be anybody, so the answer is sent only if it is
+// no larger than what the peer sent. The SA does not change: the genuine message
+// may still come.
 func (s *SA) refuse5(p packet, k keys, last []byte, why error) {
 	st := &s.st
 	n := isakmp.Notify{Protocol: isakmp.ProtocolISAKMP, Message: isakmp.NotifyAuthenticationFailed}

@@ -31,7 +31,7 @@ func natFound(h Hash, c Cookies, path Path, natd [][]byte) (local, remote bool) 
 }
 
 // judgeNAT records what message 3, or 4, says about NATs on the path. Without
-// NAT-D payloads there is no NAT-T, whatever the vendor IDs said.
+// NAT-D payloads there is no NAT-T, even if the vendor IDs offered it.
 func (s *SA) judgeNAT(path Path, natd [][]byte) {
 	st := &s.st
 	if st.Peer.NATT == NATTNone || len(natd) < 2 {
@@ -42,21 +42,22 @@ func (s *SA) judgeNAT(path Path, natd [][]byte) {
 	st.Peer.Encap = st.Peer.LocalNAT || st.Peer.BehindNA || s.feigns()
 }
 
-// feigns reports whether we make believe that the client is behind NAT. A
-// server that cannot be found under its own address does so too.
+// feigns reports whether we pretend that the client is behind NAT. A server that
+// cannot be reached under its own address does so, too.
 func (s *SA) feigns() bool {
 	return s.env.Policy.NATT == NATTAlways || !s.st.Initiator && s.st.Peer.LocalNAT
 }
 
 // ownNATD writes our two NAT-D payloads: the destination's hash and our own.
 //
-// To have ESP in UDP in every case only the hash of the client's address is
-// spoiled, whichever end we are. Spoiling the server's would say that the
-// server is behind NAT, and Windows refuses such servers.
+// To have ESP in UDP in every case, only the hash of the client's address is
+// falsified, whether we are responder or initiator. A falsified hash of the
+// server's address would say that the server is behind NAT, and Windows refuses
+// such servers.
 //
-// Deviation: RFC 3947 wants the hash of our address as we know it. A Windows
-// client gets its own first NAT-D back, so that it finds the server under the
-// address that it dialled though a NAT is between.
+// Deviation: RFC 3947 requires the hash of our address as we know it. A Windows
+// client gets its own first NAT-D back, so it finds the server under the address
+// that it dialled even if a NAT is in between.
 func (s *SA) ownNATD(path Path, natd [][]byte) ([]isakmp.Payload, error) {
 	st := &s.st
 	if st.Peer.NATT == NATTNone {
@@ -82,9 +83,9 @@ func (s *SA) ownNATD(path Path, natd [][]byte) ([]isakmp.Payload, error) {
 	return []isakmp.Payload{isakmp.NATD{Hash: destination, Draft: draft}, isakmp.NATD{Hash: source, Draft: draft}}, nil
 }
 
-// identity is the address that we call ourselves: the one under which the
-// client dialled us, if its first NAT-D is the hash of one that we know of,
-// else the local one.
+// identity is the address by which we identify ourselves. It is the address that
+// the client dialled, if the client's first NAT-D is the hash of an address that
+// we know; else it is the local address.
 func (s *SA) identity(path Path) netip.Addr {
 	local := path.Local.Addr().Unmap()
 	if len(s.st.Dialled) == 0 {

@@ -8,10 +8,11 @@ import (
 	"testing"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// windowsClient is as much of a Windows client as NAT-T needs: it computes
-// NAT-D by itself and draws its conclusions.
+// windowsClient does as much of a Windows client as NAT-T needs: it computes NAT-D
+// itself and draws the same conclusions.
 type windowsClient struct {
 	t        *testing.T
 	embryo   Embryo
@@ -38,7 +39,7 @@ func (w *windowsClient) connect(env Env, path Path, mm1 []byte) *SA {
 		w.t.Fatal(err)
 	}
 	w.embryo = embryo
-	key := must(newDHKey(seeded(9), embryo.Suite.Group))
+	key := must(newDHKey(machinetest.Rand(9), embryo.Suite.Group))
 	msg3 := isakmp.AppendMessage(nil, isakmp.Header{
 		InitiatorCookie: embryo.Cookies.Initiator, ResponderCookie: embryo.Cookies.Responder,
 		Version: isakmp.Version1, Exchange: ExchangeMain,
@@ -72,8 +73,8 @@ func (w *windowsClient) connect(env Env, path Path, mm1 []byte) *SA {
 	return sa
 }
 
-// behindNAT is what the client concludes of the server's first NAT-D, its own
-// address; serverBehindNAT of the rest.
+// behindNAT is what the client concludes from the server's first NAT-D, which is
+// the client's own address; serverBehindNAT is what it concludes from the others.
 func (w *windowsClient) behindNAT() bool { return !bytes.Equal(w.received[0], w.hash(w.own)) }
 
 func (w *windowsClient) serverBehindNAT() bool {
@@ -87,8 +88,8 @@ func TestWhatWindowsConcludes(t *testing.T) {
 		mode                 NATTMode
 		clientNAT, serverNAT bool
 		public               []netip.Addr
-		behind, serverBehind bool // what Windows must believe
-		peerBehind, localNAT bool // what we know
+		behind, serverBehind bool // what Windows must conclude
+		peerBehind, localNAT bool // what we conclude
 		encap                bool
 		identity             netip.Addr
 	}{
@@ -136,7 +137,8 @@ func TestWhatWindowsConcludes(t *testing.T) {
 	}
 }
 
-// Only Windows gets its own hash back; others are told the truth about us.
+// Only Windows gets its own hash back; other clients get the hash of our actual
+// address.
 func TestOthersAreToldTheTruthAboutTheServer(t *testing.T) {
 	env := answerEnv()
 	w := &windowsClient{
@@ -154,7 +156,7 @@ func TestOthersAreToldTheTruthAboutTheServer(t *testing.T) {
 	}
 }
 
-// The identity may also be an address that other clients dialled.
+// Our identity may also be an address that other clients dialled.
 func TestIdentityAmongAddressesThatOthersDialled(t *testing.T) {
 	w := &windowsClient{
 		t: t, own: netip.MustParseAddrPort("10.0.0.2:500"), dialled: netip.MustParseAddrPort("203.0.113.1:500"),
@@ -169,7 +171,7 @@ func TestIdentityAmongAddressesThatOthersDialled(t *testing.T) {
 	}
 }
 
-// Vendor IDs alone do not make NAT-T: without NAT-D payloads there is none.
+// Vendor IDs alone do not enable NAT-T: without NAT-D payloads there is no NAT-T.
 func TestNATTNeedsNATD(t *testing.T) {
 	p := newPair(t)
 	p.tamper = func(d datagram) []datagram {
@@ -197,7 +199,7 @@ func TestNATTNeedsNATD(t *testing.T) {
 	}
 }
 
-// In auto mode and without NAT both ends use ESP as it is.
+// In auto mode and without NAT both ends use ESP without UDP.
 func TestAutoWithoutNAT(t *testing.T) {
 	p := newPair(t).noNAT()
 	p.client.env.Policy.NATT, p.server.env.Policy.NATT = NATTAuto, NATTAuto

@@ -12,15 +12,15 @@ import (
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// children completes what is under way and reports whether both ends have the
-// child of one Quick Mode.
+// children completes the exchanges in progress and reports whether both ends have
+// the child of one Quick Mode.
 func (p *pair) children(d time.Duration) bool {
 	p.wait(d)
 	return len(take[ChildSending](p.client)) > 0 && len(take[ChildSending](p.server)) > 0
 }
 
 func TestEachMessageLostOnce(t *testing.T) {
-	// Six of Main Mode, three of Quick Mode.
+	// Main Mode has six messages, Quick Mode three.
 	for lost := range 9 {
 		t.Run(fmt.Sprint(lost+1), func(t *testing.T) {
 			p, n := newPair(t), 0
@@ -62,7 +62,7 @@ func TestLossDuplicationAndReordering(t *testing.T) {
 			case 0: // lost
 			case 1: // twice
 				out = append(out, d, d)
-			case 2: // after what follows
+			case 2: // arrives after the message that follows it
 				late = append(late, d)
 			default:
 				out = append(out, d)
@@ -72,7 +72,7 @@ func TestLossDuplicationAndReordering(t *testing.T) {
 		p.initiate()
 		p.wait(60 * time.Second)
 		if !p.client.sa.Established() {
-			continue // lost too often: 31 seconds have passed
+			continue // lost too often: the initiator has given up after 31 seconds
 		}
 		if len(take[Authenticated](p.server)) != 1 {
 			t.Fatalf("seed %d: the client is established and the server is not", seed)
@@ -97,13 +97,14 @@ func TestLossDuplicationAndReordering(t *testing.T) {
 	}
 }
 
-// Every datagram three times changes nothing: no second child, no second phase 1.
+// Three copies of every datagram change nothing: no second child, no second phase
+// 1.
 func TestStorms(t *testing.T) {
 	p := newPair(t)
 	p.tamper = func(d datagram) []datagram {
 		return []datagram{d, d, d}
 	}
-	// The server answers duplicates, and every answer is three: without a
+	// The server answers duplicates, and each answer is tripled again: without a
 	// bound this never ends.
 	p.initiate()
 	one[Authenticated](t, p.client)
@@ -117,9 +118,9 @@ func TestStorms(t *testing.T) {
 	one[ChildSending](t, p.server)
 }
 
-// A flipped bit anywhere must be noticed where a hash covers it, never end an
-// SA, and leave room for the true message. The first four messages of Main
-// Mode have no hash of their own: message 5 finds out.
+// A flipped bit must be noticed wherever a hash covers it. It must never end an
+// SA, nor keep the genuine message out. The first four messages of Main Mode have
+// no hash of their own: message 5 reveals the change.
 func TestFlippedBits(t *testing.T) {
 	messages := record(t)
 	for n, m := range messages {
@@ -152,8 +153,8 @@ func flipPair(t *testing.T) *pair {
 	return p
 }
 
-// flip runs a handshake whose nth message comes with one bit flipped first,
-// and then as it should be.
+// flip runs a handshake in which the nth message first comes with one bit flipped,
+// and then unchanged.
 func flip(t *testing.T, n, bit int) bool {
 	t.Helper()
 	p, count := flipPair(t), 0
@@ -178,8 +179,8 @@ func flip(t *testing.T, n, bit int) bool {
 		return false
 	}
 	if !p.client.sa.Established() {
-		// Only what is not protected at all may do that, and then neither
-		// end believes in the other.
+		// Only a bit that is not protected at all may have this effect, and then
+		// neither end is authenticated.
 		if p.server.sa != nil && p.server.sa.Established() {
 			t.Errorf("bit %d of message %d: the server alone is established", bit, n+1)
 		}
@@ -210,7 +211,7 @@ func TestHalfOpenTimesOut(t *testing.T) {
 	p.tamper = func(d datagram) []datagram {
 		n++
 		if !d.fromClient && n > 3 {
-			return nil // message 4 never comes
+			return nil // message 4 never arrives
 		}
 		return []datagram{d}
 	}
@@ -258,7 +259,8 @@ func TestWrongPreSharedKey(t *testing.T) {
 		t.Errorf("dropped: %v", p.dropped)
 	}
 	p.wait(20 * time.Second)
-	// Sent again after 1, 3, 7 and 15 seconds; four trials, then none.
+	// Message 5 is sent again after 1, 3, 7 and 15 seconds; four of them are
+	// tried, the rest are not.
 	for i, err := range p.dropped {
 		if want := ErrUndecryptable; i < maxTrials && !errors.Is(err, want) {
 			t.Errorf("message 5, time %d: %v", i+1, err)
@@ -271,7 +273,7 @@ func TestWrongPreSharedKey(t *testing.T) {
 	}
 }
 
-// Somebody's garbage before the true message 5 must not keep it out.
+// Garbage from somebody else before the genuine message 5 must not keep it out.
 func TestGarbageBeforeMessage5(t *testing.T) {
 	p := newPair(t)
 	p.tamper = func(d datagram) []datagram {

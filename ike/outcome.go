@@ -7,7 +7,7 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// Errors say why a packet was dropped or an order refused. None of them ends
+// Errors that say why a packet was dropped or an order refused. None of them ends
 // an SA.
 var (
 	ErrMalformed     = isakmp.ErrMalformed
@@ -27,18 +27,18 @@ var (
 	ErrClosed        = errors.New("SA is closed")
 	ErrCertificate   = errors.New("the peer's certificate is refused")
 	ErrSignature     = errors.New("the peer's signature does not verify")
-	ErrIdentity      = errors.New("the peer's certificate is not of who it says that it is")
+	ErrIdentity      = errors.New("the peer's certificate does not name what the peer identified itself as")
 	ErrAggressive    = errors.New("Aggressive Mode is not allowed")
 )
 
-// NoProposal is the error of a first message without an acceptable transform;
-// it is ErrNoProposal to errors.Is.
+// NoProposal is the error for a first message without an acceptable transform.
+// errors.Is finds ErrNoProposal in it.
 type NoProposal struct {
-	Offered []string     // all of it, by names or else numbers, each once; at most 32
-	Auth    []AuthMethod // those that the policy cannot do, at most 8
+	Offered []string     // all offers, each once, with numbers for what has no name; at most 32
+	Auth    []AuthMethod // offered methods that the policy cannot do, at most 8
 
-	// ByAuth says that the suites would have done: what stands in the way is how
-	// the peer wants to authenticate.
+	// ByAuth says that a suite was acceptable, but no way in which the peer wants
+	// to authenticate.
 	ByAuth bool
 }
 
@@ -62,8 +62,8 @@ type Failure uint8
 // Failures.
 const (
 	FailureNoProposal  Failure = iota + 1 // nothing acceptable was proposed, or was chosen
-	FailureID                             // identities other than UDP and L2TP's port
-	FailureMalformed                      // a verified message made no sense
+	FailureID                             // the identities are not UDP with L2TP's port
+	FailureMalformed                      // a verified message did not make sense
 	FailureKeyExchange                    // invalid public value for PFS
 	FailureNoSPI                          // no inbound SPI left
 	FailureRefused                        // the peer sent an error notify
@@ -112,8 +112,8 @@ const (
 	ReasonLocal                      // the driver closed it
 	ReasonReplaced                   // the driver closed it for a newer one
 	ReasonShutdown                   // the driver closed it because the program ends
-	ReasonNATTPort                   // message 4 sent the peer to the NAT-T port, and nothing came there
-	ReasonWrongKey                   // in Aggressive Mode, the peer took our proof for another key's
+	ReasonNATTPort                   // message 4 sent the peer to the NAT-T port, and nothing arrived there
+	ReasonWrongKey                   // in Aggressive Mode, the peer has another key and rejected our HASH_R
 )
 
 // String names the reason.
@@ -146,19 +146,19 @@ func (r Reason) String() string {
 	}
 }
 
-// NoteKind is what a Note is about.
+// NoteKind is the subject of a Note.
 type NoteKind uint8
 
 // Kinds of notes.
 const (
-	NoteNotify      NoteKind = iota + 1 // verified notify that changes nothing; Type is its type
-	NoteUnverified                      // notify in clear during phase 1; Type is its type
-	NotePayload                         // ignored payload; Type is its type
+	NoteNotify      NoteKind = iota + 1 // a verified notify that changes nothing; Type is its type
+	NoteUnverified                      // a notify in clear during phase 1; Type is its type
+	NotePayload                         // an ignored payload; Type is its type
 	NoteRepeat                          // a repeated request was answered again; Type is the exchange
-	NoteOtherDelete                     // the peer deleted what is not ours; Type is the protocol
+	NoteOtherDelete                     // the peer deleted an SA that is not ours; Type is the protocol
 	NoteProbe                           // a probe or its answer was out of sequence
-	NoteUnreadable                      // a payload that nothing needs cannot be read; Type is its type, 0: the rest of the message
-	NoteFragments                       // fragments were given up: the rest of their message did not come
+	NoteUnreadable                      // an unneeded payload cannot be read; Type is its type, 0: the rest of the message
+	NoteFragments                       // fragments were discarded: the rest of their message did not come
 )
 
 // String names the kind.

@@ -1,19 +1,16 @@
 package ike
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
 // epoch is the virtual time at which tests begin.
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-
-// seeded is deterministic randomness.
-func seeded(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }
 
 func testPolicy() *Policy {
 	return &Policy{
@@ -24,7 +21,7 @@ func testPolicy() *Policy {
 	}
 }
 
-// end is one SA with its surroundings.
+// end is one SA with its environment.
 type end struct {
 	name   string
 	env    Env
@@ -36,7 +33,7 @@ type end struct {
 
 func newEnd(name string, seed byte) *end {
 	e := &end{name: name, spi: uint32(seed) << 24}
-	e.env = Env{Policy: testPolicy(), Rand: seeded(seed), Decoy: []byte{seed}, NewSPI: func() uint32 { e.spi++; return e.spi }}
+	e.env = Env{Policy: testPolicy(), Rand: machinetest.Rand(seed), Decoy: []byte{seed}, NewSPI: func() uint32 { e.spi++; return e.spi }}
 	return e
 }
 
@@ -54,7 +51,7 @@ func take[E Event](e *end) (list []E) {
 	return list
 }
 
-// one is take for the one event of its type that there must be.
+// one is take for a type of which there must be exactly one event.
 func one[E Event](t testing.TB, e *end) E {
 	t.Helper()
 	list := take[E](e)
@@ -64,7 +61,7 @@ func one[E Event](t testing.TB, e *end) E {
 	return list[0]
 }
 
-// datagram is a message on its way.
+// datagram is a message in transit.
 type datagram struct {
 	fromClient bool
 	path       Path // of the sender
@@ -72,22 +69,23 @@ type datagram struct {
 	forged     bool
 }
 
-// pair is a client and a server with a NAT before each, if wanted.
+// pair is a client and a server, each behind a NAT if the test wants one.
 type pair struct {
 	t              testing.TB
 	now            time.Time
 	client, server *end
 	path           Path // of the client's first message
 
-	clientNAT netip.Addr // what the server sees the client as
-	serverIs  netip.Addr // what the server is, behind its NAT
+	clientNAT netip.Addr // the client's address as the server sees it
+	serverIs  netip.Addr // the server's own address, behind its NAT
 
 	embryo  Embryo
 	wire    []datagram
+	sent    []datagram // every message that left an SA
 	dropped []error
-	fooled  int // forged messages that were not dropped
+	fooled  int // forged messages that were accepted
 
-	// tamper may change, drop (nil) or multiply what is sent.
+	// tamper may change, drop (nil) or duplicate what is sent.
 	tamper func(datagram) []datagram
 }
 
@@ -103,7 +101,7 @@ func newPair(t testing.TB) *pair {
 	}
 }
 
-// noNAT takes away the client's NAT.
+// noNAT removes the client's NAT.
 func (p *pair) noNAT() *pair {
 	p.clientNAT = p.path.Local.Addr()
 	return p
@@ -125,19 +123,36 @@ func (p *pair) arrival(d datagram) Path {
 	}
 }
 
-// drain moves an end's events to where they belong.
+// thaw, if it is set, replaces every SA of the tests by its frozen and thawed copy
+// whenever it has been drained. It is called with the frozen state.
+var thaw func(state []byte)
+
+// drain returns all pending events.
+func drain(s *SA) []Event {
+	events := machinetest.Drain(s)
+	if thaw == nil {
+		return events
+	}
+	state := s.Append(nil)
+	thaw(state)
+	copied, err := Resume(s.env, state)
+	if err != nil {
+		panic(err)
+	}
+	*s = *copied
+	return events
+}
+
+// drain takes an end's events and puts each where it belongs.
 func (p *pair) drain(e *end) {
 	if e.sa == nil {
 		return
 	}
-	for {
-		event, ok := e.sa.NextEvent()
-		if !ok {
-			return
-		}
+	for _, event := range drain(e.sa) {
 		switch ev := event.(type) {
 		case Send:
 			d := datagram{fromClient: e == p.client, path: ev.Path, data: append([]byte(nil), ev.Data...)}
+			p.sent = append(p.sent, d)
 			if p.tamper == nil {
 				p.wire = append(p.wire, d)
 			} else {
@@ -199,7 +214,7 @@ func (p *pair) check(d datagram, err error) {
 	}
 }
 
-// run delivers until nothing is on its way.
+// run delivers datagrams until none is in transit.
 func (p *pair) run() {
 	p.drain(p.client)
 	p.drain(p.server)
@@ -213,7 +228,7 @@ func (p *pair) run() {
 	}
 }
 
-// wait lets time pass, timer by timer.
+// wait lets time pass, from timer to timer.
 func (p *pair) wait(d time.Duration) {
 	until := p.now.Add(d)
 	for {
@@ -257,7 +272,8 @@ func (p *pair) establish() *pair {
 	return p
 }
 
-// quick completes a Quick Mode of from and returns both ends' view of it.
+// quick completes a Quick Mode that from began, and returns the child as each end
+// has it.
 func (p *pair) quick(from *end, r ChildRequest) (client, server Child) {
 	p.t.Helper()
 	if err := from.sa.Negotiate(p.now, r); err != nil {
@@ -277,7 +293,7 @@ func (p *pair) works() {
 	sameChild(p.t, c, s)
 }
 
-// sameChild fails the test unless the two views fit together.
+// sameChild fails the test if the two children do not fit together.
 func sameChild(t testing.TB, c, s Child) {
 	t.Helper()
 	switch {

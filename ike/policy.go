@@ -9,33 +9,33 @@ import (
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// Policy is what an administrator allows. It is immutable and shared.
+// Policy is what an administrator allows. It is immutable and may be shared.
 type Policy struct {
 	Suites    []Suite    // phase 1, most wanted first
 	ESP       []ESPSuite // phase 2, most wanted first
-	PFS       []Group    // groups that phase 2 may have, if the peer wants one; nil: all that are known
-	PSKs      []PSK      // all live; at most MaxPSKs
+	PFS       []Group    // groups that phase 2 may have if the peer wants one; nil: all known groups
+	PSKs      []PSK      // all that are valid; at most MaxPSKs
 	NATT      NATTMode
-	Public    []netip.Addr // addresses that clients dial, beside our own
-	VendorIDs []VendorID   // which to answer where the peer offered them
+	Public    []netip.Addr // addresses that clients dial, in addition to our own
+	VendorIDs []VendorID   // those to answer if the peer offered them
 
-	// Aggressive admits Aggressive Mode, as responder, and chooses it, as
-	// initiator.
+	// Aggressive makes a responder accept Aggressive Mode, and an initiator use
+	// it.
 	Aggressive bool
 
-	// For peers with certificates: both or neither.
+	// For peers with certificates: both are set or neither.
 	Identity  *Identity
 	Authority Authority
 
-	// As initiator we ask for these; as responder we obey the peer's.
+	// As initiator we ask for these lifetimes; as responder we obey the peer's.
 	Lifetime      time.Duration // phase 1
 	ChildLifetime time.Duration
 	ChildKB       uint64
 
-	DPDTimeout time.Duration // a Probe without an answer for so long closes the SA
+	DPDTimeout time.Duration // after a Probe was unanswered for this long the SA closes
 }
 
-// fragments reports whether messages in fragments are taken.
+// fragments reports whether we take messages in fragments.
 func (p *Policy) fragments() bool { return slices.Contains(p.VendorIDs, VendorFragmentation) }
 
 // PSK is one pre-shared key.
@@ -61,20 +61,21 @@ type ESPSuite struct {
 	Cipher  ESPCipher
 	KeyBits int // 128, 192 or 256; 0 for 3DES
 	Auth    ESPAuth
-	Group   Group // PFS group that was agreed, 0: none; ignored in a Policy
+	Group   Group // the agreed PFS group, 0: none; ignored in a Policy
 }
 
 // NATTMode says how NAT traversal is negotiated.
 type NATTMode uint8
 
 const (
-	// NATTAlways feigns that the client is behind NAT: ESP always goes in UDP.
+	// NATTAlways pretends that the client is behind NAT, so that ESP always goes
+	// in UDP.
 	NATTAlways NATTMode = iota
 	// NATTAuto tells both ends the truth, and allows raw ESP.
 	NATTAuto
 )
 
-// Env is what an SA is given and does not own.
+// Env is what an SA uses but does not own.
 type Env struct {
 	Policy *Policy
 	Rand   io.Reader
@@ -82,20 +83,26 @@ type Env struct {
 	// NewSPI returns an unused inbound SPI, 0 if there is none left.
 	NewSPI func() uint32
 
-	// Addresses returns candidates for our own identity beside Policy.Public
-	// and the local address: those that authenticated clients dialled. May be nil.
+	// Addresses returns candidates for our own identity in addition to
+	// Policy.Public and the local address: addresses that authenticated clients
+	// dialled. May be nil.
 	Addresses func() []netip.Addr
 
-	// Cookie makes the responder cookie that answers a first message of this
-	// initiator cookie and path, so that a driver can find the Embryo again
-	// without a table. It must be unpredictable and never zero; nil: random.
+	// Cookie makes the responder cookie for the answer to a first message with
+	// this initiator cookie on this path, so that a driver can find the Embryo
+	// again without a table. It must be unpredictable and never zero. nil: cookies
+	// are random.
 	Cookie func(Path, [8]byte) [8]byte
 
-	// Decoy is a secret from which keys are made for groups that do not exist,
-	// in Aggressive Mode. Nobody else may know it.
+	// Decoy is a secret from which keys are made, in Aggressive Mode, for groups
+	// that do not exist. It must be known to nobody else.
 	Decoy []byte
 
-	// NATTPorts returns the path on which an initiator goes on once it found
-	// or feigned a NAT (RFC 3947, section 4). nil: port 4500 at both ends.
+	// Carries reports whether ESP with this peer may carry an IP protocol other than
+	// L2TP's UDP, as GRE. nil: it may not.
+	Carries func(protocol uint8) bool
+
+	// NATTPorts returns the path on which an initiator continues after it found or
+	// feigned a NAT (RFC 3947, section 4). nil: port 4500 at both ends.
 	NATTPorts func(Path) Path
 }

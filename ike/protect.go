@@ -21,9 +21,9 @@ func (s *SA) seal(k keys, iv []byte, h isakmp.Header, payloads ...isakmp.Payload
 	return append(h.Append(nil), text...), next, nil
 }
 
-// sealHashed is seal for what runs under phase 1: it puts a HASH payload
-// first, the PRF under SKEYID_a of the message id, of extra, and of all that
-// follows the HASH (RFC 2409, sections 5.5 and 5.7).
+// sealHashed is seal for messages that run under phase 1: it puts a HASH payload
+// first. HASH is the PRF under SKEYID_a of the message id, of extra, and of all
+// payloads that follow the HASH (RFC 2409, sections 5.5 and 5.7).
 func (s *SA) sealHashed(iv []byte, h isakmp.Header, extra []byte, payloads ...isakmp.Payload) (msg, next []byte, err error) {
 	hash := s.hash(h.MessageID, extra, isakmp.Append(nil, payloads...))
 	return s.seal(s.st.Keys, iv, h, append([]isakmp.Payload{isakmp.Hash(hash)}, payloads...)...)
@@ -33,8 +33,8 @@ func (s *SA) hash(id uint32, extra, rest []byte) []byte {
 	return s.st.Peer.Suite.Hash.prf(s.st.Keys.A.Reveal(), binary.BigEndian.AppendUint32(nil, id), extra, rest)
 }
 
-// open decrypts a message that runs under phase 1, verifies its HASH and sorts
-// its payloads. Nothing of the SA changes. extra is as in sealHashed.
+// open decrypts a message that runs under phase 1, verifies its HASH and sorts its
+// payloads. The SA does not change. extra is as in sealHashed.
 func (s *SA) open(p packet, iv, extra []byte) (c contents, next []byte, err error) {
 	plain, next, err := s.st.Peer.Suite.decrypt(s.st.Keys.Cipher, iv, p.body)
 	if err != nil {
@@ -54,8 +54,8 @@ func (s *SA) open(p packet, iv, extra []byte) (c contents, next []byte, err erro
 		}
 		return sorted(raws), next, nil
 	}
-	// A payload's length is wrong, so that only the hash tells where the message
-	// ends and its padding begins: by no more than a block.
+	// A payload's length is wrong, so only the hash tells where the message ends
+	// and its padding begins. The padding is no longer than a block.
 	for padding := 0; padding <= s.st.Peer.Suite.blockLen() && len(hash) == s.st.Peer.Suite.Hash.len(); padding++ {
 		if verified(padding) {
 			c = sorted(raws)
@@ -66,17 +66,18 @@ func (s *SA) open(p packet, iv, extra []byte) (c contents, next []byte, err erro
 	return contents{}, nil, fmt.Errorf("%w, and it has %w", ErrHash, broken)
 }
 
-// openFirst opens the first message of an exchange of phase 2, unless it came before
-// or is one of ours come back. A message id does not tell: there are peers that give
-// one again, though RFC 2408, section 3.1, has them random. The hash does: it covers
-// the id and all payloads, and a nonce or a number is among them. What surrounds them
-// anybody can change.
+// openFirst opens the first message of an exchange of phase 2, unless it came
+// before or is one of our own messages sent back to us. The message id does not
+// tell: some peers use one again, though RFC 2408, section 3.1, requires random
+// ones. The hash does: it covers the id and all payloads, and one of them is a
+// nonce or a number that differs in every message. The bytes around the payloads
+// can be changed by anybody.
 func (s *SA) openFirst(p packet) (c contents, next []byte, err error) {
 	st, id := &s.st, p.h.MessageID
 	c, next, err = s.open(p, st.Peer.Suite.iv2(st.IV, id), nil)
 	switch {
 	case err != nil && st.Used.has(id):
-		return contents{}, nil, ErrReplay // of what followed
+		return contents{}, nil, ErrReplay // of a later message of the exchange
 	case err != nil:
 		return contents{}, nil, err
 	case st.Own.has(id), st.Seen.has(digest(c.hash)):
@@ -87,11 +88,12 @@ func (s *SA) openFirst(p packet) (c contents, next []byte, err error) {
 	return c, next, nil
 }
 
-// digest stands for a hash in a set of them.
+// digest is a short form of a hash, for a set of hashes.
 func digest(hash []byte) uint32 { return binary.BigEndian.Uint32(hash) }
 
-// newMessageID returns a message id that was not used: the one after our last,
-// so that ours are one span of the set; the first one is random.
+// newMessageID returns a message id that was not used. The first one is random;
+// each later one is the successor of our last, so that all of ours are one span of
+// the set.
 func (s *SA) newMessageID() (uint32, error) {
 	id := s.st.LastID
 	for range 64 {

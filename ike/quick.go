@@ -16,8 +16,8 @@ import (
 //	   <--                                            2  HDR*, HASH(2), SA, Nr [, KE] [, IDci, IDcr]
 //	3  HDR*, HASH(3)                               -->
 //
-// with the NAT-OA payloads of RFC 3947 at the end of messages 1 and 2. There
-// may be several at once, told apart by message id.
+// with the NAT-OA payloads of RFC 3947 at the end of messages 1 and 2. Several
+// Quick Modes may be in progress at once; the message id tells them apart.
 
 type quickStep uint8
 
@@ -27,7 +27,7 @@ const (
 	quickDone                       // initiator: kept to repeat message 3
 )
 
-// quick is one Quick Mode under way.
+// quick is one Quick Mode in progress.
 type quick struct {
 	ID        uint32
 	Initiator bool
@@ -38,7 +38,7 @@ type quick struct {
 	DH        dhKey // PFS, as initiator
 	InSPI     uint32
 	OutSPI    uint32 // once it is known
-	Confirmed bool   // the peer used it: as good as message 3
+	Confirmed bool   // the peer used the child, which is as good as message 3
 	Offer     quickOffer
 	Sent      []byte // our last message
 	Retry     retry
@@ -75,7 +75,7 @@ func (s *SA) findQuick(id uint32) *quick {
 	return nil
 }
 
-// drop forgets a Quick Mode.
+// drop removes a Quick Mode.
 func (s *SA) drop(q *quick) {
 	q.DH.Private.Zero()
 	s.st.Quick = slices.DeleteFunc(s.st.Quick, func(other *quick) bool { return other == q })
@@ -95,13 +95,13 @@ func (s *SA) admitQuick() error {
 	return ErrLimit
 }
 
-// handleQuick takes a message to its Quick Mode.
+// handleQuick passes a message to its Quick Mode.
 func (s *SA) handleQuick(p packet) error {
 	switch {
 	case s.st.Step != stepUp || !p.encrypted() || p.h.MessageID == 0:
 		return p.misplaced()
 	case len(p.body) == 0 || len(p.body)%s.st.Peer.Suite.blockLen() != 0:
-		return fmt.Errorf("%w: %d encrypted bytes are no whole number of blocks", ErrMalformed, len(p.body))
+		return fmt.Errorf("%w: %d encrypted bytes are not a whole number of blocks", ErrMalformed, len(p.body))
 	}
 	q := s.findQuick(p.h.MessageID)
 	refused := s.refused(p)
@@ -121,11 +121,11 @@ func (s *SA) handleQuick(p packet) error {
 	case q.Step == quickWait3:
 		err := s.handleQuick3(p, q)
 		if err != nil && s.handleQuick1(p) == nil {
-			return nil // the peer gave the other one up, and has begun another by its id
+			return nil // the peer gave up the other one, and has begun a new one with the same id
 		}
 		return err
 	default:
-		// Windows as responder goes on with a fourth message.
+		// Windows as responder sends a fourth message.
 		return p.misplaced()
 	}
 }
@@ -136,7 +136,7 @@ func (s *SA) handleQuick3(p packet, q *quick) error {
 	if err != nil {
 		return err
 	}
-	raws, _, _ := isakmp.Chain(p.h.Next, plain) // HASH(3) covers nothing that follows it
+	raws, _, _ := isakmp.Chain(p.h.Next, plain) // HASH(3) does not cover anything that follows it
 	if len(raws) == 0 || raws[0].Kind != isakmp.PayloadHash {
 		return fmt.Errorf("%w: it does not begin with a hash", ErrHash)
 	}
@@ -156,7 +156,8 @@ func (s *SA) hash3(q *quick) []byte {
 		[]byte{0, byte(id >> 24), byte(id >> 16), byte(id >> 8), byte(id)}, q.NonceI, q.NonceR)
 }
 
-// expireQuick sends again what was not answered and gives up what never was.
+// expireQuick sends unanswered messages again, and gives up on those that were
+// never answered.
 func (s *SA) expireQuick(now time.Time) {
 	for _, q := range slices.Clone(s.st.Quick) {
 		switch {
@@ -176,10 +177,10 @@ func (s *SA) expireQuick(now time.Time) {
 	}
 }
 
-// Confirm says that the peer uses the child of this inbound SPI: an
-// authenticated ESP packet came on it. It stands for a message 3 that is late
-// or lost, so that no ChildFailed follows; ChildSending still does if message
-// 3 comes.
+// Confirm says that the peer uses the child of this inbound SPI, because an
+// authenticated ESP packet came on it. This replaces a message 3 that is late or
+// lost, so that no ChildFailed follows. If message 3 comes after all, so does
+// ChildSending.
 func (s *SA) Confirm(inSPI uint32) {
 	for _, q := range s.st.Quick {
 		if q.InSPI == inSPI {
@@ -188,9 +189,9 @@ func (s *SA) Confirm(inSPI uint32) {
 	}
 }
 
-// failQuick reports a Quick Mode that we refuse, and tells the peer, again if
-// it asks again: nobody acknowledges a notify, and a client that hears none
-// takes the server for dead.
+// failQuick reports a Quick Mode that we refuse, and tells the peer. If the peer
+// asks again, it is told again: a notify is not acknowledged, and a client that
+// receives none takes the server for dead.
 func (s *SA) failQuick(p packet, f ChildFailed, notify isakmp.NotifyType) {
 	f.Notify = uint16(notify)
 	s.events.Push(f)
@@ -208,8 +209,8 @@ func (s *SA) failQuick(p packet, f ChildFailed, notify isakmp.NotifyType) {
 	s.st.Refusals = append(list, newReply(p.raw, msg))
 }
 
-// refused is the answer to a message 1 that was refused before, nil for every
-// other message.
+// refused is the answer to a message 1 that was refused before. It is nil for
+// every other message.
 func (s *SA) refused(p packet) *reply {
 	for i := range s.st.Refusals {
 		if r := &s.st.Refusals[i]; r.is(p.raw) {

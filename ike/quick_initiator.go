@@ -8,15 +8,18 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// ChildRequest is what Negotiate asks for. The zero value asks for what the
-// Policy says, for any UDP port of ours and the peer's port 1701.
+// ChildRequest is what Negotiate asks for. The zero value asks for what the Policy
+// says, for any UDP port of ours and port 1701 of the peer.
 type ChildRequest struct {
-	// IDi and IDr are the bodies of IDci (our end) and IDcr; both or none. To
-	// replace a child that the peer began, pass its IDr and IDi.
+	// IDi and IDr are the bodies of IDci (our end) and IDcr; both are set or
+	// neither. To replace a child that the peer began, pass its IDr as IDi and its
+	// IDi as IDr.
 	IDi, IDr []byte
 
-	// Without IDi and IDr: our addresses, UDP, and these ports. PeerPort 0
-	// means 1701.
+	// Without IDi and IDr, the identities are our addresses, UDP, and these ports.
+	// PeerPort 0 means 1701. Where Protocol is not 0, they are our addresses and that
+	// protocol, and there are no ports.
+	Protocol            uint8
 	LocalPort, PeerPort uint16
 
 	Suites    []ESPSuite    // nil: Policy.ESP; the first 28 are offered
@@ -27,12 +30,12 @@ type ChildRequest struct {
 	MessageID uint32 // 0: random
 }
 
-// doneTime is how long message 3 may be asked for again.
+// doneTime is how long the peer may ask for message 3 again.
 const doneTime = 30 * time.Second
 
-// Negotiate begins a Quick Mode as initiator. It fails with ErrUnexpected
-// before phase 1 is complete, with ErrLimit, ErrNoSPI, ErrReplay for a message
-// id that was used, and if there is no randomness.
+// Negotiate begins a Quick Mode as initiator. It fails with ErrUnexpected before
+// phase 1 is complete, with ErrLimit, with ErrNoSPI, with ErrReplay for a message
+// id that was used before, and if there is no randomness.
 func (s *SA) Negotiate(now time.Time, r ChildRequest) error {
 	st := &s.st
 	if st.Step != stepUp {
@@ -76,7 +79,7 @@ func (s *SA) Negotiate(now time.Time, r ChildRequest) error {
 	return nil
 }
 
-// quickOffer fills in what the request left open.
+// quickOffer fills in what the request left unset.
 func (s *SA) quickOffer(r ChildRequest) quickOffer {
 	o := quickOffer{
 		Suites: r.Suites, Group: r.Group, UDP: s.st.Peer.Encap,
@@ -96,12 +99,17 @@ func (s *SA) quickOffer(r ChildRequest) quickOffer {
 		o.KB = s.env.Policy.ChildKB
 	}
 	if o.IDi == nil || o.IDr == nil {
-		port := r.PeerPort
-		if port == 0 {
-			port = portL2TP
+		protocol, own, port := r.Protocol, r.LocalPort, r.PeerPort
+		switch {
+		case protocol != 0 && protocol != protoUDP:
+			own, port = 0, 0
+		case port == 0:
+			protocol, port = protoUDP, portL2TP
+		default:
+			protocol = protoUDP
 		}
-		o.IDi = isakmp.AddrID(s.st.Path.Local.Addr(), protoUDP, r.LocalPort).AppendBody(nil)
-		o.IDr = isakmp.AddrID(s.st.Path.Remote.Addr(), protoUDP, port).AppendBody(nil)
+		o.IDi = isakmp.AddrID(s.st.Path.Local.Addr(), protocol, own).AppendBody(nil)
+		o.IDr = isakmp.AddrID(s.st.Path.Remote.Addr(), protocol, port).AppendBody(nil)
 	}
 	return o
 }
@@ -164,8 +172,8 @@ func (s *SA) handleQuick2(p packet, q *quick) error {
 	return nil
 }
 
-// acceptQuick judges the responder's choice. A failure comes with the notify
-// that says so to the peer.
+// acceptQuick checks the responder's choice. With a failure it returns the notify
+// that tells the peer.
 func (s *SA) acceptQuick(q *quick, c contents) (child Child, why Failure, notify isakmp.NotifyType) {
 	sa, err := c.proposals()
 	if err != nil {
@@ -182,8 +190,8 @@ func (s *SA) acceptQuick(q *quick, c contents) (child Child, why Failure, notify
 			return child, FailureKeyExchange, isakmp.NotifyInvalidKeyInformation
 		}
 	}
-	// The identities may come back narrower, or as a NAT made them; what we
-	// asked for stands.
+	// The identities may come back narrower, or changed by a NAT. Those that we
+	// asked for remain valid.
 	idi, idr, err := idPair(q.Offer.IDi, q.Offer.IDr)
 	if err != nil {
 		return child, FailureID, isakmp.NotifyInvalidIDInformation
@@ -209,8 +217,8 @@ func idPair(i, r []byte) (idi, idr isakmp.ID, err error) {
 	return idi, idr, nil
 }
 
-// childNotify obeys a responder's shorter lifetime (RFC 2407, section
-// 4.6.3.1), which comes inside message 2.
+// childNotify obeys the shorter lifetime that a responder announces inside message
+// 2 (RFC 2407, section 4.6.3.1).
 func (s *SA) childNotify(c *Child, n isakmp.Notify) {
 	attributes, err := isakmp.ParseAttributes(n.Data)
 	if n.Message != isakmp.NotifyResponderLifetime || n.Protocol != isakmp.ProtocolESP || err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// answerAs has the server answer the client's next Quick Mode with payloads of
-// the test's making, and returns why the client refused.
+// answerAs makes the server answer the client's next Quick Mode with payloads of
+// the test's choice, and returns why the client refused them.
 func (p *pair) answerAs(r ChildRequest, payloads func(spi []byte) []isakmp.Payload) ChildFailed {
 	p.t.Helper()
 	if err := p.client.sa.Negotiate(p.now, r); err != nil {

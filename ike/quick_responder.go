@@ -22,7 +22,8 @@ const (
 )
 
 // handleQuick1 answers HDR*, HASH(1), SA, Ni [, KE] [, IDci, IDcr] [, NAT-OA,
-// NAT-OA]. What is verified but not acceptable is refused with a notify.
+// NAT-OA]. If the message verifies but is not acceptable, it is refused with a
+// notify.
 func (s *SA) handleQuick1(p packet) error {
 	st := &s.st
 	if err := s.admitQuick(); err != nil {
@@ -63,7 +64,7 @@ func (s *SA) handleQuick1(p packet) error {
 	return s.answerQuick(p, c, iv, choice, idi, idr)
 }
 
-// proposals reads what message 1 or 2 of a Quick Mode has to have.
+// proposals reads the payloads that message 1 or 2 of a Quick Mode must have.
 func (c *contents) proposals() (isakmp.SA, error) {
 	switch {
 	case c.sa == nil || c.nonce == nil || c.ambiguous(isakmp.PayloadSA, isakmp.PayloadNonce, isakmp.PayloadKE):
@@ -74,11 +75,11 @@ func (c *contents) proposals() (isakmp.SA, error) {
 	return isakmp.ParseSA(c.sa)
 }
 
-// quickIDs judges IDci and IDcr. Our address in the peer's view may be
-// anything: a NAT may be in between.
+// quickIDs checks IDci and IDcr. The peer may see us under any address, because a
+// NAT may be in between.
 //
-// RFC 3193, section 4: L2TP is UDP, the port of the end that was dialled is
-// 1701, and the other one's is any.
+// RFC 3193, section 4: L2TP is UDP, the port of the end that was dialled is 1701,
+// and the other end's port is any.
 func (s *SA) quickIDs(ids [][]byte) (idi, idr isakmp.ID, err error) {
 	if len(ids) == 0 {
 		idi = isakmp.ID{Protocol: protoUDP}
@@ -95,25 +96,33 @@ func (s *SA) quickIDs(ids [][]byte) (idi, idr isakmp.ID, err error) {
 	if s.st.Initiator {
 		server, client = idi, idr
 	}
-	// RFC 2407, section 4.6.2: "A value of zero means that the Protocol ID
-	// field should be ignored." NetworkManager leaves the client's protocol and
-	// port open where another program has port 1701, and strongSwan and libreswan
-	// leave all four open unless they are configured with ports. What passes in
-	// the end is UDP of port 1701 alone, whatever is agreed.
+	// RFC 2407, section 4.6.2: "A value of zero means that the Protocol ID field
+	// should be ignored." NetworkManager leaves the client's protocol and port
+	// open if another program uses port 1701, and strongSwan and libreswan leave
+	// all four open unless they are configured with ports. Whatever is agreed,
+	// only UDP of port 1701 passes in the end.
+	if client.Protocol == server.Protocol && client.Port == 0 && server.Port == 0 && s.carries(client.Protocol) {
+		return idi, idr, nil
+	}
 	mine := (server.Protocol == protoUDP || server.Protocol == 0) && (server.Port == 0 || server.Port == portL2TP)
 	if !mine || client.Protocol != protoUDP && (client.Protocol != 0 || client.Port != 0) {
-		return idi, idr, fmt.Errorf("%w: not L2TP, which is UDP to port %d, but %s, and %s", ErrUnexpected, portL2TP,
+		return idi, idr, fmt.Errorf("%w: neither L2TP, which is UDP to port %d, nor a tunnel that this peer may have, but %s, and %s", ErrUnexpected, portL2TP,
 			describeSelector("IDci", idi), describeSelector("IDcr", idr))
 	}
 	return idi, idr, nil
 }
 
-// describeSelector names one of both identities of a Quick Mode.
+// carries reports whether ESP with this peer may carry another protocol than UDP.
+func (s *SA) carries(protocol uint8) bool {
+	return protocol != 0 && protocol != protoUDP && s.env.Carries != nil && s.env.Carries(protocol)
+}
+
+// describeSelector names one of the two identities of a Quick Mode.
 func describeSelector(which string, id isakmp.ID) string {
 	return fmt.Sprintf("%s of protocol %d, port %d", which, id.Protocol, id.Port)
 }
 
-// looksLikeAndroid tells a client that cuts SHA2-256 to 96 bits from others.
+// looksLikeAndroid recognises clients that cut SHA2-256 to 96 bits.
 func (s *SA) looksLikeAndroid(idi isakmp.ID, c contents) bool {
 	k := s.st.Peer.Kind
 	return k == ClientAndroid || k == ClientUnknown && idi.Port == 0 && len(c.ids) > 0 && len(c.natoa) == 0
@@ -151,7 +160,7 @@ func (s *SA) answerQuick(p packet, c contents, iv []byte, choice espChoice, idi,
 	if group != 0 {
 		payloads = append(payloads, isakmp.KE(q.DH.Public))
 	}
-	for _, id := range c.ids { // echoed as they came
+	for _, id := range c.ids { // echoed unchanged
 		payloads = append(payloads, isakmp.Raw{Kind: isakmp.PayloadID, Body: id})
 	}
 	payloads = append(payloads, s.answerNATOA(p.path, c, idr)...)
@@ -188,8 +197,12 @@ func (s *SA) child(q *quick, choice espChoice, shared []byte, idi, idr isakmp.ID
 		Encap: st.Peer.Encap || o.udp, Lifetime: o.lifetime, Kilobytes: o.kilobytes,
 		Initiator: q.Initiator, MessageID: q.ID,
 	}
+	c.Protocol = protoUDP
+	if p := idi.Protocol; p != 0 && p == idr.Protocol && (q.Initiator || s.carries(p)) {
+		c.Protocol = p
+	}
 	c.LocalPort, c.PeerPort = ports(idi, idr, q.Initiator)
-	if c.LocalPort == 0 && !st.Initiator {
+	if c.LocalPort == 0 && !st.Initiator && c.Protocol == protoUDP {
 		c.LocalPort = portL2TP
 	}
 	c.LocalID = idr.Addr()
@@ -200,12 +213,12 @@ func (s *SA) child(q *quick, choice espChoice, shared []byte, idi, idr isakmp.ID
 	return c
 }
 
-// answerNATOA writes as many NAT-OA payloads as came, two at most: the client
-// as we see it, and ourselves (RFC 3947, section 5.2). The drafts have only
-// one's own.
+// answerNATOA writes as many NAT-OA payloads as came, at most two: the client's
+// address as we see it, and our own (RFC 3947, section 5.2). In the drafts each
+// end sends only its own.
 //
-// Deviation: we call ourselves what the peer calls us where we did so in
-// NAT-D, too.
+// Deviation: if we identified ourselves in NAT-D by the address that the peer uses
+// for us, we do so here, too.
 func (s *SA) answerNATOA(path Path, c contents, idr isakmp.ID) []isakmp.Payload {
 	if len(c.natoa) == 0 {
 		return nil
@@ -217,8 +230,8 @@ func (s *SA) answerNATOA(path Path, c contents, idr isakmp.ID) []isakmp.Payload 
 	return natOA(s.st.Peer.NATT, len(c.natoa), path.Remote.Addr(), own)
 }
 
-// natOA writes the initiator's and the responder's address as the sender, who
-// is the responder if there is to be only one, sees them.
+// natOA writes the initiator's and the responder's address as the sender sees
+// them. If there is to be only one, it is the responder's, who is the sender.
 func natOA(v NATTVersion, n int, initiator, responder netip.Addr) []isakmp.Payload {
 	list := []isakmp.Payload{
 		isakmp.NATOA{Addr: initiator.Unmap(), Draft: v.draft()},

@@ -12,8 +12,8 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// request sends payloads as message 1 of a Quick Mode from the client and
-// returns the payloads of what the server answers, the hash left out.
+// request sends payloads as message 1 of a Quick Mode from the client and returns
+// the payloads of the server's answer without the hash.
 func (p *pair) request(id uint32, payloads ...isakmp.Payload) (answer []isakmp.Raw, exchange Exchange) {
 	p.t.Helper()
 	c := p.client.sa
@@ -54,7 +54,7 @@ func idPayload(addr string, protocol uint8, port uint16) isakmp.ID {
 
 func TestQuickModeIdentities(t *testing.T) {
 	fqdn := isakmp.ID{Kind: isakmp.IDFQDN, Protocol: 17, Port: 1701, Data: []byte("pc.example")}
-	server := idPayload("198.51.100.200", 17, 1701) // no address of ours
+	server := idPayload("198.51.100.200", 17, 1701) // not an address of ours
 	tests := []struct {
 		name        string
 		ids         []isakmp.Payload
@@ -107,6 +107,55 @@ func TestQuickModeIdentities(t *testing.T) {
 	}
 }
 
+// What ESP may carry beside L2TP is the driver's to say, and has no ports.
+func TestQuickModeOfOtherProtocols(t *testing.T) {
+	ask := func(carries func(uint8) bool, i, r isakmp.ID) (Child, bool) {
+		p := newPair(t).establish()
+		p.server.sa.env.Carries = carries
+		p.request(1, isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(12, 6, 256, 5, 2, 4, 4))}}, isakmp.Nonce(make([]byte, 48)), i, r)
+		for _, e := range p.server.events {
+			if e, ok := e.(ChildReceiving); ok {
+				return e.Child, true
+			}
+		}
+		return Child{}, false
+	}
+	gre := func(protocol uint8) bool { return protocol == 47 }
+	for name, v := range map[string]struct {
+		carries func(uint8) bool
+		i, r    isakmp.ID
+		ok      bool
+		want    uint8
+	}{
+		"GRE":                     {gre, idPayload("10.0.0.2", 47, 0), idPayload("198.51.100.200", 47, 0), true, 47},
+		"GRE, nobody expects":     {nil, idPayload("10.0.0.2", 47, 0), idPayload("198.51.100.200", 47, 0), false, 0},
+		"IPIP of a GRE peer":      {gre, idPayload("10.0.0.2", 4, 0), idPayload("198.51.100.200", 4, 0), false, 0},
+		"GRE with a port":         {gre, idPayload("10.0.0.2", 47, 1), idPayload("198.51.100.200", 47, 0), false, 0},
+		"GRE of one end":          {gre, idPayload("10.0.0.2", 47, 0), idPayload("198.51.100.200", 17, 1701), false, 0},
+		"L2TP of such a peer":     {gre, idPayload("10.0.0.2", 17, 0), idPayload("198.51.100.200", 17, 1701), true, 17},
+		"anything of such a peer": {func(uint8) bool { return true }, idPayload("10.0.0.2", 0, 0), idPayload("198.51.100.200", 0, 0), true, 17},
+	} {
+		c, ok := ask(v.carries, v.i, v.r)
+		if ok != v.ok || c.Protocol != v.want {
+			t.Errorf("%s: agreed %v, protocol %d; want %v, %d", name, ok, c.Protocol, v.ok, v.want)
+		}
+		if ok && c.Protocol == 47 && c.LocalPort+c.PeerPort != 0 {
+			t.Errorf("%s: ports %d and %d", name, c.LocalPort, c.PeerPort)
+		}
+	}
+	p := newPair(t).establish()
+	p.server.sa.env.Carries = gre
+	if err := p.client.sa.Negotiate(p.now, ChildRequest{Protocol: 47}); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	for name, e := range map[string]*end{"the client": p.client, "the server": p.server} {
+		if c := one[ChildReceiving](t, e).Child; c.Protocol != 47 || c.LocalPort+c.PeerPort != 0 {
+			t.Errorf("%s has protocol %d, ports %d and %d", name, c.Protocol, c.LocalPort, c.PeerPort)
+		}
+	}
+}
+
 func TestNATOAIsSentOnlyIfReceived(t *testing.T) {
 	oa := func(a string) isakmp.Payload { return isakmp.NATOA{Addr: netip.MustParseAddr(a)} }
 	tests := []struct {
@@ -117,7 +166,7 @@ func TestNATOAIsSentOnlyIfReceived(t *testing.T) {
 	}{
 		{"none", false, nil, nil},
 		{"two", false, []isakmp.Payload{oa("10.0.0.2"), oa("198.51.100.200")}, []isakmp.Payload{oa("198.51.100.7"), oa("203.0.113.1")}},
-		// What Windows dialled is what it believes our address to be.
+		// Windows takes the address that it dialled for our address.
 		{"two of Windows", true, []isakmp.Payload{oa("10.0.0.2"), oa("198.51.100.200")}, []isakmp.Payload{oa("198.51.100.7"), oa("198.51.100.200")}},
 		{"one", false, []isakmp.Payload{oa("10.0.0.2")}, []isakmp.Payload{oa("203.0.113.1")}},
 	}
@@ -196,8 +245,8 @@ func TestNoSPILeft(t *testing.T) {
 	}
 }
 
-// Windows without an answer of L2TP begins one Quick Mode after the other, with
-// message ids 1, 2, 3, and its ids are the same in every phase 1.
+// Windows begins one Quick Mode after the other if L2TP does not answer. Their
+// message ids are 1, 2, 3, and they are the same in every phase 1.
 func TestManyQuickModesAtOnce(t *testing.T) {
 	p := newPair(t).establish()
 	p.tamper = func(d datagram) []datagram {
@@ -239,8 +288,8 @@ func TestManyQuickModesAtOnce(t *testing.T) {
 	p.works()
 }
 
-// A peer that hears no message 2 may begin anew with the id that it had, and gets
-// a pair of its own. What is the same to the last byte is a copy.
+// A peer that receives no message 2 may begin again with the same id, and gets a
+// new pair of ESP SAs. A message that is identical to the last byte is a copy.
 func TestAnIDOfAQuickModeThatWasGivenUpBeginsAnother(t *testing.T) {
 	p := newPair(t).establish()
 	var copies []datagram
@@ -278,7 +327,7 @@ func TestAnIDOfAQuickModeThatWasGivenUpBeginsAnother(t *testing.T) {
 	}
 }
 
-// A pair whose message 3 was lost but which the peer uses is not given up.
+// A pair of ESP SAs whose message 3 was lost is kept if the peer uses it.
 func TestConfirmStandsForMessage3(t *testing.T) {
 	p := newPair(t).establish()
 	p.tamper = func(d datagram) []datagram {
@@ -315,7 +364,7 @@ func TestInitiatorGivesUp(t *testing.T) {
 	}
 }
 
-// Both ends rekey at the same moment: two children, each complete.
+// Both ends rekey at the same moment: there are two children, each complete.
 func TestSimultaneousQuickModes(t *testing.T) {
 	p := newPair(t).establish()
 	_, s := p.quick(p.client, ChildRequest{})
@@ -362,7 +411,7 @@ func TestResponderLifetime(t *testing.T) {
 	}
 }
 
-// Old Android cuts SHA2-256 to 96 bits; it is known by port 0 and no NAT-OA.
+// Old Android cuts SHA2-256 to 96 bits; recognised by port 0 and the missing NAT-OA.
 func TestSHA256IsNotForAndroid(t *testing.T) {
 	sa := isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1,
 		espTransform(12, 6, 256, 5, 5, 4, 4), espTransform(12, 6, 256, 5, 2, 4, 4))}}
@@ -390,7 +439,7 @@ func TestSHA256IsNotForAndroid(t *testing.T) {
 	}
 }
 
-// Somebody who captured a request must not make us answer it for ever.
+// An attacker who captured a request must not be able to make us answer it for ever.
 func TestDuplicatesAreAnsweredABoundedNumberOfTimes(t *testing.T) {
 	p := newPair(t)
 	var captured []datagram
@@ -423,8 +472,8 @@ func TestDuplicatesAreAnsweredABoundedNumberOfTimes(t *testing.T) {
 	}
 }
 
-// Nobody acknowledges the notify that refuses a Quick Mode. A client that heard
-// none asks again, and is told again, a bounded number of times; what happened
+// A notify that refuses a Quick Mode is not acknowledged. A client that did not
+// receive it asks again, and is told again, a bounded number of times. The failure
 // is reported once.
 func TestARefusalOfQuickModeThatWasLostIsSaidAgain(t *testing.T) {
 	p := newPair(t)
@@ -461,7 +510,7 @@ func TestARefusalOfQuickModeThatWasLostIsSaidAgain(t *testing.T) {
 	}
 	one[ChildFailed](t, p.server)
 
-	// Of many refusals the last ones are known.
+	// Only the most recent refusals are remembered.
 	p.tamper = nil
 	for id := range uint32(3 * maxQuick) {
 		p.request(1000+id, isakmp.SA{Proposals: []isakmp.Proposal{espProposal(1, espTransform(3, 5, 1))}}, isakmp.Nonce(make([]byte, 16)))

@@ -8,11 +8,11 @@ type ranges []span
 
 type span struct{ First, Last uint32 }
 
-// maxSpans bounds the set to 64 KiB. It has room for the exchanges of a phase 1
-// that lasts a day and asks every ten seconds whether we are there. Beyond it
-// the two nearest spans become one, so that a replay is never taken for new,
-// while a message whose digest lies between them is lost. That is not rare for long:
-// one in thirty after a third more than fits.
+// maxSpans bounds the set to 64 KiB. That is enough for the exchanges of a phase 1
+// that lasts a day and probes us every ten seconds. When there are more, the two
+// nearest spans are merged, so that a replay is never accepted as new, but a
+// message whose digest lies between them is dropped. That is not rare in the long
+// run: with a third more exchanges than fit, one message in thirty is dropped.
 const maxSpans = 8192
 
 // has reports whether id is in the set.
@@ -21,7 +21,7 @@ func (r ranges) has(id uint32) bool {
 	return i < len(r) && r[i].First <= id
 }
 
-// find returns the first span that does not end before id.
+// find returns the first span that ends at id or after it.
 func (r ranges) find(id uint32) int {
 	i, _ := slices.BinarySearchFunc(r, id, func(s span, id uint32) int {
 		if s.Last < id {

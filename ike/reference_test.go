@@ -89,7 +89,7 @@ func (r *reference) digest(n int, parts ...[]byte) []byte {
 
 func (r *reference) blockLen() int { return len(r.iv) }
 
-// power is g^x, or y^x, as many bytes as the prime has.
+// power is g^x, or y^x, in as many bytes as the prime has.
 func (r *reference) power(y *big.Int) []byte {
 	return new(big.Int).Exp(y, r.x, r.prime).FillBytes(make([]byte, (r.prime.BitLen()+7)/8))
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// What is wrong with a certificate is an error with a reason here, and a notify
-// under the new keys there. Nobody is closed by it.
+// A refused certificate yields an error with a reason on our side, and a notify
+// under the new keys for the peer. No SA is closed by it.
 func TestRefusedCertificates(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -53,7 +53,7 @@ func TestRefusedCertificates(t *testing.T) {
 			}
 		})
 	}
-	// The other way round: the client does not believe the server.
+	// In the other direction: the client does not accept the server's certificate.
 	p := signedPair(t, AuthRSA)
 	p.server.env.Policy.Identity.Key = newKey(AuthRSA)
 	p.initiate()
@@ -62,8 +62,8 @@ func TestRefusedCertificates(t *testing.T) {
 	}
 }
 
-// What is configured decides between pre-shared keys and certificates, and the
-// order of suites beyond that.
+// The configuration decides between pre-shared keys and certificates; after that
+// the order of suites decides.
 func TestMethodsAreChosenByWhatIsConfigured(t *testing.T) {
 	both := func(e *end) {
 		e.env.Policy.PSKs = testPolicy().PSKs

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// retry says when an unanswered message is sent again: with twice the wait
-// each time.
+// retry says when an unanswered message is sent again. The wait doubles each time.
 type retry struct {
 	At   time.Time
 	Wait time.Duration
@@ -20,7 +19,8 @@ func startRetry(now time.Time, wait time.Duration, times int) retry {
 
 func (r *retry) due(now time.Time) bool { return !r.At.IsZero() && !now.Before(r.At) }
 
-// again is called when it is due; false means to give up.
+// again is called when the time has come. It returns false if it is time to give
+// up.
 func (r *retry) again(now time.Time) bool {
 	if r.Left == 0 {
 		return false
@@ -31,11 +31,11 @@ func (r *retry) again(now time.Time) bool {
 	return true
 }
 
-// reply is what was answered to one request, to answer duplicates of it, and
-// only them, a bounded number of times.
+// reply is the answer to one request. It answers duplicates of that request, and
+// nothing else, a bounded number of times.
 type reply struct {
 	Request [sha256.Size]byte
-	Data    []byte // nil: nothing was answered
+	Data    []byte // nil: there was no answer
 	Left    int
 }
 
@@ -43,7 +43,7 @@ func newReply(request, data []byte) reply {
 	return reply{sha256.Sum256(request), data, maxRepeats}
 }
 
-// is reports whether msg is the request that was answered.
+// is reports whether msg is a copy of the request that was answered.
 func (r *reply) is(msg []byte) bool {
 	return r.Data != nil && sha256.Sum256(msg) == r.Request
 }

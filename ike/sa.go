@@ -3,7 +3,6 @@ package ike
 import (
 	"fmt"
 	"io"
-	"net/netip"
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
@@ -15,15 +14,15 @@ import (
 const (
 	halfOpenTime  = 75 * time.Second // for message 5 as responder: slow devices compute for most of a minute
 	requestTime   = 60 * time.Second // for phase 1 as initiator
-	lifetimeGrace = 60 * time.Second // an SA is kept that much longer than agreed
-	maxTrials     = 4                // message 5s that no PSK fits
+	lifetimeGrace = 60 * time.Second // an SA is kept this much longer than agreed
+	maxTrials     = 4                // messages 5 that fit no PSK
 	maxQuick      = 16               // Quick Modes under way at once
 	maxRepeats    = 8                // answers to duplicates of one request
 )
 
-// SA is one ISAKMP security association, from its third message on as
-// responder and from the first as initiator. It is not safe for concurrent
-// use. It is a machine.Machine of Event.
+// SA is one ISAKMP security association: as responder from the third message on,
+// as initiator from the first. It is not safe for concurrent use. It is a
+// machine.Machine of Event.
 type SA struct {
 	env    Env
 	st     state
@@ -32,8 +31,8 @@ type SA struct {
 
 var _ machine.Machine[Event] = (*SA)(nil)
 
-// step is where on the ladder of Main or Aggressive Mode an SA stands (RFC
-// 2409, section 5.4): which message it waits for.
+// step is the state of an SA in Main or Aggressive Mode (RFC 2409, section 5.4):
+// the message that it waits for.
 type step uint8
 
 const (
@@ -48,72 +47,73 @@ const (
 	stepClosed
 )
 
-// state is all of an SA but its environment: plain data.
+// state is everything of an SA except its environment, as plain data.
 type state struct {
 	Initiator bool
 	Step      step
 	Path      Path
 	Peer      Peer
-	Ends      time.Time // end of patience, then of the lifetime
+	Ends      time.Time // when we give up, and after phase 1 when the lifetime ends
 	In, Out   int       // bytes until the peer is authenticated
 
-	Parts      assembly // of a fragmented message of the peer's
-	Fragmented uint16   // id of our last one
+	Parts      assembly // a message of the peer's that came in fragments
+	Fragmented uint16   // id of our last fragmented message
 
-	// Main Mode.
-	Offer       []byte // SAi_b: the body of the initiator's SA payload
-	DH          dhKey
-	PeerPublic  []byte
-	Shared      secret.Bytes // g^xy, once it was needed
-	NonceI      []byte
-	NonceR      []byte
+	// Phase 1.
+	*exchange          // nil once phase 1 is complete
 	Dialled     []byte // the client's first NAT-D
 	DialledPort uint16
 	Trials      int
-	Floats      bool     // message 4 sent the peer to the NAT-T port, where nothing has come from yet
+	Floats      bool     // message 4 sent the peer to the NAT-T port, and nothing has arrived there yet
 	Certs       [][]byte // of the peer, from message 3
-	Refused     uint16   // error notify in clear, as initiator
-	Sent        []byte   // our last message, as initiator
+	Refused     uint16   // type of an error notify that came in clear, as initiator
 	Retry       retry
 	Reply       reply // to the last message, for duplicates
-
-	Early aggressive // of Aggressive Mode; as initiator its ID alone
 
 	// Phase 2.
 	Keys   keys
 	IV     []byte // last block of phase 1
-	Used   ranges // message ids, both ends'
-	Own    ranges // of these, ours
-	Seen   ranges // digests of the hashes that the peer began exchanges with
-	LastID uint32 // the last one of ours
+	Used   ranges // message ids of both ends
+	Own    ranges // message ids of ours
+	Seen   ranges // digests of the hashes of the messages with which the peer began exchanges
+	LastID uint32 // our last message id
 	Quick  []*quick
 	Probe  probe
 
-	Refusals []reply // to the last messages 1 of Quick Mode that were refused; at most maxQuick
+	Refusals []reply // answers to the last messages 1 of Quick Mode that were refused; at most maxQuick
+}
+
+// exchange is what nothing needs after phase 1: an SA lives for hours without it.
+type exchange struct {
+	Offer      []byte // SAi_b: the body of the initiator's SA payload
+	DH         dhKey
+	PeerPublic []byte
+	Shared     secret.Bytes // g^xy, once it was needed
+	NonceI     []byte
+	NonceR     []byte
+	Sent       []byte     // our last message, as initiator
+	Early      aggressive // of Aggressive Mode; an initiator sets only its ID
 }
 
 // Cookies names the SA. The responder's is zero until message 2 came.
 func (s *SA) Cookies() Cookies { return s.st.Peer.Cookies }
 
-// Peer is what is known of the other end; all of it once Authenticated came.
+// Peer is what is known of the other end. It is complete after Authenticated.
 func (s *SA) Peer() Peer { return s.st.Peer }
 
 // Established reports whether phase 1 is complete and the SA is not closed.
 func (s *SA) Established() bool { return s.st.Step == stepUp }
 
-// PhaseKey returns what a network analyser needs to read phase 1 and what
-// runs under it: the initiator's cookie and the cipher key. The key is a copy,
+// PhaseKey returns what a network analyser needs to read phase 1 and the exchanges
+// under it: the initiator's cookie and the cipher key. The key is a copy, and
 // empty before phase 1 is complete.
 func (s *SA) PhaseKey() (initiator [8]byte, key secret.Bytes) {
 	return s.st.Peer.Cookies.Initiator, secret.New(s.st.Keys.Cipher.Reveal())
 }
 
-// Move says where the peer is now. Retransmissions, probes and deletes go
+// Move says where the peer is now. Retransmissions, probes and deletes are sent
 // there.
 func (s *SA) Move(path Path) { s.st.Path = path }
-
-// NextEvent implements machine.Machine.
-func (s *SA) NextEvent() (Event, bool) { return s.events.Pop() }
 
 // Deadline implements machine.Machine.
 func (s *SA) Deadline() time.Time {
@@ -160,16 +160,16 @@ func (s *SA) timeoutReason() Reason {
 	case s.st.Refused != 0:
 		return ReasonRefused
 	case s.st.Step == stepWait5 && s.st.Floats && s.st.Reply.Left > maxRepeats/2:
-		// Who had to ask for message 4 again and again has not heard it, and
-		// knows of no other port.
+		// A peer that asked for message 4 again and again has not received it, and
+		// does not know that it should use another port.
 		return ReasonNATTPort
 	default:
 		return ReasonTimeout
 	}
 }
 
-// HandlePacket takes one message that came over path, without non-ESP marker.
-// An error says why it was dropped; the SA lives on.
+// HandlePacket takes one message that came over path, without non-ESP marker. An
+// error says why it was dropped; the SA lives on.
 func (s *SA) HandlePacket(now time.Time, path Path, msg []byte) error {
 	st := &s.st
 	if st.Step == stepClosed {
@@ -215,7 +215,8 @@ func (s *SA) handle(p packet) error {
 	}
 }
 
-// misplaced is the error of a message that this SA cannot use, by its exchange.
+// misplaced is the error for a message that this SA cannot use. The error names
+// the exchange.
 func (p packet) misplaced() error {
 	how := "in clear"
 	if p.encrypted() {
@@ -230,13 +231,13 @@ type packet struct {
 	path Path
 	h    isakmp.Header
 	body []byte // what follows the header
-	raw  []byte // all of it
+	raw  []byte // the whole message
 }
 
 func (p packet) encrypted() bool { return p.h.Flags&isakmp.FlagEncryption != 0 }
 
-// Close ends the SA: with a Delete if the peer has it too, and with Closed.
-// Children live on.
+// Close ends the SA: with a Delete if the peer has the SA too, and with the event
+// Closed. Its children live on.
 func (s *SA) Close(_ time.Time, why Reason) {
 	if s.st.Step == stepClosed {
 		return
@@ -250,7 +251,7 @@ func (s *SA) Close(_ time.Time, why Reason) {
 	s.end(why)
 }
 
-// end makes the SA closed and forgets its secrets.
+// end marks the SA as closed and erases its secrets.
 func (s *SA) end(why Reason) {
 	st := &s.st
 	if st.Step == stepClosed {
@@ -270,20 +271,21 @@ func (s *SA) end(why Reason) {
 	s.events.Push(Closed{why})
 }
 
-// forget drops what only Main Mode needs.
+// forget drops the state that only phase 1 needs.
 func (st *state) forget() {
-	st.DH.Private.Zero()
-	st.Shared.Zero()
+	if st.exchange != nil {
+		st.DH.Private.Zero()
+		st.Shared.Zero()
+		st.exchange = nil
+	}
 	st.Keys.SKEYID.Zero()
-	st.DH, st.Shared, st.PeerPublic = dhKey{}, secret.Bytes{}, nil
-	st.Offer, st.NonceI, st.NonceR, st.Sent = nil, nil, nil, nil
-	st.Early, st.Certs = aggressive{}, nil
+	st.Certs = nil
 	st.Retry = retry{}
 }
 
 func (s *SA) note(kind NoteKind, typ uint16) { s.events.Push(Note{Kind: kind, Type: typ}) }
 
-// fresh records a verified message that is no replay.
+// fresh reports a verified message that is not a replay.
 func (s *SA) fresh(path Path) {
 	s.st.Path = path
 	s.events.Push(Fresh{path})
@@ -302,13 +304,4 @@ func (s *SA) header(e isakmp.Exchange, id uint32) isakmp.Header {
 		InitiatorCookie: s.st.Peer.Cookies.Initiator, ResponderCookie: s.st.Peer.Cookies.Responder,
 		Version: isakmp.Version1, Exchange: e, MessageID: id,
 	}
-}
-
-// addrOf returns the address in the body of an identification, if it is one.
-func addrOf(body []byte) netip.Addr {
-	id, err := isakmp.ParseID(body)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return id.Addr()
 }

@@ -8,13 +8,15 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// Nothing larger than what was received leaves for an address that did not
-// prove itself: not once, not in sum, not by timers, not to duplicates.
+// Nothing larger than what was received leaves for an address that has not proved
+// itself: not in one message, not in sum, not by timers, not as an answer to
+// duplicates.
 func TestNoAmplificationBeforeAuthentication(t *testing.T) {
 	minimal := transform(1, 1, 7, 2, 2, 4, 19, 3, 1)
-	ke := must(newDHKey(seeded(9), GroupECP256)).Public
+	ke := must(newDHKey(machinetest.Rand(9), GroupECP256)).Public
 	natd := isakmp.NATD{Hash: make([]byte, 20)}
 	tests := []struct {
 		name   string
@@ -88,7 +90,7 @@ func TestNoAmplificationBeforeAuthentication(t *testing.T) {
 	}
 }
 
-// A message 3 that could not be answered leaves no trace.
+// A message 3 that could not be answered changes nothing.
 func TestUnanswerableMessage3ChangesNothing(t *testing.T) {
 	env := answerEnv()
 	e, _, err := Answer(env, serverPath, firstMessage([]isakmp.Transform{transform(1, 1, 7, 2, 2, 4, 19, 3, 1)}, vidRFC3947), epoch)
@@ -100,7 +102,7 @@ func TestUnanswerableMessage3ChangesNothing(t *testing.T) {
 		InitiatorCookie: e.Cookies.Initiator, ResponderCookie: e.Cookies.Responder,
 		Version: isakmp.Version1, Exchange: ExchangeMain,
 	}
-	ke := isakmp.KE(must(newDHKey(seeded(9), GroupECP256)).Public)
+	ke := isakmp.KE(must(newDHKey(machinetest.Rand(9), GroupECP256)).Public)
 	if err := sa.HandlePacket(epoch, serverPath, isakmp.AppendMessage(nil, h, ke, isakmp.Nonce(make([]byte, 8)), isakmp.NATD{}, isakmp.NATD{})); !errors.Is(err, ErrBudget) {
 		t.Fatalf("an answer of 40 bytes more than the question: %v", err)
 	}
@@ -113,7 +115,7 @@ func TestUnanswerableMessage3ChangesNothing(t *testing.T) {
 	}
 }
 
-// CVE-2016-5361: a responder sent message 2 again and again by itself.
+// CVE-2016-5361: a responder retransmitted message 2 by itself.
 func TestCVE_2016_5361_NoRetransmissionBeforeAuthentication(t *testing.T) {
 	p := newPair(t)
 	fromServer, third := 0, false
@@ -136,8 +138,8 @@ func TestCVE_2016_5361_NoRetransmissionBeforeAuthentication(t *testing.T) {
 	one[Closed](t, p.server)
 }
 
-// CVE-2014-2338: an exchange that needs an authenticated peer was possible
-// without one.
+// CVE-2014-2338: exchanges that need an authenticated peer were possible without
+// one.
 func TestCVE_2014_2338_NothingButMainModeBeforeAuthentication(t *testing.T) {
 	established := newPair(t)
 	var quick, inform datagram
@@ -183,7 +185,7 @@ func TestCVE_2014_2338_NothingButMainModeBeforeAuthentication(t *testing.T) {
 	}
 }
 
-// CVE-2015-3240: a public value of zero ended the program.
+// CVE-2015-3240: a public value of zero made the program crash.
 func TestCVE_2015_3240_PublicValueOfZero(t *testing.T) {
 	for _, g := range allGroups {
 		env := answerEnv()
@@ -201,8 +203,8 @@ func TestCVE_2015_3240_PublicValueOfZero(t *testing.T) {
 		zero := isakmp.AppendMessage(nil, h, isakmp.KE(make([]byte, g.publicLen())), isakmp.Nonce(make([]byte, 64)))
 		err = sa.HandlePacket(epoch, serverPath, zero)
 		if g == GroupCurve25519 && err == nil {
-			// Curve25519 takes every string; the result is what must not be
-			// zero, and that shows with message 5.
+			// Curve25519 accepts every string. Only the result must not be zero,
+			// which is found with message 5.
 			h.Flags = isakmp.FlagEncryption
 			err = sa.HandlePacket(epoch, serverPath, isakmp.AppendMessage(nil, h, isakmp.Hash(make([]byte, 28))))
 		}
@@ -215,7 +217,7 @@ func TestCVE_2015_3240_PublicValueOfZero(t *testing.T) {
 	}
 }
 
-// CVE-2019-10155: an Informational was obeyed though its hash was wrong.
+// CVE-2019-10155: an Informational message was obeyed though its hash was wrong.
 func TestCVE_2019_10155_InformationalNeedsItsHash(t *testing.T) {
 	p := newPair(t).establish()
 	c := p.client.sa
@@ -256,8 +258,8 @@ func TestCVE_2019_10155_InformationalNeedsItsHash(t *testing.T) {
 	}
 }
 
-// CVE-2024-3652: a peer that asked for ESP without or with AH ended the
-// program when no suite was configured.
+// CVE-2024-3652: a peer that asked for ESP without AH, or with it, made the
+// program crash when no suite was configured.
 func TestCVE_2024_3652_NoSuitesConfigured(t *testing.T) {
 	for _, policy := range [][]ESPSuite{nil, {}} {
 		p := newPair(t)
@@ -280,8 +282,8 @@ func TestCVE_2024_3652_NoSuitesConfigured(t *testing.T) {
 	}
 }
 
-// Replayed messages of any kind, from anywhere, do nothing: above all they do
-// not move the peer.
+// Replayed messages of any kind, from any address, have no effect. In particular
+// they do not move the peer's endpoint.
 func TestReplaysAreDropped(t *testing.T) {
 	p := newPair(t).establish()
 	var sent []datagram
@@ -293,7 +295,7 @@ func TestReplaysAreDropped(t *testing.T) {
 	}
 	p.works()
 	p.client.sa.DeleteChildren(p.now, []uint32{0x1234})
-	p.client.sa.Probe(p.now)
+	p.client.sa.Probe(p.now, 0)
 	p.run()
 	if len(sent) != 4 { // messages 1 and 3, a Delete, a probe
 		t.Fatalf("%d messages", len(sent))
@@ -313,7 +315,8 @@ func TestReplaysAreDropped(t *testing.T) {
 	}
 }
 
-// What nothing covers, header and padding, makes no new message of a replay.
+// A replay with a changed header or padding, which no hash covers, is still a
+// replay.
 func TestAReplayWithOtherSurroundingsIsOne(t *testing.T) {
 	p := newPair(t).establish()
 	var sent []datagram
@@ -325,7 +328,7 @@ func TestAReplayWithOtherSurroundingsIsOne(t *testing.T) {
 	}
 	p.works()
 	p.client.sa.DeleteChildren(p.now, []uint32{0x1234})
-	p.client.sa.Probe(p.now)
+	p.client.sa.Probe(p.now, 0)
 	p.run()
 	p.server.events, p.server.fresh = nil, 0
 	for i, d := range sent {
@@ -344,7 +347,7 @@ func TestAReplayWithOtherSurroundingsIsOne(t *testing.T) {
 }
 
 func TestNonceLengths(t *testing.T) {
-	ke := must(newDHKey(seeded(9), GroupECP256)).Public
+	ke := must(newDHKey(machinetest.Rand(9), GroupECP256)).Public
 	for n, ok := range map[int]bool{7: false, 8: true, 16: true, 256: true, 257: false} {
 		env := answerEnv()
 		e, _, err := Answer(env, serverPath, firstMessage([]isakmp.Transform{

@@ -38,7 +38,8 @@ func (i *Identity) sign(rand io.Reader, hash []byte) ([]byte, error) {
 	if _, err := asn1.Unmarshal(der, &sig); err != nil {
 		return nil, err
 	}
-	// RFC 4754, section 7: r and s, each as long as the curve's order.
+	// RFC 4754, section 7: the signature is r and s, each as long as the curve's
+	// order.
 	n := (curve.Params().BitSize + 7) / 8
 	b := make([]byte, 2*n)
 	sig.R.FillBytes(b[:n])
@@ -71,8 +72,8 @@ func (m AuthMethod) verify(public crypto.PublicKey, hash, sig []byte) error {
 	return fmt.Errorf("%w: the certificate's key makes no %v", ErrSignature, m)
 }
 
-// speaksOf reports whether the certificate is of who the identification names:
-// its subject, or one of its alternative names (RFC 4945, section 3.1).
+// speaksOf reports whether the certificate names what the identification names, as
+// its subject or as one of its alternative names (RFC 4945, section 3.1).
 func (c *PeerCert) speaksOf(id isakmp.ID) bool {
 	text := string(id.Data)
 	same := func(name string) bool { return text != "" && strings.EqualFold(name, text) }
@@ -90,7 +91,7 @@ func (c *PeerCert) speaksOf(id isakmp.ID) bool {
 	}
 }
 
-// sameName compares distinguished names whose strings may be of different types
+// sameName compares distinguished names. Their strings may have different types
 // (RFC 5280, section 7.1).
 func sameName(a, b []byte) bool {
 	var x, y pkix.RDNSequence
@@ -107,10 +108,11 @@ func sameName(a, b []byte) bool {
 	})
 }
 
-// plain is an attribute's value without what comparisons pass over.
+// plain is an attribute's value without the differences that a comparison ignores.
 func plain(v any) string { return strings.ToLower(strings.Join(strings.Fields(fmt.Sprint(v)), " ")) }
 
-// describeID writes an identification for an error: its text is the peer's.
+// describeID formats an identification for an error. The text in it comes from the
+// peer.
 func describeID(id isakmp.ID) string {
 	switch a := id.Addr(); {
 	case a.IsValid():

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/adit-vpn/adit/ike/isakmp"
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 func TestCertificates(t *testing.T) {
@@ -56,7 +57,7 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// What is signed, computed anew from RFC 2409, section 5, and RFC 4754.
+// The signed bytes, computed independently from RFC 2409, section 5, and RFC 4754.
 func TestWhatIsSigned(t *testing.T) {
 	for _, m := range []AuthMethod{AuthRSA, AuthECDSA384} {
 		p := signedPair(t, m)
@@ -68,7 +69,8 @@ func TestWhatIsSigned(t *testing.T) {
 			}
 			return []datagram{d}
 		}
-		// RSA's certificates come whole, so that the test can read them.
+		// RSA certificates are sent without fragmentation, so that the test can
+		// read them.
 		p.client.env.Policy.VendorIDs = []VendorID{VendorRFC3947}
 		p.establish()
 		if !checked {
@@ -119,7 +121,7 @@ func checkSignature(t *testing.T, p *pair, m AuthMethod, msg []byte) {
 	want := hashI.Sum(nil)
 	switch key := p.client.env.Policy.Identity.Key.Public().(type) {
 	case *rsa.PublicKey:
-		// 00 01 ff … ff 00 and the bare hash.
+		// The block is 00 01 ff … ff 00 and the bare hash.
 		n := key.Size()
 		block := new(big.Int).Exp(new(big.Int).SetBytes(sig), big.NewInt(int64(key.E)), key.N).FillBytes(make([]byte, n))
 		padded := append([]byte{0, 1}, bytes.Repeat([]byte{0xff}, n-3-len(want))...)
@@ -168,7 +170,7 @@ func TestECDSAVector(t *testing.T) {
 	}
 }
 
-// Certificates may come in message 3, in clear, and message 5 has none then.
+// Certificates may come in message 3, in clear. Message 5 then has none.
 func TestCertificatesInMessage3(t *testing.T) {
 	p := signedPair(t, AuthECDSA256)
 	chain := p.client.env.Policy.Identity.Chain
@@ -200,7 +202,8 @@ func TestCertificatesInMessage3(t *testing.T) {
 	}
 }
 
-// Message 4 asks for certificates as far as what came allows.
+// Message 4 has as many certificate requests as fit into the number of bytes that
+// came.
 func TestCertificateRequestsFitWhatCame(t *testing.T) {
 	seen := map[string]bool{}
 	for padding := range 200 {
@@ -213,7 +216,7 @@ func TestCertificateRequestsFitWhatCame(t *testing.T) {
 		}
 		e.In, e.Out = 0, 0
 		sa := Respond(env, e, epoch)
-		ke := isakmp.KE(must(newDHKey(seeded(9), GroupECP256)).Public)
+		ke := isakmp.KE(must(newDHKey(machinetest.Rand(9), GroupECP256)).Public)
 		payloads := []isakmp.Payload{ke, isakmp.Nonce(make([]byte, 16))}
 		if padding > 4 {
 			payloads = append(payloads, isakmp.VendorID(make([]byte, padding-4)))
@@ -253,7 +256,7 @@ func TestIdentificationsAndCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The same name in strings of another type and case.
+	// The same name, in strings of another type and with other case.
 	utf8 := bytes.ReplaceAll(bytes.ReplaceAll(c.Subject, []byte{0x13}, []byte{0x0c}), []byte("client"), []byte("CLIENT"))
 	if bytes.Equal(utf8, c.Subject) {
 		t.Fatal("the name has no printable strings")
@@ -283,7 +286,8 @@ func TestIdentificationsAndCertificates(t *testing.T) {
 	}
 }
 
-// One bit wrong in messages 5 and 6 is noticed, and the true ones still count.
+// A flipped bit in messages 5 and 6 is noticed, and the genuine messages are still
+// accepted.
 func TestFlippedBitsInSignedMessages(t *testing.T) {
 	identities := signedPair(t, AuthECDSA256)
 	for n := 4; n < 6; n++ {
@@ -308,7 +312,7 @@ func TestFlippedBitsInSignedMessages(t *testing.T) {
 	}
 }
 
-// A certificate that the reload of a configuration took away is used no more.
+// A certificate that a reload of the configuration removed is no longer used.
 func TestMethodThatWasTakenAwayMeanwhile(t *testing.T) {
 	p := signedPair(t, AuthECDSA256)
 	p.tamper = func(d datagram) []datagram {
@@ -323,8 +327,8 @@ func TestMethodThatWasTakenAwayMeanwhile(t *testing.T) {
 	}
 }
 
-// BenchmarkSignedHandshake is a Main Mode with certificates and a Quick Mode,
-// both ends.
+// BenchmarkSignedHandshake measures a Main Mode with certificates and a Quick
+// Mode, at both ends.
 func BenchmarkSignedHandshake(b *testing.B) {
 	for _, m := range []AuthMethod{AuthRSA, AuthECDSA256} {
 		b.Run(m.String(), func(b *testing.B) {

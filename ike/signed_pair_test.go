@@ -22,7 +22,7 @@ type testCA struct {
 	root, middle       *x509.Certificate
 	rootKey, middleKey crypto.Signer
 	group              string
-	err                error // of Verify
+	err                error // what Verify returns
 }
 
 func (ca *testCA) Names() [][]byte { return [][]byte{ca.root.RawSubject} }
@@ -68,7 +68,7 @@ func newCA() *testCA {
 	return ca
 }
 
-// identity makes a certificate of the intermediate.
+// identity makes a certificate that the intermediate signs.
 func (ca *testCA) identity(name string, key crypto.Signer) *Identity {
 	c := issue(name, key.Public(), ca.middle, ca.middleKey)
 	return &Identity{Chain: [][]byte{c.Raw, ca.middle.Raw}, Subject: c.RawSubject, Key: key}
@@ -103,7 +103,7 @@ var (
 	}
 )
 
-// signedPair is a client and a server with certificates.
+// signedPair is a client and a server that have certificates.
 func signedPair(t testing.TB, m AuthMethod) *pair {
 	p := newPair(t)
 	for i, e := range []*end{p.client, p.server} {

@@ -26,7 +26,7 @@ func (c Cipher) String() string {
 	}
 }
 
-// Hash is a phase-1 hash, and its HMAC the phase-1 PRF.
+// Hash is a phase-1 hash. Its HMAC is the phase-1 PRF.
 type Hash uint8
 
 // Hashes.
@@ -109,9 +109,9 @@ func (s Suite) String() string {
 	return name + "-" + s.Hash.String() + "-" + s.Group.String()
 }
 
-// DefaultSuites returns the phase-1 suites of a server that wants everybody to
-// connect: AES before 3DES, SHA-2 before SHA-1, no MD5, and group 2, which
-// only old clients still need, after everything else.
+// DefaultSuites returns the phase-1 suites of a server that wants all clients to
+// connect: AES before 3DES, SHA-2 before SHA-1, no MD5, and at the end group 2,
+// which only old clients still need.
 func DefaultSuites() []Suite {
 	groups := []Group{
 		GroupMODP2048, GroupECP256, GroupECP384, GroupECP521,
@@ -160,7 +160,8 @@ func (c ESPCipher) String() string {
 	}
 }
 
-// ESPAuth is a phase-2 integrity algorithm, with the bits of its check value.
+// ESPAuth is a phase-2 integrity algorithm. Its name has the length of its ICV in
+// bits.
 type ESPAuth uint8
 
 // Phase-2 integrity algorithms.
@@ -205,8 +206,8 @@ func (s ESPSuite) String() string {
 	return strings.Join(parts, "/")
 }
 
-// keyLens are the bytes of keying material that a suite takes: the cipher's,
-// with the salt of AEAD ciphers, and the integrity algorithm's.
+// keyLens returns how many bytes of keying material a suite takes for the cipher
+// (with the salt of AEAD ciphers) and for the integrity algorithm.
 func (s ESPSuite) keyLens() (enc, auth int) {
 	switch s.Cipher {
 	case ESPAESCBC:

@@ -13,8 +13,8 @@ import (
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
-// ladder prints what two ends say and do, like the RFC's ladders. It reads
-// encrypted messages with the keys of the client.
+// ladder prints the messages and events of two ends, like the ladder diagrams of
+// the RFCs. It reads encrypted messages with the keys of the client.
 type ladder struct {
 	strings.Builder
 	p   *pair
@@ -64,11 +64,11 @@ func (l *ladder) message(d datagram) {
 	l.WriteByte('\n')
 }
 
-// open decrypts, and keeps the chain of every message id.
+// open decrypts a message, and keeps the IV chain of every message id.
 func (l *ladder) open(h isakmp.Header, body []byte) []byte {
 	c := l.p.client.sa
 	if l.key.Len() == 0 {
-		l.key = secret.New(c.st.Keys.Cipher.Reveal()) // the SA's own is zeroed when it closes
+		l.key = secret.New(c.st.Keys.Cipher.Reveal()) // the SA's own copy is zeroed when it closes
 	}
 	iv := l.ivs[h.MessageID]
 	switch {
@@ -153,7 +153,8 @@ func eventText(e Event) string {
 	}
 }
 
-// The path of a roadwarrior: both phases, a rekey with PFS, a probe, goodbye.
+// A complete connection of a roadwarrior: both phases, a rekey with PFS, a probe,
+// and the end.
 func TestTranscriptOfALife(t *testing.T) {
 	p := newPair(t)
 	p.client.env.Policy.Suites = []Suite{{CipherAES, 256, HashSHA1, GroupECP384}, {CipherAES, 256, HashSHA256, GroupMODP2048}}
@@ -176,7 +177,7 @@ func TestTranscriptOfALife(t *testing.T) {
 	p.client.sa.DeleteChildren(p.now, []uint32{0x10000001})
 	p.run()
 	l.did("# a probe")
-	p.server.sa.Probe(p.now)
+	p.server.sa.Probe(p.now, 0)
 	p.run()
 	l.did("# goodbye")
 	p.client.sa.DeleteChildren(p.now, []uint32{0x10000002})
@@ -187,7 +188,7 @@ func TestTranscriptOfALife(t *testing.T) {
 	machinetest.Transcript(t, "life", l.String())
 }
 
-// What goes wrong and what is said about it.
+// Refusals, and what is reported about them.
 func TestTranscriptOfRefusals(t *testing.T) {
 	p := newPair(t)
 	p.serverIs = netip.MustParseAddr("192.168.1.10")

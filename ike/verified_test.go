@@ -6,8 +6,8 @@ import (
 	"github.com/adit-vpn/adit/ike/isakmp"
 )
 
-// A message whose hash verifies is read as far as it can be, also where a payload
-// says that it is longer than the message: the hash tells where that ends.
+// A message whose hash verifies is read as far as possible, even if a payload
+// claims to be longer than the message: the hash tells where the message ends.
 func TestAVerifiedMessageIsReadAsFarAsItCanBe(t *testing.T) {
 	for size := range 40 {
 		p := newPair(t).establish()

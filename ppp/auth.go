@@ -2,86 +2,109 @@ package ppp
 
 import "time"
 
-// Authentication timing: a challenge or a request is repeated every period, and a
-// Success until the peer shows that it has arrived.
+// Authentication timing: the authenticator repeats its Challenge, and the peer its
+// request, once per period. Success is repeated until the peer shows that it has received
+// it.
 const (
 	maxAuthTries = 10
-	maxMessage   = 200 // bytes of a verdict's message
+	maxMessage   = 200 // bytes of the message in a Success or a Failure
 )
 
-// authState is one run of an authentication protocol, in either role. A new
-// LCP negotiation starts a new one.
+// authState is one run of an authentication protocol in which the peer authenticates
+// itself. Each LCP negotiation starts a new run.
 type authState struct {
 	method Method
 	passed bool
+	id     byte // of our Challenge, or of the peer's last PAP request
 	user   string
 
 	timer time.Time // next retransmission
 	tries int
-	id    byte // of our challenge, or of the peer's last PAP request
 
-	// As authenticator.
+	pending   bool // a verdict is awaited
+	changing  bool // the peer has been asked to change its password
+	code      byte // code of the verdict sent, kept for repeats; 0: none yet
 	challenge []byte
-	answer    []byte    // the Response that a verdict is awaited on
-	asks      int       // verdicts that were asked for, of this challenge
-	pending   bool      // a verdict is awaited
-	ticket    uint32    // of the last AuthRequest
-	verdictBy time.Time // when we stop waiting
-	code      byte      // the verdict that was sent, for repeats; 0: none yet
+	answer    []byte    // the Response that awaits a verdict
+	asks      int       // verdicts requested for this Challenge
+	verdictBy time.Time // when we stop waiting for the last one
 	message   []byte
-
-	// As client.
-	asked    []byte // the challenge that we answered
-	response []byte // our answer to it
-	proof    string // the authenticator response that we expect back
-	firstID  byte   // of our first PAP request
+	ticket    uint32 // of the last AuthRequest
 }
 
-// authProtocol is the protocol that this link authenticates with; 0: none.
-func (l *Link) authProtocol() uint16 {
-	switch l.s.auth.method {
+// protocol is the protocol of a method; 0: there is none.
+func (m Method) protocol() uint16 {
+	switch m {
 	case MethodPAP:
 		return ProtocolPAP
 	case MethodCHAP, MethodMSCHAPv2:
 		return ProtocolCHAP
+	case MethodEAP:
+		return ProtocolEAP
 	}
 	return 0
 }
 
-// startAuth begins the Authenticate phase.
+// startAuth begins the Authenticate phase: in each direction by what was agreed for it.
 func (l *Link) startAuth(now time.Time) {
-	if l.env.Config.Client {
-		l.s.auth = authState{method: l.s.lcp.peerMethod}
-		switch l.s.auth.method {
-		case 0: // the server asks for nothing
-			l.s.setup = time.Time{}
-			l.startNetwork(now, Network{}, Network6{On: l.env.Config.IPv6})
-		case MethodPAP:
-			l.startPAP(now)
-		case MethodCHAP, MethodMSCHAPv2: // wait for the challenge
-		}
-		return
-	}
-	l.s.auth = authState{method: l.s.lcp.method}
-	if l.authProtocol() == ProtocolCHAP {
+	l.s.auth, l.s.self = authState{method: l.s.lcp.method}, nil
+	switch l.s.auth.method.protocol() {
+	case ProtocolCHAP:
 		l.startChallenge(now)
+	case ProtocolEAP:
+		l.startEAP(now)
+	}
+	if m := l.s.lcp.peerMethod; m != 0 {
+		l.s.self = &selfState{method: m}
+		if l.env.Config.Client {
+			l.startSelf(now)
+		}
+	}
+	if l.s.auth.method == 0 {
+		l.admitted(now, Network{}, Network6{})
 	}
 }
 
-func (l *Link) stopAuth() { l.s.auth = authState{} }
+func (l *Link) stopAuth() { l.s.auth, l.s.self = authState{}, nil }
 
-// handleAuthPacket takes a packet of the negotiated authentication protocol,
-// in the Authenticate phase or later.
-func (l *Link) handleAuthPacket(now time.Time, p packet) error {
-	switch {
-	case l.s.auth.method == MethodPAP && l.env.Config.Client:
-		return l.handlePAPReply(now, p)
-	case l.s.auth.method == MethodPAP:
-		return l.handlePAPRequest(now, p)
-	case l.env.Config.Client:
-		return l.handleCHAPAsPeer(now, p)
+// admitted goes on to the Network phase, once both directions are done. As authenticator,
+// four and six are what the peer gets, and no peer gets there without having passed.
+func (l *Link) admitted(now time.Time, four Network, six Network6) {
+	a, self := &l.s.auth, l.s.self
+	if unproved := !l.env.Config.Client || a.method != 0; l.s.phase != phaseAuthenticate || unproved && !a.passed || self != nil && !self.passed {
+		return
 	}
-	return l.handleCHAPResponse(now, p)
+	l.s.setup = time.Time{}
+	if l.env.Config.Client {
+		four, six = Network{Peer: l.env.Config.Address}, Network6{On: l.env.Config.IPv6}
+	}
+	l.startNetwork(now, four, six)
+}
+
+// authenticatedBy tells whether a protocol authenticates one end or the other.
+func (l *Link) authenticatedBy(protocol uint16) bool {
+	return protocol != 0 && (protocol == l.s.auth.method.protocol() || protocol == l.selfMethod().protocol())
+}
+
+// handleAuthPacket takes a packet of a negotiated authentication protocol, in the
+// Authenticate phase or later. Its code says which direction it is of.
+func (l *Link) handleAuthPacket(now time.Time, protocol uint16, p packet) error {
+	theirs, ours := protocol == l.s.auth.method.protocol(), protocol == l.selfMethod().protocol()
+	switch {
+	case protocol == ProtocolPAP && p.code == papRequest && theirs:
+		return l.handlePAPRequest(now, p)
+	case protocol == ProtocolPAP && p.code != papRequest && ours:
+		return l.handlePAPReply(now, p)
+	case protocol == ProtocolCHAP && ofAuthenticator(p.code) && ours:
+		return l.handleCHAPAsPeer(now, p)
+	case protocol == ProtocolCHAP && !ofAuthenticator(p.code) && theirs:
+		return l.handleCHAPResponse(now, p)
+	case protocol == ProtocolEAP && ours:
+		return l.handleEAPAsPeer(now, p)
+	case protocol == ProtocolEAP && theirs:
+		return l.handleEAPResponse(now, p)
+	}
+	return ErrUnexpected
 }
 
 // request asks the driver for a verdict.
@@ -97,14 +120,20 @@ func (l *Link) request(now time.Time, r AuthRequest) {
 	l.emit(r)
 }
 
-// HandleAuth takes the driver's verdict. A ticket that is not the pending one
+// HandleAuth takes the driver's verdict, or what it asks next. A ticket that is not the pending one
 // is ignored.
 func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 	a := &l.s.auth
 	if !a.pending || ticket != a.ticket {
 		return
 	}
-	a.pending, a.verdictBy = false, time.Time{}
+	if a.method == MethodEAP && answer.EAP != nil {
+		if !l.continueEAP(now, answer.EAP) {
+			l.refuse(now, AuthAnswer{}, ReasonAuthFailed)
+		}
+		return
+	}
+	a.pending, a.verdictBy, a.answer = false, time.Time{}, nil
 	if len(answer.Message) > maxMessage {
 		answer.Message = answer.Message[:maxMessage]
 	}
@@ -112,16 +141,19 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 		l.note(NoteBadAuthenticatorResponse, ProtocolCHAP, 0)
 		answer = AuthAnswer{}
 	}
+	if !answer.OK && answer.Change && l.mayChange() {
+		l.askChange(now, answer)
+		return
+	}
 	if !answer.OK {
 		l.refuse(now, answer, ReasonAuthFailed)
 		return
 	}
 	l.sendVerdict(answer)
 	a.passed = true
-	if a.method != MethodPAP { // a PAP client repeats its request, and is answered
+	if a.method != MethodPAP { // a PAP client repeats its request, and gets the verdict again
 		a.timer, a.tries = now.Add(l.period()), 1
 	}
-	l.s.setup = time.Time{}
 	l.emit(Authenticated{Method: a.method, User: a.user})
 	if answer.Close != 0 {
 		l.Close(now, answer.Close)
@@ -131,14 +163,19 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 		l.finish(0)
 		return
 	}
-	l.startNetwork(now, answer.Network, answer.Network6)
+	if s := l.s.self; s != nil && !l.env.Config.Client {
+		s.network, s.network6 = answer.Network, answer.Network6
+		l.show(now, answer.Show)
+		return
+	}
+	l.admitted(now, answer.Network, answer.Network6)
 }
 
-// refuse tells the peer that it did not pass, and ends the link.
+// refuse tells the peer that authentication failed, and ends the link.
 func (l *Link) refuse(now time.Time, answer AuthAnswer, why Reason) {
 	a := &l.s.auth
 	a.pending, a.verdictBy = false, time.Time{}
-	answer.OK = false
+	answer.OK, answer.Change = false, false
 	if answer.Message == "" {
 		answer.Message = "Authentication failed"
 	}
@@ -147,8 +184,7 @@ func (l *Link) refuse(now time.Time, answer AuthAnswer, why Reason) {
 	l.Close(now, why)
 }
 
-// sendVerdict composes the method's last packet, keeps it for repeats, and
-// sends it.
+// sendVerdict composes the last packet of the method, keeps it for repeats, and sends it.
 func (l *Link) sendVerdict(answer AuthAnswer) {
 	a := &l.s.auth
 	if answer.OK && answer.Message == "" {
@@ -170,16 +206,21 @@ func (l *Link) sendVerdict(answer AuthAnswer) {
 		if a.method == MethodMSCHAPv2 {
 			a.message = l.mschapMessage(answer)
 		}
+	case MethodEAP:
+		a.code, a.message = eapFailure, nil // RFC 3748, section 4.2: there is no data
+		if answer.OK {
+			a.code = eapSuccess
+		}
 	}
 	l.repeatVerdict()
 }
 
 func (l *Link) repeatVerdict() {
-	l.send(l.authProtocol(), l.s.auth.code, l.s.auth.id, l.s.auth.message)
+	l.send(l.s.auth.method.protocol(), l.s.auth.code, l.s.auth.id, l.s.auth.message)
 }
 
-// confirmSuccess stops repeating the Success: the peer has begun to use the
-// network, and so has seen it.
+// confirmSuccess stops repeating the Success: the peer has begun to use the network, so
+// it has received the Success.
 func (l *Link) confirmSuccess() {
 	if l.s.auth.passed {
 		l.s.auth.timer = time.Time{}
@@ -202,40 +243,32 @@ func (l *Link) handleAuthTimer(now time.Time) {
 		l.refuse(now, AuthAnswer{Message: "Authentication timed out"}, ReasonAuthTimeout)
 		return
 	}
+	if a.changing && !a.passed {
+		l.refuse(now, AuthAnswer{Error: errorPasswordExpired, Message: "The password was not changed in time"}, ReasonAuthTimeout)
+		return
+	}
 	if a.tries >= maxAuthTries {
 		a.timer = time.Time{}
 		if !a.passed {
-			l.Close(now, ReasonAuthTimeout)
+			l.Close(now, l.unproven(ReasonAuthTimeout))
 		}
 		return
 	}
 	a.tries++
 	a.timer = now.Add(l.period())
-	switch {
-	case a.method == MethodPAP:
-		l.sendPAPRequest()
-	case a.passed:
-		l.repeatVerdict()
-	default:
-		l.sendChallenge()
-	}
-}
-
-// passedAsPeer ends the exchange of a client that was let in.
-func (l *Link) passedAsPeer(now time.Time) {
-	a := &l.s.auth
 	if a.passed {
-		return // a repeat, or a later challenge
+		l.repeatVerdict()
+		return
 	}
-	a.passed, a.timer = true, time.Time{}
-	l.s.setup = time.Time{}
-	l.emit(Authenticated{Method: a.method, User: l.env.Config.User})
-	l.startNetwork(now, Network{}, Network6{On: l.env.Config.IPv6})
+	l.sendChallenge()
 }
 
-// failedAsPeer ends the link of a client that was not let in.
-func (l *Link) failedAsPeer(now time.Time, message string, why Reason) {
-	l.s.auth.timer = time.Time{}
-	l.emit(AuthFailed{Method: l.s.auth.method, User: l.env.Config.User, Message: message})
-	l.Close(now, why)
+// unproven is why a link ends: as client, if the server agreed to authenticate itself and
+// answers no challenge, that; otherwise another reason.
+func (l *Link) unproven(why Reason) Reason {
+	a := &l.s.auth
+	if l.env.Config.Client && l.s.phase == phaseAuthenticate && a.method != 0 && a.asks == 0 && !a.passed && !a.pending {
+		return ReasonUnproven
+	}
+	return why
 }

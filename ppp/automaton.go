@@ -13,9 +13,9 @@ const (
 	maxFailure    = 5
 )
 
-// maxRefusals bounds how many requests of ours the peer may refuse, and we of
-// the peer's, before a layer opens: the RFC's counters start afresh with every
-// Nak, and would never end.
+// maxRefusals bounds how many of our requests the peer may refuse, and how many of the
+// peer's requests we may refuse, before a layer opens. The RFC's own counters start
+// afresh with every Nak, so they alone would let a negotiation go on for ever.
 const maxRefusals = maxConfigure
 
 // Control codes (RFC 1661, section 5; RFC 1570, section 2).
@@ -38,34 +38,34 @@ const (
 // automaton is the state of one RFC 1661 automaton.
 type automaton struct {
 	state    state
-	restart  int       // restart counter
-	timer    time.Time // restart timer, zero when it does not run
 	id       byte      // of our last Configure- or Terminate-Request
+	answered bool      // our last Configure-Request has had its valid reply
+	nudged   bool      // we heard the peer while our request was unanswered
+	restart  int32     // restart counter
+	timer    time.Time // restart timer, zero when it does not run
 	request  []byte    // options of our last Configure-Request
-	sent     time.Time // when its last copy left
-	answered bool      // it has had its valid reply
-	refusals int       // of our requests, since this layer was last up
-	why      string    // why it did not converge, when it did not
-	nudged   bool      // the peer was heard while our request was unanswered
-	nudge    time.Time // when to repeat our request because of that; zero: not
-	held     []byte    // the peer's request, whole, whose Ack waits for the peer's
-	until    time.Time // how long it waits
+	sent     time.Time // when the last copy of that request left
+	why      string    // why the negotiation did not converge, if it did not
+	nudge    time.Time // when to repeat our request, after we heard the peer; zero: never
+	held     []byte    // the peer's whole request, whose Ack waits for the Ack of ours
+	until    time.Time // how long that Ack waits
 
-	heard   [4][]byte // the peer's last Configure-Requests that differ, newest first
-	copies  int       // of the newest, beside the first
-	refused int       // of these, since the last Configure-Ack
-	naks    int       // Configure-Naks sent since then
-	acked   []byte    // the newest, when we acknowledged it
-	ackedAt time.Time // first
+	heard    [4][]byte // the peer's last distinct Configure-Requests, newest first
+	acked    []byte    // the request that we acknowledged last; nil: none stands
+	ackedAt  time.Time // when we first acknowledged it
+	copies   int32     // repeats of the newest request of the peer
+	refused  int32     // of the peer's requests by us, since the last Configure-Ack
+	naks     int32     // Configure-Naks sent since the last Configure-Ack
+	refusals int32     // of our requests by the peer, since this layer was last up
 }
 
-// forget begins a negotiation that owes nothing to an earlier one.
+// forget prepares for a negotiation that is independent of any earlier one.
 func (a *automaton) forget() {
 	a.refusals, a.refused, a.naks, a.why = 0, 0, 0, ""
 	a.heard, a.acked, a.held, a.until = [4][]byte{}, nil, nil, time.Time{}
 }
 
-// silence says what the peer did not do that its restart counter ran out.
+// silence says what the peer failed to do when the restart counter runs out.
 func silence(a *automaton) string {
 	if a.answered {
 		return "the peer sends no Configure-Request that can be agreed to"
@@ -73,28 +73,28 @@ func silence(a *automaton) string {
 	return "the peer does not answer our Configure-Request"
 }
 
-// layer is what an automaton serves: LCP or IPCP.
+// layer is a protocol that an automaton negotiates: LCP, IPCP, IPV6CP or CCP.
 type layer interface {
 	protocol() uint16
 	auto() *automaton
 	options() []byte                                  // of our next Configure-Request
-	judge(opts []option) (verdict byte, reply []byte) // of the peer's request: a Configure- code
+	judge(opts []option) (verdict byte, reply []byte) // of the peer's request, as a Configure- code
 	accept(opts []option)                             // the peer's request is acknowledged
 	naked(now time.Time, opts []option)               // the peer wants other values
-	rejected(now time.Time, opts []option)            // the peer wants none of these
+	rejected(now time.Time, opts []option)            // the peer rejects these options
 	up(now time.Time)
 	down(now time.Time)
 	finished(now time.Time, t trigger)
 }
 
-// stimulus is what came with an event: the packet, and for RCR the options and
-// the reply that judge composed.
+// stimulus is what came with an event: the packet, and for RCR
+// (Receive-Configure-Request) also the options and the reply that judge composed.
 type stimulus struct {
 	packet
 	opts      []option
 	replyCode byte
 	reply     []byte
-	again     bool // a copy of the request that was answered last
+	again     bool // a repeat of the request that was answered last
 }
 
 // fire runs one event through the table.
@@ -186,7 +186,7 @@ func (l *Link) sendRequest(now time.Time, y layer, again bool) {
 		a.id++
 		a.request = opts
 		a.answered = false
-		a.nudge = time.Time{} // it was for the one before
+		a.nudge = time.Time{} // the nudge was for the request before
 		if a.held != nil {
 			a.nudge = now.Add(l.lost())
 		}
@@ -195,9 +195,9 @@ func (l *Link) sendRequest(now time.Time, y layer, again bool) {
 	l.send(y.protocol(), codeConfigureRequest, a.id, a.request)
 }
 
-// cut shortens a copy of a packet that goes back in a reject, whose own header
-// takes room more bytes: "MUST be truncated to comply with the peer's
-// established MRU" (RFC 1661, sections 5.6 and 5.7).
+// cut shortens the copy of a packet that a reject returns. The reject's own header takes
+// room bytes more. RFC 1661, sections 5.6 and 5.7: the copy "MUST be truncated to comply
+// with the peer's established MRU".
 func (l *Link) cut(b []byte, room int) []byte {
 	if limit := max(int(l.s.lcp.peerMRU), minMRU) - room; len(b) > limit {
 		return b[:limit]
@@ -205,13 +205,12 @@ func (l *Link) cut(b []byte, room int) []byte {
 	return b
 }
 
-// handleRestart delivers the restart timer.
+// handleRestart handles the restart timer.
 //
-// Deviation: in Ack-Rcvd the table sends a new request. The peer has
-// acknowledged ours; what is missing is one of its own, which it repeats by
-// itself. Once that is acknowledged the peer is open, and a copy of our new
-// request would take it down again: it is sent only if the peer stays silent for
-// half of all periods.
+// Deviation: in Ack-Rcvd the table sends a new request. The peer has already acknowledged
+// ours; what is missing is the peer's request, which it repeats by itself. Once we
+// acknowledge that, the peer is open, and a copy of our new request would take it down
+// again. So we send a new request only if the peer stays silent for half of all periods.
 func (l *Link) handleRestart(now time.Time, y layer) {
 	a := y.auto()
 	if !due(now, a.timer) {
@@ -230,7 +229,7 @@ func (l *Link) handleRestart(now time.Time, y layer) {
 	}
 }
 
-// handleControl runs the codes that every automaton has (1 to 7).
+// handleControl handles the codes that every automaton has (1 to 7).
 func (l *Link) handleControl(now time.Time, y layer, p packet) error {
 	switch p.code {
 	case codeConfigureRequest:
@@ -240,11 +239,16 @@ func (l *Link) handleControl(now time.Time, y layer, p packet) error {
 	case codeTerminateRequest:
 		l.fire(now, y, evTermRequest, stimulus{packet: p})
 	case codeTerminateAck:
-		// An identifier that matches nothing is accepted: RFC 1661, section
-		// 5.5, asks for none, and peers that restart send it unasked.
+		// A Terminate-Ack is accepted whatever its identifier: RFC 1661, section 5.5,
+		// asks for no match, and peers that restart send a Terminate-Ack unasked.
 		l.fire(now, y, evTermAck, stimulus{packet: p})
 	case codeCodeReject:
 		return l.handleCodeReject(now, y, p)
+	case codeResetRequest, codeResetAck:
+		if y.protocol() == ProtocolCCP {
+			return l.handleReset(p)
+		}
+		l.fire(now, y, evUnknownCode, stimulus{packet: p})
 	default:
 		l.fire(now, y, evUnknownCode, stimulus{packet: p})
 	}

@@ -28,8 +28,8 @@ func (s state) String() string {
 	return fmt.Sprintf("state %d", uint8(s))
 }
 
-// timed tells whether the restart timer runs in this state (RFC 1661, 4.2:
-// "The Restart timer is running" in these five).
+// timed tells whether the restart timer runs in this state (RFC 1661, section 4.2, names
+// these five states).
 func (s state) timed() bool {
 	switch s {
 	case closing, stopping, reqSent, ackRcvd, ackSent:
@@ -56,13 +56,13 @@ const (
 	evTermRequest                // RTR
 	evTermAck                    // RTA
 	evUnknownCode                // RUC
-	evRejectGood                 // RXJ+: a reject that we can live with
-	evRejectBad                  // RXJ-: one that we cannot
+	evRejectGood                 // RXJ+: a reject that does not prevent the layer from working
+	evRejectBad                  // RXJ-: a reject of something indispensable
 	evEcho                       // RXR: Echo-Request, Echo-Reply, Discard-Request
 	triggerCount
 )
 
-// action is an action of the automaton, by the RFC's abbreviation.
+// action is an action of the automaton, named by the RFC's abbreviation.
 type action uint8
 
 const (
@@ -96,9 +96,9 @@ func to(next state, actions ...action) transition {
 	return t
 }
 
-// transitions is the table of RFC 1661, section 4.1, a row an event and a
-// column a state. The restart option [r] and the passive option [p] are not
-// taken; crossed connections [x] follow the table.
+// transitions is the table of RFC 1661, section 4.1, with a row for each event and a
+// column for each state. The restart option [r] and the passive option [p] are not
+// implemented; crossed connections [x] are handled as in the table.
 var transitions = [triggerCount][opened + 1]transition{
 	evUp:          {initial: to(2), starting: to(6, irc, scr)},
 	evDown:        {closed: to(0), stopped: to(1, tls), closing: to(0), stopping: to(1), reqSent: to(1), ackRcvd: to(1), ackSent: to(1), opened: to(1, tld)},

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// rfcTable is the state transition table in the notation of RFC 1661, section
-// 4.1. A cell is "actions/next", "-" is impossible, and the letters behind a
-// state are the footnotes: p passive, r restart, x crossed.
+// rfcTable is the state transition table in the notation of RFC 1661, section 4.1. A cell
+// is "actions/next"; "-" means that the event is impossible. The letters after a state
+// are the footnotes: p passive, r restart, x crossed.
 const rfcTable = `
 Up    2     irc,scr/6  -          -              -      -      -          -          -          -
 Down  -     -          0          tls/1          0      1      1          1          1          tld/1
@@ -76,7 +76,7 @@ func splitActions(s string) []string {
 	return strings.Split(s, ",")
 }
 
-// The restart timer runs exactly in the states in which a timeout is possible.
+// The restart timer runs in exactly the states in which a timeout is possible.
 func TestTheTimerRunsWhereATimeoutIsPossible(t *testing.T) {
 	for s := initial; s <= opened; s++ {
 		if s.timed() != transitions[evTimeout][s].possible {

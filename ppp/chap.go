@@ -30,10 +30,14 @@ func (l *Link) startChallenge(now time.Time) {
 	l.sendChallenge()
 }
 
-// sendChallenge sends the Challenge, or again the same: a Response to either
-// copy will do.
+// sendChallenge sends the Challenge, or the Request of EAP, or repeats it unchanged, so that a Response to
+// either copy is valid.
 func (l *Link) sendChallenge() {
 	a := &l.s.auth
+	if a.method == MethodEAP {
+		l.send(ProtocolEAP, eapRequest, a.id, a.challenge)
+		return
+	}
 	data := append([]byte{byte(len(a.challenge))}, a.challenge...)
 	name := l.env.Config.Name
 	data = append(data, name[:min(len(name), maxName)]...)
@@ -48,6 +52,9 @@ func (l *Link) sendChallenge() {
 // Code previously returned for that specific Challenge."
 func (l *Link) handleCHAPResponse(now time.Time, p packet) error {
 	a := &l.s.auth
+	if p.code == chapChangePassword && a.changing {
+		return l.handleChange(now, p)
+	}
 	if p.code == chapChangePassword && a.method == MethodMSCHAPv2 && a.code == 0 && !a.pending {
 		l.note(NoteChangePassword, ProtocolCHAP, 0)
 		a.id = p.id
@@ -72,10 +79,11 @@ func (l *Link) handleCHAPResponse(now time.Time, p packet) error {
 	case a.code != 0:
 		l.repeatVerdict()
 	case a.pending && (bytes.Equal(a.answer, value) || a.asks >= a.tries):
-		// joins the request that is under way
+		// this Response joins the request that is pending
 	default:
-		// A Response to another copy of the Challenge, of which each draws one:
-		// in MS-CHAPv2 the peer expects the proof that belongs to its last.
+		// A Response to a repeated Challenge: each copy of the Challenge gets its own
+		// Response. In MS-CHAPv2 the peer expects the proof that belongs to its last
+		// Response.
 		a.answer = bytes.Clone(value)
 		a.asks++
 		l.request(now, AuthRequest{
@@ -88,24 +96,26 @@ func (l *Link) handleCHAPResponse(now time.Time, p packet) error {
 	return nil
 }
 
-// handleCHAPAsPeer takes what an authenticator sends.
+// ofAuthenticator tells whether an authenticator sends packets of this code.
+func ofAuthenticator(code byte) bool {
+	return code == chapChallenge || code == chapSuccess || code == chapFailure
+}
+
+// handleCHAPAsPeer handles the packets of an authenticator to whom we authenticate
+// ourselves.
 func (l *Link) handleCHAPAsPeer(now time.Time, p packet) error {
-	a := &l.s.auth
-	switch p.code {
-	case chapChallenge:
-		return l.answerChallenge(p)
-	case chapSuccess, chapFailure:
-		if a.response == nil || p.id != a.id {
-			return ErrUnexpected
-		}
-	default:
+	s := l.s.self
+	if p.code == chapChallenge {
+		return l.takeChallenge(p)
+	}
+	if s.response == nil || p.id != s.id {
 		return ErrUnexpected
 	}
 	if p.code == chapFailure {
 		l.failedAsPeer(now, peerText(p.data), ReasonAuthFailed)
 		return nil
 	}
-	if a.method == MethodMSCHAPv2 && !verifyAuthenticator(a.proof, p.data) {
+	if s.method == MethodMSCHAPv2 && !verifyAuthenticator(s.proof, p.data) {
 		// RFC 2759, section 5: "If the authenticator response is either
 		// missing or incorrect, the peer MUST end the session."
 		l.note(NoteServerUnverified, ProtocolCHAP, 0)
@@ -116,30 +126,46 @@ func (l *Link) handleCHAPAsPeer(now time.Time, p packet) error {
 	return nil
 }
 
-// answerChallenge answers a Challenge, and a repeated one as before, so that
-// the authenticator can tell that it is the same answer.
-func (l *Link) answerChallenge(p packet) error {
-	a := &l.s.auth
+// takeChallenge answers a Challenge, or keeps it until we know what we show to this peer.
+// One that equals our own is not answered: who reflects it would pass by our answer.
+func (l *Link) takeChallenge(p packet) error {
+	s := l.s.self
 	value, _, ok := cutCounted(p.data)
-	if !ok || len(value) == 0 || a.method == MethodMSCHAPv2 && len(value) != challengeLen {
+	if !ok || len(value) == 0 || s.method == MethodMSCHAPv2 && len(value) != challengeLen {
 		return ErrMalformed
 	}
-	if a.response == nil || p.id != a.id || !bytes.Equal(value, a.asked) {
-		a.id, a.asked = p.id, bytes.Clone(value)
-		if a.method == MethodMSCHAPv2 {
-			if err := l.composeMSCHAP(); err != nil {
-				return err
-			}
-		} else {
-			sum := md5.New()
-			sum.Write([]byte{p.id})
-			sum.Write(l.env.Config.Password.Reveal())
-			sum.Write(value)
-			a.response = sum.Sum(nil)
-		}
+	if bytes.Equal(value, l.s.auth.challenge) {
+		return ErrUnexpected
 	}
-	data := append([]byte{byte(len(a.response))}, a.response...)
-	user := l.env.Config.User
-	l.send(ProtocolCHAP, chapResponse, a.id, append(data, user[:min(len(user), maxName)]...))
+	if p.id != s.id || !bytes.Equal(value, s.asked) {
+		s.id, s.asked, s.response = p.id, bytes.Clone(value), nil
+	}
+	if _, known := l.shown(); !known {
+		return nil
+	}
+	return l.answerChallenge()
+}
+
+// answerChallenge answers the last Challenge. A repeated Challenge gets the same Response
+// again, so that the authenticator can tell that it is the same.
+func (l *Link) answerChallenge() error {
+	s := l.s.self
+	who, _ := l.shown()
+	switch {
+	case s.response != nil:
+	case s.method == MethodMSCHAPv2:
+		if err := l.composeMSCHAP(); err != nil {
+			return err
+		}
+	default:
+		sum := md5.New()
+		sum.Write([]byte{s.id})
+		sum.Write(who.Password.Reveal())
+		sum.Write(s.asked)
+		s.response = sum.Sum(nil)
+	}
+	data := append([]byte{byte(len(s.response))}, s.response...)
+	user := who.User
+	l.send(ProtocolCHAP, chapResponse, s.id, append(data, user[:min(len(user), maxName)]...))
 	return nil
 }

@@ -6,20 +6,22 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// wish is how a peer answers our Configure-Requests for ever: the code and the
+// wish is how a peer answers our Configure-Requests, for ever: with this code and these
 // options, 0 for an Ack.
 type wish func(n int, request []option) (code byte, opts []byte)
 
-// naks answers with other values whatever was asked for.
+// naks answers every request with other values.
 func naks(values ...string) wish {
 	return func(n int, _ []option) (byte, []byte) {
 		return codeConfigureNak, hexBytes(values[n%len(values)])
 	}
 }
 
-// insists answers so only as long as the option is there.
+// insists answers with other values as long as our request contains the option.
 func insists(kind byte, values ...string) wish {
 	return func(n int, request []option) (byte, []byte) {
 		for _, o := range request {
@@ -53,16 +55,18 @@ func hexBytes(s string) []byte {
 	return b
 }
 
-// stubborn is a peer that wants one thing of one protocol, and is easy to please
-// else. It takes no time.
+// stubborn is a peer that insists on one thing in one protocol, and accepts everything
+// else. It answers at once.
 type stubborn struct {
 	t        *testing.T
 	l        *Link
 	protocol uint16
 	answer   wish
-	demand   func(n int) []byte // options of its n-th request, whatever we say; nil: none that matters
+	demand   func(n int) []byte // options of its n-th request, whatever we say; nil: an ordinary request
 
-	sameID bool // its requests have one identifier, whatever we say
+	compression []Compressor // that we are configured with
+
+	sameID bool // all its requests have one identifier, whatever we say
 
 	requests, replies int
 	up                bool
@@ -71,7 +75,7 @@ type stubborn struct {
 }
 
 func (s *stubborn) send(protocol uint16, code, id byte, data []byte) {
-	_ = s.l.HandlePacket(epoch, appendPacket(appendFrame(nil, protocol), code, id, data))
+	_ = s.l.HandlePacket(machinetest.Epoch, appendPacket(appendFrame(nil, protocol), code, id, data))
 }
 
 // run handles events until none are left.
@@ -86,7 +90,7 @@ func (s *stubborn) run() {
 			case Send:
 				s.handle(bytes.Clone(e.Frame))
 			case AuthRequest:
-				s.l.HandleAuth(epoch, e.Ticket, AuthAnswer{OK: true, Network: testNetwork, Network6: Network6{On: s.protocol == ProtocolIPV6CP}})
+				s.l.HandleAuth(machinetest.Epoch, e.Ticket, AuthAnswer{OK: true, Network: testNetwork, Network6: Network6{On: s.protocol == ProtocolIPV6CP}})
 			case LinkUp:
 				s.up = s.up || s.protocol == ProtocolLCP
 			case NetworkUp:
@@ -137,7 +141,7 @@ func (s *stubborn) handle(frame []byte) {
 	}
 }
 
-// meet lets a link meet the peer, with a PPP in which everything else is fine.
+// meet connects a link with the peer. The link's PPP accepts everything else.
 func (s *stubborn) meet(server bool) {
 	c := serverConfig(MethodPAP)
 	c.MRU = 1400
@@ -145,15 +149,20 @@ func (s *stubborn) meet(server bool) {
 		c = clientConfig("User", "pass")
 		c.IPv6 = s.protocol == ProtocolIPV6CP
 	}
-	s.l = New(Env{Config: c, Rand: testRand(1)})
-	s.l.Start(epoch)
+	c.Compression = s.compression
+	s.l = New(Env{Config: c, Rand: machinetest.Rand(1)})
+	s.l.Start(machinetest.Epoch)
 	fine := map[uint16]string{
 		ProtocolLCP: "0506 11223344", ProtocolIPCP: "0306 0a53000a", ProtocolIPV6CP: "010a 0000000000000005",
 	}
 	if !server {
 		fine[ProtocolIPCP] = "0306 0a530001"
 	}
-	for _, protocol := range []uint16{ProtocolLCP, ProtocolIPCP, ProtocolIPV6CP} {
+	protocols := []uint16{ProtocolLCP, ProtocolIPCP, ProtocolIPV6CP}
+	if s.protocol == ProtocolCCP {
+		protocols = append(protocols, ProtocolCCP)
+	}
+	for _, protocol := range protocols {
 		own := hexBytes(fine[protocol])
 		if protocol == s.protocol && s.demand != nil {
 			own = s.demand(0)
@@ -168,9 +177,9 @@ func (s *stubborn) meet(server bool) {
 	}
 }
 
-// Whatever a peer answers to our requests, a negotiation converges, by a value or
-// without the option, or ends within the counts of RFC 1661, section 4.6; and then
-// both ends read over what.
+// Whatever a peer answers to our requests, a negotiation converges, by a value or without
+// the option, or it ends within the counts of RFC 1661, section 4.6. If it ends, both
+// sides are told which option was at issue.
 func TestANegotiationThatGoesTheOtherWayEnds(t *testing.T) {
 	const never = "" // it converges
 	for _, tt := range []struct {
@@ -234,7 +243,7 @@ func TestANegotiationThatGoesTheOtherWayEnds(t *testing.T) {
 	}
 }
 
-// dnsFor gives a client its address, and then insists on DNS servers.
+// dnsFor gives a client its address, and then insists on these DNS servers.
 func dnsFor(values ...string) wish {
 	dns := insists(ipcpDNS1, values...)
 	return func(n int, request []option) (byte, []byte) {
@@ -245,13 +254,13 @@ func dnsFor(values ...string) wish {
 	}
 }
 
-// want checks the outcome: convergence where why is empty, else an end that names
-// protocol and option to both.
+// want checks the outcome: convergence where why is empty, otherwise an end for which
+// both sides are told the protocol and the option.
 func (s *stubborn) want(why string) {
 	s.t.Helper()
 	most := maxConfigure
 	if s.sameID {
-		most += 2 // copies that might have been on their way
+		most += 2 // copies that may have been sent before our answer arrived
 	}
 	if s.requests > maxConfigure || s.replies > most {
 		s.t.Errorf("%d requests and %d answers, and there must be no more than %d", s.requests, s.replies, maxConfigure)
@@ -283,8 +292,8 @@ func (s *stubborn) want(why string) {
 	}
 }
 
-// A peer that heeds neither Naks nor Rejects (RFC 1661, section 4.6: Naks become
-// Rejects after Max-Failure) is left.
+// A link ends when its peer heeds neither Naks nor Rejects (RFC 1661, section 4.6: Naks
+// become Rejects after Max-Failure).
 func TestAPeerThatInsistsIsLeft(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -298,7 +307,7 @@ func TestAPeerThatInsistsIsLeft(t *testing.T) {
 		{"a magic number of 0", ProtocolLCP, true, true, "0506 00000000", "option 5 (magic number)"},
 		{"callback", ProtocolLCP, true, true, "0d03 06", "option 13 (callback)"},
 		{"authentication of the server", ProtocolLCP, true, false, "0304 c023", "option 3 (authentication)"},
-		{"EAP", ProtocolLCP, false, true, "0304 c227", "option 3 (authentication)"},
+		{"a vendor's authentication", ProtocolLCP, false, true, "0304 c481", "option 3 (authentication)"},
 		{"what nobody knows", ProtocolLCP, true, true, "c804 0001", "option 200"},
 		{"another address", ProtocolIPCP, true, false, "0306 c0a80001", "option 3 (address)"},
 		{"compression", ProtocolIPCP, true, true, "0206 002d0f01", "option 2 (compression)"},

@@ -1,22 +1,28 @@
 package ppp
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-var allMethods = []Method{MethodMSCHAPv2, MethodCHAP, MethodPAP}
+var (
+	allMethods    = []Method{MethodMSCHAPv2, MethodCHAP, MethodPAP} // by which either end authenticates itself
+	clientMethods = append(allMethods, MethodEAP)
+)
 
 func TestBothRolesConnectByEachMethod(t *testing.T) {
-	for _, m := range allMethods {
+	for _, m := range clientMethods {
 		t.Run(m.String(), func(t *testing.T) {
 			w := newWire(t, serverConfig(m), clientConfig(`CORP\User`, "clientPass"))
 			w.start()
 			if !w.run(5*time.Second, w.up) {
 				t.Fatalf("no network within 5 s:\n%s", w.describe())
 			}
-			if took := w.now.Sub(epoch); took >= restartPeriod {
+			if took := w.Now.Sub(machinetest.Epoch); took >= restartPeriod {
 				t.Errorf("it took %v: something was sent twice", took)
 			}
 			checkConversation(t, w, m)
@@ -27,11 +33,11 @@ func TestBothRolesConnectByEachMethod(t *testing.T) {
 func checkConversation(t *testing.T, w *wire, m Method) {
 	t.Helper()
 	for i, events := range w.events {
-		auth, ok := find[Authenticated](events)
+		auth, ok := machinetest.Find[Authenticated](events)
 		if !ok || auth.Method != m || auth.User != `CORP\User` {
 			t.Errorf("end %d: Authenticated = %+v, %v", i, auth, ok)
 		}
-		up, ok := find[NetworkUp](events)
+		up, ok := machinetest.Find[NetworkUp](events)
 		if !ok || up.Network.Local != testNetwork.Local || up.Network.Peer != testNetwork.Peer {
 			t.Errorf("end %d: NetworkUp = %+v, %v; want %v", i, up, ok, testNetwork)
 		}
@@ -45,15 +51,15 @@ func checkConversation(t *testing.T, w *wire, m Method) {
 }
 
 func TestBothRolesConnectOverABadLine(t *testing.T) {
-	for _, m := range allMethods {
+	for _, m := range clientMethods {
 		for seed := range byte(12) {
 			server, client := serverConfig(m), clientConfig("User", "clientPass")
 			server.SetupTimeout, client.SetupTimeout = 0, 0
 			w := newWire(t, server, client)
-			if w.rng = newRand(seed); seed%2 == 0 {
+			if w.Rand = rand.New(machinetest.Rand(seed)); seed%2 == 0 {
 				w.measured()
 			}
-			w.loss, w.dup, w.jitter = 0.15, 0.15, 400*time.Millisecond
+			w.Loss, w.Dup, w.Jitter = 0.15, 0.15, 400*time.Millisecond
 			w.start()
 			if !w.run(10*time.Minute, w.up) {
 				t.Fatalf("%v, seed %d: no network:\n%s", m, seed, w.describe())
@@ -63,7 +69,7 @@ func TestBothRolesConnectOverABadLine(t *testing.T) {
 }
 
 func TestWrongPasswordIsRefusedByEachMethod(t *testing.T) {
-	for _, m := range allMethods {
+	for _, m := range clientMethods {
 		t.Run(m.String(), func(t *testing.T) {
 			w := newWire(t, serverConfig(m), clientConfig("User", "wrong"))
 			w.start()
@@ -71,13 +77,13 @@ func TestWrongPasswordIsRefusedByEachMethod(t *testing.T) {
 				t.Fatalf("the link did not end:\n%s", w.describe())
 			}
 			for i, events := range w.events {
-				if _, ok := find[AuthFailed](events); !ok {
+				if _, ok := machinetest.Find[AuthFailed](events); !ok {
 					t.Errorf("end %d did not say AuthFailed", i)
 				}
-				if d, _ := find[Down](events); d.Why != ReasonAuthFailed {
+				if d, _ := machinetest.Find[Down](events); d.Why != ReasonAuthFailed {
 					t.Errorf("end %d went down because of %v", i, d.Why)
 				}
-				if _, ok := find[NetworkUp](events); ok {
+				if _, ok := machinetest.Find[NetworkUp](events); ok {
 					t.Errorf("end %d had a network", i)
 				}
 			}
@@ -105,7 +111,7 @@ func TestServerFollowsTheClientsWishOfMethod(t *testing.T) {
 				if !w.run(time.Minute, w.down) {
 					t.Fatalf("the link did not end:\n%s", w.describe())
 				}
-				if d, _ := find[Down](w.events[0]); d.Why != ReasonAuthRefused {
+				if d, _ := machinetest.Find[Down](w.events[0]); d.Why != ReasonAuthRefused {
 					t.Errorf("server went down because of %v, want %v", d.Why, ReasonAuthRefused)
 				}
 				return
@@ -113,7 +119,7 @@ func TestServerFollowsTheClientsWishOfMethod(t *testing.T) {
 			if !w.run(10*time.Second, w.up) {
 				t.Fatalf("no network:\n%s", w.describe())
 			}
-			if a, _ := find[Authenticated](w.events[0]); a.Method != tt.want {
+			if a, _ := machinetest.Find[Authenticated](w.events[0]); a.Method != tt.want {
 				t.Errorf("authenticated by %v, want %v", a.Method, tt.want)
 			}
 		})
@@ -122,12 +128,12 @@ func TestServerFollowsTheClientsWishOfMethod(t *testing.T) {
 
 func TestASlowBackendIsWaitedFor(t *testing.T) {
 	w := newWire(t, serverConfig(MethodPAP), clientConfig("User", "clientPass"))
-	w.slow = 20 * time.Second // a push to somebody's phone
+	w.slow = 20 * time.Second // the verdict needs a confirmation on somebody's phone
 	w.start()
 	if !w.run(40*time.Second, w.up) {
 		t.Fatalf("no network:\n%s", w.describe())
 	}
-	if n := count[AuthRequest](w.events[0]); n != 1 {
+	if n := machinetest.Count[AuthRequest](w.events[0]); n != 1 {
 		t.Errorf("the backend was asked %d times, want once", n)
 	}
 }
@@ -142,7 +148,7 @@ func TestABackendThatNeverAnswersEndsTheLink(t *testing.T) {
 		if !w.run(50*time.Second, w.down) {
 			t.Fatalf("%v: the link did not end:\n%s", m, w.describe())
 		}
-		if d, _ := find[Down](w.events[0]); d.Why != ReasonAuthTimeout {
+		if d, _ := machinetest.Find[Down](w.events[0]); d.Why != ReasonAuthTimeout {
 			t.Errorf("%v: server went down because of %v, want %v", m, d.Why, ReasonAuthTimeout)
 		}
 	}
@@ -157,7 +163,7 @@ func TestTheMTUIsTheSmallerMRU(t *testing.T) {
 		t.Fatal("no network")
 	}
 	for i, events := range w.events {
-		if up, _ := find[NetworkUp](events); up.MTU != 1270 {
+		if up, _ := machinetest.Find[NetworkUp](events); up.MTU != 1270 {
 			t.Errorf("end %d: MTU = %d, want 1270", i, up.MTU)
 		}
 	}
@@ -169,26 +175,26 @@ func TestCloseEndsBothSidesInOrder(t *testing.T) {
 	if !w.run(5*time.Second, w.up) {
 		t.Fatal("no network")
 	}
-	w.ends[0].Close(w.now, ReasonSessionTimeout)
+	w.ends[0].Close(w.Now, ReasonSessionTimeout)
 	w.collect(0)
 	if !w.run(20*time.Second, w.down) {
 		t.Fatalf("the link did not end:\n%s", w.describe())
 	}
-	if d, _ := find[Down](w.events[0]); d.Why != ReasonSessionTimeout {
+	if d, _ := machinetest.Find[Down](w.events[0]); d.Why != ReasonSessionTimeout {
 		t.Errorf("server's reason = %v", d.Why)
 	}
-	d, _ := find[Down](w.events[1])
+	d, _ := machinetest.Find[Down](w.events[1])
 	if d.Why != ReasonPeerTerminated || d.PeerText != "session timeout" {
 		t.Errorf("client's Down = %+v", d)
 	}
 	for i, events := range w.events {
-		if n := count[NetworkDown](events); n != 1 {
+		if n := machinetest.Count[NetworkDown](events); n != 1 {
 			t.Errorf("end %d said NetworkDown %d times", i, n)
 		}
 		if _, last := events[len(events)-1].(Down); !last {
 			t.Errorf("end %d: Down is not the last event", i)
 		}
-		if err := w.ends[i].HandlePacket(w.now, []byte{0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0}); err == nil {
+		if err := w.ends[i].HandlePacket(w.Now, []byte{0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0}); err == nil {
 			t.Errorf("end %d: a closed link took a packet", i)
 		}
 		if !w.ends[i].Deadline().IsZero() {
@@ -206,7 +212,7 @@ func TestNoAddressMeansNoNetwork(t *testing.T) {
 	if !w.run(2*time.Minute, w.down) {
 		t.Fatalf("the link did not end:\n%s", w.describe())
 	}
-	if d, _ := find[Down](w.events[1]); d.Why != ReasonNoNetwork {
+	if d, _ := machinetest.Find[Down](w.events[1]); d.Why != ReasonNoNetwork {
 		t.Errorf("client's reason = %v, want %v", d.Why, ReasonNoNetwork)
 	}
 }

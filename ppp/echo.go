@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// echoState is liveness (RFC 1661, section 5.8): whatever comes from the peer
-// proves it alive, an Echo-Request only asks when nothing came.
+// echoState is the liveness check (RFC 1661, section 5.8). Any packet from the peer
+// proves that it is alive; an Echo-Request is sent only after a period of silence.
 type echoState struct {
 	on      bool
-	off     bool // the peer does not know Echo-Requests
+	off     bool // the peer rejects Echo-Requests as unknown
 	heard   time.Time
 	sent    int // unanswered, since heard
 	last    time.Time
@@ -21,9 +21,21 @@ func (l *Link) startEcho(now time.Time) {
 	e.on, e.heard, e.sent = l.env.Config.Echo > 0, now, 0
 }
 
+// SetRouter says, as authenticator, that the peer is a router: it may go without an address,
+// and is asked after another silence than Config.Echo, if it is asked at all. The driver
+// says it again after Resume.
+//
+// Who names no address is not asked to take one, because a repeated Configure-Request would
+// be acknowledged after that, and the next one, which answers our Nak, would renegotiate.
+func (l *Link) SetRouter(echo time.Duration) {
+	c := *l.env.Config
+	c.Echo, c.Unnumbered = echo, true
+	l.env.Config = &c
+}
+
 func (l *Link) stopEcho() { l.s.echo.on = false }
 
-// heard takes a packet that was of use as a sign of life.
+// heard counts a packet as a sign of life, unless handling it returned an error.
 func (l *Link) heard(now time.Time, err error) error {
 	if err == nil {
 		l.hear(now)
@@ -31,7 +43,7 @@ func (l *Link) heard(now time.Time, err error) error {
 	return err
 }
 
-// hear takes a sign of life.
+// hear records a sign of life.
 func (l *Link) hear(now time.Time) {
 	l.s.echo.heard, l.s.echo.sent = now, 0
 }
@@ -63,9 +75,9 @@ func (l *Link) handleEchoTimer(now time.Time) {
 	l.send(ProtocolLCP, codeEchoRequest, e.counter, binary.BigEndian.AppendUint32(nil, l.echoMagic()))
 }
 
-// echoMagic is what we put into our own Echo packets: "Until the Magic-Number
-// Configuration Option has been successfully negotiated, the Magic-Number MUST
-// be transmitted as zero."
+// echoMagic is the magic number in our own Echo packets: "Until the Magic-Number
+// Configuration Option has been successfully negotiated, the Magic-Number MUST be
+// transmitted as zero."
 func (l *Link) echoMagic() uint32 {
 	if l.s.lcp.noMagic {
 		return 0
@@ -73,14 +85,14 @@ func (l *Link) echoMagic() uint32 {
 	return l.s.lcp.magic
 }
 
-// magicLen is the Magic-Number's before the data of an Echo packet.
+// magicLen is the length of the Magic-Number that precedes the data of an Echo packet.
 const magicLen = 4
 
-// handleEcho takes Echo-Request, Echo-Reply and Discard-Request.
+// handleEcho handles Echo-Request, Echo-Reply and Discard-Request.
 //
-// Deviation: RFC 1661, section 5.8, has a magic number in all of them, and none
-// that equals the receiver's. The question came inside ESP, and its answer needs
-// neither: there are clients that send four bytes, or our own number back.
+// Deviation: RFC 1661, section 5.8, requires a magic number in all of them, and forbids
+// one that equals the receiver's. Neither rule is enforced here: the request came inside
+// ESP, and some clients send only four bytes, or send our own number back.
 func (l *Link) handleEcho(now time.Time, p packet) error {
 	if p.code == codeEchoReply && len(p.data) > magicLen {
 		l.checkProof(p.data[magicLen:])
@@ -92,8 +104,8 @@ func (l *Link) handleEcho(now time.Time, p packet) error {
 	return nil
 }
 
-// ownEcho tells whether a packet may be an Echo-Request of our own come back: it
-// has our magic number.
+// ownEcho tells whether a packet may be our own Echo-Request looped back: it carries our
+// magic number.
 func (l *Link) ownEcho(p packet) bool {
 	if p.code != codeEchoRequest || len(p.data) < magicLen {
 		return false
@@ -102,7 +114,7 @@ func (l *Link) ownEcho(p packet) bool {
 	return m != 0 && m == l.echoMagic()
 }
 
-// sendEchoReply returns the request's data behind our own magic number.
+// sendEchoReply returns the data of the request after our own magic number.
 func (l *Link) sendEchoReply(p packet) {
 	data := binary.BigEndian.AppendUint32(nil, l.echoMagic())
 	if len(p.data) > magicLen {

@@ -9,17 +9,18 @@ import (
 
 // PPP protocol numbers.
 const (
-	ProtocolIP     = 0x0021
-	ProtocolIPv6   = 0x0057
-	ProtocolIPCP   = 0x8021
-	ProtocolIPV6CP = 0x8057
-	ProtocolCCP    = 0x80fd
-	ProtocolACSCP  = 0x8235
-	ProtocolMPLSCP = 0x8281
-	ProtocolLCP    = 0xc021
-	ProtocolPAP    = 0xc023
-	ProtocolCHAP   = 0xc223
-	ProtocolEAP    = 0xc227
+	ProtocolIP         = 0x0021
+	ProtocolIPv6       = 0x0057
+	ProtocolCompressed = 0x00fd // RFC 1962, section 2.1
+	ProtocolIPCP       = 0x8021
+	ProtocolIPV6CP     = 0x8057
+	ProtocolCCP        = 0x80fd
+	ProtocolACSCP      = 0x8235
+	ProtocolMPLSCP     = 0x8281
+	ProtocolLCP        = 0xc021
+	ProtocolPAP        = 0xc023
+	ProtocolCHAP       = 0xc223
+	ProtocolEAP        = 0xc227
 )
 
 // ProtocolName returns a short name for a protocol number.
@@ -29,6 +30,8 @@ func ProtocolName(p uint16) string {
 		return "IP"
 	case ProtocolIPv6:
 		return "IPv6"
+	case ProtocolCompressed:
+		return "compressed packet"
 	case ProtocolIPCP:
 		return "IPCP"
 	case ProtocolIPV6CP:
@@ -51,11 +54,11 @@ func ProtocolName(p uint16) string {
 	return fmt.Sprintf("protocol %#04x", p)
 }
 
-// What HandlePacket's errors are.
+// The errors of HandlePacket.
 var (
 	// ErrMalformed: lengths or values that contradict themselves.
 	ErrMalformed = errors.New("malformed")
-	// ErrUnexpected: nothing that is wanted now, or from this peer.
+	// ErrUnexpected: the packet is not wanted now, or not from this peer.
 	ErrUnexpected = errors.New("not expected now")
 	// ErrTooLong: longer than any control frame may be.
 	ErrTooLong = errors.New("too long")
@@ -64,20 +67,20 @@ var (
 )
 
 const (
-	maxFrame = 2048 // of a control frame that we look at
-	maxText  = 128  // of a peer's text that we hand on
-	maxName  = 253  // of a user name: what RADIUS can carry
+	maxFrame = 2048 // length of a control frame that we handle
+	maxText  = 128  // length of a peer's text that we pass on
+	maxName  = 253  // length of a user name: the most that RADIUS can carry
 
 	defaultMRU = 1500 // RFC 1661, section 6.1
-	minMRU     = 128  // what any peer must be able to take
+	minMRU     = 128  // what every peer must be able to receive
 )
 
-// splitFrame returns a frame's protocol and its information field. It takes
-// the address and control fields or their absence, and protocol fields of one
-// or two bytes, whatever was agreed.
+// splitFrame returns the protocol and the information field of a frame. It accepts frames
+// with and without the address and control fields, and protocol fields of one or two
+// bytes, whatever was negotiated.
 //
-// Deviation: RFC 1661, sections 6.5 and 6.6, allow the short forms only once
-// they are negotiated; Windows uses them as soon as its own request left.
+// Deviation: RFC 1661, sections 6.5 and 6.6, allow the short forms only once they are
+// negotiated; Windows uses them as soon as it has sent its own request.
 func splitFrame(frame []byte) (protocol uint16, info []byte, ok bool) {
 	if len(frame) >= 2 && frame[0] == 0xff && frame[1] == 0x03 {
 		frame = frame[2:]
@@ -91,22 +94,15 @@ func splitFrame(frame []byte) (protocol uint16, info []byte, ok bool) {
 	return 0, nil, false
 }
 
-// IPFrame returns the IPv4 packet that a PPP frame carries, in place, and
-// whether it carries one. It takes every form of the PPP header.
-func IPFrame(frame []byte) (ip []byte, ok bool) {
-	protocol, info, ok := splitFrame(frame)
-	return info, ok && protocol == ProtocolIP
-}
-
-// appendFrame appends the header that we send: address, control and a protocol
-// field of two bytes, always. Some peers agree to the short forms and
-// then fail to read them.
+// appendFrame appends the header that we send. It always has the address, the control
+// field and a protocol field of two bytes: some peers agree to the short forms and then
+// fail to read them.
 func appendFrame(b []byte, protocol uint16) []byte {
 	return append(b, 0xff, 0x03, byte(protocol>>8), byte(protocol))
 }
 
-// packet is one control packet: code, identifier, length, data (RFC 1661,
-// section 5). What follows the length is padding, and is cut off.
+// packet is one control packet: code, identifier, length, data (RFC 1661, section 5).
+// Bytes after that length are padding and are cut off.
 type packet struct {
 	code, id byte
 	data     []byte
@@ -131,7 +127,7 @@ func appendPacket(b []byte, code, id byte, data []byte) []byte {
 	return append(b, data...)
 }
 
-// peerText makes a log field of a peer's bytes: bounded, printable ASCII.
+// peerText turns a peer's bytes into a log field: bounded, printable ASCII.
 func peerText(b []byte) string {
 	if len(b) > maxText {
 		b = b[:maxText]

@@ -29,6 +29,8 @@ var stages = []struct {
 	{"server before IPV6CP", false, MethodPAP, func(w *wire) bool { return w.ends[0].s.phase == phaseNetwork }},
 	{"server open with IPv6", false, MethodPAP, (*wire).up6},
 	{"client open with IPv6", true, MethodPAP, (*wire).up6},
+	{"server open, compressing", false, MethodPAP, func(w *wire) bool { return w.up() && w.ends[0].Compression().Open }},
+	{"client open, compressing", true, MethodPAP, func(w *wire) bool { return w.up() && w.ends[1].Compression().Open }},
 }
 
 // stage returns a line, and the end of it that is in stage n.
@@ -39,7 +41,11 @@ func stage(t testing.TB, n int) (*wire, int) {
 	if c.IPv6 = strings.Contains(s.name, "v6") || strings.Contains(s.name, "V6"); c.IPv6 {
 		c.User = "User6"
 	}
-	w := newWire(t, serverConfig(s.method), c)
+	server := serverConfig(s.method)
+	if strings.Contains(s.name, "compressing") {
+		server.Compression, c.Compression = bothCompressors, bothCompressors
+	}
+	w := newWire(t, server, c)
 	if n%2 == 0 {
 		w.measured()
 	}
@@ -61,10 +67,12 @@ func FuzzHandlePacket(f *testing.F) {
 		f.Add(byte(i), []byte("\x10\x80\x57\x01\x01\x00\x0e\x01\x0a\x00\x00\x00\x00\x00\x00\x00\x01"))
 		f.Add(byte(i), []byte("\x17\xc2\x23\x02\x01\x00\x15\x10\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f"))
 		f.Add(byte(i), []byte("\x06\xc0\x21\x05\x01\x00\x04"))
+		f.Add(byte(i), []byte("\x0c\x80\xfd\x01\x01\x00\x0a\x12\x06\x00\x00\x00\x01"))
+		f.Add(byte(i), []byte("\x06\x80\xfd\x0e\x01\x00\x04"))
 		f.Add(byte(i), []byte("\x06\xc0\x21\x09\x01\x00\x04"))                                               // an Echo-Request without magic number
 		f.Add(byte(i), []byte("\x0a\xc0\x21\x03\x01\x00\x08\x01\x04\x05\xdc"))                               // a Nak with a larger MRU
-		f.Add(byte(i), []byte("\x07\xc0\x21\x03\x01\x00\x05\x01"))                                           // and with half an option
-		f.Add(byte(i), []byte("\x16\x21\x45"+strings.Repeat("\x00", 11)+"\x0a\x53\x00\x0a\x01\x01\x01\x01")) // data of the client's
+		f.Add(byte(i), []byte("\x07\xc0\x21\x03\x01\x00\x05\x01"))                                           // a Nak with half an option
+		f.Add(byte(i), []byte("\x16\x21\x45"+strings.Repeat("\x00", 11)+"\x0a\x53\x00\x0a\x01\x01\x01\x01")) // data from the client's address
 	}
 	for i, frame := range machinetest.Seeds(f, "ppp") {
 		if len(frame) < 256 {
@@ -74,7 +82,7 @@ func FuzzHandlePacket(f *testing.F) {
 	f.Fuzz(func(t *testing.T, n byte, data []byte) {
 		w, end := stage(t, int(n)%len(stages))
 		l := w.ends[end]
-		now := w.now
+		now := w.Now
 		for len(data) > 0 {
 			size := min(int(data[0]), len(data)-1)
 			frame := bytes.Clone(data[1 : 1+size])
@@ -91,7 +99,7 @@ func FuzzHandlePacket(f *testing.F) {
 	})
 }
 
-// checkEvents asserts what holds of any input.
+// checkEvents asserts what must hold for any input.
 func checkEvents(t *testing.T, l *Link, events []Event) {
 	t.Helper()
 	for i, e := range events {
@@ -131,8 +139,8 @@ func damaged(frame []byte, f func([]byte)) {
 	}
 }
 
-// mayEnd tells whether a frame says, in so many words, that its sender is done
-// or cannot do LCP or IPCP: then a link may end.
+// mayEnd tells whether a frame says explicitly that its sender is done, or cannot do LCP
+// or IPCP. Then a link may end.
 func mayEnd(frame []byte) bool {
 	proto, info, ok := splitFrame(frame)
 	p, err := parsePacket(info)
@@ -149,7 +157,7 @@ func mayEnd(frame []byte) bool {
 		(p.data[0] == 0x80 && p.data[1] == 0x21 || p.data[0] == 0xc0 && p.data[1] == 0x21)
 }
 
-// Damage never kills an open link: at worst it is negotiated anew.
+// Damage never ends an open link: at worst the link negotiates again.
 func TestDamagedFramesNeverKillAnOpenLink(t *testing.T) {
 	n := -1
 	for i, s := range stages {
@@ -163,13 +171,13 @@ func TestDamagedFramesNeverKillAnOpenLink(t *testing.T) {
 		"8021 02 01 000a 0306 0a530001", "80fd 01 01 000a 1206 00000001", "ff03 c223 03 01 0005 4d",
 		"ff03 c021 08 05 000a 80fd 01010004", "8021 06 09 0004", "21 45000014",
 	} {
-		frame := unhex(t, s)
+		frame := machinetest.Unhex(t, s)
 		damaged(frame, func(b []byte) {
 			if mayEnd(b) {
 				return
 			}
 			w, end := stage(t, n)
-			_ = w.ends[end].HandlePacket(w.now, b)
+			_ = w.ends[end].HandlePacket(w.Now, b)
 			w.collect(end)
 			w.run(15*time.Second, func() bool { return false })
 			if !w.up() {

@@ -3,9 +3,7 @@ package ppp
 import (
 	"bytes"
 	"crypto/md5"
-	"encoding/hex"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -13,14 +11,9 @@ import (
 
 	"layeh.com/radius/rfc2759"
 
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 	"github.com/adit-vpn/adit/internal/secret"
 )
-
-// epoch is when every test begins.
-var epoch = time.Unix(1_700_000_000, 0)
-
-// testRand is a reader that is the same in every run.
-func testRand(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }
 
 func serverConfig(methods ...Method) *Config {
 	return &Config{
@@ -42,8 +35,8 @@ var testNetwork = Network{
 	DNS: []netip.Addr{netip.MustParseAddr("9.9.9.9"), netip.MustParseAddr("1.1.1.1")},
 }
 
-// judge is the backend of the tests: one password, checked by each method's
-// own arithmetic.
+// judge is the backend of the tests. It knows one password, and checks it by each
+// method's own computation.
 func judge(r AuthRequest, password string) AuthAnswer {
 	ok := AuthAnswer{OK: true, Network: testNetwork, Network6: Network6{On: strings.Contains(r.User, "6")}}
 	switch r.Method {
@@ -64,85 +57,88 @@ func judge(r AuthRequest, password string) AuthAnswer {
 			ok.Success, _ = rfc2759.GenerateAuthenticatorResponse(r.Challenge, peer, nt, user, []byte(password))
 			return ok
 		}
+	case MethodEAP:
+		return judgeEAP(r, password, ok)
 	}
 	return AuthAnswer{}
 }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
-	if err != nil {
-		t.Fatalf("bad hex in the test: %v", err)
+// judgeEAP is a server's EAP-MSCHAPv2, which remembers nothing: its challenge is always the
+// same.
+func judgeEAP(r AuthRequest, password string, ok AuthAnswer) AuthAnswer {
+	const challenge = "0123456789abcdef"
+	id, data := r.EAP[1], r.EAP[4:]
+	ask := func(text string) AuthAnswer { return AuthAnswer{EAP: eap(eapRequest, id+1, text)} }
+	op := func(op byte, text string) AuthAnswer {
+		return ask(string([]byte{eapMSCHAPv2, op, 7, 0, byte(4 + len(text))}) + text)
 	}
-	return b
+	switch {
+	case data[0] == eapIdentity:
+		return ask("\x0d\x20") // EAP-TLS, which the client has not
+	case data[0] == eapNak:
+		return op(eapmsChallenge, "\x10"+challenge+"server")
+	case data[0] == eapMSCHAPv2 && data[1] == eapmsResponse:
+		user := []byte(r.User[strings.LastIndexByte(r.User, '\\')+1:])
+		peer, nt := data[6:22], data[30:54]
+		want, err := rfc2759.GenerateNTResponse([]byte(challenge), peer, user, []byte(password))
+		if err != nil || !bytes.Equal(want, nt) || string(data[55:]) != r.User {
+			return op(eapmsFailure, "E=691 R=0 C=00000000000000000000000000000000 V=3 M=no")
+		}
+		proof, _ := rfc2759.GenerateAuthenticatorResponse([]byte(challenge), peer, nt, user, []byte(password))
+		return op(eapmsSuccess, proof+" M=welcome")
+	case len(data) == 2 && data[1] == eapmsSuccess:
+		return ok
+	}
+	return AuthAnswer{}
 }
+
+// thaw, if it is set, makes every machine of the tests continue as its frozen and thawed
+// copy each time its events have been drained. It is passed the frozen state.
+var thaw func(state []byte)
 
 // drain returns all pending events.
 func drain(l *Link) []Event {
-	var events []Event
-	for {
-		e, ok := l.NextEvent()
-		if !ok {
-			return events
-		}
-		events = append(events, e)
+	events := machinetest.Drain(l)
+	if thaw == nil {
+		return events
 	}
+	state := l.Append(nil)
+	thaw(state)
+	copied, err := Resume(l.env, state)
+	if err != nil {
+		panic(err)
+	}
+	*l = *copied
+	return events
 }
 
-// find returns the first event of type E.
-func find[E Event](events []Event) (E, bool) {
-	for _, e := range events {
-		if e, ok := e.(E); ok {
-			return e, true
-		}
-	}
-	var none E
-	return none, false
-}
-
-func count[E Event](events []Event) int {
-	n := 0
-	for _, e := range events {
-		if _, ok := e.(E); ok {
-			n++
-		}
-	}
-	return n
-}
-
-// wire is a simulated line between two links that loses, repeats and reorders.
+// wire is a simulated line between a server (0) and a client (1).
 type wire struct {
-	t        testing.TB
-	now      time.Time
+	machinetest.Line[parcel]
 	ends     [2]*Link
 	events   [2][]Event
-	flight   []parcel
-	seq      int
-	rng      *rand.Rand
-	loss     float64
-	dup      float64
-	jitter   time.Duration
 	password string
-	slow     time.Duration // of the backend
-	pad      []byte        // behind every frame
+	slow     time.Duration // how long the backend takes
+	pad      []byte        // padding after every frame
+	network  *Network      // what the client is granted; nil: testNetwork
+
+	show         Credentials // what the server shows to the client
+	peerPassword string      // that the client expects of the server
 }
 
+// parcel is what arrives at an end: a frame from the other end, or this end's own request
+// to the backend.
 type parcel struct {
-	at    time.Time
-	seq   int
-	to    int
 	frame []byte
 	auth  *AuthRequest
 }
 
-const latency = 20 * time.Millisecond
-
 func newWire(t testing.TB, server, client *Config) *wire {
 	return &wire{
-		t: t, now: epoch, rng: rand.New(testRand(7)), password: "clientPass",
+		Line: machinetest.NewLine[parcel](t), password: "clientPass",
 		ends: [2]*Link{
-			New(Env{Config: server, Rand: testRand(1)}),
-			New(Env{Config: client, Rand: testRand(2)}),
+			New(Env{Config: server, Rand: machinetest.Rand(1)}),
+			New(Env{Config: client, Rand: machinetest.Rand(2)}),
 		},
 	}
 }
@@ -150,13 +146,13 @@ func newWire(t testing.TB, server, client *Config) *wire {
 // measured tells both ends how long the line is.
 func (w *wire) measured() {
 	for _, l := range w.ends {
-		l.env.RoundTrip = 2 * latency
+		l.env.RoundTrip = 2 * machinetest.Latency
 	}
 }
 
 func (w *wire) start() {
 	for i, l := range w.ends {
-		l.Start(w.now)
+		l.Start(w.Now)
 		w.collect(i)
 	}
 }
@@ -167,83 +163,30 @@ func (w *wire) collect(i int) {
 		w.events[i] = append(w.events[i], e)
 		switch e := e.(type) {
 		case Send:
-			w.post(parcel{to: 1 - i, frame: append(bytes.Clone(e.Frame), w.pad...)})
+			w.Post(1-i, parcel{frame: append(bytes.Clone(e.Frame), w.pad...)})
 		case AuthRequest:
-			w.flight = append(w.flight, parcel{at: w.now.Add(w.slow), seq: w.seq, to: i, auth: &e})
-			w.seq++
+			w.Hand(i, parcel{auth: &e}, w.slow)
 		}
-	}
-}
-
-func (w *wire) post(p parcel) {
-	copies := 1
-	if w.rng.Float64() < w.dup {
-		copies = 2
-	}
-	for range copies {
-		if w.rng.Float64() < w.loss {
-			continue
-		}
-		p.at = w.now.Add(latency)
-		if w.jitter > 0 {
-			p.at = p.at.Add(time.Duration(w.rng.Int64N(int64(w.jitter))))
-		}
-		p.seq = w.seq
-		w.seq++
-		w.flight = append(w.flight, p)
 	}
 }
 
 // run lets time pass until done says so, or the limit is reached.
 func (w *wire) run(limit time.Duration, done func() bool) bool {
-	end := w.now.Add(limit)
-	for !done() {
-		best := -1
-		for i, p := range w.flight {
-			if best < 0 || p.at.Before(w.flight[best].at) || p.at.Equal(w.flight[best].at) && p.seq < w.flight[best].seq {
-				best = i
-			}
-		}
-		next := end
-		if best >= 0 && w.flight[best].at.Before(next) {
-			next = w.flight[best].at
-		}
-		timer := -1
-		for i, l := range w.ends {
-			if d := l.Deadline(); !d.IsZero() && d.Before(next) {
-				next, timer = d, i
-			}
-		}
-		if next.After(w.now) {
-			w.now = next
-		}
-		switch {
-		case timer >= 0:
-			w.ends[timer].HandleTimer(w.now)
-			w.collect(timer)
-			if d := w.ends[timer].Deadline(); !d.IsZero() && d.Before(w.now) {
-				w.t.Fatalf("deadline %v stays in the past", d)
-			}
-		case best >= 0 && !w.flight[best].at.After(w.now):
-			p := w.flight[best]
-			w.flight = append(w.flight[:best], w.flight[best+1:]...)
-			w.deliver(p)
-		default:
-			return false
-		}
-	}
-	return true
+	return w.Run(limit, [2]machinetest.Timed{w.ends[0], w.ends[1]}, w.deliver, w.collect, done)
 }
 
-func (w *wire) deliver(p parcel) {
-	l := w.ends[p.to]
+func (w *wire) deliver(to int, p parcel) {
+	l := w.ends[to]
 	if p.auth != nil {
-		l.HandleAuth(w.now, p.auth.Ticket, judge(*p.auth, w.password))
-	} else {
-		// A frame that is dropped is part of the game here.
-		_ = l.HandlePacket(w.now, p.frame)
+		answer := judge(*p.auth, [2]string{w.password, w.peerPassword}[to])
+		answer.Show = w.show
+		if w.network != nil {
+			answer.Network = *w.network
+		}
+		l.HandleAuth(w.Now, p.auth.Ticket, answer)
+		return
 	}
-	w.collect(p.to)
+	_ = l.HandlePacket(w.Now, p.frame) // dropped frames are expected
 }
 
 // up tells whether both ends have a network.
@@ -252,7 +195,7 @@ func (w *wire) up() bool { return w.ends[0].s.ipcp.up && w.ends[1].s.ipcp.up }
 // up6 tells whether both ends have both networks.
 func (w *wire) up6() bool { return w.up() && w.ends[0].s.ipv6cp.up && w.ends[1].s.ipv6cp.up }
 
-// down tells whether both ends are done.
+// down tells whether both links have ended.
 func (w *wire) down() bool {
 	return w.ends[0].s.phase == phaseDone && w.ends[1].s.phase == phaseDone
 }
@@ -265,5 +208,3 @@ func (w *wire) describe() string {
 	}
 	return b.String()
 }
-
-func newRand(seed byte) *rand.Rand { return rand.New(testRand(seed)) }

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// As server we open a network before the client does: the Ack that opens it waits
-// for the client's Ack of our own request. Then no copy of our request finds an
-// open client, which it would take down (RFC 1661, section 4.1, RCR in Opened).
-// Traffic is no later for it, as it needs both Acks.
+// As server we open a network layer before the client does: the Ack that opens the
+// client's layer waits for the client's Ack of our own request. Otherwise a late copy of
+// our request could find an open client and take it down (RFC 1661, section 4.1, RCR in
+// Opened). This does not delay traffic, which needs both Acks.
 
-// hold keeps a request of a network protocol that is to be acknowledged until ours
-// is, and reports whether it does. A client that answers only who has answered it
-// has its Ack some round trips later. LCP's waits for nothing: the Challenge
-// follows at once when LCP opens, and must not overtake it. Where no round trip
-// was measured, and as client, nothing waits.
+// hold keeps an acceptable request of a network protocol until our own request is
+// acknowledged, and reports whether it does so. Some clients answer our request only
+// after we have answered theirs: they get their Ack a few round trips later. LCP requests
+// are never held: the Challenge follows at once when LCP opens, and must not overtake the
+// Ack. Nothing is held where no round trip was measured, or as client.
 //
 // Deviation: the table acknowledges at once.
 func (l *Link) hold(now time.Time, y layer, p packet) bool {
@@ -22,7 +22,7 @@ func (l *Link) hold(now time.Time, y layer, p packet) bool {
 	if l.env.Config.Client || l.env.RoundTrip == 0 || y.protocol() == ProtocolLCP {
 		return false
 	}
-	if a.state == stopped { // it was for the client to begin; our request goes first all the same
+	if a.state == stopped { // we left it to the client to begin; our request goes first all the same
 		l.fire(now, y, evDown, stimulus{})
 		l.fire(now, y, evUp, stimulus{})
 	}
@@ -38,7 +38,7 @@ func (l *Link) hold(now time.Time, y layer, p packet) bool {
 	return true
 }
 
-// release acknowledges what is held, if anything is.
+// release acknowledges the request that is held, if there is one.
 func (l *Link) release(now time.Time, y layer) {
 	a := y.auto()
 	held := a.held

@@ -6,18 +6,20 @@ import (
 	"time"
 )
 
-// IPCP options (RFC 1332, section 3; RFC 1877, section 1). NBNS (130 and 132)
-// and Van Jacobson compression (2) are rejected like all that is unknown.
+// IPCP options (RFC 1332, section 3; RFC 1877, section 1). Van Jacobson compression (2) is
+// rejected like every unknown option.
 const (
 	ipcpAddress = 3
 	ipcpDNS1    = 129
+	ipcpNBNS1   = 130
 	ipcpDNS2    = 131
+	ipcpNBNS2   = 132
 )
 
 // ipcpState is what IPCP negotiates.
 type ipcpState struct {
 	ncpState
-	network Network // as authenticator: granted; as client: learnt
+	network Network // as authenticator: what is granted; as client: what is learnt
 	dns     [2]netip.Addr
 	no      [3]bool // options that the peer rejected: address, DNS1, DNS2
 	naked   [3]unheeded
@@ -31,7 +33,7 @@ func (y ipcp) protocol() uint16  { return ProtocolIPCP }
 func (y ipcp) auto() *automaton  { return &y.s.ipcp.automaton }
 func (y ipcp) common() *ncpState { return &y.s.ipcp.ncpState }
 
-// begin forgets what an earlier negotiation found.
+// begin clears what an earlier negotiation agreed.
 func (y ipcp) begin() {
 	s := &y.s.ipcp
 	s.no, s.naked, s.asked = [3]bool{}, [3]unheeded{}, false
@@ -52,7 +54,7 @@ func (y ipcp) options() []byte {
 		kind byte
 		addr netip.Addr
 	}{{ipcpAddress, s.network.Peer}, {ipcpDNS1, s.dns[0]}, {ipcpDNS2, s.dns[1]}} {
-		if !s.no[i] {
+		if !s.no[i] && y.asks(ask.kind) {
 			a, _ := four(ask.addr)
 			b = appendOption(b, ask.kind, a[:]...)
 		}
@@ -60,8 +62,17 @@ func (y ipcp) options() []byte {
 	return b
 }
 
-// four returns the bytes of an IPv4 address, and whether it is one that may be
-// given out: 0.0.0.0 is a request for one.
+// asks reports whether we ask for an option as client.
+func (y ipcp) asks(kind byte) bool {
+	c := y.env.Config
+	if kind == ipcpAddress {
+		return !c.Unnumbered
+	}
+	return !c.Router
+}
+
+// four returns the bytes of an IPv4 address, and whether the address may be given out:
+// 0.0.0.0 may not, since it is a request for an address.
 func four(a netip.Addr) ([4]byte, bool) {
 	if a = a.Unmap(); !a.Is4() || a.IsUnspecified() {
 		return [4]byte{}, false
@@ -80,18 +91,25 @@ func (y ipcp) judge(opts []option) (byte, []byte) {
 	return v.result()
 }
 
-// judgeServer takes the server's address and nothing else. We have no better
-// one to offer, so what will not do is rejected.
+// judgeServer accepts the server's address and nothing else. A client that knows which
+// address the server has suggests that; otherwise anything unusable is rejected.
 func (y ipcp) judgeServer(v *verdict, opts []option) {
+	want, known := four(y.env.Config.PeerAddress)
 	for _, o := range opts {
-		if a, ok := optionAddr(o); o.kind != ipcpAddress || !ok || a.IsUnspecified() {
+		a, ok := optionAddr(o)
+		switch {
+		case o.kind != ipcpAddress || !ok:
+			v.reject(o)
+		case known && a.As4() != want:
+			v.nak(o, appendOption(nil, ipcpAddress, want[:]...))
+		case a.IsUnspecified():
 			v.reject(o)
 		}
 	}
 }
 
-// judgeClient gives the peer the address and the DNS servers that were granted
-// to it. An option is never answered with 0.0.0.0: without a value it is
+// judgeClient gives the peer the address and the name servers that were granted to it. An
+// option is never answered with 0.0.0.0: an option for which we have no value is
 // rejected.
 func (y ipcp) judgeClient(v *verdict, opts []option) {
 	s := &y.s.ipcp
@@ -105,6 +123,10 @@ func (y ipcp) judgeClient(v *verdict, opts []option) {
 			want = s.dns[0]
 		case ipcpDNS2:
 			want = s.dns[1]
+		case ipcpNBNS1:
+			want = nth(s.network.NBNS, 0)
+		case ipcpNBNS2:
+			want = nth(s.network.NBNS, 1)
 		}
 		value, ok := four(want)
 		if !ok {
@@ -113,12 +135,20 @@ func (y ipcp) judgeClient(v *verdict, opts []option) {
 			v.nak(o, appendOption(nil, o.kind, value[:]...))
 		}
 	}
-	// A peer that names no address is asked once to take ours (RFC 1332,
-	// section 3.3); if it will not, the driver's source check is what counts.
-	if value, ok := four(s.network.Peer); ok && !named && !s.asked && v.rejects == nil {
+	// A peer that names no address is asked once to take ours (RFC 1332, section 3.3). If
+	// it does not, the driver's source check is what restricts it.
+	if value, ok := four(s.network.Peer); ok && !named && !s.asked && !y.env.Config.Unnumbered && v.rejects == nil {
 		s.asked = true
 		v.add(ipcpAddress, appendOption(nil, ipcpAddress, value[:]...))
 	}
+}
+
+// nth is the element of a list, or none.
+func nth(list []netip.Addr, n int) (a netip.Addr) {
+	if n < len(list) {
+		a = list[n]
+	}
+	return a
 }
 
 func optionAddr(o option) (netip.Addr, bool) {
@@ -128,7 +158,7 @@ func optionAddr(o option) (netip.Addr, bool) {
 	return netip.AddrFromSlice(o.data)
 }
 
-// accept takes over what the peer said and we acknowledge.
+// accept applies the peer's options that we acknowledge.
 func (y ipcp) accept(opts []option) {
 	if !y.env.Config.Client {
 		return
@@ -141,16 +171,20 @@ func (y ipcp) accept(opts []option) {
 	}
 }
 
-// naked: a client takes what it is given. A server keeps its address. Who
-// insists on what cannot be has the option left out, but for a client's address,
-// without which it has no network.
-func (y ipcp) naked(_ time.Time, opts []option) {
+// naked handles a Configure-Nak. A client takes the values that it is given; a server
+// keeps its address. If the peer insists on a value that we cannot take, we leave the
+// option out. The exception is a client's own address: without it the client has no
+// network.
+func (y ipcp) naked(now time.Time, opts []option) {
 	s := &y.s.ipcp
+	if y.deniedOwn(now, opts) {
+		return
+	}
 	own := [3]*netip.Addr{&s.network.Peer, &s.dns[0], &s.dns[1]}
 	for _, o := range opts {
 		i := slices.Index([]byte{ipcpAddress, ipcpDNS1, ipcpDNS2}, o.kind)
-		if i < 0 || i > 0 && !y.env.Config.Client {
-			continue // not ours to ask for
+		if i < 0 || i > 0 && !y.env.Config.Client || y.env.Config.Client && !y.asks(o.kind) {
+			continue // not an option that we ask for
 		}
 		a, ok := optionAddr(o)
 		taken := y.env.Config.Client && ok && !a.IsUnspecified() && a != *own[i]
@@ -163,8 +197,25 @@ func (y ipcp) naked(_ time.Time, opts []option) {
 	}
 }
 
-// rejected leaves out what the peer rejects. A client without an address has
-// no network.
+// deniedOwn ends the link, as a client that takes one address only, if the peer gives it
+// another one.
+func (y ipcp) deniedOwn(now time.Time, opts []option) bool {
+	own := y.env.Config.Address
+	if !y.env.Config.Client || y.env.Config.Unnumbered || !own.IsValid() {
+		return false
+	}
+	for _, o := range opts {
+		if a, ok := optionAddr(o); ok && o.kind == ipcpAddress && a != own {
+			y.s.detail = "IPCP: the peer gives us the address " + a.String() + " in place of " + own.String()
+			y.Close(now, ReasonNoNetwork)
+			return true
+		}
+	}
+	return false
+}
+
+// rejected leaves out the options that the peer rejects. A client whose address is
+// rejected has no network, so its link ends.
 func (y ipcp) rejected(now time.Time, opts []option) {
 	for _, o := range opts {
 		switch o.kind {
@@ -182,7 +233,7 @@ func (y ipcp) rejected(now time.Time, opts []option) {
 	}
 }
 
-// opened is what the driver is told when IPCP opens.
+// opened returns the event that tells the driver that IPCP is open.
 func (y ipcp) opened() Event {
 	s := &y.s.ipcp
 	if y.env.Config.Client {
@@ -198,7 +249,8 @@ func (y ipcp) opened() Event {
 
 func (y ipcp) closed() Event { return NetworkDown{} }
 
-// carries tells whether a packet is from, or as client to, the client's address.
+// carries tells whether a packet comes from the client's address or, as client, goes to
+// it.
 func (y ipcp) carries(ip []byte) bool {
 	client, ok := four(y.s.ipcp.network.Peer)
 	if !ok || len(ip) < 20 || ip[0]>>4 != 4 {
@@ -212,7 +264,7 @@ func (y ipcp) carries(ip []byte) bool {
 
 // up is IPCP's This-Layer-Up: IP may flow.
 func (y ipcp) up(now time.Time) {
-	if _, ok := four(y.s.ipcp.network.Peer); !ok && y.env.Config.Client {
+	if _, ok := four(y.s.ipcp.network.Peer); !ok && y.env.Config.Client && !y.env.Config.Unnumbered {
 		y.s.detail = "IPCP: the peer gives no address"
 		y.Close(now, ReasonNoNetwork) // the server acknowledged 0.0.0.0
 		return

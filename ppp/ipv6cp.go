@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// ipv6cpInterfaceID is the only option of IPV6CP that is taken (RFC 5072,
-// section 4.1). Compression (2) is rejected like all that is unknown.
+// ipv6cpInterfaceID is the only option of IPV6CP that is accepted (RFC 5072, section
+// 4.1). Compression (2) is rejected like every unknown option.
 const ipv6cpInterfaceID = 1
 
-// InterfaceID is the lower half of a link-local address; zero: not known.
+// InterfaceID is the lower half of a link-local address; zero: unknown.
 type InterfaceID [8]byte
 
-// LinkLocal is the address fe80::/64 with that interface identifier.
+// LinkLocal is the address in fe80::/64 that has this interface identifier.
 func (id InterfaceID) LinkLocal() netip.Addr {
 	b := [16]byte{0: 0xfe, 1: 0x80}
 	copy(b[8:], id[:])
@@ -23,24 +23,24 @@ func (id InterfaceID) LinkLocal() netip.Addr {
 // String returns the identifier as hex digits.
 func (id InterfaceID) String() string { return hex.EncodeToString(id[:]) }
 
-// Network6 is a link's IPv6 configuration, from the server's point of view in
-// both roles. Addresses beyond the link are not IPV6CP's.
+// Network6 is a link's IPv6 configuration, from the server's point of view in both roles.
+// IPV6CP negotiates no addresses other than link-local ones.
 type Network6 struct {
-	On          bool        // IPV6CP is negotiated, otherwise it is rejected
-	Local, Peer InterfaceID // the server's; and the client's, zero: as it wants
+	On          bool        // IPV6CP is negotiated; otherwise it is rejected
+	Local, Peer InterfaceID // the server's and the client's; zero for Peer: the client chooses
 }
 
-// DefaultInterfaceID is the server's where none is given: fe80::1.
+// DefaultInterfaceID is the server's identifier where none is configured: fe80::1.
 var DefaultInterfaceID = InterfaceID{7: 1}
 
 // ipv6cpState is what IPV6CP negotiates.
 type ipv6cpState struct {
 	ncpState
-	network Network6    // as authenticator: granted; as client: learnt
-	agreed  InterfaceID // the peer's, as authenticator: the client's
+	network Network6    // as authenticator: what is granted; as client: what is learnt
+	agreed  InterfaceID // the peer's identifier; as authenticator that is the client's
 	no      bool        // the peer rejected our identifier
 	naked   unheeded
-	asked   bool // the peer was asked for one
+	asked   bool // the peer was asked for its identifier
 }
 
 // ipv6cp is the IPV6CP layer of a link.
@@ -50,7 +50,7 @@ func (y ipv6cp) protocol() uint16  { return ProtocolIPV6CP }
 func (y ipv6cp) auto() *automaton  { return &y.s.ipv6cp.automaton }
 func (y ipv6cp) common() *ncpState { return &y.s.ipv6cp.ncpState }
 
-// begin forgets what an earlier negotiation found.
+// begin clears what an earlier negotiation agreed.
 func (y ipv6cp) begin() {
 	s := &y.s.ipv6cp
 	s.no, s.naked, s.asked, s.agreed = false, unheeded{}, false, InterfaceID{}
@@ -62,7 +62,7 @@ func (y ipv6cp) begin() {
 	}
 }
 
-// own is our identifier, and other where the peer's stands.
+// own points to our identifier: as client it is Peer of the network, as server Local.
 func (y ipv6cp) own() *InterfaceID {
 	if y.env.Config.Client {
 		return &y.s.ipv6cp.network.Peer
@@ -78,9 +78,9 @@ func (y ipv6cp) options() []byte {
 	return appendOption([]byte{}, ipv6cpInterfaceID, y.own()[:]...)
 }
 
-// judge decides about the peer's Configure-Request. RFC 5072, section 4.1: an
-// identifier that is zero or equal to ours is answered with another, "a non-zero
-// value that is different"; and so is one that the client was not granted.
+// judge decides about the peer's Configure-Request. RFC 5072, section 4.1: an identifier
+// that is zero or equals ours is answered with another one, "a non-zero value that is
+// different". An identifier that was not granted to the client is answered the same way.
 func (y ipv6cp) judge(opts []option) (byte, []byte) {
 	s := &y.s.ipv6cp
 	v := newVerdict(y.Link, y)
@@ -131,7 +131,7 @@ func (y ipv6cp) randomID(avoid InterfaceID) InterfaceID {
 	return id
 }
 
-// accept takes over what the peer said and we acknowledge.
+// accept applies the peer's options that we acknowledge.
 func (y ipv6cp) accept(opts []option) {
 	y.s.ipv6cp.agreed = InterfaceID{}
 	for _, o := range opts {
@@ -141,7 +141,7 @@ func (y ipv6cp) accept(opts []option) {
 	}
 }
 
-// naked takes what the peer would rather have us be, if that is possible.
+// naked adopts the identifier that the peer suggests for us, if that is possible.
 func (y ipv6cp) naked(_ time.Time, opts []option) {
 	s := &y.s.ipv6cp
 	for _, o := range opts {
@@ -161,15 +161,15 @@ func (y ipv6cp) naked(_ time.Time, opts []option) {
 	}
 }
 
-// rejected leaves our identifier out: the link-local address is then nobody's
-// business but ours.
+// rejected leaves our identifier out: the peer then does not need to know our link-local
+// address.
 func (y ipv6cp) rejected(_ time.Time, opts []option) {
 	for _, o := range opts {
 		y.s.ipv6cp.no = y.s.ipv6cp.no || o.kind == ipv6cpInterfaceID
 	}
 }
 
-// opened is what the driver is told when IPV6CP opens.
+// opened returns the event that tells the driver that IPV6CP is open.
 func (y ipv6cp) opened() Event {
 	n := y.s.ipv6cp.network
 	if y.env.Config.Client {

@@ -1,6 +1,7 @@
 package ppp
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +9,7 @@ import (
 	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// wire6 is a line on which both ends have IPv6, too.
+// wire6 is a line on which both ends also have IPv6.
 func wire6(t *testing.T) *wire {
 	c := clientConfig("User6", "clientPass")
 	c.IPv6 = true
@@ -17,8 +18,8 @@ func wire6(t *testing.T) *wire {
 
 func checkIDs(t *testing.T, w *wire) {
 	t.Helper()
-	a, ok := find[Network6Up](w.events[0])
-	b, ok2 := find[Network6Up](w.events[1])
+	a, ok := machinetest.Find[Network6Up](w.events[0])
+	b, ok2 := machinetest.Find[Network6Up](w.events[1])
 	if !ok || !ok2 || a != b || a.Network.Local != DefaultInterfaceID || a.Network.Peer == (InterfaceID{}) || a.Network.Peer == a.Network.Local {
 		t.Errorf("the ends agreed on %+v and %+v", a, b)
 	}
@@ -34,9 +35,9 @@ func TestBothNetworksComeUp(t *testing.T) {
 		t.Fatalf("no networks within 5 s:\n%s", w.describe())
 	}
 	checkIDs(t, w)
-	w.ends[1].Close(w.now, ReasonUserRequest)
+	w.ends[1].Close(w.Now, ReasonUserRequest)
 	w.collect(1)
-	if !w.run(10*time.Second, w.down) || count[Network6Down](w.events[0]) != 1 || count[NetworkDown](w.events[0]) != 1 {
+	if !w.run(10*time.Second, w.down) || machinetest.Count[Network6Down](w.events[0]) != 1 || machinetest.Count[NetworkDown](w.events[0]) != 1 {
 		t.Errorf("the networks did not go down once each:\n%s", w.describe())
 	}
 }
@@ -47,8 +48,8 @@ func TestBothNetworksComeUpOverABadLine(t *testing.T) {
 		for _, l := range w.ends {
 			l.env.Config.SetupTimeout = 0
 		}
-		w.rng = newRand(seed)
-		w.loss, w.dup, w.jitter = 0.15, 0.15, 400*time.Millisecond
+		w.Rand = rand.New(machinetest.Rand(seed))
+		w.Loss, w.Dup, w.Jitter = 0.15, 0.15, 400*time.Millisecond
 		w.start()
 		if !w.run(10*time.Minute, w.up6) {
 			t.Fatalf("seed %d: no networks:\n%s", seed, w.describe())
@@ -68,7 +69,7 @@ func TestOneSideWithoutIPv6HasIPv4(t *testing.T) {
 			t.Fatalf("%s: no network:\n%s", name, w.describe())
 		}
 		w.run(3*time.Minute, func() bool { return false })
-		if !w.up() || w.up6() || count[Down](w.events[0])+count[Down](w.events[1]) != 0 {
+		if !w.up() || w.up6() || machinetest.Count[Down](w.events[0])+machinetest.Count[Down](w.events[1]) != 0 {
 			t.Errorf("%s has no IPv6: %s", name, w.describe())
 		}
 	}
@@ -120,20 +121,20 @@ func TestIdentifiers(t *testing.T) {
 	} {
 		d := on6(t, tt.six)
 		out := d.since(func() { d.recv(tt.frame) })
-		wantLine(t, out, tt.want)
+		machinetest.WantLine(t, out, tt.want)
 		if strings.Contains(tt.want, "Nak") {
-			wantNoLine(t, out, "IPV6CP Configure-Nak id=1 <1 0000000000000000>")
-			wantNoLine(t, out, "IPV6CP Configure-Nak id=1 <1 0000000000000001>")
+			machinetest.WantNoLine(t, out, "IPV6CP Configure-Nak id=1 <1 0000000000000000>")
+			machinetest.WantNoLine(t, out, "IPV6CP Configure-Nak id=1 <1 0000000000000001>")
 		}
 	}
 }
 
-// The server begins with IPv6 only when the client has: not all know it.
+// The server begins IPv6 only when the client has begun: not every client knows it.
 func TestIPv6IsBegunByTheClient(t *testing.T) {
 	d := on6(t, Network6{})
-	wantNoLine(t, d.out.String(), "IPV6CP")
+	machinetest.WantNoLine(t, d.out.String(), "IPV6CP")
 	d.wait(20 * time.Second)
-	wantNoLine(t, d.out.String(), "IPV6CP")
+	machinetest.WantNoLine(t, d.out.String(), "IPV6CP")
 }
 
 func TestALinkLivesByOneNetwork(t *testing.T) {
@@ -152,7 +153,7 @@ func TestALinkLivesByOneNetwork(t *testing.T) {
 			t.Fatal("the networks are not up")
 		}
 		d.recv(tt.six + tt.four)
-		for range 4 { // whoever is there answers echoes
+		for range 4 { // a peer that is present answers echoes
 			d.wait(15 * time.Second)
 			d.recv("c021 09 70 0008 11223344")
 		}
@@ -186,5 +187,5 @@ func TestALinkWithoutAnyNetworkEnds(t *testing.T) {
 		d.wait(15 * time.Second)
 		d.recv("c021 09 70 0008 11223344")
 	}
-	wantLine(t, d.out.String(), "* Down: no network protocol could be agreed")
+	machinetest.WantLine(t, d.out.String(), "* Down: no network protocol could be agreed")
 }

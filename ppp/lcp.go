@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// LCP options (RFC 1661, section 6; 3 bytes of callback, RFC 1570; MRRU and
-// endpoint discriminator, RFC 1990).
+// LCP options (RFC 1661, section 6; callback, which has 3 bytes: RFC 1570; MRRU and
+// endpoint discriminator: RFC 1990).
 const (
 	lcpMRU   = 1
 	lcpACCM  = 2
@@ -18,11 +18,11 @@ const (
 	lcpACFC  = 8
 )
 
-// maxLoops is how many Configure-Requests with our own magic number prove a
-// loop: by chance, one is already a 1 in 2^32.
+// maxLoops is how many Configure-Requests with our own magic number prove a loop. Even a
+// single match happens by chance only once in 2^32.
 const maxLoops = 5
 
-// lcpState is what LCP negotiates, both ways.
+// lcpState is what LCP negotiates, in both directions.
 type lcpState struct {
 	automaton automaton
 
@@ -30,13 +30,13 @@ type lcpState struct {
 	mru     uint16 // what we announce
 	noMRU   bool   // the peer rejected the option
 	noMagic bool
-	method  Method // as authenticator: what we offer now
-	refused uint8  // methods that the peer has refused, a bit each
+	method  Method // by which the peer is to authenticate itself: what we offer now; 0: by none
+	refused uint8  // methods that the peer has refused, one bit each
 
 	nakedMRU, nakedMagic unheeded
 
 	peerMRU    uint16
-	peerMethod Method // as client: what the server demands; 0: nothing
+	peerMethod Method // by which the peer has us authenticate ourselves; 0: by none
 	loops      int
 }
 
@@ -46,20 +46,20 @@ type lcp struct{ *Link }
 func (y lcp) protocol() uint16 { return ProtocolLCP }
 func (y lcp) auto() *automaton { return &y.s.lcp.automaton }
 
-// resetLCP forgets what was negotiated, for a negotiation from the start.
+// resetLCP clears what was negotiated, for a negotiation from the start.
 func (l *Link) resetLCP() {
 	s := &l.s.lcp
 	s.mru, s.noMRU, s.noMagic = l.mru(), false, false
 	s.method, s.refused = 0, 0
 	s.nakedMRU, s.nakedMagic = unheeded{}, unheeded{}
-	if !l.env.Config.Client && len(l.env.Config.Methods) > 0 {
-		s.method = l.env.Config.Methods[0]
+	if !l.env.Config.Client && len(l.env.Config.Methods) > 0 || l.env.Config.PeerAuth != PeerAuthNone {
+		s.method = l.first(l.allowed)
 	}
 	s.peerMRU, s.peerMethod, s.loops = defaultMRU, 0, 0
 	s.magic = l.randomMagic()
 }
 
-// mru is what the configuration announces.
+// mru is the MRU that the configuration has us announce.
 func (l *Link) mru() uint16 {
 	if l.env.Config.MRU == 0 {
 		return defaultMRU
@@ -67,9 +67,9 @@ func (l *Link) mru() uint16 {
 	return max(l.env.Config.MRU, minMRU)
 }
 
-// options composes our Configure-Request: MRU, authentication, magic number.
-// We ask for no field compression, since some peers compress badly, and for no
-// ACCM, which has no meaning here.
+// options composes our Configure-Request: MRU, authentication, magic number. We do not
+// ask for field compression, since some peers implement it badly, or for an ACCM, which
+// has no meaning here.
 func (y lcp) options() []byte {
 	s := &y.s.lcp
 	var b []byte
@@ -83,7 +83,7 @@ func (y lcp) options() []byte {
 		b = appendOption32(b, lcpMagic, s.magic)
 	}
 	if b == nil {
-		b = []byte{} // an empty request is a request
+		b = []byte{} // empty, not nil: a request without options is still a request
 	}
 	return b
 }
@@ -97,14 +97,16 @@ func authOption(m Method) []byte {
 		return []byte{0xc2, 0x23, 0x05}
 	case MethodMSCHAPv2:
 		return []byte{0xc2, 0x23, 0x81}
+	case MethodEAP:
+		return []byte{0xc2, 0x27}
 	}
 	return nil
 }
 
-// optionMethod is the method that an authentication option names; 0 if it is
-// none of ours.
+// optionMethod is the method that an authentication option names; 0 if we do not support
+// it.
 func optionMethod(data []byte) Method {
-	for m := MethodPAP; m <= MethodMSCHAPv2; m++ {
+	for m := MethodPAP; m <= MethodEAP; m++ {
 		if slices.Equal(data, authOption(m)) {
 			return m
 		}
@@ -112,8 +114,8 @@ func optionMethod(data []byte) Method {
 	return 0
 }
 
-// judge decides about the peer's Configure-Request. Rejects go alone, before
-// Naks: "Configure-Reject ... filtered to contain only unacceptable options"
+// judge decides about the peer's Configure-Request. Rejects go in a reply of their own,
+// before any Naks: "Configure-Reject ... filtered to contain only unacceptable options"
 // (RFC 1661, section 5.4).
 func (y lcp) judge(opts []option) (byte, []byte) {
 	v := newVerdict(y.Link, y)
@@ -136,46 +138,55 @@ func (y lcp) judge(opts []option) (byte, []byte) {
 				v.reject(o)
 			}
 		default:
-			// Callback, MRRU, endpoint discriminator, link quality and all
-			// that is unknown.
+			// Callback, MRRU, endpoint discriminator, link quality and every unknown
+			// option.
 			v.reject(o)
 		}
 	}
 	return v.result()
 }
 
-// judgeAuth: as authenticator we prove nothing to the peer; as client we take
-// what the configuration allows.
+// judgeAuth handles the peer's demand that we authenticate. As authenticator we refuse to,
+// unless there may be something to show; otherwise we accept the methods that the
+// configuration allows.
 func (y lcp) judgeAuth(v *verdict, o option) {
-	if !y.env.Config.Client {
+	if c := y.env.Config; !c.Client && (!c.Shows || y.s.mute) {
 		v.reject(o)
 		return
 	}
-	if m := optionMethod(o.data); m == 0 || !y.allowed(m) {
-		want := y.wanted()
+	if !y.shows(optionMethod(o.data)) {
+		want := y.first(y.shows)
 		v.nak(o, appendOption(nil, lcpAuth, authOption(want)...))
 	}
 }
 
-// allowed tells whether the configuration has method m.
-func (l *Link) allowed(m Method) bool {
-	if l.env.Config.Client && len(l.env.Config.Methods) == 0 {
-		return true
-	}
-	return slices.Contains(l.env.Config.Methods, m)
+// configured tells whether the configuration includes method m.
+func (l *Link) configured(m Method) bool {
+	return l.env.Config.Client && len(l.env.Config.Methods) == 0 || slices.Contains(l.env.Config.Methods, m)
 }
 
-// wanted is the method that a client asks for.
-func (l *Link) wanted() Method {
-	if len(l.env.Config.Methods) > 0 {
-		return l.env.Config.Methods[0]
+// allowed tells whether the peer may authenticate itself by method m. The methods of EAP are a
+// server's.
+func (l *Link) allowed(m Method) bool {
+	return m != 0 && (m != MethodEAP || !l.env.Config.Client) && l.configured(m)
+}
+
+// shows tells whether we authenticate ourselves by method m: by EAP as client alone.
+func (l *Link) shows(m Method) bool {
+	return m != 0 && (m != MethodEAP || l.env.Config.Client) && l.configured(m)
+}
+
+// first is the first method of the configuration that is among some.
+func (l *Link) first(among func(Method) bool) Method {
+	if i := slices.IndexFunc(l.env.Config.Methods, among); i >= 0 {
+		return l.env.Config.Methods[i]
 	}
 	return MethodMSCHAPv2
 }
 
-// judgeMagic: RFC 1661, section 6.4. "A Magic-Number of zero is illegal and
-// MUST always be Nak'd"; one that equals ours is answered with a Nak that
-// carries another number, and if that goes on, the link is looped back.
+// judgeMagic follows RFC 1661, section 6.4: "A Magic-Number of zero is illegal and MUST
+// always be Nak'd". A number that equals ours gets a Nak with another number; if that
+// goes on, the link is looped back.
 func (y lcp) judgeMagic(v *verdict, o option) {
 	s := &y.s.lcp
 	switch {
@@ -191,7 +202,7 @@ func (y lcp) judgeMagic(v *verdict, o option) {
 	}
 }
 
-// accept takes over what the peer asked for and we acknowledge.
+// accept applies the peer's options that we acknowledge.
 func (y lcp) accept(opts []option) {
 	s := &y.s.lcp
 	s.peerMRU, s.peerMethod, s.loops = defaultMRU, 0, 0
@@ -205,8 +216,8 @@ func (y lcp) accept(opts []option) {
 	}
 }
 
-// naked follows the peer's hints where they make sense, and leaves an option out
-// over which there is no agreement. Options that we did not send stay out.
+// naked follows the peer's hints where they make sense, and leaves out an option on which
+// there is no agreement. Options that we did not send stay out.
 func (y lcp) naked(now time.Time, opts []option) {
 	s := &y.s.lcp
 	for _, o := range opts {
@@ -224,8 +235,9 @@ func (y lcp) naked(now time.Time, opts []option) {
 	}
 }
 
-// nakMRU takes the MRU that the peer would rather hear, and tells whether to say
-// none: then it is 1500 bytes (RFC 1661, section 6.1), as after a Reject.
+// nakMRU adopts the MRU that the peer suggests, and tells whether to leave the option
+// out. Without the option our MRU is 1500 bytes (RFC 1661, section 6.1), as after a
+// Reject.
 func (y lcp) nakMRU(data []byte) (leave bool) {
 	s := &y.s.lcp
 	taken := false
@@ -238,13 +250,14 @@ func (y lcp) nakMRU(data []byte) (leave bool) {
 	return s.nakedMRU.spent(taken)
 }
 
-// nextMethod replaces the method that the peer has just refused: by the one
-// that it asks for if we may, else by the next that it has not refused.
+// nextMethod replaces the method that the peer has just refused. The next one is the
+// method that the peer asks for, if the configuration allows it, otherwise the next that
+// the peer has not refused.
 func (l *Link) nextMethod(now time.Time, hint Method) {
 	s := &l.s.lcp
 	l.note(NoteMethodRefused, ProtocolLCP, byte(s.method))
 	s.refused |= 1 << s.method
-	open := func(m Method) bool { return m != 0 && l.allowed(m) && s.refused&(1<<m) == 0 }
+	open := func(m Method) bool { return l.allowed(m) && s.refused&(1<<m) == 0 }
 	if open(hint) {
 		s.method = hint
 		return
@@ -253,12 +266,22 @@ func (l *Link) nextMethod(now time.Time, hint Method) {
 		s.method = l.env.Config.Methods[i]
 		return
 	}
-	l.s.detail = "the peer refuses LCP " + optionName(ProtocolLCP, lcpAuth)
+	l.unauthenticated(now, "the peer refuses LCP "+optionName(ProtocolLCP, lcpAuth))
+}
+
+// unauthenticated goes without the peer's authentication, if that was only asked for, or
+// ends the link.
+func (l *Link) unauthenticated(now time.Time, why string) {
+	if l.env.Config.Client && l.env.Config.PeerAuth == PeerAuthAsked {
+		l.s.lcp.method = 0
+		return
+	}
+	l.s.detail = why
 	l.Close(now, ReasonAuthRefused)
 }
 
-// rejected leaves out what the peer rejects. Authentication is not ours to
-// leave out.
+// rejected leaves out the options that the peer rejects. Authentication is left out only by
+// a client that can do without.
 func (y lcp) rejected(now time.Time, opts []option) {
 	for _, o := range opts {
 		switch o.kind {
@@ -268,8 +291,7 @@ func (y lcp) rejected(now time.Time, opts []option) {
 			y.s.lcp.noMagic = true
 		case lcpAuth:
 			y.note(NoteMethodRefused, ProtocolLCP, byte(y.s.lcp.method))
-			y.s.detail = "the peer rejects LCP " + optionName(ProtocolLCP, lcpAuth)
-			y.Close(now, ReasonAuthRefused)
+			y.unauthenticated(now, "the peer rejects LCP "+optionName(ProtocolLCP, lcpAuth))
 		}
 	}
 }
@@ -283,16 +305,16 @@ func (y lcp) up(now time.Time) {
 	y.startAuth(now)
 }
 
-// down is LCP's This-Layer-Down: all above it starts afresh.
+// down is LCP's This-Layer-Down: every layer above starts afresh.
 func (y lcp) down(now time.Time) {
 	if y.s.phase == phaseNetwork {
-		for _, n := range y.ncps() {
+		for n := range y.controls {
 			if n.common().on {
 				y.fire(now, n, evDown, stimulus{})
 			}
 		}
 	}
-	if y.s.setup.IsZero() { // it had passed; one that has not gains no time
+	if y.s.setup.IsZero() { // it was authenticated; a link that was not gets no extra time
 		y.startSetup(now)
 	}
 	y.stopAuth()
@@ -317,7 +339,7 @@ func (y lcp) finished(_ time.Time, t trigger) {
 	y.finish(y.s.why)
 }
 
-// handleLCP takes one LCP packet, in any phase.
+// handleLCP handles one LCP packet, in any phase.
 func (l *Link) handleLCP(now time.Time, p packet) error {
 	y := lcp{l}
 	switch p.code {
@@ -328,8 +350,8 @@ func (l *Link) handleLCP(now time.Time, p packet) error {
 	case codeEchoRequest, codeEchoReply, codeDiscardRequest:
 		return l.handleEcho(now, p)
 	case codeIdentification:
-		// Windows sends two or three right after LCP opens. RFC 1570, section
-		// 2.1, wants no answer.
+		// Windows sends two or three right after LCP opens. RFC 1570, section 2.1,
+		// requires no answer.
 		if len(p.data) >= 4 {
 			l.emit(Note{Kind: NoteIdentification, Protocol: ProtocolLCP, Text: peerText(p.data[4:])})
 		}
@@ -344,7 +366,7 @@ func (l *Link) handleTerminate(now time.Time, p packet) error {
 	l.s.terminated = true
 	l.s.peerText = peerText(p.data)
 	if l.s.lcp.automaton.state == opened {
-		l.fail(ReasonPeerTerminated)
+		l.fail(l.unproven(ReasonPeerTerminated))
 	}
 	return l.handleControl(now, lcp{l}, p)
 }

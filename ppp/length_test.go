@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 // RFC 1661, section 5: "Octets outside the range of the Length field are treated
@@ -22,26 +24,26 @@ func TestWhatLiesBehindAPacketIsPadding(t *testing.T) {
 				t.Errorf("%v, %d bytes of %x behind every packet: no network:\n%s", m, len(pad), pad[0], w.describe())
 				continue
 			}
-			w.ends[0].Prove(w.now)
+			w.ends[0].Prove(w.Now)
 			w.collect(0)
-			w.run(time.Second, func() bool { return count[Proved](w.events[0]) > 0 })
-			if count[Proved](w.events[0]) != 1 {
+			w.run(time.Second, func() bool { return machinetest.Count[Proved](w.events[0]) > 0 })
+			if machinetest.Count[Proved](w.events[0]) != 1 {
 				t.Error("an Echo-Reply with padding proves nothing")
 			}
-			w.ends[1].Close(w.now, ReasonUserRequest)
+			w.ends[1].Close(w.Now, ReasonUserRequest)
 			w.collect(1)
 			if !w.run(20*time.Second, w.down) {
 				t.Errorf("the link does not end:\n%s", w.describe())
 			}
-			if d, _ := find[Down](w.events[0]); d.PeerText != "user request" {
+			if d, _ := machinetest.Find[Down](w.events[0]); d.PeerText != "user request" {
 				t.Errorf("the server reads %q", d.PeerText)
 			}
 		}
 	}
 }
 
-// A packet that is shorter than it says is dropped for a reason that is counted,
-// whatever protocol, code and phase.
+// A packet that is shorter than its length field is dropped for a reason that is counted,
+// whatever the protocol, the code and the phase.
 func TestAPacketThatIsShorterThanItSaysIsMalformed(t *testing.T) {
 	for n, s := range stages {
 		_, end := stage(t, n)
@@ -50,7 +52,7 @@ func TestAPacketThatIsShorterThanItSaysIsMalformed(t *testing.T) {
 				w, _ := stage(t, n)
 				l := w.ends[end]
 				frame := appendPacket(appendFrame(nil, protocol), code, 1, make([]byte, 8))
-				err := l.HandlePacket(w.now, frame[:len(frame)-1])
+				err := l.HandlePacket(w.Now, frame[:len(frame)-1])
 				if !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrUnexpected) && !rejected(drain(l)) {
 					t.Errorf("%s: %s code %d: %v", s.name, ProtocolName(protocol), code, err)
 				}
@@ -59,8 +61,8 @@ func TestAPacketThatIsShorterThanItSaysIsMalformed(t *testing.T) {
 	}
 }
 
-// rejected tells whether a Protocol-Reject is among events: who does not know a
-// protocol does not read it.
+// rejected tells whether events contain a Protocol-Reject: a peer that does not know a
+// protocol does not parse it.
 func rejected(events []Event) bool {
 	for _, e := range events {
 		if s, ok := e.(Send); ok && bytes.HasPrefix(s.Frame, []byte{0xff, 3, 0xc0, 0x21, codeProtocolReject}) {
@@ -70,9 +72,9 @@ func rejected(events []Event) bool {
 	return false
 }
 
-// Each copy of a Challenge draws a Response with a challenge of the peer's own,
-// and only the proof that belongs to the last is taken (RFC 2759, section 5). No
-// more are judged than copies were sent.
+// Each copy of a Challenge gets a Response with a challenge of the peer's own, and the
+// peer accepts only the proof that belongs to its last Response (RFC 2759, section 5). No
+// more Responses are judged than copies were sent.
 func TestTheVerdictIsOnTheLastResponse(t *testing.T) {
 	for copies := 1; copies <= 3; copies++ {
 		t.Run(fmt.Sprint(copies), func(t *testing.T) {
@@ -82,7 +84,7 @@ func TestTheVerdictIsOnTheLastResponse(t *testing.T) {
 			first := d.ticket
 			for i := range copies + 1 {
 				response := bytes.Repeat([]byte{byte(i + 1)}, mschapResponseLen)
-				for range 2 { // and a repeated Response joins
+				for range 2 { // a repeated Response joins the pending request
 					d.recv(fmt.Sprintf("ff03c22302%02x%04x%02x%x6d617279", d.id, 5+len(response)+4, len(response), response))
 				}
 			}
@@ -102,15 +104,15 @@ func TestTheVerdictIsOnTheLastResponse(t *testing.T) {
 	}
 }
 
-// What is repeated waits for a round trip and half of one, where the path is long.
+// Where the path is long, a repeat waits for one and a half round trips.
 func TestNothingIsRepeatedBeforeItsAnswerCanCome(t *testing.T) {
 	for _, tt := range []struct{ trip, period time.Duration }{
 		{0, 3 * time.Second}, {100 * time.Millisecond, 3 * time.Second}, {2 * time.Second, 3 * time.Second},
 		{3200 * time.Millisecond, 4800 * time.Millisecond}, {4 * time.Second, 6 * time.Second}, {time.Minute, maxPeriod},
 	} {
-		l := New(Env{Config: serverConfig(MethodMSCHAPv2), Rand: testRand(1), RoundTrip: tt.trip})
-		l.Start(epoch)
-		if got := l.Deadline().Sub(epoch); got != tt.period {
+		l := New(Env{Config: serverConfig(MethodMSCHAPv2), Rand: machinetest.Rand(1), RoundTrip: tt.trip})
+		l.Start(machinetest.Epoch)
+		if got := l.Deadline().Sub(machinetest.Epoch); got != tt.period {
 			t.Errorf("with a round trip of %v a Configure-Request is repeated after %v, want %v", tt.trip, got, tt.period)
 		}
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/adit-vpn/adit/internal/machine"
 )
 
-// Env is what a Link is given and does not own.
+// Env is what a Link uses but does not own.
 type Env struct {
 	Config *Config
 	Rand   io.Reader
 
-	// RoundTrip is how long the path and back takes, as far as the driver knows;
-	// 0: not at all.
+	// RoundTrip is the round-trip time of the path, as far as the driver knows; 0:
+	// unknown.
 	RoundTrip time.Duration
 }
 
@@ -26,33 +26,36 @@ const (
 	phaseEstablish
 	phaseAuthenticate
 	phaseNetwork
-	phaseDone // the link is of no more use
+	phaseDone // the link has ended
 )
 
-// networkTimeout bounds the time from authentication to an open IPCP, in which
-// the counters of RFC 1661 alone could go on for ever.
+// networkTimeout bounds the time from authentication to an open IPCP: with the counters
+// of RFC 1661 alone, that could take for ever.
 const networkTimeout = 60 * time.Second
 
 // linkState is a link's whole state: plain data.
 type linkState struct {
 	phase      phase
-	alone      bool   // it only challenges: see Rechallenge
-	why        Reason // why we are ending, once we are
-	heard      bool   // a control packet came, ever
-	terminated bool   // a Terminate-Request came
-	peerText   string // its data
-	detail     string // what why does not say
+	alone      bool   // the link only sends a challenge: see Rechallenge
+	mute       bool   // as authenticator: there is nothing that we show to this peer
+	why        Reason // why the link is ending; 0: it is not
+	heard      bool   // a control packet has come at least once
+	terminated bool   // a Terminate-Request has come
+	peerText   string // the data of that Terminate-Request
+	detail     string // what the reason alone does not say
 
-	setup   time.Time // by when the link must be authenticated
-	network time.Time // by when a network must be up
+	setup   time.Time // the time by which the link must be authenticated
+	network time.Time // the time by which a network must be up
 
-	tickets    uint32 // the last AuthRequest's
-	challenges byte   // the last Challenge's identifier
+	tickets    uint32 // the ticket of the last AuthRequest
+	challenges byte   // the identifier of the last Challenge
 
 	lcp    lcpState
 	auth   authState
+	self   *selfState // nil: the peer does not demand that we authenticate ourselves
 	ipcp   ipcpState
 	ipv6cp ipv6cpState
+	ccp    *ccpState // nil: no compression is configured, or the network phase has not begun
 	echo   echoState
 	proof  proofState
 }
@@ -75,7 +78,7 @@ func (l *Link) Start(now time.Time) {
 		return
 	}
 	if !l.env.Config.Client && len(l.env.Config.Methods) == 0 {
-		l.finish(ReasonAuthRefused) // nobody enters unasked
+		l.finish(ReasonAuthRefused) // without a method nobody could authenticate
 		return
 	}
 	l.s.phase = phaseEstablish
@@ -85,8 +88,8 @@ func (l *Link) Start(now time.Time) {
 	l.fire(now, lcp{l}, evUp, stimulus{})
 }
 
-// Close ends the link in good order: Terminate-Request, at most two, 3 s apart,
-// then Down. The first reason stands.
+// Close ends the link in an orderly way: Terminate-Request, at most two, 3 s apart, then
+// Down. The first reason given is kept.
 func (l *Link) Close(now time.Time, why Reason) {
 	switch l.s.phase {
 	case phaseDone:
@@ -104,9 +107,9 @@ func (l *Link) Close(now time.Time, why Reason) {
 	l.fire(now, lcp{l}, evClose, stimulus{})
 }
 
-// HandlePacket takes one frame from the peer. It may begin with FF 03 or not,
-// and have a protocol field of one or two bytes. An error says why this frame
-// was dropped; the link lives on.
+// HandlePacket handles one frame from the peer, with or without FF 03, and with a
+// protocol field of one or two bytes. An error says why this frame was dropped; the link
+// continues.
 func (l *Link) HandlePacket(now time.Time, frame []byte) error {
 	switch l.s.phase {
 	case phaseDone:
@@ -125,7 +128,7 @@ func (l *Link) HandlePacket(now time.Time, frame []byte) error {
 	return nil
 }
 
-// handle sorts by protocol and phase. What was not negotiated is dropped
+// handle dispatches by protocol and phase. A protocol that was not negotiated is dropped
 // before it is parsed.
 func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 	if l.s.phase == phaseNetwork && (protocol == ProtocolIP || protocol == ProtocolIPv6 && l.s.ipv6cp.on) {
@@ -137,7 +140,7 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 	if len(info) > maxFrame {
 		return ErrTooLong
 	}
-	if l.s.alone && protocol != l.authProtocol() {
+	if l.s.alone && protocol != l.s.auth.method.protocol() {
 		return ErrUnexpected
 	}
 	if protocol == ProtocolLCP {
@@ -146,7 +149,7 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 			return err
 		}
 		l.s.heard = true
-		if l.ownEcho(p) { // it is answered, and no sign of life
+		if l.ownEcho(p) { // it gets an answer, but is not a sign of life
 			return l.handleLCP(now, p)
 		}
 		return l.heard(now, l.handleLCP(now, p))
@@ -156,19 +159,24 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 	if l.s.lcp.automaton.state != opened {
 		return ErrUnexpected
 	}
-	if protocol == l.authProtocol() {
+	if l.authenticatedBy(protocol) {
 		p, err := parsePacket(info)
 		if err != nil {
 			return err
 		}
-		return l.heard(now, l.handleAuthPacket(now, p))
+		return l.heard(now, l.handleAuthPacket(now, protocol, p))
 	}
 	// RFC 1661, section 3.5, of the Authenticate phase: "All other packets
 	// received during this phase MUST be silently discarded."
 	if l.s.phase != phaseNetwork {
 		return ErrUnexpected
 	}
-	for _, y := range l.ncps() {
+	return l.handleNetwork(now, protocol, info)
+}
+
+// handleNetwork handles a packet of the Network phase's protocols.
+func (l *Link) handleNetwork(now time.Time, protocol uint16, info []byte) error {
+	for y := range l.controls {
 		if protocol != y.protocol() || !y.common().on {
 			continue
 		}
@@ -179,16 +187,19 @@ func (l *Link) handle(now time.Time, protocol uint16, info []byte) error {
 		l.confirmSuccess()
 		return l.heard(now, l.handleControl(now, y, p))
 	}
+	if protocol == ProtocolCompressed && l.s.ccp != nil && l.s.ccp.on {
+		return ErrUnexpected // it was on its way when CCP closed, or began anew
+	}
 	if protocol >= 0x8000 && protocol < 0xc000 {
-		l.confirmSuccess() // any network control protocol will do
+		l.confirmSuccess() // any network control protocol shows it
 	}
 	l.hear(now)
 	l.rejectProtocol(protocol, info)
 	return nil
 }
 
-// HandleData says that the peer lives: something authentic came that this link
-// did not see.
+// HandleData says that the peer is alive: the driver has received authentic data that
+// this link did not see.
 func (l *Link) HandleData(now time.Time) {
 	if l.s.phase == phaseNetwork {
 		l.hear(now)
@@ -205,13 +216,15 @@ func (l *Link) HandleTimer(now time.Time) {
 		l.Close(now, ReasonNoNetwork)
 	}
 	l.handleAuthTimer(now)
+	l.handleSelfTimer(now)
 	l.handleEchoTimer(now)
 	l.handleProofTimer(now)
-	for _, y := range l.ncps() {
+	l.handleResetTimer(now)
+	for y := range l.controls {
 		l.handleNudge(now, y)
 	}
 	l.handleNudge(now, lcp{l})
-	for _, y := range l.ncps() {
+	for y := range l.controls {
 		l.handleRestart(now, y)
 	}
 	l.handleRestart(now, lcp{l})
@@ -226,14 +239,18 @@ func (l *Link) Deadline() time.Time {
 	if l.s.why == 0 {
 		setup, network = l.setupDeadline(), l.s.network
 	}
-	return machine.Earliest(setup, network, l.authDeadline(), l.echoDeadline(), l.s.proof.timer,
-		l.s.lcp.automaton.timer, l.s.ipcp.automaton.timer, l.s.ipv6cp.automaton.timer,
-		l.s.lcp.automaton.nudge, l.s.ipcp.automaton.nudge, l.s.ipv6cp.automaton.nudge,
-		l.s.lcp.automaton.until, l.s.ipcp.automaton.until, l.s.ipv6cp.automaton.until)
+	first := machine.Earliest(setup, network, l.authDeadline(), l.selfDeadline(), l.echoDeadline(), l.s.proof.timer, l.s.lcp.automaton.deadline())
+	for y := range l.controls {
+		first = machine.Earliest(first, y.auto().deadline())
+	}
+	if l.s.ccp != nil {
+		first = machine.Earliest(first, l.s.ccp.timer)
+	}
+	return first
 }
 
-// NextEvent returns the next pending event, oldest first.
-func (l *Link) NextEvent() (Event, bool) { return l.out.Pop() }
+// deadline is when one of the automaton's timers is due.
+func (a *automaton) deadline() time.Time { return machine.Earliest(a.timer, a.nudge, a.until) }
 
 // due tells whether deadline is set and has come.
 func due(now, deadline time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
@@ -245,23 +262,23 @@ func (l *Link) startSetup(now time.Time) {
 	}
 }
 
-// setupDeadline leaves a pending verdict its own time.
+// setupDeadline does not apply while a verdict or a new password is awaited, which have
+// deadlines of their own.
 func (l *Link) setupDeadline() time.Time {
-	if l.s.auth.pending {
+	if l.s.auth.pending || l.s.auth.changing {
 		return time.Time{}
 	}
 	return l.s.setup
 }
 
-// fail notes why the link ends; the first reason stands.
+// fail records why the link ends; the first reason is kept.
 func (l *Link) fail(why Reason) {
 	if l.s.why == 0 {
 		l.s.why = why
 	}
 }
 
-// farewell is what a Terminate-Request of ours says, for people who read the
-// peer's log.
+// farewell is the text of our Terminate-Request, for people who read the peer's log.
 func (l *Link) farewell(y layer) string {
 	switch {
 	case l.s.why != 0 && l.s.detail != "":
@@ -278,17 +295,17 @@ func (l *Link) finish(why Reason) {
 		return
 	}
 	l.fail(why)
-	for _, y := range l.ncps() {
+	for y := range l.controls {
 		if y.common().up {
 			l.emit(y.closed())
 		}
 	}
 	l.emit(Down{Why: l.s.why, Detail: l.s.detail, PeerText: l.s.peerText})
 	l.s.phase = phaseDone
-	// The deadlines end with the phase; secrets and buffers go now.
-	l.s.auth, l.s.echo = authState{}, echoState{}
+	// The deadlines end with the phase; secrets and buffers are dropped now.
+	l.s.auth, l.s.self, l.s.echo = authState{}, nil, echoState{}
 	l.s.lcp.automaton = automaton{}
-	l.s.ipcp, l.s.ipv6cp = ipcpState{}, ipv6cpState{}
+	l.s.ipcp, l.s.ipv6cp, l.s.ccp = ipcpState{}, ipv6cpState{}, nil
 }
 
 // send emits one control packet.
@@ -308,8 +325,8 @@ func (l *Link) note(k NoteKind, protocol uint16, code byte) {
 	l.emit(Note{Kind: k, Protocol: protocol, Code: code})
 }
 
-// random fills b, or ends the link: a challenge that can be guessed is worse
-// than none.
+// random fills b with random bytes. If that fails it ends the link: a challenge that can
+// be guessed is worse than none.
 func (l *Link) random(b []byte) error {
 	if _, err := io.ReadFull(l.env.Rand, b); err != nil {
 		l.finish(ReasonInternal)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -23,20 +24,6 @@ func (d *ladder) since(f func()) string {
 	return d.out.String()[before:]
 }
 
-func wantLine(t *testing.T, out, line string) {
-	t.Helper()
-	if !strings.Contains(out, line) {
-		t.Errorf("want a line with %q, got:\n%s", line, out)
-	}
-}
-
-func wantNoLine(t *testing.T, out, line string) {
-	t.Helper()
-	if strings.Contains(out, line) {
-		t.Errorf("want no line with %q, got:\n%s", line, out)
-	}
-}
-
 // RFC 1661, section 3.4.
 func TestNothingButLCPIsHeardBeforeLCPOpens(t *testing.T) {
 	for _, frame := range []string{
@@ -48,13 +35,13 @@ func TestNothingButLCPIsHeardBeforeLCPOpens(t *testing.T) {
 	} {
 		d := newLadder(t, serverConfig(MethodMSCHAPv2))
 		out := d.since(func() { d.recv(frame) })
-		wantLine(t, out, "not expected now")
-		wantNoLine(t, out, "< ")
+		machinetest.WantLine(t, out, "not expected now")
+		machinetest.WantNoLine(t, out, "< ")
 	}
 }
 
-// RFC 1661, section 3.5; and no unknown protocol is rejected before the peer
-// has proved who it is.
+// RFC 1661, section 3.5. No unknown protocol is rejected, either, before the peer has
+// authenticated.
 func TestNothingButAuthenticationIsHeardBeforeItPasses(t *testing.T) {
 	for _, frame := range []string{
 		"8021 01 01 000a 0306 00000000", "80fd 01 01 0004", "8057 01 01 000e 010a 1122334455667788",
@@ -63,8 +50,8 @@ func TestNothingButAuthenticationIsHeardBeforeItPasses(t *testing.T) {
 		d := newLadder(t, serverConfig(MethodMSCHAPv2))
 		openLCP(d)
 		out := d.since(func() { d.recv(frame) })
-		wantLine(t, out, "not expected now")
-		wantNoLine(t, out, "< ")
+		machinetest.WantLine(t, out, "not expected now")
+		machinetest.WantNoLine(t, out, "< ")
 	}
 }
 
@@ -74,7 +61,7 @@ func TestWhatWasNotNegotiatedIsRejectedOnAnOpenLink(t *testing.T) {
 		openNetwork(d)
 		body := "01010008 deadbeef"
 		out := d.since(func() { d.recv("ff03" + p + body) })
-		wantLine(t, out, "< LCP Protocol-Reject id=2 "+p+"01010008deadbeef")
+		machinetest.WantLine(t, out, "< LCP Protocol-Reject id=2 "+p+"01010008deadbeef")
 		if !d.l.s.ipcp.up {
 			t.Errorf("%s took the network down", p)
 		}
@@ -85,10 +72,10 @@ func TestAProtocolRejectFitsThePeersMRU(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodMSCHAPv2))
 	openNetwork(d)
 	d.drain()
-	if err := d.l.HandlePacket(d.now, append(unhex(t, "ff0380fd"), make([]byte, 1900)...)); err != nil {
+	if err := d.l.HandlePacket(d.now, append(machinetest.Unhex(t, "ff0380fd"), make([]byte, 1900)...)); err != nil {
 		t.Fatal(err)
 	}
-	s, ok := find[Send](drain(d.l))
+	s, ok := machinetest.Find[Send](drain(d.l))
 	if want := 1400 + 4; !ok || len(s.Frame) != want {
 		t.Errorf("the frame has %d bytes, want %d", len(s.Frame), want)
 	}
@@ -119,9 +106,9 @@ func TestCodes(t *testing.T) {
 			d := newLadder(t, serverConfig(MethodMSCHAPv2))
 			openNetwork(d)
 			out := d.since(func() { d.recv(tt.frame) })
-			wantLine(t, out, tt.want)
+			machinetest.WantLine(t, out, tt.want)
 			if tt.not != "" {
-				wantNoLine(t, out, tt.not)
+				machinetest.WantNoLine(t, out, tt.not)
 			}
 			if !d.l.s.ipcp.up || d.l.s.why != 0 {
 				t.Error("the network went down")
@@ -146,15 +133,15 @@ func TestCatastrophicRejectsEndTheLink(t *testing.T) {
 			openNetwork(d)
 			d.recv(tt.frame)
 			out := d.since(func() { d.wait(30 * time.Second) })
-			wantLine(t, out, "* Down: "+tt.why.String())
+			machinetest.WantLine(t, out, "* Down: "+tt.why.String())
 		})
 	}
 }
 
 func TestALoopedLinkIsRecognised(t *testing.T) {
 	for _, c := range []*Config{serverConfig(MethodPAP), clientConfig("User", "pass")} {
-		l := New(Env{Config: c, Rand: testRand(3)})
-		l.Start(epoch)
+		l := New(Env{Config: c, Rand: machinetest.Rand(3)})
+		l.Start(machinetest.Epoch)
 		var down Down
 		pending := drain(l)
 		for range 100 {
@@ -165,7 +152,7 @@ func TestALoopedLinkIsRecognised(t *testing.T) {
 			pending = pending[1:]
 			switch e := e.(type) {
 			case Send:
-				_ = l.HandlePacket(epoch, e.Frame)
+				_ = l.HandlePacket(machinetest.Epoch, e.Frame)
 				pending = append(pending, drain(l)...)
 			case Down:
 				down = e
@@ -180,14 +167,14 @@ func TestALoopedLinkIsRecognised(t *testing.T) {
 func TestMagicNumberZeroIsNaked(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodPAP))
 	out := d.since(func() { d.recv("c021 01 01 000a 0506 00000000") })
-	wantLine(t, out, "< LCP Configure-Nak id=1 <magic ")
-	wantNoLine(t, out, "<magic 00000000>\n<")
+	machinetest.WantLine(t, out, "< LCP Configure-Nak id=1 <magic ")
+	machinetest.WantNoLine(t, out, "<magic 00000000>\n<")
 }
 
 func TestEchoes(t *testing.T) {
 	tests := []struct {
 		name  string
-		alive func(d *ladder) // every 15 s
+		alive func(d *ladder) // called every 15 s
 		dead  bool
 	}{
 		{"silence", func(*ladder) {}, true},
@@ -218,26 +205,26 @@ func TestEchoes(t *testing.T) {
 				d.wait(15 * time.Second)
 			}
 		})
-		wantNoLine(t, out, "Echo-Request")
+		machinetest.WantNoLine(t, out, "Echo-Request")
 	})
 }
 
 func TestAnAnswerThatIsNotOursIsDropped(t *testing.T) {
 	for _, frame := range []string{
 		"c021 02 02 0004",                            // wrong identifier
-		"c021 02 01 0012 0104 0578 0506 6ae6783f",    // short of an option
+		"c021 02 01 0012 0104 0578 0506 6ae6783f",    // one option is missing
 		"c021 04 01 0006 0702",                       // rejects what we did not ask for
 		"c021 04 01 0008 0104 0579",                  // rejects another value
 		"c021 03 01 0008 0105 0579",                  // an option longer than the packet
 		"c021 03 01 0006 0100",                       // an option shorter than its header
-		"c021 01 01 000a 0104 0578 05ff",             // likewise
+		"c021 01 01 000a 0104 0578 05ff",             // the same for a Configure-Request
 		"c021 01 01 0040 0104 0578",                  // a packet longer than the frame
 		"c021 01 01 0003", "c021 01", "c0", "", "ff", // no packet at all
 	} {
 		d := newLadder(t, serverConfig(MethodMSCHAPv2))
 		out := d.since(func() { d.recv(frame) })
-		wantLine(t, out, "* dropped: ")
-		wantNoLine(t, out, "< ")
+		machinetest.WantLine(t, out, "* dropped: ")
+		machinetest.WantNoLine(t, out, "< ")
 		openNetwork(d)
 	}
 }
@@ -254,10 +241,10 @@ func TestCVE_2020_8597(t *testing.T) {
 			d.recv(frame)
 			openLCP(d)
 			out := d.since(func() { d.recv(frame) })
-			wantLine(t, out, "not expected now")
-			c := New(Env{Config: clientConfig("User", "pass"), Rand: testRand(1)})
-			c.Start(epoch)
-			if err := c.HandlePacket(epoch, unhex(t, frame)); !errors.Is(err, ErrUnexpected) {
+			machinetest.WantLine(t, out, "not expected now")
+			c := New(Env{Config: clientConfig("User", "pass"), Rand: machinetest.Rand(1)})
+			c.Start(machinetest.Epoch)
+			if err := c.HandlePacket(machinetest.Epoch, machinetest.Unhex(t, frame)); !errors.Is(err, ErrUnexpected) {
 				t.Errorf("a client says %v", err)
 			}
 		}
@@ -270,30 +257,30 @@ func TestCVE_2020_8597(t *testing.T) {
 			d := newLadder(t, serverConfig(MethodMSCHAPv2))
 			openLCP(d)
 			out := d.since(func() { d.recv(fmt.Sprintf("c223 02 %02x %s", d.id, body)) })
-			wantLine(t, out, "malformed")
-			wantNoLine(t, out, "AuthRequest")
+			machinetest.WantLine(t, out, "malformed")
+			machinetest.WantNoLine(t, out, "AuthRequest")
 		}
 		for _, body := range []string{"0004", "0005 00", "0005 01", "0009 04 6d617279", "000a 04 6d617279 01", "000b 06 6d617279 0000"} {
 			d := newLadder(t, serverConfig(MethodPAP))
 			openLCP(d)
 			out := d.since(func() { d.recv("c023 01 01 " + body) })
-			wantLine(t, out, "malformed")
-			wantNoLine(t, out, "AuthRequest")
+			machinetest.WantLine(t, out, "malformed")
+			machinetest.WantNoLine(t, out, "AuthRequest")
 		}
 	})
 	t.Run("names are bounded", func(t *testing.T) {
 		d := newLadder(t, serverConfig(MethodMSCHAPv2))
 		openLCP(d)
 		out := d.since(func() { d.respond(49, strings.Repeat("a", maxName+1)) })
-		wantLine(t, out, "malformed")
+		machinetest.WantLine(t, out, "malformed")
 		out = d.since(func() { d.respond(49, strings.Repeat("a", maxName)) })
-		wantLine(t, out, "AuthRequest")
+		machinetest.WantLine(t, out, "AuthRequest")
 	})
 }
 
 func TestFramesThatAreTooLongAreDropped(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodMSCHAPv2))
-	frame := append(unhex(t, "c021 01 01 0fa0"), bytes.Repeat([]byte{7, 2}, 4000)...)
+	frame := append(machinetest.Unhex(t, "c021 01 01 0fa0"), bytes.Repeat([]byte{7, 2}, 4000)...)
 	if err := d.l.HandlePacket(d.now, frame); !errors.Is(err, ErrTooLong) {
 		t.Errorf("error = %v, want %v", err, ErrTooLong)
 	}
@@ -304,11 +291,11 @@ func TestRepeatedResponsesGetTheVerdictThatStands(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodCHAP))
 	openNetwork(d)
 	out := d.since(func() { d.respond(16, "root") })
-	wantLine(t, out, `< CHAP Success id=1 "Access granted"`)
-	wantNoLine(t, out, "AuthRequest")
+	machinetest.WantLine(t, out, `< CHAP Success id=1 "Access granted"`)
+	machinetest.WantNoLine(t, out, "AuthRequest")
 	d.id++
 	out = d.since(func() { d.respond(16, "mary") })
-	wantLine(t, out, "not expected now")
+	machinetest.WantLine(t, out, "not expected now")
 }
 
 func TestSuccessIsRepeatedUntilTheNetworkIsUsed(t *testing.T) {
@@ -317,15 +304,15 @@ func TestSuccessIsRepeatedUntilTheNetworkIsUsed(t *testing.T) {
 		openLCP(d)
 		d.respond(16, "mary")
 		d.verdict(AuthAnswer{OK: true, Network: testNetwork})
-		// Anything authentic is a sign of life, such as an acknowledgement of
-		// L2TP's; it does not show that Success arrived.
+		// Any authentic packet is a sign of life, for example an L2TP acknowledgement. It
+		// does not show that Success arrived.
 		d.l.HandleData(d.now)
 		out := d.since(func() { d.wait(7 * time.Second) })
 		if n := strings.Count(out, "CHAP Success"); n != 2 {
 			t.Errorf("Success was repeated %d times in 7 s, want 2", n)
 		}
 		d.recv(sign)
-		wantNoLine(t, d.since(func() { d.wait(7 * time.Second) }), "CHAP Success")
+		machinetest.WantNoLine(t, d.since(func() { d.wait(7 * time.Second) }), "CHAP Success")
 	}
 }
 
@@ -338,7 +325,7 @@ func TestAnUnansweredChallengeEndsTheLink(t *testing.T) {
 	if n := strings.Count(out, "CHAP Challenge"); n != maxAuthTries-1 {
 		t.Errorf("challenged %d more times, want %d", n, maxAuthTries-1)
 	}
-	wantLine(t, out, "* Down: authentication timed out")
+	machinetest.WantLine(t, out, "* Down: authentication timed out")
 }
 
 func TestSetupTimeout(t *testing.T) {
@@ -348,18 +335,18 @@ func TestSetupTimeout(t *testing.T) {
 		d := newLadder(t, c)
 		openLCP(d)
 		d.wait(59 * time.Second)
-		// Starting LCP over gains no time.
+		// A restart of LCP gives no extra time.
 		d.recv("ff03 c021 01 02 000e 0104 0578 0506 11223345")
 		d.ack(ProtocolLCP)
-		wantLine(t, d.since(func() { d.wait(10 * time.Second) }), "* Down: setup took too long")
+		machinetest.WantLine(t, d.since(func() { d.wait(10 * time.Second) }), "* Down: setup took too long")
 	})
 	t.Run("waits for a pending verdict", func(t *testing.T) {
 		d := newLadder(t, serverConfig(MethodPAP))
 		openLCP(d)
 		d.wait(50 * time.Second)
 		d.recv("ff03 c023 01 01 0011 04 6d617279 07 68756e74657232")
-		wantNoLine(t, d.since(func() { d.wait(20 * time.Second) }), "< PAP")
-		wantLine(t, d.since(func() { d.verdict(AuthAnswer{OK: true, Network: testNetwork}) }), "PAP Authenticate-Ack")
+		machinetest.WantNoLine(t, d.since(func() { d.wait(20 * time.Second) }), "< PAP")
+		machinetest.WantLine(t, d.since(func() { d.verdict(AuthAnswer{OK: true, Network: testNetwork}) }), "PAP Authenticate-Ack")
 	})
 	t.Run("is LCP's when nobody answers", func(t *testing.T) {
 		d := newLadder(t, serverConfig(MethodPAP))
@@ -367,7 +354,7 @@ func TestSetupTimeout(t *testing.T) {
 		if n := strings.Count(out, "Configure-Request"); n != maxConfigure-1 {
 			t.Errorf("asked %d more times, want %d", n, maxConfigure-1)
 		}
-		wantLine(t, out, "* Down: peer does not answer")
+		machinetest.WantLine(t, out, "* Down: peer does not answer")
 	})
 }
 
@@ -376,9 +363,9 @@ func TestLCPRenegotiationStartsEverythingAfresh(t *testing.T) {
 	openNetwork(d)
 	first := d.ticket
 	out := d.since(func() { d.recv("ff03 c021 01 02 000e 0104 0514 0506 99999999") })
-	wantLine(t, out, "* ppp.NetworkDown{}")
-	wantLine(t, out, "< LCP Configure-Request id=2")
-	wantLine(t, out, "< LCP Configure-Ack id=2")
+	machinetest.WantLine(t, out, "* ppp.NetworkDown{}")
+	machinetest.WantLine(t, out, "< LCP Configure-Request id=2")
+	machinetest.WantLine(t, out, "< LCP Configure-Ack id=2")
 	d.recv("8021 01 02 000a 0306 0a53000a")
 	d.ack(ProtocolLCP)
 	d.respond(16, "mary")
@@ -388,7 +375,7 @@ func TestLCPRenegotiationStartsEverythingAfresh(t *testing.T) {
 	}
 	d.verdict(AuthAnswer{OK: true, Network: testNetwork})
 	d.recv("8021 01 03 000a 0306 0a53000a")
-	wantLine(t, d.since(func() { d.ack(ProtocolIPCP) }), "* NetworkUp 10.83.0.1 10.83.0.10 [9.9.9.9 1.1.1.1] mtu=1300")
+	machinetest.WantLine(t, d.since(func() { d.ack(ProtocolIPCP) }), "* NetworkUp 10.83.0.1 10.83.0.10 [9.9.9.9 1.1.1.1] mtu=1300")
 }
 
 func TestALostAckIsRepeatedWithoutStartingOver(t *testing.T) {
@@ -398,11 +385,11 @@ func TestALostAckIsRepeatedWithoutStartingOver(t *testing.T) {
 		"ff03 c021 01 01 000e 0104 0578 0506 11223344", "ff03 8021 01 01 000a 0306 0a53000a",
 	} {
 		out := d.since(func() { d.recv(frame) })
-		wantLine(t, out, "Configure-Ack id=1")
-		wantNoLine(t, out, "NetworkDown")
+		machinetest.WantLine(t, out, "Configure-Ack id=1")
+		machinetest.WantNoLine(t, out, "NetworkDown")
 	}
-	for _, proto := range []uint16{ProtocolLCP, ProtocolIPCP} { // and a repeated Ack does nothing
-		wantNoLine(t, d.since(func() { d.ack(proto) }), "NetworkDown")
+	for _, proto := range []uint16{ProtocolLCP, ProtocolIPCP} { // a repeated Ack does nothing, either
+		machinetest.WantNoLine(t, d.since(func() { d.ack(proto) }), "NetworkDown")
 	}
 }
 
@@ -410,14 +397,21 @@ func TestIPCPRenegotiationKeepsTheLogin(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodCHAP))
 	openNetwork(d)
 	out := d.since(func() { d.recv("8021 01 02 0010 0306 0a53000a 8106 09090909") })
-	wantLine(t, out, "* ppp.NetworkDown{}")
-	wantLine(t, out, "< IPCP Configure-Ack id=2")
-	wantLine(t, d.since(func() { d.ack(ProtocolIPCP) }), "* NetworkUp")
-	wantNoLine(t, d.out.String()[len(d.out.String())-200:], "AuthRequest")
+	machinetest.WantLine(t, out, "* ppp.NetworkDown{}")
+	machinetest.WantLine(t, out, "< IPCP Configure-Ack id=2")
+	machinetest.WantLine(t, d.since(func() { d.ack(ProtocolIPCP) }), "* NetworkUp")
+	machinetest.WantNoLine(t, d.out.String()[len(d.out.String())-200:], "AuthRequest")
 }
 
 func TestIPCPAnswers(t *testing.T) {
 	some := Network{Local: testNetwork.Local, Peer: testNetwork.Peer}
+	wins := func(servers ...string) Network {
+		n := testNetwork
+		for _, s := range servers {
+			n.NBNS = append(n.NBNS, netip.MustParseAddr(s))
+		}
+		return n
+	}
 	tests := []struct {
 		name    string
 		network Network
@@ -432,6 +426,8 @@ func TestIPCPAnswers(t *testing.T) {
 		{"not named", testNetwork, "", "Configure-Nak id=2 <addr 10.83.0.10>"},
 		{"old addresses option", testNetwork, "010a 0a53000a 0a530001", "Configure-Reject id=2 <1 "},
 		{"VJ", testNetwork, "0206 002d0f01 0306 00000000", "Configure-Reject id=2 <compress 0.45.15.1>\n"},
+		{"NBNS granted", wins("10.0.0.42"), "0306 0a53000a 8206 00000000 8406 00000000", "Configure-Reject id=2 <nbns2 0.0.0.0>\n"},
+		{"NBNS granted and named", wins("10.0.0.42", "10.0.0.43"), "0306 0a53000a 8206 00000000 8406 00000000", "Configure-Nak id=2 <nbns1 10.0.0.42> <nbns2 10.0.0.43>\n"},
 		{"NBNS", testNetwork, "0306 00000000 8206 00000000 8406 00000000", "Configure-Reject id=2 <nbns1 0.0.0.0> <nbns2 0.0.0.0>\n"},
 		{"DNS that we have not", some, "0306 0a53000a 8106 00000000", "Configure-Reject id=2 <dns1 0.0.0.0>\n"},
 		{"its own DNS", testNetwork, "0306 0a53000a 8106 08080808", "Configure-Nak id=2 <dns1 9.9.9.9>\n"},
@@ -443,9 +439,9 @@ func TestIPCPAnswers(t *testing.T) {
 			openLCP(d)
 			d.respond(16, "mary")
 			d.verdict(AuthAnswer{OK: true, Network: tt.network})
-			b := unhex(t, tt.request)
+			b := machinetest.Unhex(t, tt.request)
 			out := d.since(func() { d.recv(fmt.Sprintf("8021 01 02 %04x %x", 4+len(b), b)) })
-			wantLine(t, out, "< IPCP "+tt.want)
+			machinetest.WantLine(t, out, "< IPCP "+tt.want)
 		})
 	}
 }
@@ -457,49 +453,46 @@ func TestAPeerThatInsistsOnAWrongAddressGetsNone(t *testing.T) {
 	d.verdict(AuthAnswer{OK: true, Network: testNetwork})
 	for id := range maxFailure {
 		out := d.since(func() { d.recv(fmt.Sprintf("8021 01 %02x 000a 0306 c0a80001", id)) })
-		wantLine(t, out, "Configure-Nak")
+		machinetest.WantLine(t, out, "Configure-Nak")
 	}
 	out := d.since(func() { d.recv("8021 01 09 000a 0306 c0a80001") })
-	wantLine(t, out, "< IPCP Configure-Reject id=9 <addr 192.168.0.1>")
-	wantNoLine(t, d.out.String(), "NetworkUp")
+	machinetest.WantLine(t, out, "< IPCP Configure-Reject id=9 <addr 192.168.0.1>")
+	machinetest.WantNoLine(t, d.out.String(), "NetworkUp")
 }
 
 func TestAServerWithoutMethodsLetsNobodyIn(t *testing.T) {
 	d := newLadder(t, serverConfig())
-	wantLine(t, d.out.String(), "* Down: peer accepts no offered")
+	machinetest.WantLine(t, d.out.String(), "* Down: peer accepts no offered")
 }
 
 func TestNoRandomnessNoLink(t *testing.T) {
 	c := serverConfig(MethodCHAP)
-	l := New(Env{Config: c, Rand: bytes.NewReader(unhex(t, "11223344 00"))}) // enough for the magic number
-	l.Start(epoch)
-	d := &ladder{t: t, l: l, now: epoch, last: map[uint16][]byte{}}
+	l := New(Env{Config: c, Rand: bytes.NewReader(machinetest.Unhex(t, "11223344 00"))}) // enough for the magic number
+	l.Start(machinetest.Epoch)
+	d := &ladder{t: t, l: l, now: machinetest.Epoch, last: map[uint16][]byte{}}
 	d.drain()
 	d.recv("ff03 c021 01 01 000e 0104 0578 0506 11223344")
 	d.ack(ProtocolLCP)
-	wantLine(t, d.out.String(), "* Down: internal failure")
-	wantNoLine(t, d.out.String(), "Challenge")
+	machinetest.WantLine(t, d.out.String(), "* Down: internal failure")
+	machinetest.WantNoLine(t, d.out.String(), "Challenge")
 }
 
 func TestMethodWords(t *testing.T) {
-	for _, m := range allMethods {
-		if got, err := ParseMethod(m.String()); err != nil || got != m {
-			t.Errorf("ParseMethod(%q) = %v, %v", m.String(), got, err)
+	for m, want := range map[Method]string{MethodPAP: "pap", MethodCHAP: "chap", MethodMSCHAPv2: "mschapv2", 9: "method 9"} {
+		if got := m.String(); got != want {
+			t.Errorf("method %d is %q, want %q", uint8(m), got, want)
 		}
-	}
-	if _, err := ParseMethod("mschap"); err == nil {
-		t.Error("MS-CHAPv1 is a method")
 	}
 }
 
-func TestIPFrameTakesEveryForm(t *testing.T) {
+func TestAFrameMayHaveEveryForm(t *testing.T) {
 	for _, frame := range []string{"ff03 0021 45", "0021 45", "ff03 21 45", "21 45"} {
-		if ip, ok := IPFrame(unhex(t, frame)); !ok || len(ip) != 1 || ip[0] != 0x45 {
-			t.Errorf("%s: %x, %v", frame, ip, ok)
+		if protocol, ip, ok := splitFrame(machinetest.Unhex(t, frame)); !ok || protocol != ProtocolIP || len(ip) != 1 || ip[0] != 0x45 {
+			t.Errorf("%s: %04x, %x, %v", frame, protocol, ip, ok)
 		}
 	}
 	for _, frame := range []string{"ff03 0057 45", "ff03 c021 45", "ff03", "", "00"} {
-		if _, ok := IPFrame(unhex(t, frame)); ok {
+		if protocol, _, ok := splitFrame(machinetest.Unhex(t, frame)); ok && protocol == ProtocolIP {
 			t.Errorf("%s is IP", frame)
 		}
 	}
@@ -508,15 +501,15 @@ func TestIPFrameTakesEveryForm(t *testing.T) {
 func TestRejectedLCPOptionsAreLeftOut(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodCHAP))
 	out := d.since(func() { d.recv("c021 04 01 000e 0104 0578 0506 6ae6783f") })
-	wantLine(t, out, "< LCP Configure-Request id=2 <auth c22305>\n")
+	machinetest.WantLine(t, out, "< LCP Configure-Request id=2 <auth c22305>\n")
 	openLCP(d)
-	wantLine(t, d.since(func() { d.recv("c021 09 07 0008 11223344") }), "< LCP Echo-Reply id=7 00000000")
+	machinetest.WantLine(t, d.since(func() { d.recv("c021 09 07 0008 11223344") }), "< LCP Echo-Reply id=7 00000000")
 }
 
 func TestAPeerThatRejectsAuthenticationIsLeft(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodCHAP))
 	d.recv("c021 04 01 0009 0305 c22305")
-	wantLine(t, d.since(func() { d.recv("c021 06 02 0004") }), "* Down: peer accepts no offered")
+	machinetest.WantLine(t, d.since(func() { d.recv("c021 06 02 0004") }), "* Down: peer accepts no offered")
 }
 
 func TestANakOfTheMRUIsFollowedDownwards(t *testing.T) {
@@ -524,7 +517,7 @@ func TestANakOfTheMRUIsFollowedDownwards(t *testing.T) {
 		{"0514", "mru 1300"}, {"05dc", "mru 1400"}, {"0010", "mru 1400"},
 	} {
 		d := newLadder(t, serverConfig(MethodCHAP))
-		wantLine(t, d.since(func() { d.recv("c021 03 01 0008 0104 " + tt.nak) }), tt.want)
+		machinetest.WantLine(t, d.since(func() { d.recv("c021 03 01 0008 0104 " + tt.nak) }), tt.want)
 	}
 }
 
@@ -532,8 +525,8 @@ func TestTheMRUIsACeiling(t *testing.T) {
 	c := serverConfig(MethodCHAP)
 	c.MRU = 0
 	d := newLadder(t, c)
-	wantLine(t, d.out.String(), "<mru 1500>")
-	wantLine(t, d.since(func() { d.recv("c021 01 01 0008 0104 0010") }), "< LCP Configure-Nak id=1 <mru 1500>")
+	machinetest.WantLine(t, d.out.String(), "<mru 1500>")
+	machinetest.WantLine(t, d.since(func() { d.recv("c021 01 01 0008 0104 0010") }), "< LCP Configure-Nak id=1 <mru 1500>")
 }
 
 func TestEverlastingNaksEndTheLink(t *testing.T) {
@@ -542,8 +535,8 @@ func TestEverlastingNaksEndTheLink(t *testing.T) {
 		id := d.last[ProtocolLCP][5]
 		d.recv(fmt.Sprintf("c021 03 %02x 0008 0104 0578", id))
 	}
-	wantLine(t, d.out.String(), `< LCP Terminate-Request id=11 "LCP did not converge: the peer refuses option 1 (MRU)"`)
-	wantLine(t, d.since(func() { d.recv("c021 06 0b 0004") }), "* Down: LCP did not converge")
+	machinetest.WantLine(t, d.out.String(), `< LCP Terminate-Request id=11 "LCP did not converge: the peer refuses option 1 (MRU)"`)
+	machinetest.WantLine(t, d.since(func() { d.recv("c021 06 0b 0004") }), "* Down: LCP did not converge")
 }
 
 func TestTheFirstReasonStands(t *testing.T) {
@@ -554,14 +547,14 @@ func TestTheFirstReasonStands(t *testing.T) {
 	d.drain()
 	d.recv("c021 05 09 0004")
 	out := d.since(func() { d.wait(10 * time.Second) })
-	wantLine(t, out, "* Down: idle timeout")
+	machinetest.WantLine(t, out, "* Down: idle timeout")
 	d.l.Close(d.now, ReasonAdmin)
 	if events := drain(d.l); len(events) > 0 {
 		t.Errorf("a closed link says %v", events)
 	}
-	early := New(Env{Config: serverConfig(MethodCHAP), Rand: testRand(1)})
-	early.Close(epoch, ReasonServerStop)
-	if down, _ := find[Down](drain(early)); down.Why != ReasonServerStop {
+	early := New(Env{Config: serverConfig(MethodCHAP), Rand: machinetest.Rand(1)})
+	early.Close(machinetest.Epoch, ReasonServerStop)
+	if down, _ := machinetest.Find[Down](drain(early)); down.Why != ReasonServerStop {
 		t.Errorf("a link that had not started: %v", down.Why)
 	}
 }
@@ -571,6 +564,6 @@ func TestAPeerThatNamesNoAddressIsAskedOnce(t *testing.T) {
 	openLCP(d)
 	d.respond(16, "mary")
 	d.verdict(AuthAnswer{OK: true, Network: testNetwork})
-	wantLine(t, d.since(func() { d.recv("8021 01 02 0004") }), "< IPCP Configure-Nak id=2 <addr 10.83.0.10>")
-	wantLine(t, d.since(func() { d.recv("8021 01 03 0004") }), "< IPCP Configure-Ack id=3")
+	machinetest.WantLine(t, d.since(func() { d.recv("8021 01 02 0004") }), "< IPCP Configure-Nak id=2 <addr 10.83.0.10>")
+	machinetest.WantLine(t, d.since(func() { d.recv("8021 01 03 0004") }), "< IPCP Configure-Ack id=3")
 }

@@ -19,6 +19,7 @@ const (
 
 // RFC 2759, section 6.
 const (
+	errorPasswordExpired       = 648
 	errorAuthenticationFailure = 691
 	errorChangingPassword      = 709
 )
@@ -36,31 +37,38 @@ func isAuthenticatorResponse(s string) bool {
 // section 5) or of a Failure ("E=eeeeeeeeee R=r C=cccc... V=vvvvvvvvvv
 // M=<msg>", section 6). There is no retry within a link: the client asks its
 // user and connects again.
+//
+// An expired password can be changed instead: the client is asked by a Failure, too, and
+// answers its challenge.
 func (l *Link) mschapMessage(answer AuthAnswer) []byte {
 	if answer.OK {
-		// "<auth_string> ... upper-case": clients compare it as text.
+		// "<auth_string> ... upper-case": clients compare the string as text.
 		return []byte(strings.ToUpper(answer.Success) + " M=" + answer.Message)
 	}
 	code := answer.Error
 	if code <= 0 {
 		code = errorAuthenticationFailure
 	}
-	var challenge [challengeLen]byte
-	if l.random(challenge[:]) != nil {
+	challenge := make([]byte, challengeLen)
+	if l.random(challenge) != nil {
 		return nil
+	}
+	if answer.Change {
+		l.s.auth.challenge = challenge
 	}
 	return fmt.Appendf(nil, "E=%d R=0 C=%X V=3 M=%s", code, challenge, answer.Message)
 }
 
-// composeMSCHAP computes the Response to the challenge in a.asked, and the
-// proof that the server owes us.
+// composeMSCHAP computes the Response to the challenge in a.asked, and the proof that the
+// server has to return.
 func (l *Link) composeMSCHAP() error {
-	a := &l.s.auth
+	a := l.s.self
 	peer := make([]byte, challengeLen)
 	if err := l.random(peer); err != nil {
 		return err
 	}
-	user, password := []byte(withoutDomain(l.env.Config.User)), l.env.Config.Password.Reveal()
+	who, _ := l.shown()
+	user, password := []byte(withoutDomain(who.User)), who.Password.Reveal()
 	nt, err := rfc2759.GenerateNTResponse(a.asked, peer, user, password)
 	if err != nil {
 		return fmt.Errorf("password is not valid text: %w", ErrMalformed)

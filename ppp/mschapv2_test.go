@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// dice returns what it is told to first, then something.
+// dice returns the given bytes first, and arbitrary bytes after them.
 type dice struct {
 	first *bytes.Reader
 	rest  io.Reader
@@ -21,22 +23,22 @@ func (d *dice) Read(b []byte) (int, error) {
 	return d.rest.Read(b)
 }
 
-func loaded(first []byte) *dice { return &dice{bytes.NewReader(first), testRand(9)} }
+func loaded(first []byte) *dice { return &dice{bytes.NewReader(first), machinetest.Rand(9)} }
 
-// RFC 2759, section 9.2, over the wire and between both roles: the server's
-// only randomness is its magic number and the challenge, the client's its
-// magic number and the peer challenge.
+// RFC 2759, section 9.2, over the wire and between both roles. The server's only random
+// bytes are its magic number and its challenge; the client's are its magic number and its
+// peer challenge.
 func TestRFC2759VectorsEndToEnd(t *testing.T) {
 	w := newWire(t, serverConfig(MethodMSCHAPv2), clientConfig(`BIGCO\User`, "clientPass"))
-	w.ends[0].env.Rand = loaded(unhex(t, "11111111 5B5D7C7D7B3F2F3E3C2C602132262628"))
-	w.ends[1].env.Rand = loaded(unhex(t, "22222222 21402324255E262A28295F2B3A337C7E"))
+	w.ends[0].env.Rand = loaded(machinetest.Unhex(t, "11111111 5B5D7C7D7B3F2F3E3C2C602132262628"))
+	w.ends[1].env.Rand = loaded(machinetest.Unhex(t, "22222222 21402324255E262A28295F2B3A337C7E"))
 	w.start()
 	if !w.run(5*time.Second, w.up) {
 		t.Fatalf("no network:\n%s", w.describe())
 	}
-	response := unhex(t, "21402324255E262A28295F2B3A337C7E 0000000000000000"+
+	response := machinetest.Unhex(t, "21402324255E262A28295F2B3A337C7E 0000000000000000"+
 		"82309ECD8D708B5EA08FAA3981CD83544233114A3D85D6DF 00")
-	req, _ := find[AuthRequest](w.events[0])
+	req, _ := machinetest.Find[AuthRequest](w.events[0])
 	if !bytes.Equal(req.Response, response) {
 		t.Errorf("the client's response\n%x, want\n%x", req.Response, response)
 	}
@@ -46,7 +48,7 @@ func TestRFC2759VectorsEndToEnd(t *testing.T) {
 	}
 }
 
-// sent tells whether a frame with this text left.
+// sent tells whether a frame with this text was sent.
 func sent(events []Event, text string) bool {
 	for _, e := range events {
 		if s, ok := e.(Send); ok && bytes.Contains(s.Frame, []byte(text)) {
@@ -64,12 +66,12 @@ func TestAServerThatDoesNotKnowThePasswordIsLeft(t *testing.T) {
 		w := newWire(t, serverConfig(MethodMSCHAPv2), clientConfig("User", "clientPass"))
 		w.start()
 		w.run(5*time.Second, func() bool { return w.ends[0].s.auth.pending })
-		w.ends[0].HandleAuth(w.now, 1, AuthAnswer{OK: true, Success: proof, Network: testNetwork})
+		w.ends[0].HandleAuth(w.Now, 1, AuthAnswer{OK: true, Success: proof, Network: testNetwork})
 		w.collect(0)
 		if !w.run(time.Minute, w.down) {
 			t.Fatalf("the link did not end:\n%s", w.describe())
 		}
-		d, _ := find[Down](w.events[1])
+		d, _ := machinetest.Find[Down](w.events[1])
 		want := ReasonServerUnverified
 		if !isAuthenticatorResponse(proof) {
 			want = ReasonAuthFailed
@@ -77,7 +79,7 @@ func TestAServerThatDoesNotKnowThePasswordIsLeft(t *testing.T) {
 		if d.Why != want {
 			t.Errorf("%s: client's reason = %v, want %v", proof, d.Why, want)
 		}
-		if _, ok := find[NetworkUp](w.events[1]); ok {
+		if _, ok := machinetest.Find[NetworkUp](w.events[1]); ok {
 			t.Error("the client used the network")
 		}
 	}

@@ -6,27 +6,40 @@ import (
 	"time"
 )
 
-// ncpState is what every network control protocol has.
+// ncpState is the state that every network control protocol has.
 type ncpState struct {
 	automaton automaton
-	on        bool // negotiated at all; otherwise it is Protocol-Rejected
-	up        bool // its network is up, and the driver knows
-	failed    bool // refused or ended: the link lives by another
+	on        bool // negotiated at all; otherwise the protocol gets a Protocol-Reject
+	up        bool // the network is up, and the driver has been told
+	failed    bool // refused or ended; the link continues with the other network
 }
 
-// ncp is a layer of the Network phase: IPCP or IPV6CP.
-type ncp interface {
+// control is a layer of the Network phase: IPCP, IPV6CP or CCP.
+type control interface {
 	layer
 	common() *ncpState
-	begin()                 // forget what an earlier negotiation found
-	opened() Event          // it is open: what the driver is told, nil if that is no network
-	closed() Event          // and when it is no longer
-	carries(ip []byte) bool // whether a peer that is open may have sent the packet
+	begin()        // clears what an earlier negotiation agreed
+	closed() Event // the event when it is no longer open
 }
 
-// ncps are the network control protocols, on or not. They are few, and an
-// array costs nothing.
+// ncp is a layer that makes a network: IPCP or IPV6CP.
+type ncp interface {
+	control
+	opened() Event          // the event when it opens; nil if what was agreed is not a network
+	carries(ip []byte) bool // whether an open peer may have sent this packet
+}
+
+// ncps are the network control protocols, whether negotiated or not. Returning the array
+// allocates nothing.
 func (l *Link) ncps() [2]ncp { return [2]ncp{ipcp{l}, ipv6cp{l}} }
+
+// controls yields the layers of the Network phase, whether negotiated or not: those of
+// networks, and CCP where the configuration has compression.
+func (l *Link) controls(yield func(control) bool) {
+	if yield(ipcp{l}) && yield(ipv6cp{l}) && l.s.ccp != nil {
+		yield(ccp{l})
+	}
+}
 
 // startNetwork enters the Network phase.
 func (l *Link) startNetwork(now time.Time, four Network, six Network6) {
@@ -35,7 +48,11 @@ func (l *Link) startNetwork(now time.Time, four Network, six Network6) {
 	l.s.ipcp.on, l.s.ipcp.network, l.s.ipcp.dns = true, four, [2]netip.Addr{}
 	copy(l.s.ipcp.dns[:], four.DNS)
 	l.s.ipv6cp.on, l.s.ipv6cp.network = six.On, six
-	for _, y := range l.ncps() {
+	l.s.ccp = nil
+	if len(l.env.Config.Compression) > 0 {
+		l.s.ccp = &ccpState{ncpState: ncpState{on: true}}
+	}
+	for y := range l.controls {
 		s := y.common()
 		s.failed = false
 		s.automaton.forget()
@@ -43,9 +60,9 @@ func (l *Link) startNetwork(now time.Time, four Network, six Network6) {
 		if !s.on {
 			continue
 		}
-		if y.protocol() == ProtocolIPV6CP && !l.env.Config.Client {
-			// RFC 1661, section 4.3.1, the passive option: not every client has
-			// IPv6, and those that have begin.
+		if y.protocol() != ProtocolIPCP && !l.env.Config.Client {
+			// This is the passive option of RFC 1661, section 4.3.1: not every client has
+			// IPv6 or compression, and those that have it begin the negotiation.
 			s.automaton.state = stopped
 			continue
 		}
@@ -66,8 +83,8 @@ func (l *Link) ncpUp(y ncp) {
 	l.emit(e)
 }
 
-// ncpDown is its This-Layer-Down. A link without any network has some time to
-// get one.
+// ncpDown is This-Layer-Down of a network control protocol. A link without any network
+// gets some time to open one.
 func (l *Link) ncpDown(now time.Time, y ncp) {
 	s := y.common()
 	if s.up {
@@ -84,8 +101,8 @@ func (l *Link) ncpDown(now time.Time, y ncp) {
 // networked reports whether any network is up.
 func (l *Link) networked() bool { return l.s.ipcp.up || l.s.ipv6cp.up }
 
-// ncpFinished is its This-Layer-Finished. A link without a network protocol
-// serves nobody; one that has another lives on.
+// ncpFinished is This-Layer-Finished of a network control protocol. A link without any
+// network protocol is useless and ends; a link that has another one continues.
 func (l *Link) ncpFinished(now time.Time, y ncp, t trigger) {
 	s := y.common()
 	s.failed = true
@@ -101,7 +118,7 @@ func (l *Link) ncpFinished(now time.Time, y ncp, t trigger) {
 	}
 	for _, other := range l.ncps() {
 		if o := other.common(); o.on && !o.failed {
-			if s.automaton.state.timed() { // it did not converge: no more of it
+			if s.automaton.state.timed() { // it did not converge: stop negotiating it
 				l.fire(now, y, evClose, stimulus{})
 			}
 			return
@@ -123,20 +140,19 @@ func (l *Link) unreached() string {
 	return fmt.Sprintf("none is up after %v", networkTimeout)
 }
 
-// takeData draws a conclusion from an IP packet of the peer's while we await
-// the Ack of our own Configure-Request.
+// takeData treats an IP packet of the peer as the Ack of our own Configure-Request while
+// we await that Ack.
 //
-// Deviation: RFC 1661 has no such event. Only a peer that is open sends IP, and
-// open it is only if it has acknowledged our request: the Ack was lost. To
-// repeat the request would take the peer's open layer down.
+// Deviation: RFC 1661 has no such event. Only an open peer sends IP, and it is open only
+// if it has acknowledged our request, so the Ack was lost. Repeating the request would
+// take the peer's open layer down.
 func (l *Link) takeData(now time.Time, protocol uint16, info []byte) {
 	y := ncp(ipcp{l})
 	if protocol == ProtocolIPv6 {
 		y = ipv6cp{l}
 	}
 	a := y.auto()
-	// Right after our Ack the packet may be one from before this negotiation that
-	// was overtaken.
+	// Right after our Ack, the packet may be a delayed one from before this negotiation.
 	if a.state != ackSent || a.answered || now.Sub(a.ackedAt) < min(l.lost(), nudgeAfter) || !y.carries(info) {
 		return
 	}

@@ -1,9 +1,13 @@
 package ppp
 
-import "testing"
+import (
+	"testing"
 
-// Who passes and cannot be served hears that it has passed, and then why the
-// link ends: no client takes that for a wrong password. No network begins.
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
+)
+
+// A peer that authenticates but cannot be served is told that it has passed, and then why
+// the link ends. No client mistakes that for a wrong password. No network begins.
 func TestWhoCannotBeServedIsToldAfterItHasPassed(t *testing.T) {
 	for method, passed := range map[Method]string{
 		MethodPAP: "< PAP Authenticate-Ack", MethodCHAP: "< CHAP Success", MethodMSCHAPv2: "< CHAP Success id=1 \"S=407A5589115FD0D6209F510FE9C04566932CDA56",
@@ -19,10 +23,10 @@ func TestWhoCannotBeServedIsToldAfterItHasPassed(t *testing.T) {
 			d.respond(49, "mary")
 		}
 		out := d.since(func() { d.verdict(AuthAnswer{OK: true, Success: someProof, Close: ReasonNoAddress}) })
-		wantLine(t, out, passed)
-		wantLine(t, out, "< LCP Terminate-Request")
-		wantLine(t, out, "no address is left for another client")
-		wantNoLine(t, out, "IPCP")
-		wantLine(t, d.since(func() { d.recv("ff03 c021 06 02 0004") }), "* Down: no address is left for another client")
+		machinetest.WantLine(t, out, passed)
+		machinetest.WantLine(t, out, "< LCP Terminate-Request")
+		machinetest.WantLine(t, out, "no address is left for another client")
+		machinetest.WantNoLine(t, out, "IPCP")
+		machinetest.WantLine(t, d.since(func() { d.recv("ff03 c021 06 02 0004") }), "* Down: no address is left for another client")
 	}
 }

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// nudgeAfter is how long our Configure-Request may be unanswered, once the peer
-// was heard, before it is repeated: at least, and where no round trip has been
+// nudgeAfter is the least time that our Configure-Request stays unanswered, after we have
+// heard the peer, before it is repeated. It is also the time where no round trip has been
 // measured.
 const nudgeAfter = 250 * time.Millisecond
 
-// lost is when a request is over that has had no answer: a round trip, and what
-// it varies by.
+// lost is how long after it was sent an unanswered request counts as lost: a round trip
+// and its variation.
 func (l *Link) lost() time.Duration {
 	trip := l.env.RoundTrip
 	if trip == 0 {
@@ -20,14 +20,14 @@ func (l *Link) lost() time.Duration {
 	return trip + max(trip/2, 100*time.Millisecond)
 }
 
-// press repeats our request before the peer's is answered, if a round trip has
-// passed without a reply. An LNS speaks as soon as the call is connected, while
-// the client's PPP is still starting: its first request is lost, and the restart
-// timer alone would make every such client wait out its period. It goes before
-// the Ack, since some peers listen to no request once they have theirs, and
-// since what the Ack opens a later copy would take down again. A copy of what we
-// have just acknowledged presses nothing: its sender may have opened meanwhile.
-// Where no round trip was measured it is done once.
+// press repeats our request before the peer's is answered, if a round trip has passed
+// without a reply. An LNS speaks as soon as the call is connected, while the client's PPP
+// is still starting: its first request is lost, and with the restart timer alone every
+// such client would wait for a whole period. The request goes before the Ack for two
+// reasons: some peers ignore requests once they have their Ack, and a later copy of our
+// request would take down the layer that the Ack opens. A repeat of a request that we
+// have just acknowledged does not cause this: its sender may have opened meanwhile. Where
+// no round trip was measured, this happens once.
 func (l *Link) press(now time.Time, y layer, p packet) {
 	a, trip := y.auto(), l.env.RoundTrip
 	switch {
@@ -40,8 +40,8 @@ func (l *Link) press(now time.Time, y layer, p packet) {
 	l.repeatRequest(now, y)
 }
 
-// nudge has a request that is only on its way repeated later, once, when the
-// peer is first heard and no reply follows.
+// nudge schedules one repeat of our request, for when we first hear the peer and no reply
+// follows, because the request may still be on its way.
 func (l *Link) nudge(y layer) {
 	a := y.auto()
 	if a.nudged || !a.waits() {
@@ -51,8 +51,8 @@ func (l *Link) nudge(y layer) {
 	a.nudge = a.sent.Add(max(nudgeAfter, l.lost()))
 }
 
-// handleNudge repeats the request when it is time, and again as long as an Ack
-// waits for it; and gives that Ack when it has waited long enough.
+// handleNudge repeats the request when it is due, and goes on repeating it while an Ack
+// waits for its reply. It releases that Ack when it has waited long enough.
 func (l *Link) handleNudge(now time.Time, y layer) {
 	a := y.auto()
 	if due(now, a.nudge) {
@@ -70,8 +70,8 @@ func (l *Link) handleNudge(now time.Time, y layer) {
 	}
 }
 
-// repeatRequest sends a copy of our request before its time. It is no retry:
-// the peer was not there.
+// repeatRequest sends a copy of our request before its time. It does not count as a
+// retry: the peer was not listening yet.
 func (l *Link) repeatRequest(now time.Time, y layer) {
 	a := y.auto()
 	a.restart++

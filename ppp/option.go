@@ -13,8 +13,8 @@ type option struct {
 	raw  []byte
 }
 
-// parseOptions splits an option list. One bad length condemns the whole
-// packet: what follows it cannot be found.
+// parseOptions splits an option list. One bad length invalidates the whole packet: the
+// options after it cannot be located.
 func parseOptions(b []byte) ([]option, error) {
 	var opts []option
 	for len(b) > 0 {
@@ -28,7 +28,7 @@ func parseOptions(b []byte) ([]option, error) {
 	return opts, nil
 }
 
-// subset tells whether every option is, byte for byte, one of request's.
+// subset tells whether every option is contained, byte for byte, in request.
 func subset(opts []option, request []byte) bool {
 	sent, err := parseOptions(request)
 	if err != nil {
@@ -58,7 +58,7 @@ func appendOption32(b []byte, kind byte, v uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(b, kind, 6), v)
 }
 
-// optionName names an option of ours or the peer's, for people.
+// optionName names an option, for people.
 func optionName(protocol uint16, kind byte) string {
 	names := map[byte]string{}
 	switch protocol {
@@ -68,7 +68,12 @@ func optionName(protocol uint16, kind byte) string {
 			13: "callback", 17: "MRRU", 19: "endpoint discriminator",
 		}
 	case ProtocolIPCP:
-		names = map[byte]string{2: "compression", ipcpAddress: "address", ipcpDNS1: "DNS", 130: "NBNS", ipcpDNS2: "second DNS", 132: "second NBNS"}
+		names = map[byte]string{2: "compression", ipcpAddress: "address", ipcpDNS1: "DNS", ipcpNBNS1: "NBNS", ipcpDNS2: "second DNS", ipcpNBNS2: "second NBNS"}
+	case ProtocolCCP:
+		names = map[byte]string{
+			0: "OUI", 1: "Predictor 1", 2: "Predictor 2", 17: "Stac LZS", ccpMPPC: "MPPC or MPPE", 21: "BSD Compress",
+			24: "Deflate, draft", ccpDeflate: "Deflate",
+		}
 	case ProtocolIPV6CP:
 		names = map[byte]string{ipv6cpInterfaceID: "interface identifier", 2: "compression"}
 	}

@@ -13,14 +13,11 @@ const (
 	papNak     = 3
 )
 
-// handlePAPRequest takes an Authenticate-Request. RFC 1334, section 2.2.1:
-// "the authenticator MUST allow repeated Authenticate-Request packets after
-// completing the Authentication phase." They get the verdict that stands, so
-// that a second password cannot be tried on an open link.
+// handlePAPRequest handles an Authenticate-Request. RFC 1334, section 2.2.1: "the
+// authenticator MUST allow repeated Authenticate-Request packets after completing the
+// Authentication phase." A repeated request gets the verdict already given, so that
+// nobody can try a second password on an open link.
 func (l *Link) handlePAPRequest(now time.Time, p packet) error {
-	if p.code != papRequest {
-		return ErrUnexpected
-	}
 	user, password, ok := parsePAP(p.data)
 	if !ok {
 		return ErrMalformed
@@ -30,7 +27,7 @@ func (l *Link) handlePAPRequest(now time.Time, p packet) error {
 	switch {
 	case a.code != 0:
 		l.repeatVerdict()
-	case a.pending: // joins the request that is under way
+	case a.pending: // this request joins the one that is pending
 	default:
 		l.request(now, AuthRequest{User: string(user), Password: secret.New(password)})
 	}
@@ -46,7 +43,7 @@ func parsePAP(b []byte) (user, password []byte, ok bool) {
 	return user, password, ok
 }
 
-// cutCounted takes a one-byte length and that many bytes off b.
+// cutCounted cuts a one-byte length, and as many bytes as it says, off b.
 func cutCounted(b []byte) (value, rest []byte, ok bool) {
 	if len(b) < 1 || len(b)-1 < int(b[0]) {
 		return nil, nil, false
@@ -56,33 +53,34 @@ func cutCounted(b []byte) (value, rest []byte, ok bool) {
 }
 
 func (l *Link) startPAP(now time.Time) {
-	a := &l.s.auth
+	a := l.s.self
 	a.firstID, a.id = 1, 0
 	a.tries, a.timer = 1, now.Add(l.period())
 	l.sendPAPRequest()
 }
 
-// sendPAPRequest: "The Identifier field MUST be changed each time an
-// Authenticate-Request packet is issued."
+// sendPAPRequest sends our request, with a new identifier each time: "The Identifier
+// field MUST be changed each time an Authenticate-Request packet is issued."
 func (l *Link) sendPAPRequest() {
-	a := &l.s.auth
+	a := l.s.self
 	a.id++
-	user, password := l.env.Config.User, l.env.Config.Password.Reveal()
+	who, _ := l.shown()
+	user, password := who.User, who.Password.Reveal()
 	if len(user) > 255 || len(password) > 255 {
-		user, password = "", nil // cannot be said in PAP, and will be refused
+		user, password = "", nil // too long for PAP; the server will refuse the empty values
 	}
 	data := append([]byte{byte(len(user))}, user...)
 	data = append(append(data, byte(len(password))), password...)
 	l.send(ProtocolPAP, papRequest, a.id, data)
 }
 
-// handlePAPReply takes an Ack or a Nak for any of our requests.
+// handlePAPReply handles an Ack or a Nak to any of our requests.
 func (l *Link) handlePAPReply(now time.Time, p packet) error {
-	a := &l.s.auth
+	a := l.s.self
 	if p.code != papAck && p.code != papNak || p.id-a.firstID > a.id-a.firstID {
 		return ErrUnexpected
 	}
-	// The message is decoration, and some servers leave even its length out.
+	// The message is informational, and some servers even omit its length.
 	message, _, _ := cutCounted(p.data)
 	if p.code == papAck {
 		l.passedAsPeer(now)

@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// proofState is the question whether the peer receives what we send.
+// proofState is a running check whether the peer receives what we send.
 type proofState struct {
-	data  []byte // what it has to return; nil: nobody asks
+	data  []byte // the data that the peer has to return; nil: no check is running
 	tries int
 	timer time.Time
 }
 
-// The question is asked again as often as this, and so far apart.
+// How often the check is repeated, and at what interval.
 const (
 	proofPeriod = 2 * time.Second
 	proofTries  = 5
 	proofLen    = 16
 )
 
-// Prove asks the peer to return random data in an Echo-Reply (RFC 1661, section
-// 5.8), and asks again while it does not. Proved says that it did: what we send
-// now reaches the peer, which cannot have guessed the data. A later call asks
-// anew, and no earlier answer counts any more.
+// Prove asks the peer to return random data in an Echo-Reply (RFC 1661, section 5.8), and
+// repeats the request until it does. Proved says that it did: our packets now reach the
+// peer, since it cannot have guessed the data. A later call starts a new check, and
+// answers to earlier ones no longer count.
 func (l *Link) Prove(now time.Time) {
 	l.s.proof = proofState{}
 	if l.s.lcp.automaton.state != opened {
@@ -57,7 +57,7 @@ func (l *Link) handleProofTimer(now time.Time) {
 	l.askProof(now)
 }
 
-// checkProof takes the data of an Echo-Reply.
+// checkProof checks the data of an Echo-Reply.
 func (l *Link) checkProof(data []byte) {
 	if want := l.s.proof.data; want != nil && bytes.Equal(data, want) {
 		l.s.proof = proofState{}

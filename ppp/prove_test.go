@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
 // asked returns the data of the last Echo-Request that was sent for a proof.
@@ -16,16 +18,16 @@ func TestProofIsTheDataThatWasSent(t *testing.T) {
 	d.l.Prove(d.now)
 	first := asked(d)
 	out := d.since(func() { d.drain() })
-	wantLine(t, out, "< LCP Echo-Request")
+	machinetest.WantLine(t, out, "< LCP Echo-Request")
 	for _, wrong := range []string{"", strings.Repeat("00", proofLen), first[2:], first + "00"} {
 		length := []byte{0, byte(8 + len(wrong)/2)}
 		out := d.since(func() { d.recv("c021 0a 01 " + hex.EncodeToString(length) + "11223344" + wrong) })
-		wantNoLine(t, out, "Proved")
+		machinetest.WantNoLine(t, out, "Proved")
 	}
 	out = d.since(func() { d.recv("c021 0a 01 0018 11223344" + first) })
-	wantLine(t, out, "Proved")
+	machinetest.WantLine(t, out, "Proved")
 	out = d.since(func() { d.recv("c021 0a 01 0018 11223344" + first) })
-	wantNoLine(t, out, "Proved")
+	machinetest.WantNoLine(t, out, "Proved")
 }
 
 func TestAnEarlierProofCountsNoMore(t *testing.T) {
@@ -38,7 +40,7 @@ func TestAnEarlierProofCountsNoMore(t *testing.T) {
 		t.Fatal("the same data was asked for twice")
 	}
 	out := d.since(func() { d.recv("c021 0a 01 0018 11223344" + first) })
-	wantNoLine(t, out, "Proved")
+	machinetest.WantNoLine(t, out, "Proved")
 	d.recv("c021 05 09 0004") // the peer terminates
 	d.l.Prove(d.now)
 	if asked(d) != "" {
@@ -53,7 +55,7 @@ func TestAProofIsAskedForFiveTimes(t *testing.T) {
 		d.l.Prove(d.now)
 		d.drain()
 		for range 10 {
-			d.l.HandleData(d.now) // no Echo-Request for liveness
+			d.l.HandleData(d.now) // so that no Echo-Request for liveness is sent
 			d.wait(2 * time.Second)
 		}
 	})

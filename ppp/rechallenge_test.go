@@ -4,10 +4,12 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// rechallenged brings a link up, and challenges its client once more from
-// another one, whose events it returns. Password is what is right meanwhile.
+// rechallenged brings a link up, and then challenges its client once more from another
+// link, whose events it returns. By then password is the right one.
 func rechallenged(t *testing.T, method Method, password string) (w *wire, own *Link, events []Event) {
 	t.Helper()
 	w = newWire(t, serverConfig(method), clientConfig("User", "clientPass", method))
@@ -17,7 +19,7 @@ func rechallenged(t *testing.T, method Method, password string) (w *wire, own *L
 	}
 	own = w.ends[0]
 	w.events[0], w.password = nil, password
-	w.ends[0] = Rechallenge(Env{Config: serverConfig(method), Rand: testRand(3)}, method, w.now)
+	w.ends[0] = Rechallenge(Env{Config: serverConfig(method), Rand: machinetest.Rand(3)}, method, w.Now)
 	w.collect(0)
 	w.run(20*time.Second, func() bool { return w.ends[0].s.phase == phaseDone })
 	return w, own, w.events[0]
@@ -61,9 +63,9 @@ func TestWhoFailsTheSecondChallengeHarmsNoLinkButItsOwn(t *testing.T) {
 }
 
 func TestAChallengeAloneTakesNothingButItsAnswer(t *testing.T) {
-	l := Rechallenge(Env{Config: serverConfig(MethodMSCHAPv2), Rand: testRand(3)}, MethodMSCHAPv2, epoch)
+	l := Rechallenge(Env{Config: serverConfig(MethodMSCHAPv2), Rand: machinetest.Rand(3)}, MethodMSCHAPv2, machinetest.Epoch)
 	for _, frame := range []string{"\xff\x03\xc0\x21\x05\x01\x00\x04", "\xff\x03\xc0\x21\x01\x01\x00\x04", "\x80\x21\x01\x01\x00\x04", "\x00\x21\x45\x00"} {
-		if err := l.HandlePacket(epoch, []byte(frame)); !errors.Is(err, ErrUnexpected) {
+		if err := l.HandlePacket(machinetest.Epoch, []byte(frame)); !errors.Is(err, ErrUnexpected) {
 			t.Errorf("%x: %v", frame, err)
 		}
 	}

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// rejectProtocol sends a Protocol-Reject (RFC 1661, section 5.7). "Upon
-// reception of a packet with an unknown Protocol ... MUST be reported back",
-// and only in the LCP Opened state, of which the caller has made sure.
+// rejectProtocol sends a Protocol-Reject (RFC 1661, section 5.7). "Upon reception of a
+// packet with an unknown Protocol ... MUST be reported back", but only in the LCP Opened
+// state, which the caller ensures.
 func (l *Link) rejectProtocol(protocol uint16, info []byte) {
 	l.note(NoteProtocolRejected, protocol, 0)
 	data := binary.BigEndian.AppendUint16(nil, protocol)
@@ -17,9 +17,9 @@ func (l *Link) rejectProtocol(protocol uint16, info []byte) {
 	l.send(ProtocolLCP, codeProtocolReject, a.id, data)
 }
 
-// handleProtocolReject: "The implementation MUST stop sending packets of the
-// indicated Protocol-Field"; "Protocol-Reject packets received in any state
-// other than the LCP Opened state SHOULD be silently discarded."
+// handleProtocolReject follows RFC 1661, section 5.7: "The implementation MUST stop
+// sending packets of the indicated Protocol-Field"; "Protocol-Reject packets received in
+// any state other than the LCP Opened state SHOULD be silently discarded."
 func (l *Link) handleProtocolReject(now time.Time, p packet) error {
 	if len(p.data) < 2 {
 		return ErrMalformed
@@ -40,8 +40,12 @@ func (l *Link) handleProtocolReject(now time.Time, p packet) error {
 				l.fire(now, y, evRejectBad, stimulus{packet: p})
 			}
 		}
-	case l.authProtocol():
-		if l.s.phase == phaseAuthenticate {
+	case ProtocolCCP, ProtocolCompressed:
+		if l.s.ccp != nil && l.s.phase == phaseNetwork {
+			ccp{l}.abandon()
+		}
+	case ProtocolPAP, ProtocolCHAP:
+		if l.s.phase == phaseAuthenticate && l.authenticatedBy(protocol) {
 			l.Close(now, ReasonAuthRefused)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// render writes a frame as the ladders in testdata show it. It shares no
-// parser with the code under test.
+// render writes a frame the way the ladders in testdata show it. It shares no parser with
+// the code under test.
 func render(frame []byte) string {
 	b := frame
 	if len(b) > 1 && b[0] == 0xff && b[1] == 3 {

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// handleReply takes the answer to our Configure-Request. Only the first answer
-// to the last request counts: a duplicate would take an open layer down.
+// handleReply handles the answer to our Configure-Request. Only the first answer to the
+// last request counts: a duplicate would take an open layer down.
 func (l *Link) handleReply(now time.Time, y layer, p packet) error {
 	a := y.auto()
 	if !a.state.timed() && a.state != opened {
-		l.fire(now, y, evAck, stimulus{packet: p}) // "-", or a Terminate-Ack
+		l.fire(now, y, evAck, stimulus{packet: p}) // the table has "-" here, or a Terminate-Ack
 		return nil
 	}
 	if p.id != a.id || a.answered || a.request == nil {
@@ -53,8 +53,8 @@ func (l *Link) handleReply(now time.Time, y layer, p packet) error {
 	return nil
 }
 
-// diverge ends a layer whose negotiation does not converge: LCP, and so the
-// link, or one network protocol.
+// diverge ends a layer whose negotiation does not converge: one network protocol, or LCP
+// and with it the whole link.
 func (l *Link) diverge(now time.Time, y layer, why string) {
 	if y.protocol() == ProtocolLCP {
 		l.s.detail = why
@@ -65,12 +65,12 @@ func (l *Link) diverge(now time.Time, y layer, why string) {
 	y.finished(now, evGiveUp)
 }
 
-// unheeded counts Configure-Naks of one option of ours. RFC 1661, section 4.6,
+// unheeded counts the Configure-Naks that one of our options gets. RFC 1661, section 4.6,
 // has no bound for them: two peers that both insist would go on for ever.
-type unheeded struct{ naks, vain int }
+type unheeded struct{ naks, vain int32 }
 
-// spent tells whether an option is to be left out: after Max-Failure Naks, and
-// after two with a value that we cannot take.
+// spent tells whether to leave an option out: after Max-Failure Naks, or after two Naks
+// with a value that we cannot take.
 func (u *unheeded) spent(taken bool) bool {
 	if u.naks++; !taken {
 		u.vain++
@@ -78,13 +78,15 @@ func (u *unheeded) spent(taken bool) bool {
 	return u.naks >= maxFailure || u.vain >= 2
 }
 
-// handleCodeReject: RFC 1661, section 5.6. The codes 1 to 7 are what the
-// automaton consists of; a peer without them speaks another protocol.
+// handleCodeReject follows RFC 1661, section 5.6. The automaton consists of the codes 1
+// to 7: a peer that rejects one of them speaks another protocol.
 func (l *Link) handleCodeReject(now time.Time, y layer, p packet) error {
 	if len(p.data) < 4 {
 		return ErrMalformed
 	}
 	switch code := p.data[0]; {
+	case y.protocol() == ProtocolCCP: // without Reset-Requests, too, it is of no use
+		l.fire(now, y, evRejectBad, stimulus{packet: p})
 	case code >= codeConfigureRequest && code <= codeCodeReject:
 		l.fail(ReasonRejected)
 		l.fire(now, y, evRejectBad, stimulus{packet: p})

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// handleRequest takes the peer's Configure-Request.
+// handleRequest handles the peer's Configure-Request.
 func (l *Link) handleRequest(now time.Time, y layer, p packet) error {
 	opts, err := parseOptions(p.data)
 	if err != nil {
@@ -20,10 +20,10 @@ func (l *Link) handleRequest(now time.Time, y layer, p packet) error {
 		if a.outdated(now, l.period(), p) {
 			return ErrUnexpected
 		}
-		// Deviation: the table restarts an open layer on every Configure-Request.
-		// One that equals the request that we acknowledged, identifier included,
-		// says by RFC 1661, section 5.1, that its sender has not seen our Ack: the
-		// Ack again is what it lacks, and the layer stays up.
+		// Deviation: the table restarts an open layer on every Configure-Request. By RFC
+		// 1661, section 5.1, a request that equals the one that we acknowledged,
+		// including the identifier, means that its sender has not seen our Ack. So the
+		// Ack is sent again, and the layer stays up.
 		if a.state == opened && bytes.Equal(a.acked, p.whole) {
 			l.send(y.protocol(), codeConfigureAck, p.id, p.data)
 			return nil
@@ -36,7 +36,10 @@ func (l *Link) handleRequest(now time.Time, y layer, p packet) error {
 	in := stimulus{packet: p, opts: opts, again: a.remember(p.whole)}
 	in.replyCode, in.reply = y.judge(opts)
 	if l.s.phase == phaseDone {
-		return nil // judging found a loop
+		return nil // judge found that the link is looped back
+	}
+	if y.protocol() == ProtocolCCP && (ccp{l}).unneeded(in) {
+		return nil
 	}
 	if in.replyCode != codeConfigureAck || !l.hold(now, y, p) {
 		l.answerRequest(now, y, in)
@@ -44,7 +47,7 @@ func (l *Link) handleRequest(now time.Time, y layer, p packet) error {
 	return nil
 }
 
-// answerRequest answers a request that was judged.
+// answerRequest answers a request according to what judge decided.
 func (l *Link) answerRequest(now time.Time, y layer, in stimulus) {
 	a := y.auto()
 	a.held, a.until = nil, time.Time{}
@@ -60,9 +63,9 @@ func (l *Link) answerRequest(now time.Time, y layer, in stimulus) {
 	l.nudge(y)
 }
 
-// remember keeps the peer's newest request among the last that differ, and tells
-// whether it is a copy that was on its way before our answer came: there are one
-// or two, and who sends more does not listen.
+// remember adds the peer's newest request to its last distinct ones, and tells whether it
+// is a copy that was sent before our answer arrived. One or two such copies are normal; a
+// peer that sends more ignores our answers.
 func (a *automaton) remember(whole []byte) (again bool) {
 	if bytes.Equal(a.heard[0], whole) {
 		a.copies++
@@ -73,9 +76,9 @@ func (a *automaton) remember(whole []byte) (again bool) {
 	return false
 }
 
-// outdated tells whether a request is an earlier one than that which we have
-// acknowledged, and was overtaken or repeated on its way. A peer that starts
-// anew later may use the same words.
+// outdated tells whether a request is older than the one that we have acknowledged, and
+// arrives now because it was overtaken or repeated on its way. A peer that starts anew
+// some time later may send an identical request.
 func (a *automaton) outdated(now time.Time, period time.Duration, p packet) bool {
 	if a.acked == nil || bytes.Equal(a.acked, p.whole) || now.Sub(a.ackedAt) > 2*period {
 		return false
@@ -88,9 +91,9 @@ func (a *automaton) outdated(now time.Time, period time.Duration, p packet) bool
 	return false
 }
 
-// countRefused counts a request of the peer's that was answered with other wishes.
-// RFC 1661, section 4.6, bounds Naks and turns them into Rejects; a peer that
-// heeds neither is left.
+// countRefused counts a request of the peer that we answered with a Nak or a Reject. RFC
+// 1661, section 4.6, bounds Naks and turns them into Rejects; with a peer that ignores
+// both, negotiation ends.
 func (l *Link) countRefused(now time.Time, y layer, in stimulus) {
 	a := y.auto()
 	if a.refused++; a.refused < maxRefusals || len(in.reply) == 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/adit-vpn/adit/internal/machine/machinetest"
 )
 
-// ladder drives one server link with a client's own bytes and writes down what
-// happens: ">" from the client, "<" to it, "*" to the driver.
+// ladder drives one server link with a client's own bytes, and records what happens: ">"
+// from the client, "<" to the client, "*" to the driver.
 type ladder struct {
 	t      *testing.T
 	l      *Link
@@ -24,7 +24,7 @@ type ladder struct {
 }
 
 func newLadder(t *testing.T, c *Config) *ladder {
-	d := &ladder{t: t, l: New(Env{Config: c, Rand: testRand(1)}), now: epoch, last: map[uint16][]byte{}}
+	d := &ladder{t: t, l: New(Env{Config: c, Rand: machinetest.Rand(1)}), now: machinetest.Epoch, last: map[uint16][]byte{}}
 	d.l.Start(d.now)
 	d.drain()
 	return d
@@ -62,7 +62,7 @@ func (d *ladder) drain() {
 // recv hands the link a frame, as hex.
 func (d *ladder) recv(frame string) {
 	d.t.Helper()
-	b := unhex(d.t, frame)
+	b := machinetest.Unhex(d.t, frame)
 	fmt.Fprintf(&d.out, "> %s\n", render(b))
 	if err := d.l.HandlePacket(d.now, b); err != nil {
 		fmt.Fprintf(&d.out, "* dropped: %v\n", err)
@@ -136,14 +136,14 @@ func TestAppleTranscript(t *testing.T) {
 	c := serverConfig(MethodMSCHAPv2)
 	c.Echo = 0
 	d := newLadder(t, c)
-	d.wait(3 * time.Second) // our first request got lost
+	d.wait(3 * time.Second) // our first request was lost
 	d.recv("ff03 c021 01 01 0014 0206 00000000 0506 69112233 0702 0802")
 	d.ack(ProtocolLCP)
-	d.wait(3 * time.Second) // the challenge got lost
+	d.wait(3 * time.Second) // the Challenge was lost
 	d.respond(49, "mary")
 	d.respond(49, "mary") // repeated while the backend thinks
 	d.verdict(AuthAnswer{OK: true, Success: someProof, Message: "Welcome", Network: testNetwork})
-	d.wait(3 * time.Second) // Success got lost
+	d.wait(3 * time.Second) // Success was lost
 	d.recv("8021 01 01 0016 0306 00000000 8106 00000000 8306 00000000")
 	d.recv("8057 01 01 000e 010a 1122334455667788")
 	d.recv("8235 01 01 0010 0106 00000001 0206 00000001")
@@ -159,7 +159,7 @@ func TestAppleTranscript(t *testing.T) {
 func TestAndroidTranscript(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodMSCHAPv2, MethodCHAP, MethodPAP))
 	d.recv("ff03 c021 01 01 0018 0104 0578 0206 00000000 0506 0badcafe 0702 0802")
-	d.recv("ff03 c021 03 01 0009 0305 c22305") // Configure-Nak: plain CHAP, please
+	d.recv("ff03 c021 03 01 0009 0305 c22305") // Configure-Nak: the client asks for plain CHAP
 	d.ack(ProtocolLCP)
 	d.respond(16, "mary")
 	d.verdict(AuthAnswer{OK: true, Network: testNetwork})
@@ -180,20 +180,20 @@ func TestPppdTranscript(t *testing.T) {
 	d.recv("ff03 c023 01 01 0011 04 6d617279 07 68756e74657232")
 	d.recv("ff03 c023 01 02 0011 04 6d617279 07 68756e74657232") // after 3 s, next identifier
 	d.verdict(AuthAnswer{OK: true, Network: Network{Local: testNetwork.Local, Peer: testNetwork.Peer, DNS: testNetwork.DNS[:1]}})
-	d.recv("ff03 c023 01 03 0011 04 6d617279 07 68756e74657232") // the Ack crossed it
+	d.recv("ff03 c023 01 03 0011 04 6d617279 07 68756e74657232") // the Ack crossed this repeat
 	d.recv("8021 01 01 001c 0206 002d0f01 0306 c0a80105 8106 00000000 8306 00000000")
 	d.recv("8021 01 02 0010 0306 c0a80105 8106 00000000")
 	d.recv("8021 01 03 0010 0306 0a53000a 8106 09090909")
 	d.ack(ProtocolIPCP)
-	d.wait(81 * time.Second) // gone: three echoes, then the end
+	d.wait(81 * time.Second) // the client is gone: three echoes, then the end
 	d.wait(10 * time.Second)
 	machinetest.Transcript(t, "pppd", d.out.String())
 }
 
 func TestRouterTranscript(t *testing.T) {
 	d := newLadder(t, serverConfig(MethodMSCHAPv2))
-	// RRAS demand-dial: multilink, endpoint, and its own wish to see us prove
-	// ourselves.
+	// RRAS demand-dial: multilink, endpoint discriminator, and its own demand that we
+	// authenticate.
 	d.recv("ff03 c021 01 00 0032 0305 c22381 0104 064e 0506 01020304 0702 0802 1104 064e" +
 		"1317 01 00112233445566778899aabbccddeeff00000000")
 	d.recv("ff03 c021 01 01 0012 0104 064e 0506 01020304 0702 0802")

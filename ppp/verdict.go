@@ -1,16 +1,16 @@
 package ppp
 
-// verdict collects the answer to a Configure-Request. An option is rejected,
-// answered with another value, or fine; rejects leave alone and before Naks,
-// and the two are never mixed.
+// verdict collects the answer to a Configure-Request. Each option is rejected, answered
+// with another value (Nak), or acceptable. Rejects are sent alone and before Naks; the
+// two are never mixed.
 type verdict struct {
 	l       *Link
 	y       layer
 	rejects []byte
-	naks    []byte // what we would rather have
-	naked   []byte // the options that these answer, for when Naks have not helped
+	naks    []byte // the values that we suggest
+	naked   []byte // the peer's options that naks answer, to be rejected once Naks do not help
 	seen    [256]bool
-	only    []byte // the whole answer, whatever else there is
+	only    []byte // if set, the whole answer, replacing everything else
 }
 
 func newVerdict(l *Link, y layer) verdict { return verdict{l: l, y: y} }
@@ -19,7 +19,7 @@ func (v *verdict) reject(o option) {
 	v.rejects = append(v.rejects, o.raw...)
 }
 
-// nak asks for want in place of o, once per kind and packet.
+// nak suggests want in place of o, once per kind and packet.
 func (v *verdict) nak(o option, want []byte) {
 	v.naked = append(v.naked, o.raw...)
 	v.add(o.kind, want)
@@ -33,8 +33,8 @@ func (v *verdict) add(kind byte, want []byte) {
 	}
 }
 
-// suspect answers a packet that may be our own with nothing but another magic
-// number: to reject what we ourselves asked for would end in confusion.
+// suspect answers a packet that may be our own, looped back. The only answer is another
+// magic number: rejecting options that we asked for ourselves would cause confusion.
 func (v *verdict) suspect(want []byte) { v.only = want }
 
 // result is the code and the options of the answer. RFC 1661, section 4.6:

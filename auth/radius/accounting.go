@@ -4,166 +4,137 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"net"
 	"time"
 
 	"layeh.com/radius"
-	"layeh.com/radius/rfc2865"
-	"layeh.com/radius/rfc2866"
-	"layeh.com/radius/rfc2869"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/auth/ledger"
 )
 
-// Accounting's bounds.
-const (
-	queueCount = 8    // sessions are spread over so many queues
-	queueSize  = 4096 // records that wait in one
-	retryFirst = time.Second
-	retryLast  = time.Minute
-	giveUp     = 24 * time.Hour // records older than that are of no use
-	closeTime  = 8 * time.Second
-	classRoom  = 2048 // bytes of Class attributes; a packet has 4096
-)
-
-// queue sends the records of some sessions, in order.
-type queue struct {
-	records chan auth.Record
-	done    chan struct{}
-}
-
-func (c *Client) startQueues() {
-	ctx, cancel := context.WithCancel(context.Background())
-	stop := make(chan struct{})
-	c.stop = func() { close(stop) }
-	c.cancel = cancel
-	for range queueCount {
-		q := &queue{records: make(chan auth.Record, queueSize), done: make(chan struct{})}
-		c.queues = append(c.queues, q)
-		go c.drain(ctx, q, stop)
-	}
-}
-
-// Account implements auth.Accountant. A record that finds its queue full is
-// given up, and Problem is told.
+// Account implements auth.Accountant. Records are kept in the ledger until a server has
+// taken them.
 func (c *Client) Account(r auth.Record) {
-	if len(c.order(accounting)) == 0 {
-		return
-	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(r.Call.SessionID))
-	select {
-	case c.queues[h.Sum32()%queueCount].records <- r:
-	default:
-		c.cfg.Problem(fmt.Sprintf("the queue is full: a record of session %s is lost", r.Call.SessionID))
+	if d := c.bookkeeping(); d != nil {
+		d.ledger.Account(r)
 	}
 }
 
-// Close sends what waits, for some seconds, and ends the client.
+// Mark keeps what live sessions have carried, for the case that they are cut off.
+func (c *Client) Mark(list []ledger.Carried) {
+	if d := c.bookkeeping(); d != nil {
+		d.ledger.Mark(list)
+	}
+}
+
+// AccountingStats says how accounting stands; false if no server is configured for it.
+func (c *Client) AccountingStats() (ledger.Stats, bool) {
+	d := c.bookkeeping()
+	if d == nil {
+		return ledger.Stats{}, false
+	}
+	return d.ledger.Stats(), true
+}
+
+// bookkeeping returns what sends records. It begins when there is the first server for it;
+// nil: there is none.
+func (c *Client) bookkeeping() *deliverer {
+	c.books.Lock()
+	defer c.books.Unlock()
+	if c.books.deliverer == nil && !c.books.closed && len(c.set.Load().all()) > 0 {
+		c.books.deliverer = newDeliverer(c)
+	}
+	return c.books.deliverer
+}
+
+// Close sends what waits, for some seconds, tells every accounting server that this one
+// stops, and ends the client. An error says that records are lost.
 func (c *Client) Close() error {
-	c.stop()
-	timer := time.AfterFunc(closeTime, c.cancel)
-	defer timer.Stop()
-	defer c.cancel()
-	left := 0
-	for _, q := range c.queues {
-		<-q.done
-		left += len(q.records)
+	c.books.Lock()
+	d := c.books.deliverer
+	if c.books.closed {
+		d = nil
 	}
-	if left > 0 {
-		return fmt.Errorf("%d accounting records could not be sent: %w", left, ErrNoAnswer)
+	c.books.closed = true
+	c.books.Unlock()
+	defer c.closeServices()
+	if d == nil {
+		return nil
 	}
-	return nil
+	left, kept := d.close()
+	switch {
+	case left == 0:
+		return nil
+	case kept:
+		c.cfg.Problem(fmt.Sprintf("records that wait for the next start: %d", left))
+		return nil
+	}
+	return fmt.Errorf("%d accounting records could not be sent: %w", left, ErrNoAnswer)
 }
 
-// drain sends records until the client is closed and none is left, or the time
-// for that is over.
-func (c *Client) drain(ctx context.Context, q *queue, stop <-chan struct{}) {
-	defer close(q.done)
-	for {
-		select {
-		case r := <-q.records:
-			c.deliver(ctx, r)
-			continue
-		default:
-		}
-		select {
-		case r := <-q.records:
-			c.deliver(ctx, r)
-		case <-stop:
-			if len(q.records) == 0 || ctx.Err() != nil {
-				return
-			}
-		}
-	}
+// accountant is one accounting server. ask puts a request to it, and to no other, and
+// returns nil when it was answered.
+type accountant struct {
+	address string
+	ask     func(ctx context.Context, build func(secret []byte) (*radius.Packet, error)) error
 }
 
-// deliver sends one record, again and again with growing pauses.
-func (c *Client) deliver(ctx context.Context, r auth.Record) {
-	pause := retryFirst
-	for told := false; ; {
-		_, err := c.exchange(ctx, accounting, func(secret []byte) (*radius.Packet, error) {
-			return c.accountingRequest(secret, &r)
-		})
-		if err == nil {
-			return
-		}
-		if ctx.Err() != nil || errors.Is(err, errRequest) || time.Since(r.Time) > giveUp {
-			c.cfg.Problem(fmt.Sprintf("a record of session %s is lost: %v", r.Call.SessionID, err))
-			return
-		}
-		if !told {
-			told = true
-			c.cfg.Problem(fmt.Sprintf("records wait: %v", err))
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, retryLast)
+// accountants are the servers that a user's records are sent to, in order. This, all and the
+// type above are all that accounting knows of the exchange.
+func (c *Client) accountants(user string) (list []accountant) {
+	for _, s := range c.set.Load().order(accounting, user) {
+		list = append(list, s.accountant(user))
 	}
+	return list
 }
 
-func (c *Client) accountingRequest(secret []byte, r *auth.Record) (*radius.Packet, error) {
-	p := radius.New(radius.CodeAccountingRequest, secret)
-	status := map[auth.Status]rfc2866.AcctStatusType{
-		auth.Start: rfc2866.AcctStatusType_Value_Start, auth.Interim: rfc2866.AcctStatusType_Value_InterimUpdate,
-		auth.Stop: rfc2866.AcctStatusType_Value_Stop,
-	}
-	errs := []error{
-		rfc2866.AcctStatusType_Add(p, status[r.Status]),
-		rfc2865.UserName_AddString(p, r.User),
-		c.addCall(p, &r.Call),
-		rfc2865.FramedIPAddress_Add(p, net.IP(r.Address.AsSlice())),
-		addIPv6(p, &r.IPv6),
-		rfc2866.AcctAuthentic_Add(p, rfc2866.AcctAuthentic_Value_RADIUS),
-		rfc2869.EventTimestamp_Add(p, r.Time),
-		rfc2866.AcctDelayTime_Add(p, rfc2866.AcctDelayTime(max(0, time.Since(r.Time))/time.Second)),
-	}
-	room := classRoom
-	for _, class := range r.Class {
-		// RFC 2865, section 5.25 has all of them sent back, unless the packet
-		// then is none: the session counts for more.
-		if room -= len(class) + 2; room < 0 {
-			break
+// all are all accounting servers.
+func (n *set) all() (list []accountant) {
+	seen := map[*service]bool{}
+	for _, srv := range n.servers {
+		if s := srv.acct; s != nil && !seen[s] {
+			seen[s] = true
+			list = append(list, s.accountant(""))
 		}
-		errs = append(errs, rfc2865.Class_Add(p, class))
 	}
-	if r.Status != auth.Start {
-		errs = append(errs,
-			rfc2866.AcctSessionTime_Add(p, rfc2866.AcctSessionTime(r.Duration/time.Second)),
-			// RFC 2869, sections 5.1 and 5.2: gigawords count how often the
-			// octets have wrapped around 2^32.
-			rfc2866.AcctInputOctets_Add(p, rfc2866.AcctInputOctets(uint32(r.InputOctets))),
-			rfc2869.AcctInputGigawords_Add(p, rfc2869.AcctInputGigawords(r.InputOctets>>32)),
-			rfc2866.AcctOutputOctets_Add(p, rfc2866.AcctOutputOctets(uint32(r.OutputOctets))),
-			rfc2869.AcctOutputGigawords_Add(p, rfc2869.AcctOutputGigawords(r.OutputOctets>>32)),
-			rfc2866.AcctInputPackets_Add(p, rfc2866.AcctInputPackets(uint32(r.InputPackets))),
-			rfc2866.AcctOutputPackets_Add(p, rfc2866.AcctOutputPackets(uint32(r.OutputPackets))))
-	}
-	if r.Status == auth.Stop {
-		errs = append(errs, rfc2866.AcctTerminateCause_Add(p, rfc2866.AcctTerminateCause(r.Cause)))
-	}
-	return p, errors.Join(errs...)
+	return list
 }
+
+func (s *service) accountant(user string) accountant {
+	return accountant{s.address, func(ctx context.Context, build func([]byte) (*radius.Packet, error)) error {
+		q := question{kind: accounting, user: user, at: s, build: build}
+		reply, err := s.ask(ctx, &q, func() bool { return true }) // whoever keeps silent is given up
+		if err == nil && reply.Code == codeProtocolError {
+			err = errors.New("the RADIUS server reports that it cannot handle the request (Protocol-Error)")
+		}
+		return err
+	}}
+}
+
+// pace is how fast and how patient accounting is.
+type pace struct {
+	window     int           // requests that are under way at once
+	probes     int           // of these, to a server that keeps silent
+	again      int           // of these, records that a server that lives did not take
+	patience   time.Duration // of one request
+	first      time.Duration // pause after a server was silent; it doubles up to
+	last       time.Duration
+	retry      time.Duration // pause of a record that a server that lives did not take
+	aside      int           // after so many tries the session's next records do not wait for it
+	sparse     time.Duration // pause of such a record; it doubles up to
+	sparsest   time.Duration
+	giveUp     time.Duration // such a record is lost when it has waited for so long
+	withoutOn  int           // Accounting-On is given up after so many tries, if the server answers records
+	drain, off time.Duration // at the end: for records, and for Accounting-Off
+}
+
+// A day is what operators need to see that their server refuses a record, and to mend it.
+var usualPace = pace{
+	window: 64, probes: 4, again: 16, patience: 10 * time.Second,
+	first: time.Second, last: 15 * time.Second,
+	retry: 2 * time.Second, aside: 3, sparse: time.Minute, sparsest: 30 * time.Minute, giveUp: 24 * time.Hour,
+	withoutOn: 3, drain: 6 * time.Second, off: 2 * time.Second,
+}
+
+// errIgnored says that a server does not answer Accounting-On or -Off.
+var errIgnored = errors.New("it answers records, and not Accounting-On: sessions that it believes to be there may stay there after a crash of this server")

@@ -5,72 +5,92 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
-
-	"layeh.com/radius"
 
 	"github.com/adit-vpn/adit/auth"
 )
 
-// attribute is one that we understand in an Access-Accept.
+// attribute is one that a RADIUS server may send in an Access-Accept, and what becomes of it.
 type attribute struct {
-	name string
-	many bool // all count; of others the first that can be read
-	must bool // it bounds what the user may: one that cannot be read lets nobody in
+	vendor uint32 // 0: none
+	number byte
+	name   string
+	fate   string // for people: what it does, or why nothing
+
+	many bool // all of them count; if false, the first that can be read
+	must bool // it limits the user, or is an address: if it cannot be read, the user is refused
+
+	ignored bool // it has no effect, of which the administrator is told
+
+	// read applies it; nil: nothing is to be done.
 	read func(g *granted, value []byte) error
 }
 
-// attributes are those of RFC 2865, 2869, 3162, 4818 and 6911. Others mean
-// nothing to us.
-//
-// Deviation: RFC 2865, section 5 has an Access-Accept with an attribute of a
-// wrong length refused or discarded, and users would be kept out by what they
-// never miss. Such an attribute is passed over, and the administrator told.
-var attributes = map[radius.Type]attribute{
-	1:   {name: "User-Name", read: func(g *granted, v []byte) error { g.User = string(v); return nil }},
-	8:   {name: "Framed-IP-Address", read: framedAddress},
-	11:  {name: "Filter-Id", read: func(g *granted, v []byte) error { g.Group = string(v); return nil }},
-	12:  {name: "Framed-MTU", read: number(func(g *granted, n uint32) { g.MTU = int(min(n, 1500)) })},
-	22:  {name: "Framed-Route", many: true, read: route},
-	25:  {name: "Class", many: true, read: func(g *granted, v []byte) error { g.Class = append(g.Class, v); return nil }},
-	27:  {name: "Session-Timeout", must: true, read: number(func(g *granted, n uint32) { g.SessionTimeout = seconds(n) })},
-	28:  {name: "Idle-Timeout", read: number(func(g *granted, n uint32) { g.IdleTimeout = seconds(n) })},
-	85:  {name: "Acct-Interim-Interval", read: number(func(g *granted, n uint32) { g.InterimInterval = interim(seconds(n)) })},
-	96:  {name: "Framed-Interface-Id", read: interfaceID},
-	97:  {name: "Framed-IPv6-Prefix", read: prefix(func(g *granted, p netip.Prefix) { g.IPv6.Prefix = p })},
-	99:  {name: "Framed-IPv6-Route", many: true, read: route},
-	123: {name: "Delegated-IPv6-Prefix", read: prefix(func(g *granted, p netip.Prefix) { g.IPv6.Delegated = p })},
-	168: {name: "Framed-IPv6-Address", read: address6(func(g *granted, a netip.Addr) { g.IPv6.Address = a })},
-	169: {name: "DNS-Server-IPv6-Address", many: true, read: address6(func(g *granted, a netip.Addr) { g.dns6 = append(g.dns6, a) })},
-	// RFC 6911, section 3.3: "announced to the user by the NAS".
-	170: {name: "Route-IPv6-Information", many: true, read: prefix(func(g *granted, p netip.Prefix) { g.Split = append(g.Split, p) })},
-}
-
-// vendorAttribute is a vendor's number and the number of an attribute of its.
-type vendorAttribute struct {
+// key identifies an attribute.
+type key struct {
 	vendor uint32
 	number byte
 }
 
-const (
-	vendorCisco     = 9
-	vendorMicrosoft = 311
-)
-
-var vendorAttributes = map[vendorAttribute]attribute{
-	// RFC 2548, section 2.7.
-	{vendorMicrosoft, 28}: {name: "MS-Primary-DNS-Server", read: address4(func(g *granted, a netip.Addr) { g.dns4[0] = a })},
-	{vendorMicrosoft, 29}: {name: "MS-Secondary-DNS-Server", read: address4(func(g *granted, a netip.Addr) { g.dns4[1] = a })},
-	{vendorCisco, 1}:      {name: "Cisco-AVPair", many: true, read: avPair},
+// number is how people find an attribute in a dictionary.
+func (k key) String() string {
+	if k.vendor == 0 {
+		return strconv.Itoa(int(k.number))
+	}
+	return fmt.Sprintf("%d of vendor %d", k.number, k.vendor)
 }
 
-// granted is what is read so far.
+// known are the attributes of the table by their keys.
+var known = func() map[key]*attribute {
+	all := make(map[key]*attribute, len(attributes))
+	for i := range attributes {
+		a := &attributes[i]
+		all[key{a.vendor, a.number}] = a
+	}
+	return all
+}()
+
+// granted is what has been read of an Access-Accept so far.
 type granted struct {
 	auth.Grant
 	dns4     [2]netip.Addr
 	dns6     []netip.Addr
+	nbns     [2]netip.Addr
+	volumes  [3]volume // Mikrotik's limits: from the client, to it, both
+	rules    []byte    // of NAS-Filter-Rule
 	warnings []string
+	ignored  []Ignored
 	refused  string // why the user cannot come in with this
+}
+
+// Ignored is an attribute of an Access-Accept that has no effect, in all or in part.
+type Ignored struct {
+	Name string // of the attribute, as our table or its number has it
+	Why  string
+}
+
+// ignore says that an attribute, or a part of it, is not honoured. All of them are said: each is
+// once in a server's life (ignoredLog), and what one answer leaves out the next would, too.
+func (g *granted) ignore(name, format string, args ...any) {
+	if !slices.ContainsFunc(g.ignored, func(i Ignored) bool { return i.Name == name }) {
+		g.ignored = append(g.ignored, Ignored{name, fmt.Sprintf(format, args...)})
+	}
+}
+
+// takeAny reads an attribute, whether we know it or not.
+func (g *granted) takeAny(seen map[any]bool, k key, value []byte) {
+	a, ok := known[k]
+	switch {
+	case !ok:
+		g.ignore("attribute "+k.String(), "adit does not know it")
+	case a.ignored:
+		g.ignore(a.name, "%s", strings.TrimPrefix(strings.ReplaceAll(a.fate, "`", ""), "not honoured: "))
+	case a.read != nil:
+		g.take(seen, k, *a, k.String(), value)
+	}
 }
 
 // take reads one attribute; key says which, for seen.
@@ -85,7 +105,7 @@ func (g *granted) take(seen map[any]bool, key any, a attribute, number string, v
 	}
 	text := fmt.Sprintf("%s (%s) cannot be read: %v", a.name, number, err)
 	if a.must {
-		g.refused = text + ": nobody comes in without that limit"
+		g.refused = text + ": nobody comes in without it"
 		return
 	}
 	if len(g.warnings) < maxWarnings {
@@ -93,7 +113,7 @@ func (g *granted) take(seen map[any]bool, key any, a attribute, number string, v
 	}
 }
 
-// maxWarnings bounds what one answer makes an administrator read.
+// maxWarnings bounds what of one answer that cannot be read an administrator has to read.
 const maxWarnings = 8
 
 func number(set func(*granted, uint32)) func(*granted, []byte) error {
@@ -139,7 +159,7 @@ func address6(set func(*granted, netip.Addr)) func(*granted, []byte) error {
 func prefix(set func(*granted, netip.Prefix)) func(*granted, []byte) error {
 	return func(g *granted, v []byte) error {
 		if len(v) < 2 || len(v) > 18 || v[1] > 128 {
-			return errors.New("it is no IPv6 prefix: a zero byte, a length up to 128, and up to 16 bytes")
+			return errors.New("it is not an IPv6 prefix: a zero byte, a length up to 128, and up to 16 bytes")
 		}
 		var a [16]byte
 		copy(a[:], v[2:])
@@ -156,4 +176,39 @@ func interfaceID(g *granted, v []byte) error {
 	}
 	copy(g.IPv6.Interface[:], v)
 	return nil
+}
+
+// maxText bounds what a name or a text is.
+const maxText = 253
+
+func text(set func(*granted, string)) func(*granted, []byte) error {
+	return func(g *granted, v []byte) error {
+		s := strings.TrimRight(string(v), "\x00") // some servers end strings as C does
+		if s == "" || len(s) > maxText || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }) {
+			return errors.New("it is not a name")
+		}
+		set(g, s)
+		return nil
+	}
+}
+
+// only takes an attribute that has one value which means what is so anyway.
+func only(name string, value uint32, why string) func(*granted, []byte) error {
+	return number(func(g *granted, n uint32) {
+		if n != value {
+			g.ignore(name, "%s", why)
+		}
+	})
+}
+
+// serviceType refuses every service but Framed (RFC 2865, section 5.6: "a NAS is not required
+// to implement all of these service types, and MUST treat unknown or unsupported Service-Types
+// as though an Access-Reject had been received instead").
+func serviceType(g *granted, v []byte) error {
+	const framed = 2
+	return number(func(g *granted, n uint32) {
+		if n != framed {
+			g.refused = fmt.Sprintf("the RADIUS server grants Service-Type %d, which is not Framed (2), the service of a VPN: have it send none, or Framed-User", n)
+		}
+	})(g, v)
 }

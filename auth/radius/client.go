@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"layeh.com/radius"
@@ -16,36 +18,70 @@ import (
 
 // Server is one RADIUS server.
 type Server struct {
-	Address    string // host:port for authentication
+	Address    string // host:port for authentication, "" for none
 	Accounting string // host:port for accounting, "" for none
 	Secret     secret.Bytes
+
+	AccountingSecret secret.Bytes // for accounting; empty: Secret
+	AllowUnsigned    bool         // accept replies without Message-Authenticator
+	Priority         int          // those with a lower number are asked first
+	Weight           int          // the share of those of one priority; 0: in order
+	Realms           []string     // whose users it is asked for; none: everybody else's
+	TLS              *TLS         // RadSec; nil: UDP
 }
 
 // Config is what a Client works with.
 type Config struct {
-	Servers       []Server // asked in order
+	Servers       []Server
 	NASIdentifier string
-	Timeout       time.Duration // of one try
-	Tries         int           // a server
-	AllowUnsigned bool          // accept replies without Message-Authenticator
+	NASIP         netip.Addr    // NAS-IP-Address; not valid: the address that the client has reached
+	NASIP6        netip.Addr    // NAS-IPv6-Address, likewise
+	Source        netip.Addr    // from which requests leave; not valid: what the host chooses
+	Patience      time.Duration // the most time for a login; 0: DefaultPatience
+	AllowUnsigned bool          // accept replies without Message-Authenticator of every server
+	ClassGroup    bool          // "OU=staff;" in a Class is the name of a group
+
+	// Ledger is the file in which accounting records wait; "": in memory alone.
+	Ledger string
+	pace   pace // zero: the usual
 
 	// Problem is told what an administrator should know of accounting: a
 	// server that is unreachable, a record that was given up. May be nil.
 	Problem func(text string)
 
+	// Event is told when a server is given up, and when it answers again. May be nil.
+	Event func(Event)
+
+	// Asked is told of requests that a server makes on a TLS connection of ours (RFC 6614,
+	// section 2.5), and answers by reply, if at all. May be nil.
+	Asked func(server string, secret, request []byte, reply func([]byte))
+
 	// Dial opens a datagram connection; nil means net.Dialer's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
+// DefaultPatience is how long a login is waited for: a little less than clients wait.
+const DefaultPatience = 55 * time.Second
+
+// accountingPatience is how long a record is waited for before it is sent again as a new
+// request: nobody waits for it.
+const accountingPatience = 10 * time.Second
+
 // Client is an auth.Backend and an auth.Accountant.
 type Client struct {
-	cfg    Config
-	queues []*queue
-	stop   func() // queues end when they are empty
-	cancel func() // queues end
+	cfg Config // as it began; for what Replace changes see set
+	set atomic.Pointer[set]
 
-	mu   sync.Mutex
-	down map[string]time.Time // addresses that did not answer, and until when they come last
+	mu     sync.Mutex // of the next, and of Replace
+	former []*service // that the configuration names no more, while they linger
+
+	books struct { // accounting
+		sync.Mutex
+		*deliverer
+		closed bool
+	}
+
+	ignored ignoredLog
 }
 
 // Errors that callers tell apart.
@@ -56,173 +92,98 @@ var (
 	ErrUnsigned = errors.New("the reply carries no Message-Authenticator: have the server add one" +
 		" (FreeRADIUS before 3.2.5: `update reply { &Message-Authenticator = 0x00 }` in post-auth and in Post-Auth-Type REJECT)," +
 		" or set radius.allow_unsigned_replies = true, which lets replies be forged (CVE-2024-3596)")
-	// ErrUnreadable means that the server answered, with what is no RADIUS reply.
+	// ErrUnreadable means that the server answered with something other than a RADIUS reply.
 	ErrUnreadable = errors.New("the RADIUS server's reply cannot be read")
 	// ErrForged means that a reply does not verify.
 	ErrForged = errors.New("the reply does not verify: the shared secrets differ, or it is forged")
 )
 
-// errRequest says that there is no request that could be sent: no server is to
-// blame, and another try makes no other one.
+// errRequest says that the request cannot be encoded: no server is to blame, and another
+// try would not help.
 var errRequest = errors.New("radius: the request cannot be written")
-
-// downTime is how long a server that did not answer is asked last.
-const downTime = 30 * time.Second
 
 // New returns a client; Close ends it.
 func New(cfg Config) (*Client, error) {
 	if len(cfg.Servers) == 0 {
 		return nil, errors.New("radius: no server")
 	}
-	if cfg.Dial == nil {
-		cfg.Dial = new(net.Dialer).DialContext
-	}
 	if cfg.Problem == nil {
 		cfg.Problem = func(string) {}
 	}
-	c := &Client{cfg: cfg, down: map[string]time.Time{}}
-	c.startQueues()
+	c := &Client{cfg: cfg}
+	c.Replace(cfg)
+	c.bookkeeping() // what an earlier run has left is sent now
 	return c, nil
 }
 
-// kind tells the two services of a server apart.
-type kind uint8
-
-const (
-	authentication kind = iota + 1
-	accounting
-)
-
-func (s Server) address(k kind) string {
-	if k == accounting {
-		return s.Accounting
+// Replace changes the servers and what they are told of us. Requests that are under way go
+// on where they are, and a server that stays the same keeps its sockets and what is known of it.
+// Problem, Event, Asked and Dial stay.
+func (c *Client) Replace(cfg Config) {
+	cfg.Problem, cfg.Event, cfg.Dial, cfg.Asked = c.cfg.Problem, c.cfg.Event, c.cfg.Dial, c.cfg.Asked
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.set.Load()
+	c.former = slices.DeleteFunc(c.former, func(s *service) bool { return s.ctx.Err() != nil })
+	c.set.Store(newSet(cfg, old))
+	for _, s := range old.services() {
+		if !c.set.Load().has(s) {
+			s.retire()
+			c.former = append(c.former, s)
+		}
 	}
-	return s.Address
 }
 
-// exchange asks the servers in order until one answers. build makes the
-// request for a server: it depends on the secret.
-func (c *Client) exchange(ctx context.Context, k kind, build func(secret []byte) (*radius.Packet, error)) (*radius.Packet, error) {
+// exchange asks the servers that a question is for, one after the other, until one answers. It returns
+// which one did: a conversation goes on there.
+func (c *Client) exchange(ctx context.Context, q question) (*radius.Packet, *service, error) {
+	set := c.set.Load()
+	list := []*service{q.at}
+	if q.at == nil {
+		list = set.order(q.kind, q.user)
+	}
+	if len(list) == 0 {
+		return nil, nil, fmt.Errorf("%w: none is configured for %s of the user's realm", ErrNoAnswer, q.kind)
+	}
+	ctx, cancel := context.WithTimeout(ctx, set.patience(q.kind))
+	defer cancel()
 	var errs []error
-	for _, s := range c.order(k) {
-		p, err := build(s.Secret.Reveal())
-		var request []byte
+	for i, s := range list {
+		reply, err := s.ask(ctx, &q, func() bool { return anyUp(list[i+1:]) })
+		if err == nil && reply.Code == codeProtocolError {
+			err = errors.New("the RADIUS server reports that it cannot handle the request (Protocol-Error)")
+		}
 		if err == nil {
-			request, err = encode(p)
+			return reply, s, nil
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errRequest, err)
-		}
-		reply, err := c.ask(ctx, s.address(k), k, p, request)
-		if err == nil {
-			c.mark(s.address(k), time.Time{})
-			return reply, nil
-		}
-		errs = append(errs, fmt.Errorf("%s: %w", s.address(k), err))
-		if ctx.Err() != nil {
-			break
-		}
-		c.mark(s.address(k), time.Now().Add(downTime))
-	}
-	return nil, errors.Join(errs...)
-}
-
-// order is the servers as configured, those that did not answer lately last.
-func (c *Client) order(k kind) []Server {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	var up, down []Server
-	for _, s := range c.cfg.Servers {
 		switch {
-		case s.address(k) == "":
-		case now.Before(c.down[s.address(k)]):
-			down = append(down, s)
-		default:
-			up = append(up, s)
+		case errors.Is(err, errRequest):
+			return nil, nil, err
+		case errors.Is(err, errReplaced) && q.at == nil && c.set.Load() != set:
+			return c.exchange(ctx, q) // nothing was sent there
 		}
-	}
-	return append(up, down...)
-}
-
-func (c *Client) mark(address string, until time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if until.IsZero() {
-		delete(c.down, address)
-	} else {
-		c.down[address] = until
-	}
-}
-
-// ask sends one request to one server, with retries, and returns the reply
-// that verifies. Others are passed over: anybody can send one.
-func (c *Client) ask(ctx context.Context, address string, k kind, p *radius.Packet, request []byte) (*radius.Packet, error) {
-	conn, err := c.cfg.Dial(ctx, "udp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-
-	// RFC 2865, section 2: "A request from a client for which the RADIUS server does
-	// not have a shared secret MUST be silently discarded."
-	last := fmt.Errorf("%w: it keeps silent, as it also does if it does not know %s as a client, or has another secret for it", ErrNoAnswer, hostOf(conn.LocalAddr()))
-	buf := make([]byte, radius.MaxPacketLength)
-	for range max(1, c.cfg.Tries) {
+		errs = append(errs, fmt.Errorf("%s: %w", s.address, err))
 		if ctx.Err() != nil {
 			break
 		}
-		if _, err := conn.Write(request); err != nil {
-			last = unreachable(err)
-			continue // refused by an ICMP of an earlier try: try again
-		}
-		if err := conn.SetReadDeadline(time.Now().Add(c.cfg.Timeout)); err != nil {
-			return nil, err
-		}
-		for {
-			n, err := conn.Read(buf)
-			if err != nil {
-				if !isTimeout(err) {
-					last = unreachable(err)
-				}
-				break
-			}
-			reply, err := c.verify(buf[:n], request, p, k)
-			if err == nil {
-				return reply, nil
-			}
-			if errors.Is(err, ErrUnreadable) {
-				return nil, err // it is the server's: it would say the same again
-			}
-			if !errors.Is(err, errNotOurs) {
-				last = err
-			}
-		}
 	}
-	return nil, last
+	return nil, nil, errors.Join(errs...)
 }
 
-// hostOf is an address without its port.
-func hostOf(a net.Addr) string {
-	if host, _, err := net.SplitHostPort(a.String()); err == nil {
-		return host
+func anyUp(list []*service) bool {
+	for _, s := range list {
+		if away, _ := s.away(); !away {
+			return true
+		}
 	}
-	return a.String()
+	return false
 }
 
-// unreachable is the error of a socket without its addresses, which the
-// caller names.
-func unreachable(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		err = errno
+// closeServices ends everything that is under way.
+func (c *Client) closeServices() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range append(c.set.Load().services(), c.former...) {
+		s.close()
 	}
-	return fmt.Errorf("%w: %w", ErrNoAnswer, err)
-}
-
-func isTimeout(err error) bool {
-	var t net.Error
-	return errors.As(err, &t) && t.Timeout()
 }

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,37 +15,39 @@ import (
 	"github.com/adit-vpn/adit/auth"
 )
 
-// accepted reads what an Access-Accept grants.
-func accepted(r *auth.Request, reply *radius.Packet) (auth.Response, error) {
+// accepted reads what an Access-Accept grants, and what of it has no effect.
+func accepted(r *auth.Request, reply *radius.Packet, classGroup bool) (auth.Response, []Ignored, error) {
 	resp := auth.Response{Verdict: auth.Accepted, Message: message(reply)}
 	if r.Method == auth.MSCHAPv2 {
 		// RFC 2548, section 2.3.3: Ident, then "S=" and 40 hex digits.
 		success := microsoft.MSCHAP2Success_Get(reply)
 		i := strings.Index(string(success), "S=")
 		if i < 0 || len(success) < i+42 {
-			return auth.Response{}, errors.New("the RADIUS server accepted MS-CHAPv2 without MS-CHAP2-Success, which proves it to the client: check its mschap module")
+			return auth.Response{}, nil, errors.New("the RADIUS server accepted MS-CHAPv2 without MS-CHAP2-Success, which proves it to the client: check its mschap module")
 		}
 		resp.Success = string(success[i : i+42])
 	}
-	g := grant(reply)
+	g := grant(reply, classGroup)
+	g.By = auth.ByRADIUS
 	resp.Grant, resp.Warnings = g.Grant, g.warnings
 	if g.refused != "" {
 		resp.Verdict, resp.Success, resp.Detail, resp.Grant = auth.NotAllowed, "", g.refused, auth.Grant{}
 	}
-	return resp, nil
+	return resp, g.ignored, nil
 }
 
 // maxDNS6 is how many name servers of IPv6 a client is told, at most.
 const maxDNS6 = 2
 
-// grant reads the attributes of an Access-Accept.
-func grant(reply *radius.Packet) *granted {
+// grant reads the attributes of an Access-Accept; classGroup says whether a Class may name
+// the group.
+func grant(reply *radius.Packet, classGroup bool) *granted {
 	g, seen := &granted{}, map[any]bool{}
 	for _, avp := range reply.Attributes {
 		if avp.Type == rfc2865.VendorSpecific_Type {
 			g.takeVendor(seen, avp.Attribute)
-		} else if a, ok := attributes[avp.Type]; ok {
-			g.take(seen, avp.Type, a, fmt.Sprint(int(avp.Type)), avp.Attribute)
+		} else if avp.Type > 0 && avp.Type < 256 {
+			g.takeAny(seen, key{0, byte(avp.Type)}, avp.Attribute)
 		}
 	}
 	for _, a := range append(g.dns4[:], g.dns6[:min(len(g.dns6), maxDNS6)]...) {
@@ -53,17 +55,37 @@ func grant(reply *radius.Packet) *granted {
 			g.DNS = append(g.DNS, a)
 		}
 	}
+	for _, a := range g.nbns {
+		if a.IsValid() {
+			g.NBNS = append(g.NBNS, a)
+		}
+	}
+	if classGroup {
+		g.classGroup()
+	}
+	g.settleQuota()
+	g.settleRules()
 	return g
 }
 
+// classGroup takes "OU=staff;" of a Class for the name of a group, as Cisco's VPN servers do.
+func (g *granted) classGroup() {
+	for _, class := range g.Class {
+		if name, ok := strings.CutPrefix(string(class), "OU="); ok {
+			g.Filters = append(g.Filters, strings.TrimSuffix(name, ";"))
+		}
+	}
+}
+
 // takeVendor reads a Vendor-Specific: a vendor's number, and a list of its
-// attributes (RFC 2865, section 5.26). Of other vendors nothing is read.
+// attributes (RFC 2865, section 5.26).
 func (g *granted) takeVendor(seen map[any]bool, v []byte) {
 	if len(v) < 4 {
 		return
 	}
 	vendor, list := binary.BigEndian.Uint32(v), v[4:]
-	if vendor != vendorCisco && vendor != vendorMicrosoft {
+	if !slices.ContainsFunc(attributes, func(a attribute) bool { return a.vendor == vendor }) {
+		g.ignore(fmt.Sprintf("attributes of vendor %d", vendor), "adit does not know the vendor") // the list may have another form
 		return
 	}
 	for len(list) > 0 {
@@ -72,64 +94,9 @@ func (g *granted) takeVendor(seen map[any]bool, v []byte) {
 			g.take(seen, nil, broken, fmt.Sprintf("26, of vendor %d", vendor), nil)
 			return
 		}
-		key := vendorAttribute{vendor, list[0]}
-		if a, ok := vendorAttributes[key]; ok {
-			g.take(seen, key, a, fmt.Sprintf("%d of vendor %d", key.number, vendor), list[2:list[1]])
-		}
+		g.takeAny(seen, key{vendor, list[0]}, list[2:list[1]])
 		list = list[list[1]:]
 	}
-}
-
-// Framed-IP-Address values with a meaning of their own (RFC 2865, section 5.8).
-var (
-	userSelects = netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	nasSelects  = netip.AddrFrom4([4]byte{255, 255, 255, 254})
-)
-
-func framedAddress(g *granted, v []byte) error {
-	return address4(func(g *granted, a netip.Addr) {
-		if a != userSelects && a != nasSelects {
-			g.Address = a
-		}
-	})(g, v)
-}
-
-// route reads "192.0.2.0/24 0.0.0.0 1": a network, a gateway that is the
-// client whatever it says, and metrics (RFC 2865, section 5.22).
-func route(g *granted, v []byte) error {
-	fields := strings.Fields(string(v))
-	if len(fields) > 0 {
-		if p, err := netip.ParsePrefix(fields[0]); err == nil {
-			g.Routes = append(g.Routes, p.Masked())
-			return nil
-		}
-		if a, err := netip.ParseAddr(fields[0]); err == nil {
-			g.Routes = append(g.Routes, netip.PrefixFrom(a.WithZone(""), a.BitLen()))
-			return nil
-		}
-	}
-	return fmt.Errorf("%.64q is no network: write it as 192.0.2.0/24, or 2001:db8::/48", v)
-}
-
-// avPair takes "ipsec:route-set=prefix 192.0.2.0/24" and
-// "ipsec:default-domain=corp.example": the only widely known form of networks
-// and a domain that a client is told, for RFC 2865's Framed-Route is for networks
-// behind the client. Others are not for us.
-func avPair(g *granted, v []byte) error {
-	key, value, _ := strings.Cut(string(v), "=")
-	value = strings.TrimSpace(value)
-	switch strings.TrimSpace(key) {
-	case "ipsec:route-set":
-		network, ok := strings.CutPrefix(value, "prefix ")
-		p, err := netip.ParsePrefix(strings.TrimSpace(network))
-		if !ok || err != nil {
-			return fmt.Errorf("%.64q is no network: write it as ipsec:route-set=prefix 192.0.2.0/24", v)
-		}
-		g.Split = append(g.Split, p.Masked())
-	case "ipsec:default-domain":
-		g.Domain = value
-	}
-	return nil
 }
 
 // minInterim keeps a server's mistake from becoming load; RFC 2869, section

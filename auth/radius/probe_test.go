@@ -7,7 +7,6 @@ import (
 	"crypto/md5"
 	"strings"
 	"testing"
-	"time"
 
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
@@ -51,8 +50,11 @@ func TestProbe(t *testing.T) {
 		},
 	} {
 		s := serve(t, tc.answer)
-		cfg := Config{NASIdentifier: "adit", Timeout: 50 * time.Millisecond}
-		by, err := Probe(context.Background(), cfg, Server{Address: s.address(), Secret: secret.String(tc.secret)})
+		var by string
+		var err error
+		bubble(t, func(t *testing.T) {
+			by, err = Probe(context.Background(), Config{NASIdentifier: "adit", Dial: dialFake}, Server{Address: s.address(), Secret: secret.String(tc.secret)})
+		})
 		switch {
 		case tc.err == "" && (err != nil || by != tc.by):
 			t.Errorf("%s: %q, %v, want %q", name, by, err, tc.by)
@@ -70,7 +72,7 @@ func TestStatusServerIsSigned(t *testing.T) {
 		raw <- bytes.Clone(b)
 		return unsigned(p, radius.CodeAccountingResponse)
 	})
-	cfg := Config{NASIdentifier: "adit", Timeout: 50 * time.Millisecond}
+	cfg := Config{NASIdentifier: "adit", Dial: dialFake}
 	if err := ProbeAccounting(context.Background(), cfg, Server{Accounting: s.address(), Secret: secret.String(shared)}); err != nil {
 		t.Fatal(err)
 	}

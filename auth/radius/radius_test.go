@@ -26,70 +26,20 @@ import (
 
 const shared = "shared secret"
 
-// fakeServer answers every request with what answer returns for it; nil is
-// silence.
-type fakeServer struct {
-	conn     *net.UDPConn
-	mu       sync.Mutex
-	requests []*radius.Packet
-}
-
-func serve(t *testing.T, answer func(p *radius.Packet, raw []byte) []byte) *fakeServer {
-	t.Helper()
-	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &fakeServer{conn: conn}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 4096)
-		for {
-			n, from, err := conn.ReadFromUDP(buf)
-			if err != nil {
-				return
-			}
-			p, err := radius.Parse(buf[:n], []byte(shared))
-			if err != nil {
-				continue
-			}
-			s.mu.Lock()
-			s.requests = append(s.requests, p)
-			s.mu.Unlock()
-			if reply := answer(p, append([]byte(nil), buf[:n]...)); reply != nil {
-				_, _ = conn.WriteToUDP(reply, from)
-			}
-		}
-	}()
-	t.Cleanup(func() { conn.Close(); <-done })
-	return s
-}
-
-func (s *fakeServer) address() string { return s.conn.LocalAddr().String() }
-
-func (s *fakeServer) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.requests)
-}
-
-func (s *fakeServer) last() *radius.Packet {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.requests[len(s.requests)-1]
-}
-
 // signed encodes a reply with its Message-Authenticator, by the text of RFC
 // 2869, section 5.14, and not by the code under test.
 func signed(p *radius.Packet, code radius.Code, add func(*radius.Packet)) []byte {
+	return signedWith(p, shared, code, add)
+}
+
+func signedWith(p *radius.Packet, secret string, code radius.Code, add func(*radius.Packet)) []byte {
 	r := p.Response(code)
 	_ = rfc2869.MessageAuthenticator_Add(r, make([]byte, 16))
 	if add != nil {
 		add(r)
 	}
 	plain, _ := r.MarshalBinary() // the request's authenticator in place
-	h := hmac.New(md5.New, []byte(shared))
+	h := hmac.New(md5.New, []byte(secret))
 	h.Write(plain)
 	_ = rfc2869.MessageAuthenticator_Set(r, h.Sum(nil))
 	b, _ := r.Encode()
@@ -106,11 +56,7 @@ func client(t *testing.T, cfg Config, servers ...*fakeServer) *Client {
 	for _, s := range servers {
 		cfg.Servers = append(cfg.Servers, Server{Address: s.address(), Accounting: s.address(), Secret: secret.String(shared)})
 	}
-	cfg.NASIdentifier = "adit"
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 50 * time.Millisecond
-	}
-	cfg.Tries = 2
+	cfg.NASIdentifier, cfg.Dial = "adit", dialFake
 	c, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -155,8 +101,8 @@ func TestAccessRequestIsSignedFirstAndCarriesTheCall(t *testing.T) {
 	}
 }
 
-// CVE-2024-3596: whoever sits between can turn a reject into an accept unless
-// the reply is signed.
+// CVE-2024-3596: an attacker in the path can turn a reject into an accept unless the
+// reply is signed.
 func TestUnsignedRepliesAreRefusedUnlessAllowed_CVE_2024_3596(t *testing.T) {
 	s := serve(t, func(p *radius.Packet, _ []byte) []byte { return unsigned(p, radius.CodeAccessAccept) })
 	_, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest())
@@ -180,9 +126,11 @@ func TestForgedRepliesArePassedOver(t *testing.T) {
 			forge(b)
 			return b
 		})
-		if r, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest()); err == nil {
-			t.Errorf("forged %s was believed: %v", name, r.Verdict)
-		}
+		bubble(t, func(t *testing.T) {
+			if r, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest()); !errors.Is(err, ErrForged) {
+				t.Errorf("forged %s was believed: %v, %v", name, r.Verdict, err)
+			}
+		})
 	}
 }
 
@@ -243,7 +191,7 @@ func TestGrant(t *testing.T) {
 	r, err := client(t, Config{}, s).Authenticate(context.Background(), papRequest())
 	g := r.Grant
 	if err != nil || g.Address.String() != "10.83.0.9" || g.SessionTimeout != time.Hour || g.IdleTimeout != 10*time.Minute ||
-		string(g.Class[0]) != "c1" || g.Group != "staff" || g.Routes[0].String() != "192.168.7.0/24" || g.DNS[0].String() != "1.1.1.1" || g.InterimInterval != time.Minute {
+		string(g.Class[0]) != "c1" || g.Filters[0] != "staff" || g.Routes[0].String() != "192.168.7.0/24" || g.DNS[0].String() != "1.1.1.1" || g.InterimInterval != time.Minute {
 		t.Errorf("grant = %+v, %v", g, err)
 	}
 }
@@ -284,44 +232,19 @@ func TestCiscoAVPairsSayWhatIsToldToTheClient(t *testing.T) {
 	}
 }
 
-func TestTheNextServerIsAskedWhenOneIsSilent(t *testing.T) {
-	silent := serve(t, func(*radius.Packet, []byte) []byte { return nil })
-	alive := serve(t, func(p *radius.Packet, _ []byte) []byte { return signed(p, radius.CodeAccessAccept, nil) })
-	c := client(t, Config{}, silent, alive)
-	if r, err := c.Authenticate(context.Background(), papRequest()); err != nil || r.Verdict != auth.Accepted {
-		t.Fatal(r, err)
-	}
-	if silent.count() != 2 {
-		t.Errorf("the silent server was asked %d times, want as often as Tries", silent.count())
-	}
-	if _, err := c.Authenticate(context.Background(), papRequest()); err != nil {
-		t.Fatal(err)
-	}
-	if silent.count() != 2 {
-		t.Error("a server that is down was asked first again")
-	}
-	_, err := client(t, Config{}, silent).Authenticate(context.Background(), papRequest())
-	if !errors.Is(err, ErrNoAnswer) || !strings.Contains(err.Error(), silent.address()) {
-		t.Errorf("got %v; want the server's address in it", err)
-	}
-}
-
-func TestAServerThatIsNotThereIsNamedOnce(t *testing.T) {
-	gone := serve(t, func(*radius.Packet, []byte) []byte { return nil })
-	address := gone.address()
-	gone.conn.Close()
-	_, err := client(t, Config{}, gone).Authenticate(context.Background(), papRequest())
-	if want := address + ": no RADIUS server answers: connection refused"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-}
-
 func TestAccountingKeepsOrderOverALossyServerAndCountsGigawords(t *testing.T) {
+	bubble(t, accountingKeepsOrder)
+}
+
+func accountingKeepsOrder(t *testing.T) {
 	var mu sync.Mutex
 	var got []rfc2866.AcctStatusType
 	lose := true
-	done := make(chan struct{})
+	came := make(chan struct{}, 9)
 	s := serve(t, func(p *radius.Packet, raw []byte) []byte {
+		if p.Code == radius.CodeStatusServer {
+			return nil
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if lose = !lose; !lose { // every other packet is lost
@@ -330,19 +253,22 @@ func TestAccountingKeepsOrderOverALossyServerAndCountsGigawords(t *testing.T) {
 		if !radius.IsAuthenticRequest(raw, []byte(shared)) {
 			t.Error("an accounting request does not verify")
 		}
-		got = append(got, rfc2866.AcctStatusType_Get(p))
+		if status := rfc2866.AcctStatusType_Get(p); status <= rfc2866.AcctStatusType_Value_InterimUpdate {
+			got = append(got, status)
+			defer func() { came <- struct{}{} }()
+		}
 		if rfc2866.AcctStatusType_Get(p) == rfc2866.AcctStatusType_Value_Stop {
 			if rfc2866.AcctInputOctets_Get(p) != 5 || rfc2869.AcctInputGigawords_Get(p) != 3 ||
 				rfc2866.AcctTerminateCause_Get(p) != rfc2866.AcctTerminateCause_Value_IdleTimeout ||
 				rfc2866.AcctSessionTime_Get(p) != 90 || string(rfc2865.Class_Get(p)) != "c" {
 				t.Errorf("Stop record is wrong: %v", p.Attributes)
 			}
-			close(done)
 		}
 		r := p.Response(radius.CodeAccountingResponse)
 		b, _ := r.Encode()
 		return b
 	})
+	s.forgets = true
 	c := client(t, Config{}, s)
 	rec := auth.Record{User: "alice", Call: papRequest().Call, Address: netip.MustParseAddr("10.83.0.2"), Class: [][]byte{[]byte("c")}, Time: time.Now()}
 	for _, status := range []auth.Status{auth.Start, auth.Interim, auth.Stop} {
@@ -351,8 +277,8 @@ func TestAccountingKeepsOrderOverALossyServerAndCountsGigawords(t *testing.T) {
 			rec.InputOctets, rec.Duration, rec.Cause = 3<<32+5, 90*time.Second, auth.IdleTimeout
 		}
 		c.Account(rec)
+		<-came // a Stop would take the place of an interim that waits
 	}
-	<-done
 	mu.Lock()
 	defer mu.Unlock()
 	if len(got) != 3 || got[0] != rfc2866.AcctStatusType_Value_Start || got[1] != rfc2866.AcctStatusType_Value_InterimUpdate {
@@ -365,7 +291,9 @@ func TestAccountingKeepsOrderOverALossyServerAndCountsGigawords(t *testing.T) {
 func TestNoRecordBlocksTheOthers(t *testing.T) {
 	stops := make(chan string, 10)
 	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
-		stops <- rfc2865.UserName_GetString(p)
+		if name := rfc2865.UserName_GetString(p); name != "" {
+			stops <- name
+		}
 		b, _ := p.Response(radius.CodeAccountingResponse).Encode()
 		return b
 	})
@@ -392,8 +320,10 @@ func TestNoRecordBlocksTheOthers(t *testing.T) {
 
 // authentic writes the Response Authenticator of a reply that has the request's
 // (RFC 2865, section 3).
-func authentic(b []byte) []byte {
-	sum := md5.Sum(append(append([]byte(nil), b...), shared...))
+func authentic(b []byte) []byte { return authenticWith(b, shared) }
+
+func authenticWith(b []byte, secret string) []byte {
+	sum := md5.Sum(append(append([]byte(nil), b...), secret...))
 	copy(b[4:20], sum[:])
 	return b
 }

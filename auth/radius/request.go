@@ -1,8 +1,10 @@
 package radius
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -20,15 +22,38 @@ import (
 
 // Authenticate implements auth.Backend.
 func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (auth.Response, error) {
-	reply, err := c.exchange(ctx, authentication, func(secret []byte) (*radius.Packet, error) {
-		return c.accessRequest(secret, r)
-	})
+	return c.authenticate(ctx, r, conversation{})
+}
+
+// authenticate asks about a request, in an exchange that a server has begun, or in none.
+func (c *Client) authenticate(ctx context.Context, r *auth.Request, v conversation) (auth.Response, error) {
+	reply, by, err := c.exchange(ctx, question{kind: authentication, user: r.User, at: v.at, build: func(secret []byte) (*radius.Packet, error) {
+		p, err := c.accessRequest(secret, r)
+		if len(v.state) > 0 {
+			err = errors.Join(err, rfc2865.State_Add(p, v.state))
+		}
+		return p, err
+	}})
 	if err != nil {
 		return auth.Response{}, err
 	}
+	resp, err := c.judge(r, reply, by)
+	resp.Server = by.address
+	return resp, err
+}
+
+// judge reads the verdict in a server's reply.
+func (c *Client) judge(r *auth.Request, reply *radius.Packet, by *service) (auth.Response, error) {
+	if r.Method == auth.EAP {
+		if answer, ok, err := eap(reply, conversation{c, by, nil}); !ok {
+			return answer, err
+		}
+	}
 	switch reply.Code {
 	case radius.CodeAccessAccept:
-		return accepted(r, reply)
+		resp, ignored, err := accepted(r, reply, c.set.Load().ClassGroup)
+		resp.Warnings = append(resp.Warnings, c.ignored.fresh(by.address, ignored)...)
+		return resp, err
 	case radius.CodeAccessReject:
 		return rejected(reply), nil
 	}
@@ -43,7 +68,8 @@ func (c *Client) accessRequest(secret []byte, r *auth.Request) (*radius.Packet, 
 	p := radius.New(radius.CodeAccessRequest, secret)
 	var zero [16]byte
 	errs := []error{
-		// First of all: what follows cannot be chosen to collide with it.
+		// It comes first, so that nobody can choose what precedes it for a collision
+		// (CVE-2024-3596).
 		rfc2869.MessageAuthenticator_Add(p, zero[:]),
 		rfc2865.UserName_AddString(p, r.User),
 		c.addCall(p, &r.Call),
@@ -55,6 +81,8 @@ func (c *Client) accessRequest(secret []byte, r *auth.Request) (*radius.Packet, 
 // addCredentials adds what proves who the user is.
 func addCredentials(p *radius.Packet, r *auth.Request) error {
 	switch r.Method {
+	case auth.EAP:
+		return addEAP(p, r)
 	case auth.PAP:
 		return rfc2865.UserPassword_Add(p, r.Password.Reveal())
 	case auth.CHAP:
@@ -70,6 +98,9 @@ func addCredentials(p *radius.Packet, r *auth.Request) error {
 		}
 		// RFC 2548, section 2.3.2: Ident, Flags, Peer-Challenge, Reserved,
 		// Response. CHAP carries the flags last.
+		if r.Change != nil {
+			return addChange(p, r)
+		}
 		v := append([]byte{r.ID, 0}, r.Response[:48]...)
 		return errors.Join(
 			microsoft.MSCHAPChallenge_Add(p, r.Challenge),
@@ -82,7 +113,7 @@ func addCredentials(p *radius.Packet, r *auth.Request) error {
 func (c *Client) addCall(p *radius.Packet, call *auth.Call) error {
 	local, remote := call.Local.Addr().Unmap(), call.Remote.Addr().Unmap()
 	errs := []error{
-		rfc2865.NASIdentifier_AddString(p, c.cfg.NASIdentifier),
+		c.addNAS(p, local),
 		rfc2865.NASPort_Add(p, rfc2865.NASPort(call.Port)),
 		rfc2865.NASPortType_Add(p, rfc2865.NASPortType_Value_Virtual),
 		rfc2865.ServiceType_Add(p, rfc2865.ServiceType_Value_FramedUser),
@@ -94,11 +125,50 @@ func (c *Client) addCall(p *radius.Packet, call *auth.Call) error {
 		rfc2868.TunnelMediumType_Add(p, 0, medium(local)),
 		rfc2868.TunnelClientEndpoint_AddString(p, 0, remote.String()),
 		rfc2868.TunnelServerEndpoint_AddString(p, 0, local.String()),
+		rfc2869.NASPortID_AddString(p, cmp.Or(call.PortID, fmt.Sprintf("l2tp-%d", call.Port))),
+		rfc2869.ConnectInfo_AddString(p, cmp.Or(call.Info, "L2TP/IPsec")),
+		addMicrosoft(p, call),
 	}
-	if local.Is4() {
-		errs = append(errs, rfc2865.NASIPAddress_Add(p, net.IP(local.AsSlice())))
-	} else {
-		errs = append(errs, rfc3162.NASIPv6Address_Add(p, net.IP(local.AsSlice())))
+	return errors.Join(errs...)
+}
+
+// addMicrosoft adds what policies of NPS match on where the server before us was RRAS (RFC
+// 2548, section 2.7.5 and following). The client's name is what it says itself in L2TP.
+//
+// Deviation: MS-RAS-Vendor is the maker of the RADIUS client, and has to be a number of
+// IANA's, which we have none of. Policies that were made for RRAS ask for Microsoft's.
+func addMicrosoft(p *radius.Packet, call *auth.Call) error {
+	errs := []error{
+		microsoft.MSRASVendor_Add(p, vendorMicrosoft),
+		microsoft.MSRASVersion_AddString(p, "adit"),
+	}
+	if name := call.ClientName; name != "" {
+		errs = append(errs, microsoft.MSRASClientName_AddString(p, name[:min(len(name), maxClientName)]))
+	}
+	return errors.Join(errs...)
+}
+
+// maxClientName bounds what a client says of itself.
+const maxClientName = 64
+
+// addNAS adds who we are: the addresses that the configuration names, or if it names none,
+// the one that the client has reached.
+func (c *Client) addNAS(p *radius.Packet, local netip.Addr) error {
+	cfg := &c.set.Load().Config
+	four, six := cfg.NASIP, cfg.NASIP6
+	if !four.IsValid() && !six.IsValid() {
+		if local.Is4() {
+			four = local
+		} else {
+			six = local
+		}
+	}
+	errs := []error{rfc2865.NASIdentifier_AddString(p, cfg.NASIdentifier)}
+	if four.IsValid() {
+		errs = append(errs, rfc2865.NASIPAddress_Add(p, net.IP(four.AsSlice())))
+	}
+	if six.IsValid() {
+		errs = append(errs, rfc3162.NASIPv6Address_Add(p, net.IP(six.AsSlice())))
 	}
 	return errors.Join(errs...)
 }
@@ -110,7 +180,7 @@ func medium(a netip.Addr) rfc2868.TunnelMediumType {
 	return rfc2868.TunnelMediumType_Value_IPv6
 }
 
-// rejected reads why, as far as a server says.
+// rejected reads the reason for a refusal, as far as the server gives one.
 func rejected(reply *radius.Packet) auth.Response {
 	r := auth.Response{Verdict: auth.BadCredentials, Detail: "Access-Reject", Message: message(reply)}
 	text := string(microsoft.MSCHAPError_Get(reply))
@@ -124,6 +194,9 @@ func rejected(reply *radius.Packet) auth.Response {
 			n = n*10 + int(d-'0')
 		}
 		r.Code = n
+		if _, m, ok := strings.Cut(text, " M="); ok && r.Message == "" {
+			r.Message = m
+		}
 		switch n {
 		case 646, 647, 649: // restricted hours, disabled, no dial-in permission
 			r.Verdict = auth.NotAllowed

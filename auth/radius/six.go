@@ -13,7 +13,7 @@ import (
 	"github.com/adit-vpn/adit/auth"
 )
 
-// addIPv6 adds what of IPv6 a session has to its accounting.
+// addIPv6 adds a session's IPv6 addresses and prefixes to its accounting record.
 func addIPv6(p *radius.Packet, six *auth.IPv6) error {
 	var errs []error
 	if six.Interface != ([8]byte{}) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"layeh.com/radius"
+	"layeh.com/radius/rfc2866"
 
 	"github.com/adit-vpn/adit/auth"
 )
@@ -60,6 +61,10 @@ func TestAGrantWithoutIPv6HasNone(t *testing.T) {
 func TestIPv6IsAccounted(t *testing.T) {
 	got := make(chan map[radius.Type]string, 1)
 	s := serve(t, func(p *radius.Packet, _ []byte) []byte {
+		if rfc2866.AcctStatusType_Get(p) != rfc2866.AcctStatusType_Value_Start {
+			b, _ := p.Response(radius.CodeAccountingResponse).Encode()
+			return b
+		}
 		list := map[radius.Type]string{}
 		for _, a := range p.Attributes {
 			list[a.Type] = hex.EncodeToString(a.Attribute)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/app"
 	"github.com/adit-vpn/adit/internal/pki"
 	"github.com/adit-vpn/adit/internal/secret"
 )
@@ -32,7 +33,7 @@ func runCert(ctx context.Context, s streams, args []string) error {
 	}, args)
 }
 
-// certCommand is what the verbs of adit cert have in common.
+// certCommand is what all verbs of adit cert need.
 type certCommand struct {
 	streams
 	where func() (string, *conf.Config, error)
@@ -60,7 +61,7 @@ func (c *certCommand) open() error {
 		return err
 	}
 	c.dir, c.conf = filepath.Join(state, "pki"), config
-	return checkGroup(config, c.group)
+	return checkGroup(config, filepath.Join(state, conf.UsersFile), c.group)
 }
 
 // ecdsaFlag adds -ecdsa.
@@ -235,7 +236,7 @@ func (c *certCommand) destination(name string) error {
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {
-			err = path.Err // the name is one that nobody chose
+			err = path.Err // its path is a temporary name that the user does not know
 		}
 		return fmt.Errorf("cannot write to %s: %w: make the directory, or name another by -o; nothing was issued", c.dest, err)
 	}
@@ -257,7 +258,7 @@ Windows           %s.p12: as an administrator, certutil -importpfx %s.p12 (local
 macOS, iOS        %s.mobileconfig
 Android, Linux    %s.p12
 Password of both  %s
-`, pki.Name(i.Cert), i.Cert.NotAfter.Format(time.DateOnly), base, filepath.Base(base), base, base, password)
+`, app.Word(pki.Name(i.Cert)), i.Cert.NotAfter.Format(time.DateOnly), base, filepath.Base(base), base, base, password)
 	if own, err := pki.LoadCertificates(filepath.Join(c.dir, pki.ServerFile)); err == nil && own[0].PublicKeyAlgorithm != i.Cert.PublicKeyAlgorithm {
 		fmt.Fprintf(c.out, "\nThe server's certificate is %v and this one %v: both have to be the same. adit cert server -ecdsa makes the server's ECDSA.\n",
 			own[0].PublicKeyAlgorithm, i.Cert.PublicKeyAlgorithm)
@@ -275,11 +276,11 @@ func (c *certCommand) revoke(ctx context.Context, name, socket string) error {
 		return err
 	}
 	if len(gone) == 0 {
-		fmt.Fprintf(c.out, "All certificates of %s are revoked already.\n", printable(name))
+		fmt.Fprintf(c.out, "All certificates of %s are revoked already.\n", app.Word(name))
 		return nil
 	}
 	for _, cert := range gone {
-		fmt.Fprintf(c.out, "Revoked %s, serial %x.\n", pki.Name(cert), cert.SerialNumber)
+		fmt.Fprintf(c.out, "Revoked %s, serial %x.\n", app.Word(pki.Name(cert)), cert.SerialNumber)
 	}
 	fmt.Fprint(c.out, "Sessions that are up with it end when the server reads the list. ")
 	takeOver(ctx, c.out, c.conf, socket, "ipsec.crl (the file)")
@@ -325,7 +326,7 @@ func (c *certCommand) list(asJSON bool) error {
 		if x.Revoked != nil {
 			state += " " + x.Revoked.Format(time.DateOnly)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", pki.Name(entries[i].Cert), x.Serial, x.Until.Format(time.DateOnly), state)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", app.Cell(pki.Name(entries[i].Cert)), x.Serial, x.Until.Format(time.DateOnly), state)
 	}
 	return w.Flush()
 }

@@ -94,9 +94,8 @@ func decoded(t *testing.T, base string) *x509.Certificate {
 	return cert
 }
 
-// Whatever the umask is: nobody else on the host reads a key, a bundle or a
-// password, or puts a certificate among the CA's, and no file that is there is
-// written through.
+// Whatever the umask is, nobody else on the host can read a key, a bundle or a password,
+// or put a certificate among the CA's, and no existing file or link is written to.
 func TestNobodyElseReadsWhatCertWrites(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)
@@ -122,7 +121,7 @@ func TestNobodyElseReadsWhatCertWrites(t *testing.T) {
 			}
 			open := fs.FileMode(0o077)
 			if ext := filepath.Ext(path); ext == ".pem" {
-				open = 0o022 // certificates and lists are no secrets
+				open = 0o022 // certificates and lists are not secrets
 			}
 			if path != dest && info.Mode().Perm()&open != 0 {
 				t.Errorf("%s has the mode %v", path, info.Mode())

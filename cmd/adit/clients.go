@@ -40,7 +40,7 @@ func runClients(_ context.Context, s streams, args []string) error {
 type needs struct {
 	server, psk, user, password string
 	note                        string // about server
-	kind                        string // of what proves the server, in the words of Windows
+	kind                        string // what proves the server, in the words of Windows
 	command                     string // for PowerShell
 }
 
@@ -86,7 +86,7 @@ func needsOf(c *conf.Config, name string, reveal bool) (needs, error) {
 	var user conf.User
 	i := slices.IndexFunc(c.Users, func(u conf.User) bool { return name == "" || u.Name == name })
 	switch {
-	case c.Auth.Backend != "local":
+	case c.Auth.Backend != conf.BackendLocal:
 		if name == "" {
 			n.user = "one that the RADIUS server knows"
 		}
@@ -94,7 +94,7 @@ func needsOf(c *conf.Config, name string, reveal bool) (needs, error) {
 		return n, fmt.Errorf("there is no user %q: adit user list lists them", name)
 	default:
 		user = c.Users[i]
-		n.user, n.password = printable(user.Name), "known to the user: only its hash is here"
+		n.user, n.password = app.Word(user.Name), "known to the user: only its hash is here"
 	}
 	psk := ""
 	if key, where := keyOf(c, user.Group); where != "" {
@@ -120,16 +120,16 @@ var quotes = strings.NewReplacer("'", "''", "‘", "‘‘", "’", "’’", "�
 // powerShell is the command that adds the connection to Windows. Without a key a
 // certificate of the computer's proves it. Only MS-CHAP v2 goes with encryption that
 // is required; IPsec encrypts whatever that says.
-func powerShell(server, psk string, methods []string) string {
+func powerShell(server, psk string, methods []conf.Method) string {
 	if psk != "" {
 		psk = " -L2tpPsk '" + quotes.Replace(psk) + "'"
 	}
 	auth := " -AuthenticationMethod MSChapv2 -EncryptionLevel Required"
 	switch {
-	case slices.Contains(methods, "mschapv2"):
-	case slices.Contains(methods, "chap"):
+	case slices.Contains(methods, conf.MSCHAPv2):
+	case slices.Contains(methods, conf.CHAP):
 		auth = " -AuthenticationMethod Chap -EncryptionLevel Optional"
-	case slices.Contains(methods, "pap"):
+	case slices.Contains(methods, conf.PAP):
 		auth = " -AuthenticationMethod Pap -EncryptionLevel Optional"
 	}
 	return "Add-VpnConnection -Name 'VPN' -ServerAddress '" + server + "' -TunnelType L2tp" + psk + auth + " -RememberCredential -Force"
@@ -144,7 +144,7 @@ func keyOf(c *conf.Config, group string) (key, where string) {
 	}
 	for _, g := range c.Groups {
 		if len(g.PSK) > 0 && (g.Name == group || group == "") {
-			return string(g.PSK[0].Reveal()), "the psk of the [[group]] " + printable(g.Name) + " in " + source(c)
+			return string(g.PSK[0].Reveal()), "the psk of the [[group]] " + app.Word(g.Name) + " in " + source(c)
 		}
 	}
 	return "", ""
@@ -167,11 +167,11 @@ func source(c *conf.Config) string {
 	return c.File
 }
 
-// dialled is what clients dial: server.public, or this host's own address, with
-// what is to be known of it.
+// dialled is what clients dial: server.public, or this host's own address, with a note
+// about it.
 func dialled(c *conf.Config) (server, note string) {
-	if c.Server.Public != "" {
-		return c.Server.Public, ""
+	if c.Server.Public.IsValid() {
+		return c.Server.Public.String(), ""
 	}
 	own, err := app.Outward(c)
 	switch {

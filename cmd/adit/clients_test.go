@@ -28,7 +28,7 @@ func loaded(t *testing.T, text string) *conf.Config {
 	return c
 }
 
-// What is said to type is what the configuration has, for whoever it is asked.
+// The instructions have the values of the configuration, for each user.
 func TestWhatToTypeIntoClients(t *testing.T) {
 	const users = "[[user]]\nname = \"alice\"\npassword = \"hunter2\"\n[[user]]\nname = \"bob\"\nnt_hash = \"0123456789abcdef0123456789abcdef\"\ngroup = \"staff\"\n[[group]]\nname = \"staff\"\n"
 	const radius = "[auth]\nbackend = \"radius\"\n[radius]\nservers = [{ address = \"192.0.2.1:1812\", secret = \"s\" }]\n"
@@ -73,7 +73,7 @@ func TestWhatToTypeIntoClients(t *testing.T) {
 	}
 }
 
-// A password that is not shown is said to be in the file in which it is.
+// If a password is not shown, the command names the file that holds it.
 func TestWhereAPasswordStands(t *testing.T) {
 	c := loaded(t, someKey+"[[user]]\nname = \"alice\"\npassword = \"hunter2\"\n")
 	users := filepath.Join(c.Server.StateDir, conf.UsersFile)
@@ -91,18 +91,18 @@ func TestWhereAPasswordStands(t *testing.T) {
 	}
 }
 
-// What Windows is told is what the server allows.
+// The command for Windows matches what the server allows.
 func TestThePowerShellLine(t *testing.T) {
 	for _, tc := range []struct {
 		psk     string
-		methods []string
+		methods []conf.Method
 		want    string
 	}{
-		{"key", []string{"mschapv2"}, "-TunnelType L2tp -L2tpPsk 'key' -AuthenticationMethod MSChapv2 -EncryptionLevel Required "},
-		{"it's ’so‘", []string{"pap", "mschapv2"}, "-L2tpPsk 'it''s ’’so‘‘' -AuthenticationMethod MSChapv2 "},
-		{"key", []string{"pap", "chap"}, "-AuthenticationMethod Chap -EncryptionLevel Optional "},
-		{"key", []string{"pap"}, "-AuthenticationMethod Pap -EncryptionLevel Optional "},
-		{"", []string{"mschapv2"}, "-TunnelType L2tp -AuthenticationMethod MSChapv2 "},
+		{"key", []conf.Method{"mschapv2"}, "-TunnelType L2tp -L2tpPsk 'key' -AuthenticationMethod MSChapv2 -EncryptionLevel Required "},
+		{"it's ’so‘", []conf.Method{"pap", "mschapv2"}, "-L2tpPsk 'it''s ’’so‘‘' -AuthenticationMethod MSChapv2 "},
+		{"key", []conf.Method{"pap", "chap"}, "-AuthenticationMethod Chap -EncryptionLevel Optional "},
+		{"key", []conf.Method{"pap"}, "-AuthenticationMethod Pap -EncryptionLevel Optional "},
+		{"", []conf.Method{"mschapv2"}, "-TunnelType L2tp -AuthenticationMethod MSChapv2 "},
 	} {
 		if got := powerShell("vpn.example.com", tc.psk, tc.methods); !strings.Contains(got, tc.want) || !strings.HasPrefix(got, "Add-VpnConnection -Name 'VPN' -ServerAddress 'vpn.example.com' ") {
 			t.Errorf("%q, want %q in it", got, tc.want)
@@ -136,7 +136,7 @@ func TestClientsSaysAllOfIt(t *testing.T) {
 	}
 }
 
-// One address, and none that only this host knows.
+// It has one address, and none that only this host knows.
 func TestTheServersAddressIsOne(t *testing.T) {
 	c := loaded(t, someKey+"[[user]]\nname = \"alice\"\npassword = \"p\"\n")
 	own, err := app.Outward(c)

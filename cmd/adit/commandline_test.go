@@ -34,7 +34,7 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 		{"reload now", `reload takes no arguments`},
 		{"serve adit.toml", `adit serve -h shows its flags`},
 		{"version -x", `flag provided but not defined: -x: adit version -h shows the flags`},
-		{"user foo", `user takes add, set, passwd, del or list, not "foo"`},
+		{"user foo", `user takes add, set, passwd, totp, del or list, not "foo"`},
 		{"user add", `user add takes one name`},
 		{"user list alice", `user list takes no name`},
 		{"user passwd alice -address 10.83.0.9", `flag provided but not defined: -address`},
@@ -48,6 +48,11 @@ func TestWrongCommandLinesSayWhatIsWrong(t *testing.T) {
 		{"cert revoke", `cert revoke takes one name`},
 		{"cert ca extra", `cert ca takes no name, but got "extra"`},
 		{"disconnect alice bob", `disconnect takes one user`},
+		{"link foo", `link takes list, up, down or explain, not "foo"`},
+		{"link list branch", `link list takes no name, but got "branch"`},
+		{"link up", `link up takes one name`},
+		{"link down a b", `link down takes one name`},
+		{"link explain", `link explain takes one name`},
 	} {
 		code, _, got := typed("p\n", strings.Fields(tc.args)...)
 		if code != exitUsage || !strings.Contains(got, tc.want) {
@@ -78,10 +83,16 @@ func TestVersionAndHelpInTheirUsualForms(t *testing.T) {
 // The help of a verb has that verb's flags, all of them and no others.
 func TestHelpOfAVerbIsThatVerbs(t *testing.T) {
 	const user = "c generate socket state"
-	const settings = "address address6 c delegated6 dns domain"
+	const settings = "address address6 c certificate delegated6 dns domain download filter"
+	const more = "pool prefix6 quota-day quota-filter quota-month routes session-timeout sessions socket state upload"
+	const group = "c dns domain download filter hours idle-timeout pool quota-day quota-filter quota-month routes session-timeout sessions socket state upload"
 	for args, want := range map[string]string{
-		"user add":    settings + " generate group prefix6 routes socket state",
-		"user set":    settings + " group prefix6 routes socket state",
+		"user add":    settings + " generate group hours idle-timeout interface must-change " + more,
+		"user set":    settings + " group hours idle-timeout interface must-change " + more,
+		"group add":   group,
+		"group set":   group,
+		"group del":   "c socket state",
+		"group list":  "c json state",
 		"user passwd": user,
 		"user del":    "c socket state",
 		"user list":   "c json state",
@@ -93,7 +104,7 @@ func TestHelpOfAVerbIsThatVerbs(t *testing.T) {
 	} {
 		code, _, got := typed("", append(strings.Fields(args), "-h")...)
 		var flags []string
-		for _, m := range regexp.MustCompile(`(?m)^  -([a-z0-9]+)`).FindAllStringSubmatch(got, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^  -([a-z0-9-]+)`).FindAllStringSubmatch(got, -1) {
 			flags = append(flags, m[1])
 		}
 		if code != exitOK || strings.Join(flags, " ") != want {
@@ -213,6 +224,56 @@ func TestStatusShowsIPv6(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in %q", want, got)
 		}
+	}
+}
+
+func TestStatusShowsGroupAndRates(t *testing.T) {
+	var out bytes.Buffer
+	if err := printStatus(&out, admin.Status{Sessions: []admin.Session{
+		{User: "alice", Method: "PAP", UserGroup: "staff", Upload: 10e6, Download: 1.5e9}, {User: "bob", Method: "PAP", Upload: 64e3}, {User: "carol", Method: "PAP", UserGroup: "guests"},
+	}}, false); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{"AUTH GROUP RATES UP", "PAP staff 10M/1.5G ", "PAP - 64k/- ", "PAP guests - "} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+}
+
+func TestStatusShowsCompression(t *testing.T) {
+	var out bytes.Buffer
+	if err := printStatus(&out, admin.Status{Sessions: []admin.Session{
+		{User: "alice", ESP: "AES", Method: "PAP", Compression: "mppc"}, {User: "bob", ESP: "AES", Method: "PAP"},
+	}}, false); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{"AES (mppc) PAP", "AES PAP"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+}
+
+// adit up leaves nothing in a state directory that it refuses.
+func TestUpLeavesNothingWhereItIsRefused(t *testing.T) {
+	state := t.TempDir()
+	if err := os.Chmod(state, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{state: "chmod go-w", file: "not a directory", file + "/state": "not a directory"} {
+		if code, out, err := typed("", "up", "-state", dir); code == exitOK || out != "" || !strings.Contains(err, want) {
+			t.Errorf("%s: exit code %d, %q, %q", dir, code, out, err)
+		}
+	}
+	if left, err := os.ReadDir(state); err != nil || len(left) > 0 {
+		t.Errorf("there is %v (%v)", left, err)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -33,16 +34,18 @@ func runDisconnect(ctx context.Context, s streams, args []string) error {
 	if err != nil {
 		return err
 	}
-	if n == 0 && !*all {
+	if n == 0 {
 		return nobody(sel)
 	}
 	_, err = fmt.Fprintf(s.out, "%d disconnected\n", n)
 	return err
 }
 
-// nobody says whom a selector did not find.
+// nobody is the error for a selector that matches no session.
 func nobody(sel admin.Selector) error {
 	switch {
+	case sel.All:
+		return errors.New("nobody is connected: nothing was done")
 	case sel.User != "":
 		return fmt.Errorf("no session of user %q: adit status lists them", sel.User)
 	case sel.Address != "":

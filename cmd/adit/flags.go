@@ -24,7 +24,7 @@ func newFlags(s streams, name, args, about string) *flag.FlagSet {
 }
 
 // parse parses args. done says that there is nothing left to do: help was shown.
-// Who mistypes a flag is told which, and not the whole help, in which that drowns.
+// A mistyped flag is named without the whole help, in which the error would be lost.
 func parse(f *flag.FlagSet, args []string) (done bool, err error) {
 	help, out := f.Usage, f.Output()
 	f.Usage = func() {}
@@ -64,7 +64,7 @@ func parseOnlyFlags(f *flag.FlagSet, args []string) (done bool, err error) {
 	return false, nil
 }
 
-// socketAbout is what stands in for --socket where that is not given.
+// socketAbout says which control socket is used without --socket.
 var socketAbout = "; without it, admin.socket of the configuration, by default " + conf.Default().Admin.Socket
 
 // socketFlag adds --socket. The returned function, for after parsing, gives the
@@ -73,7 +73,7 @@ func socketFlag(f *flag.FlagSet) func() string {
 	socket := f.String("socket", "", "the server's control socket"+socketAbout)
 	return func() string {
 		c, err := conf.Peek(findConfig(""), os.Environ())
-		if err != nil { // nobody's business here, as long as the server answers
+		if err != nil { // it does not matter, as long as the server answers
 			c = conf.Default()
 		}
 		return socketOf(*socket, c)

@@ -33,7 +33,7 @@ func terminal(t *testing.T) (window, tty *os.File) {
 	return window, tty
 }
 
-// Who closes the window ends what runs in it; a reload does not.
+// Closing the window ends the server in it; a reload does not.
 func TestUpEndsWithItsTerminal(t *testing.T) {
 	seen := make(chan os.Signal, 1) // keeps this process from the signal's default, too
 	signal.Notify(seen, syscall.SIGHUP)

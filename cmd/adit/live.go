@@ -12,16 +12,16 @@ import (
 	"github.com/adit-vpn/adit/internal/admin"
 )
 
-// takeOver has the server that runs take over what a command has changed, the key
-// by its name in adit reload, and says whether it did. The server reads all of its
-// configuration then: what else was changed there is said, too.
+// takeOver makes the running server apply what a command has changed, and says whether it
+// did. key is its name in adit reload. The server reads all of its configuration then, so
+// other keys that have changed are named, too.
 func takeOver(ctx context.Context, w io.Writer, c *conf.Config, socket, key string) {
 	socket = socketOf(socket, c)
 	r, err := admin.NewClient(socket).Reload(ctx)
 	now := slices.Concat(r.Live, r.New)
 	nobody := errors.Is(err, admin.ErrNoServer)
 	switch {
-	case key == "user" && c.Auth.Backend == "radius" && (err == nil || nobody):
+	case key == "user" && c.Auth.Backend == conf.BackendRadius && (err == nil || nobody):
 		fmt.Fprintln(w, "It does nothing as long as auth.backend is \"radius\".")
 	case nobody:
 		fmt.Fprintf(w, "No server answers on %s: if one runs elsewhere, adit reload has it take this over.\n", socket)
@@ -37,7 +37,7 @@ func takeOver(ctx context.Context, w io.Writer, c *conf.Config, socket, key stri
 	}
 }
 
-// live has the server take the users over.
-func (u *userCommand) live(ctx context.Context) {
+// live makes the server apply the users file.
+func (u userCommand) live(ctx context.Context) {
 	takeOver(ctx, u.out, u.conf, *u.socket, "user")
 }

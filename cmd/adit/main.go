@@ -37,12 +37,14 @@ func commands() []command {
 	return []command{
 		{"up", "[flags]", "write a configuration if there is none, say what to type into clients, and serve", runUp},
 		{"serve", "[-c FILE]", "serve until SIGTERM; SIGHUP reloads", runServe},
-		{"check", "[-c FILE]", "check configuration and host, and change nothing", runCheck},
+		{"check", "[-c FILE] [-login NAME]", "check configuration and host, or one login, and change nothing", runCheck},
 		{"status", "[--json] [--watch]", "show the live sessions", runStatus},
 		{"disconnect", "USER|ADDRESS|--all", "end sessions", runDisconnect},
+		{"link", "list|up|down|explain", "show links to other routers, bring them up and down", runLink},
 		{"reload", "", "have the server read its configuration again", runReload},
 		{"clients", "[-c FILE] [USER]", "say what to type into clients", runClients},
-		{"user", "add|set|passwd|del|list", "maintain local users", runUser},
+		{"user", "add|set|passwd|totp|del|list", "maintain local users", runUser},
+		{"group", "add|set|del|list", "maintain groups of users", runGroup},
 		{"cert", "ca|server|client|revoke|list", "make and revoke certificates for the server and its clients", runCert},
 		{"version", "", "print the version", runVersion},
 	}

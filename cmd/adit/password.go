@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/app"
 	"github.com/adit-vpn/adit/internal/secret"
 )
 
@@ -23,22 +25,41 @@ func generateFlag(f *flag.FlagSet) *bool {
 }
 
 // password asks for a user's password, or makes one.
-func (u *userCommand) password(name string, generate bool) (secret.Bytes, error) {
+func (u userCommand) password(name string, generate bool) (secret.Bytes, error) {
 	if generate {
 		return secret.String(random(passwordLength)), nil
 	}
 	return askPassword(u.streams, name)
 }
 
-// tell shows a password that was generated: to a terminal, since what else prints
-// is kept in logs.
-func (u *userCommand) tell(password secret.Bytes, generated bool) {
+// keep gives a user a password: as its NT hash if no method of the configuration needs
+// more. A hash does not show a password that the user may use elsewhere, too. A password
+// that is generated and shown to nobody is kept as it is.
+func (u userCommand) keep(x *conf.User, password secret.Bytes, generated bool) error {
+	x.Password, x.NTHash, x.PasswordFile = password, conf.NTHash{}, ""
+	if u.conf.NeedsPasswords() || x.TOTP.Len() > 0 || generated && !isTerminal(u.out) {
+		return nil
+	}
+	hash, err := app.NTHash(password)
+	if err != nil {
+		return fmt.Errorf("the password cannot be kept: %w", err)
+	}
+	x.Password, x.NTHash = secret.Bytes{}, hash
+	return nil
+}
+
+// tell shows a generated password, on a terminal only: other output is kept in logs. It
+// also says which methods a hash is not enough for.
+func (u userCommand) tell(password secret.Bytes, x conf.User, generated bool) {
 	switch {
 	case !generated:
 	case isTerminal(u.out):
 		fmt.Fprintf(u.out, "The password is %s\n", password.Reveal())
 	default:
 		fmt.Fprintf(u.out, "The password is in %s: it is printed to a terminal only.\n", u.file)
+	}
+	if x.NTHash.Len() > 0 {
+		fmt.Fprintf(u.out, "It is kept as its NT hash, which auth.methods needs no more than: for chap or pap it has to be set again.\n")
 	}
 }
 
@@ -56,11 +77,37 @@ func random(characters int) string {
 	return s.String()
 }
 
+// askOnce reads a password from a terminal, or one line from anything else.
+func askOnce(s streams, name string) (secret.Bytes, error) {
+	f, ok := s.in.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return passwordLine(s, "type it there")
+	}
+	fmt.Fprintf(s.err, "Password for %s: ", app.Word(name))
+	b, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(s.err)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	return secret.New(b), nil
+}
+
+// passwordLine reads a password from standard input. What to do if there is none is for the
+// error.
+func passwordLine(s streams, todo string) (secret.Bytes, error) {
+	line, err := bufio.NewReader(s.in).ReadString('\n')
+	password := strings.TrimRight(line, "\r\n")
+	if password == "" {
+		return secret.Bytes{}, fmt.Errorf("no password on standard input (%w): %s", errOr(err), todo)
+	}
+	return secret.String(password), nil
+}
+
 // askPassword reads a password twice from a terminal, or one line from
 // anything else.
 func askPassword(s streams, name string) (secret.Bytes, error) {
 	if f, ok := s.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprintf(s.err, "Password for %s: ", printable(name))
+		fmt.Fprintf(s.err, "Password for %s: ", app.Word(name))
 		first, err := term.ReadPassword(int(f.Fd()))
 		fmt.Fprint(s.err, "\nAgain: ")
 		if err != nil {
@@ -78,12 +125,7 @@ func askPassword(s streams, name string) (secret.Bytes, error) {
 		}
 		return secret.New(first), nil
 	}
-	line, err := bufio.NewReader(s.in).ReadString('\n')
-	password := strings.TrimRight(line, "\r\n")
-	if password == "" {
-		return secret.Bytes{}, fmt.Errorf("no password on standard input (%w); nothing was changed", errOr(err))
-	}
-	return secret.String(password), nil
+	return passwordLine(s, "type it there, or let -generate make one; nothing was changed")
 }
 
 func errOr(err error) error {

@@ -26,6 +26,12 @@ func runReload(ctx context.Context, s streams, args []string) error {
 			fmt.Fprintf(s.out, "%s: %s\n", part.what, strings.Join(part.keys, ", "))
 		}
 	}
+	for _, w := range r.Warnings {
+		fmt.Fprintln(s.err, "Warning: "+w)
+	}
+	if len(r.Failed) > 0 {
+		return fmt.Errorf("the new configuration is in force, and this could not be done: %s", strings.Join(r.Failed, "; "))
+	}
 	if len(r.Live)+len(r.New)+len(r.Restart) == 0 {
 		fmt.Fprintln(s.out, "nothing changed")
 	}

@@ -29,7 +29,7 @@ func manager(t *testing.T) (*net.UnixConn, string) {
 	return conn, name
 }
 
-// heard is the next thing that the manager is told.
+// heard returns the next message to the manager.
 func heard(t *testing.T, conn *net.UnixConn) string {
 	t.Helper()
 	buf := make([]byte, 512)
@@ -103,8 +103,8 @@ func TestTheServiceManagerIsTold(t *testing.T) {
 	}
 }
 
-// What no further try mends ends with exit code 2, at which deploy/adit.service
-// gives up, and was never ready.
+// An error that another try would not mend ends with exit code 2, at which
+// deploy/adit.service gives up, and the server was never ready.
 func TestAWrongConfigurationEndsTheService(t *testing.T) {
 	dir := t.TempDir()
 	missing := filepath.Join(dir, "missing")
@@ -112,7 +112,7 @@ func TestAWrongConfigurationEndsTheService(t *testing.T) {
 		"no file":              {missing, "cannot read the configuration: open " + missing},
 		"a directory":          {dir, "cannot read the configuration: read " + dir},
 		"a way through a file": {filepath.Join(config(t, enough), "adit.toml"), "cannot read the configuration"},
-		"no TOML":              {config(t, "[ipsec\n"), "expected"},
+		"no TOML":              {config(t, "[ipsec\n"), "a bracket is missing"},
 		"a wrong key":          {config(t, enough+"[network]\nmtuu = 1400\n"), "network.mtuu"},
 		"no pre-shared key":    {config(t, "[[user]]\nname = \"alice\"\npassword = \"p\"\n"), "ipsec.psk: missing"},
 		"no file of the key":   {config(t, "[ipsec]\npsk_file = \""+missing+"\"\n[[user]]\nname = \"alice\"\npassword = \"p\"\n"), missing},

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"sort"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/adit-vpn/adit/internal/admin"
+	"github.com/adit-vpn/adit/internal/app"
 )
 
 func runStatus(ctx context.Context, s streams, args []string) error {
@@ -46,16 +49,19 @@ func printStatus(w io.Writer, st admin.Status, asJSON bool) error {
 		return printJSON(w, st)
 	}
 	for _, warning := range st.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", warning)
+		fmt.Fprintf(w, "warning: %s\n", app.Prose(warning))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "USER\tADDRESS\tIPV6\tFROM\tCLIENT\tIKE\tESP\tAUTH\tUP\tIN\tOUT")
+	fmt.Fprintln(t, "USER\tADDRESS\tIPV6\tFROM\tCLIENT\tIKE\tESP\tAUTH\tGROUP\tRATES\tUP\tIN\tOUT")
 	for _, x := range st.Sessions {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(x.User), x.Address, ipv6(x), x.Remote, clientName(x),
-			x.IKE, x.ESP, x.Method, time.Since(x.Since).Truncate(time.Second), size(x.InOctets), size(x.OutOctets))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", app.Cell(x.User), app.Cell(x.Address), app.Word(ipv6(x)), app.Cell(x.Remote), clientName(x),
+			app.Cell(x.IKE), app.Cell(packets(x)), app.Cell(x.Method), app.Cell(cmp.Or(x.UserGroup, "-")), rates(x), time.Since(x.Since).Truncate(time.Second), size(x.InOctets), size(x.OutOctets))
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	if a := st.Accounting; a != nil && a.Waiting > 0 {
+		fmt.Fprintf(w, "accounting: %d records wait for a RADIUS server, %d of them refused\n", a.Waiting, a.SetAside)
 	}
 	plural := "s"
 	if len(st.Sessions) == 1 {
@@ -74,22 +80,44 @@ func ipv6(x admin.Session) string {
 	return strings.Join(x.IPv6, ",")
 }
 
+// rates are the most that a session sends and receives.
+func rates(x admin.Session) string {
+	if x.Upload == 0 && x.Download == 0 {
+		return "-"
+	}
+	return rate(x.Upload) + "/" + rate(x.Download)
+}
+
+// rate is a rate in a table, in the form that the configuration reads.
+func rate(bits uint64) string {
+	if bits == 0 {
+		return "-"
+	}
+	for _, unit := range []struct {
+		name string
+		of   uint64
+	}{{"G", 1e9}, {"M", 1e6}, {"k", 1e3}} {
+		if bits >= unit.of {
+			return strconv.FormatFloat(float64(bits)/float64(unit.of), 'f', -1, 64) + unit.name
+		}
+	}
+	return strconv.FormatUint(bits, 10)
+}
+
+// packets is how a session's packets are protected and, if they are, compressed.
+func packets(x admin.Session) string {
+	if x.Compression == "" {
+		return x.ESP
+	}
+	return x.ESP + " (" + x.Compression + ")"
+}
+
 // clientName is the client's kind and what it calls itself.
 func clientName(x admin.Session) string {
 	if x.HostName == "" {
-		return x.Client
+		return app.Cell(x.Client)
 	}
-	return x.Client + " (" + printable(x.HostName) + ")"
-}
-
-// printable makes a string from a peer harmless for a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 {
-			return '?'
-		}
-		return r
-	}, s)
+	return app.Cell(x.Client) + " (" + app.Cell(x.HostName) + ")"
 }
 
 // size prints octets as people do.

@@ -15,13 +15,14 @@ import (
 func runUp(ctx context.Context, s streams, args []string) error {
 	f := newFlags(s, "up", "[flags]", "Writes a configuration with a random pre-shared key and a first user if there is none,\nsays what to type into clients, and serves until Ctrl-C, or until its terminal is closed.")
 	state := f.String("state", conf.Default().Server.StateDir, "state directory; the configuration is adit.toml in it")
-	public := f.String("public", "", "name or address that clients dial; needed behind NAT")
+	var public conf.Host
+	f.TextVar(&public, "public", conf.Host{}, "`name` or address that clients dial; needed behind NAT")
 	user := f.String("user", "vpn", "name of the first user")
 	if done, err := parseOnlyFlags(f, args); done {
 		return err
 	}
 	file := filepath.Join(*state, upConfig)
-	made, err := firstConfig(file, *state, *public, *user)
+	made, err := firstConfig(file, *state, public.String(), *user)
 	if err != nil {
 		return err
 	}
@@ -30,8 +31,8 @@ func runUp(ctx context.Context, s streams, args []string) error {
 	}
 	load := func() (*conf.Config, error) {
 		c, err := conf.Load(file, os.Environ())
-		if err == nil && *public != "" {
-			c.Server.Public = *public
+		if err == nil && public.IsValid() {
+			c.Server.Public = public
 		}
 		return c, err
 	}
@@ -45,8 +46,8 @@ func runUp(ctx context.Context, s streams, args []string) error {
 	if err := instruct(s.out, c, ""); err != nil {
 		return err
 	}
-	if !made && *public != "" {
-		fmt.Fprintf(s.out, "server.public is %s for as long as this runs; %s keeps what it says.\n\n", *public, file)
+	if !made && public.IsValid() {
+		fmt.Fprintf(s.out, "server.public is %s for as long as this runs; %s keeps what it says.\n\n", public, file)
 	}
 	ctx, stop := untilHangup(ctx, s.in)
 	defer stop()
@@ -60,6 +61,9 @@ func firstConfig(file, state, public, user string) (bool, error) {
 		return false, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
+	}
+	if err := app.CheckState(state); err != nil {
+		return false, err // before a file is in it
 	}
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return false, fmt.Errorf("cannot make the state directory: %w", err)

@@ -4,14 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/app"
-	"github.com/adit-vpn/adit/internal/secret"
 )
 
 const userAbout = `Maintains the local users in users.toml of the state directory. A server that
@@ -24,37 +21,21 @@ func runUser(ctx context.Context, s streams, args []string) error {
 		{"add", "NAME", "add a user", "", userAdd},
 		{"set", "NAME", "change what a user gets", "Only what a flag names changes; an empty value takes it away, as in -address \"\".", userSet},
 		{"passwd", "NAME", "change a user's password", "", userPasswd},
+		{"totp", "NAME", "ask a user for one-time codes, too", userTOTPAbout, userTOTP},
 		{"del", "NAME", "delete a user", "", userDel},
 		{"list", "[--json]", "list the users", "Those of the configuration are among them; passwords are not shown.", userList},
 	}, args)
 }
 
-// userCommand is what the verbs of adit user have in common.
-type userCommand struct {
-	streams
-	where  func() (string, *conf.Config, error)
-	socket *string
-	file   string       // users.toml
-	conf   *conf.Config // its users stand elsewhere than in file
-}
+// userCommand is what all verbs of adit user need.
+type userCommand struct{ *localCommand }
 
-// newUserCommand adds the flags that all verbs have.
-func newUserCommand(s streams, f *flag.FlagSet) *userCommand {
-	return &userCommand{streams: s, where: stateFlags(f, os.Environ())}
-}
-
-// open finds the file and the configuration, when the flags are parsed.
-func (u *userCommand) open() error {
-	state, c, err := u.where()
-	if err != nil {
-		return err
-	}
-	u.file, u.conf = filepath.Join(state, conf.UsersFile), c
-	return nil
+func newUserCommand(s streams, f *flag.FlagSet) userCommand {
+	return userCommand{newLocalCommand(s, f)}
 }
 
 // place is where the configuration's users stand.
-func (u *userCommand) place() string {
+func (u userCommand) place() string {
 	if u.conf.File == "" {
 		return "the environment"
 	}
@@ -87,7 +68,11 @@ func userAdd(ctx context.Context, s streams, f *flag.FlagSet, args []string) err
 	if users, err := conf.ReadUsers(u.file); err == nil && slices.ContainsFunc(users, named(name)) {
 		return there
 	}
-	if x.Password, err = u.password(name, *generate); err != nil {
+	password, err := u.password(name, *generate)
+	if err != nil {
+		return err
+	}
+	if err := u.keep(&x, password, *generate); err != nil {
 		return err
 	}
 	err = conf.EditUsers(u.file, func(users []conf.User) ([]conf.User, error) {
@@ -99,28 +84,39 @@ func userAdd(ctx context.Context, s streams, f *flag.FlagSet, args []string) err
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "Added %s to %s. ", printable(name), u.file)
+	fmt.Fprintf(s.out, "Added %s to %s. ", app.Word(name), u.file)
 	u.live(ctx)
-	u.tell(x.Password, *generate)
+	u.tell(password, x, *generate)
 	u.warn(x)
 	return nil
 }
 
-// warn says what adit check would of a user's addresses, which the server admits.
-func (u *userCommand) warn(x conf.User) {
+// warn prints what adit check would say about a user's addresses. The server accepts them
+// all the same.
+func (u userCommand) warn(x conf.User) {
 	for _, f := range u.addresses(x) {
 		fmt.Fprintln(u.err, "Warning: "+f.What)
 	}
 }
 
-// addresses are what adit check finds of a user's addresses.
-func (u *userCommand) addresses(x conf.User) []app.Finding {
-	if u.conf.Network.Mode != "tun" {
-		return nil
-	}
+// addresses returns adit check's findings about a user's addresses.
+func (u userCommand) addresses(x conf.User) (list []app.Finding) {
 	c := *u.conf
-	c.Users = []conf.User{x}
-	return app.CheckStatic(&c)
+	if c.Network.Mode == conf.TUN {
+		c.Users = []conf.User{x}
+		list = app.CheckStatic(&c)
+	}
+	others, err := conf.ReadUsers(u.file)
+	if err != nil {
+		return list // whoever writes it says so
+	}
+	for _, other := range append(others, u.conf.Users...) {
+		if other.Name != x.Name {
+			c.Users = []conf.User{other, x}
+			list = append(list, app.CheckOverlaps(&c)...)
+		}
+	}
+	return list
 }
 
 func userSet(ctx context.Context, s streams, f *flag.FlagSet, args []string) error {
@@ -146,9 +142,9 @@ func userSet(ctx context.Context, s streams, f *flag.FlagSet, args []string) err
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "Changed %s in %s. ", printable(name), u.file)
+	fmt.Fprintf(s.out, "Changed %s in %s. ", app.Word(name), u.file)
 	u.live(ctx)
-	fmt.Fprintf(s.out, "It is for the next session; adit disconnect %s ends those that are up.\n", printable(name))
+	fmt.Fprintf(s.out, "It is for the next session; adit disconnect %s ends those that are up.\n", app.Word(name))
 	u.warn(changed)
 	return nil
 }
@@ -171,16 +167,19 @@ func userPasswd(ctx context.Context, s streams, f *flag.FlagSet, args []string) 
 	if err != nil {
 		return err
 	}
+	var changed conf.User
 	err = u.edit(name, func(x *conf.User) error {
-		x.Password, x.NTHash, x.PasswordFile = password, secret.Bytes{}, ""
-		return nil
+		err := u.keep(x, password, *generate)
+		x.MustChange = false
+		changed = *x
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "Changed the password of %s in %s. ", printable(name), u.file)
+	fmt.Fprintf(s.out, "Changed the password of %s in %s. ", app.Word(name), u.file)
 	u.live(ctx)
-	u.tell(password, *generate)
+	u.tell(password, changed, *generate)
 	return nil
 }
 
@@ -204,14 +203,14 @@ func userDel(ctx context.Context, s streams, f *flag.FlagSet, args []string) err
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "Deleted %s from %s. ", printable(name), u.file)
+	fmt.Fprintf(s.out, "Deleted %s from %s. ", app.Word(name), u.file)
 	u.live(ctx)
-	fmt.Fprintf(s.out, "Sessions go on: adit disconnect %s ends them.\n", printable(name))
+	fmt.Fprintf(s.out, "Sessions go on: adit disconnect %s ends them.\n", app.Word(name))
 	return nil
 }
 
 // edit changes one user of the file.
-func (u *userCommand) edit(name string, change func(*conf.User) error) error {
+func (u userCommand) edit(name string, change func(*conf.User) error) error {
 	return conf.EditUsers(u.file, func(users []conf.User) ([]conf.User, error) {
 		i := slices.IndexFunc(users, named(name))
 		if i < 0 {
@@ -222,7 +221,7 @@ func (u *userCommand) edit(name string, change func(*conf.User) error) error {
 }
 
 // check fails if there is no such user, before a password is asked for.
-func (u *userCommand) check(name string) error {
+func (u userCommand) check(name string) error {
 	users, err := conf.ReadUsers(u.file)
 	if err == nil && !slices.ContainsFunc(users, named(name)) {
 		err = u.missing(name)
@@ -230,7 +229,7 @@ func (u *userCommand) check(name string) error {
 	return err
 }
 
-func (u *userCommand) missing(name string) error {
+func (u userCommand) missing(name string) error {
 	if slices.ContainsFunc(u.conf.Users, named(name)) {
 		return fmt.Errorf("user %q is in %s: change it there, then adit reload", name, u.place())
 	}

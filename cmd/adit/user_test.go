@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -21,17 +22,22 @@ import (
 
 // running is a server that reads its configuration again when it is asked.
 type running struct {
-	asked  int
-	report admin.Reloaded
-	err    error
+	asked    int
+	report   admin.Reloaded
+	err      error
+	sessions int // alice's
 }
 
-func (r *running) Status() admin.Status            { return admin.Status{} }
-func (r *running) Disconnect(admin.Selector) int   { return 0 }
+func (r *running) Status() admin.Status { return admin.Status{} }
+func (r *running) Disconnect(s admin.Selector) int {
+	return map[bool]int{true: r.sessions}[s.All || s.User == "alice"]
+}
+func (r *running) Links() []admin.Link             { return nil }
+func (r *running) OrderLink(admin.LinkOrder) error { return nil }
 func (r *running) Reload() (admin.Reloaded, error) { r.asked++; return r.report, r.err }
 
-// Every verb that changes users has the server that runs take it over, and says
-// what came of it.
+// Every verb that changes users makes the running server apply the change, and says how
+// that went.
 func TestChangesOfUsersAreLiveAtOnce(t *testing.T) {
 	state := t.TempDir()
 	socket := filepath.Join(state, "adit.sock")
@@ -74,10 +80,17 @@ func TestChangesOfUsersAreLiveAtOnce(t *testing.T) {
 		}
 	}
 	// Commands that name no socket find the configuration's, too.
-	for _, line := range []string{"status", "reload", "disconnect --all"} {
+	server.sessions = 1
+	for _, line := range []string{"status", "reload", "disconnect --all", "disconnect alice"} {
 		server.err = nil
 		if code, _, err := typed("", strings.Fields(line)...); code != exitOK {
 			t.Errorf("adit %s: exit code %d, %q", line, code, err)
+		}
+	}
+	server.sessions = 0
+	for line, want := range map[string]string{"disconnect --all": "nobody is connected", "disconnect alice": `no session of user "alice"`, "disconnect 10.83.0.9": "10.83.0.9", "disconnect -connection 7": "no connection 7"} {
+		if code, out, err := typed("", strings.Fields(line)...); code != exitRuntime || out != "" || !strings.Contains(err, want) {
+			t.Errorf("adit %s of nobody: exit code %d, %q, %q", line, code, out, err)
 		}
 	}
 	before := server.asked
@@ -89,6 +102,54 @@ func TestChangesOfUsersAreLiveAtOnce(t *testing.T) {
 	}
 	if code, out, _ := typed("p\n", "user", "add", "carol", "-state", state); code != exitOK || !strings.Contains(out, "No server answers on "+socket) {
 		t.Errorf("without a server: exit code %d, %q", code, out)
+	}
+}
+
+// hunter2 is the NT hash of that password.
+const hunter2 = "\x66\x08\xe4\xbc\x7b\x2b\x7a\x5f\x77\xce\x35\x73\x57\x07\x75\xaf"
+
+// A password is kept as its NT hash where no method needs more, and as it is
+// where one does, or where that is not known.
+func TestPasswordsAreKeptAsHashes(t *testing.T) {
+	for methods, hashed := range map[string]bool{
+		"": true, `methods = ["mschapv2"]`: true, `methods = ["mschapv2", "chap"]`: false, `methods = ["pap"]`: false, "unknown": false,
+	} {
+		dir := t.TempDir()
+		file, users := filepath.Join(dir, "adit.toml"), filepath.Join(dir, conf.UsersFile)
+		where := []string{"-c", file}
+		if methods == "unknown" {
+			where = []string{"-state", dir}
+			if err := os.WriteFile(file, []byte("this is not a configuration"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.WriteFile(file, []byte("[server]\nstate_dir = \""+dir+"\"\n[auth]\n"+methods+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []string{"add", "passwd"} {
+			code, out, errText := typed("hunter2\n", append([]string{"user", verb, "alice"}, where...)...)
+			if code != exitOK || strings.Contains(out, "NT hash") != hashed {
+				t.Errorf("%s, user %s: exit code %d, %q, %q", methods, verb, code, out, errText)
+			}
+			got, err := conf.ReadUsers(users)
+			if err != nil || len(got) != 1 {
+				t.Fatalf("%s: %v, %v", methods, got, err)
+			}
+			want, other := got[0].Password, got[0].NTHash.Bytes
+			text := "hunter2"
+			if hashed {
+				want, other, text = other, want, hunter2
+			}
+			if string(want.Reveal()) != text || other.Len() > 0 {
+				t.Errorf("%s, user %s: kept %q and %q", methods, verb, got[0].Password.Reveal(), got[0].NTHash.Reveal())
+			}
+		}
+		// A generated password that is not shown is readable in the file.
+		if code, out, errText := typed("", append([]string{"user", "add", "-generate", "bob"}, where...)...); code != exitOK || !strings.Contains(out, users) {
+			t.Errorf("%s: exit code %d, %q, %q", methods, code, out, errText)
+		}
+		if got, err := conf.ReadUsers(users); err != nil || len(got) != 2 || got[1].Password.Len() == 0 {
+			t.Errorf("%s: a generated password is kept as %v, %v", methods, got, err)
+		}
 	}
 }
 
@@ -109,16 +170,20 @@ func TestSetChangesWhatItNames(t *testing.T) {
 		want conf.User
 		err  string
 	}{
-		{[]string{"-group", "staff"}, conf.User{Address: "10.83.0.9", Group: "staff"}, ""},
-		{[]string{"-address", "10.83.0.10", "-domain", "corp.example"}, conf.User{Address: "10.83.0.10", Group: "staff", Domain: "corp.example"}, ""},
-		{[]string{"-dns", "192.0.2.1, 192.0.2.2", "-routes", "192.168.1.0/24"}, conf.User{Address: "10.83.0.10", Group: "staff", Domain: "corp.example", DNS: []string{"192.0.2.1", "192.0.2.2"}, Routes: []string{"192.168.1.0/24"}}, ""},
-		{[]string{"-domain", "", "-dns", "", "-routes", "none"}, conf.User{Address: "10.83.0.10", Group: "staff", Routes: []string{}}, ""},
-		{[]string{"-routes="}, conf.User{Address: "10.83.0.10", Group: "staff"}, ""},
-		{[]string{"-prefix6", "2001:db8:1:7::/64", "-delegated6", "2001:db8:2::/56"}, conf.User{Address: "10.83.0.10", Group: "staff", Prefix6: "2001:db8:1:7::/64", Delegated6: "2001:db8:2::/56"}, ""},
-		{[]string{"-prefix6", "", "-delegated6", "", "-address6", "2001:db8:7::9"}, conf.User{Address: "10.83.0.10", Group: "staff", Address6: "2001:db8:7::9"}, ""},
+		{[]string{"-group", "staff"}, conf.User{Address: netip.MustParseAddr("10.83.0.9"), Group: "staff"}, ""},
+		{[]string{"-address", "10.83.0.10", "-domain", "corp.example"}, conf.User{Address: netip.MustParseAddr("10.83.0.10"), Group: "staff", Domain: "corp.example"}, ""},
+		{[]string{"-dns", "192.0.2.1, 192.0.2.2", "-routes", "192.168.1.0/24"}, conf.User{Address: netip.MustParseAddr("10.83.0.10"), Group: "staff", Domain: "corp.example", DNS: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, Routes: []netip.Prefix{netip.MustParsePrefix("192.168.1.0/24")}}, ""},
+		{[]string{"-domain", "", "-dns", "", "-routes", "none"}, conf.User{Address: netip.MustParseAddr("10.83.0.10"), Group: "staff", Routes: []netip.Prefix{}}, ""},
+		{[]string{"-routes="}, conf.User{Address: netip.MustParseAddr("10.83.0.10"), Group: "staff"}, ""},
+		{[]string{"-prefix6", "2001:db8:1:7::/64", "-delegated6", "2001:db8:2::/56"}, conf.User{Address: netip.MustParseAddr("10.83.0.10"), Group: "staff", Prefix6: netip.MustParsePrefix("2001:db8:1:7::/64"), Delegated6: netip.MustParsePrefix("2001:db8:2::/56")}, ""},
+		{[]string{"-prefix6", "", "-delegated6", "", "-address6", "2001:db8:7::9"}, conf.User{Address: netip.MustParseAddr("10.83.0.10"), Group: "staff", Address6: netip.MustParseAddr("2001:db8:7::9")}, ""},
 		{[]string{"-address6", "", "-address", ""}, conf.User{Group: "staff"}, ""},
 		{[]string{"-address", "10.83.0.1"}, conf.User{Group: "staff"}, "the server's own"},
+		{[]string{"-address", "10.83.255.255"}, conf.User{Group: "staff"}, "the address of all of the network 10.83.0.0/16"},
+		{[]string{"-address", "10.83.0"}, conf.User{Group: "staff"}, `address: "10.83.0" is not an IPv4 address`},
 		{[]string{"-address6", "fe80::1"}, conf.User{Group: "staff"}, "not an IPv6 address"},
+		{[]string{"-delegated6", "2001:db8:0:100::/56"}, conf.User{Group: "staff"}, "gives to others"},
+		{[]string{"-dns", "9.9.9.9,example.com", "-routes", "192.168.1.7/24"}, conf.User{Group: "staff"}, "write 192.168.1.0/24"},
 		{[]string{"-group", "stuff"}, conf.User{Group: "staff"}, "no [[group]] \"stuff\""},
 		{[]string{"-group", ""}, conf.User{}, ""},
 	} {
@@ -127,10 +192,10 @@ func TestSetChangesWhatItNames(t *testing.T) {
 			t.Errorf("adit user set alice %q: exit code %d, %q", step.args, code, errText)
 		}
 		got, err := conf.ReadUsers(users)
-		if err != nil || len(got) != 1 || string(got[0].Password.Reveal()) != "hunter2" {
+		if err != nil || len(got) != 1 || string(got[0].NTHash.Reveal()) != hunter2 {
 			t.Fatalf("adit user set alice %q: %v, %v", step.args, got, err)
 		}
-		step.want.Name, step.want.Password = "alice", got[0].Password
+		step.want.Name, step.want.NTHash = "alice", got[0].NTHash
 		if !reflect.DeepEqual(got[0], step.want) {
 			t.Errorf("adit user set alice %q: %+v, want %+v", step.args, got[0], step.want)
 		}
@@ -141,7 +206,7 @@ func TestSetChangesWhatItNames(t *testing.T) {
 }
 
 // A password that was generated can be used, differs each time, and is not printed
-// where no person reads.
+// where it is not a terminal.
 func TestGeneratedPasswords(t *testing.T) {
 	state := t.TempDir()
 	t.Setenv("ADIT_ADMIN_SOCKET", state+"/adit.sock")
@@ -168,7 +233,63 @@ func TestGeneratedPasswords(t *testing.T) {
 	}
 }
 
-// A local user of a server that asks RADIUS does not get in, and who adds one hears it.
+// A user's own device is switched on and off, stays where other things change, and is listed.
+func TestAUsersOwnDevice(t *testing.T) {
+	state := t.TempDir()
+	t.Setenv("ADIT_ADMIN_SOCKET", state+"/adit.sock")
+	for _, step := range []struct {
+		line string
+		want bool
+	}{
+		{"add alice -interface", true}, {"set alice -address 10.83.0.9", true}, {"passwd alice -generate", true}, {"set alice -interface=false", false},
+		{"set alice -interface", true}, {"set alice -interface=true -address=", true}, {"add bob", true},
+	} {
+		if code, _, err := typed("p\n", append([]string{"user"}, strings.Fields(step.line+" -state "+state)...)...); code != exitOK {
+			t.Fatalf("adit user %s: %s", step.line, err)
+		}
+		users, err := conf.ReadUsers(filepath.Join(state, conf.UsersFile))
+		if err != nil || users[0].Interface != step.want {
+			t.Errorf("after adit user %s: interface = %v, want %v (%v)", step.line, users[0].Interface, step.want, err)
+		}
+		_, out, _ := typed("", "user", "list", "-state", state)
+		_, asJSON, _ := typed("", "user", "list", "-state", state, "--json")
+		if line, _, _ := strings.Cut(out, "\n"); strings.HasSuffix(line, "\tinterface") != step.want || strings.Contains(asJSON, `"interface": true`) != step.want {
+			t.Errorf("after adit user %s the list is %q, %s", step.line, out, asJSON)
+		}
+	}
+}
+
+// A device that the server could not make is refused when it is asked for.
+func TestADeviceThatCannotBeIsRefused(t *testing.T) {
+	for name, want := range map[string]string{"ADIT_NETWORK_MODE=tap": `mode = "tun"`, "ADIT_NETWORK_DEVICE=longname": "at most 6 bytes"} {
+		t.Run(name, func(t *testing.T) {
+			state := t.TempDir()
+			key, value, _ := strings.Cut(name, "=")
+			t.Setenv(key, value)
+			if code, _, err := typed("p\n", "user", "add", "alice", "-interface", "-state", state); code != exitUsage || !strings.Contains(err, want) {
+				t.Errorf("exit code %d, %q", code, err)
+			}
+		})
+	}
+}
+
+// Who has no password to type is told of the flag that makes one.
+func TestNoPasswordOnStandardInput(t *testing.T) {
+	state := t.TempDir()
+	for _, verb := range []string{"add", "passwd"} {
+		if verb == "passwd" {
+			typed("p\n", "user", "add", "alice", "-state", state)
+		}
+		for _, in := range []string{"", "\n"} {
+			if code, _, err := typed(in, "user", verb, "alice", "-state", state); code != exitRuntime || !strings.Contains(err, "-generate") {
+				t.Errorf("adit user %s with %q: exit code %d, %q", verb, in, code, err)
+			}
+		}
+	}
+}
+
+// A local user of a server that asks RADIUS does not get in, and the command that adds
+// one says so.
 func TestAUserBesideRADIUS(t *testing.T) {
 	for backend, want := range map[string]string{"radius": "It does nothing as long as auth.backend is \"radius\".\n", "local": "No server answers on "} {
 		state := t.TempDir()

@@ -2,9 +2,9 @@ package isakmp
 
 import "encoding/binary"
 
-// Attribute is a data attribute (RFC 2408, section 3.3). Its form is kept,
-// because a chosen transform is echoed byte for byte: Windows sends a lifetime
-// of four bytes where two would do.
+// Attribute is a data attribute (RFC 2408, section 3.3). Its form is preserved,
+// because a chosen transform is echoed byte for byte: Windows sends a lifetime in
+// four bytes that would fit in two.
 type Attribute struct {
 	Type  uint16 // without the format bit
 	Short bool   // the type/value form, whose value is two bytes
@@ -50,8 +50,8 @@ func AppendAttributes(b []byte, attributes []Attribute) []byte {
 	return b
 }
 
-// ParseAttributes reads attributes until the end of b. Fewer bytes than an
-// attribute has are padding.
+// ParseAttributes reads attributes until the end of b. If fewer bytes are left
+// than an attribute has, they are padding.
 func ParseAttributes(b []byte) ([]Attribute, error) {
 	var list []Attribute
 	for len(b) >= 4 {

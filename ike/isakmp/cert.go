@@ -48,8 +48,8 @@ func ParseCert(body []byte) (Cert, error) {
 	return Cert{CertEncoding(body[0]), body[1:]}, nil
 }
 
-// Certificates returns the X.509 certificates, in DER, that the payload holds;
-// none if it holds something else, such as a revocation list.
+// Certificates returns the X.509 certificates, in DER, that the payload holds.
+// There are none if it holds something else, such as a revocation list.
 func (c Cert) Certificates() ([][]byte, error) {
 	switch c.Encoding {
 	case CertX509:

@@ -53,7 +53,7 @@ func FuzzPKCS7(f *testing.F) {
 		}
 		for _, der := range list {
 			if len(der) < 2 || der[0] != 0x30 || !bytes.Contains(b, der) {
-				t.Fatalf("%x is no part of %x", der, b)
+				t.Fatalf("%x is not part of %x", der, b)
 			}
 		}
 	})

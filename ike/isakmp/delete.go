@@ -2,8 +2,8 @@ package isakmp
 
 import "encoding/binary"
 
-// Delete is a delete payload of the IPsec DOI (RFC 2408, section 3.15). All
-// SPIs have one length: 4 bytes for ESP, 16 (both cookies) for ISAKMP.
+// Delete is a delete payload of the IPsec DOI (RFC 2408, section 3.15). All of its
+// SPIs have the same length: 4 bytes for ESP, 16 (both cookies) for ISAKMP.
 type Delete struct {
 	Protocol Protocol
 	SPIs     [][]byte
@@ -39,11 +39,11 @@ func (p Protocol) spiLen() int {
 	}
 }
 
-// ParseDelete reads the body of a delete payload, of whatever DOI. The sender's
-// hash says that the message is whole, so that what is meant counts more than
-// how it is counted: where size and number of the SPIs do not fit the protocol or
-// the payload, it holds as many of the protocol's length as there is room for,
-// or the one that is too short. What is left over is padding.
+// ParseDelete reads the body of a delete payload, whatever its DOI. The sender's
+// hash proves that the message is complete, so a wrong count does not make it
+// invalid. If the size or the number of the SPIs does not fit the protocol or the
+// payload, ParseDelete reads as many SPIs of the protocol's length as there is
+// room for, or one SPI that is too short. Bytes that are left over are padding.
 func ParseDelete(body []byte) (Delete, error) {
 	if len(body) < 8 {
 		return Delete{}, malformed("delete payload of %d bytes", len(body))

@@ -3,8 +3,8 @@ package isakmp
 import "encoding/binary"
 
 // Fragment is a piece of a message that is too large for a datagram (Microsoft,
-// MS-IKEE, section 2.2.3): the only payload of a message whose header is a copy
-// of the whole one's, without the flag of encryption.
+// MS-IKEE, section 2.2.3). It is the only payload of its message, whose header is
+// a copy of the whole message's header without the encryption flag.
 type Fragment struct {
 	ID     uint16 // of the whole message
 	Number uint8  // from 1

@@ -9,8 +9,8 @@ func (Hash) Type() PayloadType { return PayloadHash }
 // AppendBody implements Payload.
 func (h Hash) AppendBody(b []byte) []byte { return append(b, h...) }
 
-// ParseHash reads the body of a hash payload. Its length is for the
-// negotiated hash to judge.
+// ParseHash reads the body of a hash payload. It does not check the length, which
+// depends on the negotiated hash.
 func ParseHash(body []byte) (Hash, error) {
 	if len(body) == 0 {
 		return nil, malformed("empty hash payload")

@@ -12,8 +12,8 @@ const HeaderLen = 28
 // Version1 is the version byte of ISAKMP: major 1, minor 0.
 const Version1 uint8 = 0x10
 
-// ErrMalformed is wrapped by every error of this package; ErrTruncated, too, by
-// that of a message of which a part is missing.
+// ErrMalformed is wrapped by every error of this package. The error for a message
+// of which a part is missing also wraps ErrTruncated.
 var (
 	ErrMalformed = errors.New("malformed ISAKMP message")
 	ErrTruncated = errors.New("message is shorter than its header says")
@@ -35,7 +35,7 @@ type Header struct {
 	Length    uint32 // of the whole message, header included, in bytes
 }
 
-// Append writes the header as it stands.
+// Append writes the header unchanged.
 func (h Header) Append(b []byte) []byte {
 	b = append(b, h.InitiatorCookie[:]...)
 	b = append(b, h.ResponderCookie[:]...)
@@ -44,12 +44,12 @@ func (h Header) Append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, h.Length)
 }
 
-// ParseHeader takes the header off msg and returns what follows it, to the end
-// that the header names. What comes behind that is not of the message: some
-// clients and middleboxes pad datagrams. The version is not judged.
+// ParseHeader takes the header off msg and returns what follows it, up to the
+// length that the header names. Bytes behind that do not belong to the message:
+// some clients and middleboxes pad datagrams. The version is not checked.
 func ParseHeader(msg []byte) (h Header, body []byte, err error) {
 	if len(msg) < HeaderLen {
-		return Header{}, nil, malformed("%d bytes are no header", len(msg))
+		return Header{}, nil, malformed("%d bytes are not a header", len(msg))
 	}
 	copy(h.InitiatorCookie[:], msg)
 	copy(h.ResponderCookie[:], msg[8:])

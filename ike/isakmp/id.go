@@ -34,7 +34,7 @@ func (i ID) AppendBody(b []byte) []byte {
 }
 
 // Addr returns the address of an identification of type ID_IPV4_ADDR or
-// ID_IPV6_ADDR, else the zero Addr. What follows the address is padding.
+// ID_IPV6_ADDR, else the zero Addr. Bytes after the address are padding.
 func (i ID) Addr() netip.Addr {
 	switch {
 	case i.Kind == IDIPv4Addr && len(i.Data) >= 4:

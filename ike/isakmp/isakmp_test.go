@@ -76,7 +76,7 @@ func TestWindowsFirstMessage(t *testing.T) {
 	}
 }
 
-// everything is a chain with each payload type once.
+// everything is a chain that has each payload type once.
 func everything() []Payload {
 	return []Payload{
 		SA{[]Proposal{
@@ -182,7 +182,7 @@ func TestEveryStrictPrefixFails(t *testing.T) {
 		case KE, Hash, VendorID, Raw, NATD, Nonce, Signature: // any length will do
 			continue
 		case Notify, Delete:
-			body = body[:8] // the SPIs are as many as there is room for
+			body = body[:8] // as many SPIs as there is room for
 		case ID:
 			body = body[:min(len(body), 4)]
 		case Fragment:
@@ -230,8 +230,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// What lies behind the end that a message or a payload names is padding, and a
-// verified Delete means what it means, however it counts its SPIs.
+// Bytes behind the end that a message or a payload names are padding, and a
+// verified Delete is obeyed even if its count of SPIs is wrong.
 func TestWhatSurroundsAPayloadIsPassedOver(t *testing.T) {
 	padding := []byte{0xde, 0xad, 0xbe}
 	msg := AppendMessage(nil, Header{Version: Version1}, Nonce(make([]byte, 8)))

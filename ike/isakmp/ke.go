@@ -9,7 +9,8 @@ func (KE) Type() PayloadType { return PayloadKE }
 // AppendBody implements Payload.
 func (k KE) AppendBody(b []byte) []byte { return append(b, k...) }
 
-// ParseKE reads the body of a KE payload. Its length is for the group to judge.
+// ParseKE reads the body of a KE payload. It does not check the length, which
+// depends on the group.
 func ParseKE(body []byte) (KE, error) {
 	if len(body) == 0 {
 		return nil, malformed("empty KE payload")

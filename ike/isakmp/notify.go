@@ -22,9 +22,10 @@ func (n Notify) AppendBody(b []byte) []byte {
 	return append(b, n.Data...)
 }
 
-// ParseNotify reads the body of a notification payload, of whatever DOI: the
-// message type alone says what is meant, and some send errors with that of
-// ISAKMP itself. An SPI that is longer than the payload ends with it.
+// ParseNotify reads the body of a notification payload, whatever its DOI: the
+// message type alone says what is meant, and some peers send errors with the DOI
+// of ISAKMP itself. An SPI that is longer than the payload is cut at the payload's
+// end.
 func ParseNotify(body []byte) (Notify, error) {
 	if len(body) < 8 {
 		return Notify{}, malformed("notification of %d bytes", len(body))

@@ -12,7 +12,7 @@ const MaxPayloads = 255
 
 // Payload is one payload of a message.
 type Payload interface {
-	// Type is the payload's number in the header before it.
+	// Type is the number that announces the payload in the header before it.
 	Type() PayloadType
 
 	// AppendBody writes what follows the generic payload header.
@@ -50,17 +50,17 @@ func Append(b []byte, payloads ...Payload) []byte {
 	return b
 }
 
-// Chain splits b, which begins with a payload of type first, into its
-// payloads. What is left after the last one, the padding of an encrypted
-// message, is returned as rest. With an error the payloads are those before the
-// one that cannot be told from what follows it.
+// Chain splits b, which begins with a payload of type first, into its payloads. It
+// returns as rest what is left after the last one, which in an encrypted message
+// is the padding. With an error it returns the payloads before the one whose end
+// cannot be found.
 func Chain(first PayloadType, b []byte) (payloads []Raw, rest []byte, err error) {
 	for next := first; next != PayloadNone; {
 		if len(payloads) == MaxPayloads {
 			return payloads, nil, malformed("more than %d payloads", MaxPayloads)
 		}
 		if len(b) < payloadHeaderLen {
-			return payloads, nil, malformed("%d bytes are no payload header", len(b))
+			return payloads, nil, malformed("%d bytes are not a payload header", len(b))
 		}
 		n := int(binary.BigEndian.Uint16(b[2:]))
 		if n < payloadHeaderLen || n > len(b) {

@@ -7,8 +7,8 @@ import "encoding/binary"
 // SIT_IDENTITY_ONLY.
 type SA struct{ Proposals []Proposal }
 
-// Proposal is a proposal payload (RFC 2408, section 3.5). Proposals of one
-// number are meant together.
+// Proposal is a proposal payload (RFC 2408, section 3.5). Proposals with the same
+// number are meant to be applied together.
 type Proposal struct {
 	Number     uint8
 	Protocol   Protocol
@@ -59,8 +59,8 @@ func (t Transform) AppendBody(b []byte) []byte {
 	return AppendAttributes(append(b, t.Number, t.ID, 0, 0), t.Attributes)
 }
 
-// ParseSA reads the body of an SA payload. Another DOI or situation than ours
-// is malformed.
+// ParseSA reads the body of an SA payload. A DOI or situation other than ours
+// makes it malformed.
 func ParseSA(body []byte) (SA, error) {
 	if len(body) < 8 {
 		return SA{}, malformed("SA body of %d bytes", len(body))
@@ -89,7 +89,7 @@ func parseProposal(b []byte) (Proposal, error) {
 		return Proposal{}, malformed("proposal of %d bytes", len(b))
 	}
 	p := Proposal{Number: b[0], Protocol: Protocol(b[1])}
-	size := int(b[2]) // b[3] is the number of transforms, which there are as many of as there are
+	size := int(b[2]) // b[3], the number of transforms, is ignored: those that are there count
 	b = b[4:]
 	if size > len(b) {
 		return Proposal{}, malformed("SPI of %d bytes in %d", size, len(b))
@@ -114,13 +114,13 @@ func parseTransform(b []byte) (Transform, error) {
 	}
 	attributes, err := ParseAttributes(b[4:])
 	if err != nil {
-		attributes = nil // it offers nothing; the others may
+		attributes = nil // this transform offers nothing; others may
 	}
 	return Transform{b[0], b[1], attributes}, nil
 }
 
-// nested splits a chain that may hold payloads of one type only. What the
-// payload around it has behind the last one is padding.
+// nested splits a chain that may hold payloads of one type only. Bytes behind the
+// last one, up to the end of the payload around them, are padding.
 func nested(want PayloadType, b []byte) ([]Raw, error) {
 	raws, _, err := Chain(want, b)
 	if err != nil {

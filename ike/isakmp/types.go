@@ -28,7 +28,7 @@ const (
 	PayloadNATOA       PayloadType = 21
 	PayloadNATDDraft   PayloadType = 130
 	PayloadNATOADraft  PayloadType = 131
-	PayloadFragment    PayloadType = 132 // Cisco's and Microsoft's
+	PayloadFragment    PayloadType = 132 // of Cisco and Microsoft
 )
 
 var payloadNames = map[PayloadType]string{
@@ -115,8 +115,8 @@ const (
 	IDKeyID      IDType = 11
 )
 
-// DOIIPsec is the IPsec domain of interpretation, and SituationIdentityOnly
-// its one situation that is in use (RFC 2407, sections 4.1 and 4.2).
+// DOIIPsec is the IPsec domain of interpretation, and SituationIdentityOnly the
+// only one of its situations that is in use (RFC 2407, sections 4.1 and 4.2).
 const (
 	DOIIPsec              uint32 = 1
 	SituationIdentityOnly uint32 = 1

@@ -11,6 +11,7 @@ import (
 
 type fake struct {
 	got    Selector
+	order  LinkOrder
 	reload error
 }
 
@@ -18,6 +19,14 @@ func (f *fake) Status() Status {
 	return Status{Version: "1", Sessions: []Session{{User: "alice", InOctets: 1 << 40}}}
 }
 func (f *fake) Disconnect(s Selector) int { f.got = s; return 2 }
+func (f *fake) Links() []Link             { return []Link{{Name: "branch", State: "up"}} }
+func (f *fake) OrderLink(o LinkOrder) error {
+	f.order = o
+	if o.Name != "branch" {
+		return errors.New("there is no such link")
+	}
+	return nil
+}
 func (f *fake) Reload() (Reloaded, error) {
 	return Reloaded{Live: []string{"user"}}, f.reload
 }
@@ -42,6 +51,15 @@ func TestControlSocket(t *testing.T) {
 	}
 	if _, err := c.Disconnect(ctx, Selector{}); err == nil || !strings.Contains(err.Error(), "whom") {
 		t.Errorf("an empty selector: %v", err)
+	}
+	if list, err := c.Links(ctx); err != nil || len(list) != 1 || list[0].Name != "branch" {
+		t.Errorf("Links = %+v, %v", list, err)
+	}
+	if err := c.OrderLink(ctx, LinkOrder{"branch", true}); err != nil || f.order != (LinkOrder{"branch", true}) {
+		t.Errorf("OrderLink: %v, %+v", err, f.order)
+	}
+	if err := c.OrderLink(ctx, LinkOrder{"x", false}); err == nil || err.Error() != "there is no such link" {
+		t.Errorf("an order for no link: %v", err)
 	}
 	f.reload = errors.New("adit.toml:3: bad")
 	if _, err := c.Reload(ctx); err == nil || err.Error() != "adit.toml:3: bad" {

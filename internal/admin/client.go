@@ -41,10 +41,22 @@ func (c *Client) Disconnect(ctx context.Context, sel Selector) (int, error) {
 	return d.Connections, c.call(ctx, http.MethodPost, "/v1/disconnect", sel, &d)
 }
 
-// Reload has the server read its configuration again.
+// Reload makes the server read its configuration again.
 func (c *Client) Reload(ctx context.Context) (Reloaded, error) {
 	var r Reloaded
 	return r, c.call(ctx, http.MethodPost, "/v1/reload", nil, &r)
+}
+
+// Links returns the server's links.
+func (c *Client) Links(ctx context.Context) ([]Link, error) {
+	var l Links
+	err := c.call(ctx, http.MethodGet, "/v1/links", nil, &l)
+	return l.Links, err
+}
+
+// OrderLink has a link come up, or go down and stay down.
+func (c *Client) OrderLink(ctx context.Context, o LinkOrder) error {
+	return c.call(ctx, http.MethodPost, "/v1/link", o, &o)
 }
 
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
@@ -85,7 +97,7 @@ func (c *Client) explain(err error) error {
 	return err
 }
 
-// ErrNoServer is what errors are, of calls that found no server.
+// ErrNoServer is wrapped by the errors of calls that reach no server.
 var ErrNoServer = errors.New("no server answers")
 
 // noServer is an ErrNoServer with words of its own.

@@ -18,14 +18,18 @@ func TestTheDocumentIsWhatIsServed(t *testing.T) {
 	status, disconnect, ok2 := strings.Cut(status, "## `POST /v1/disconnect`")
 	disconnect, reload, ok3 := strings.Cut(disconnect, "## `POST /v1/reload`")
 	server, session, ok4 := strings.Cut(status, "Each session:")
-	if !ok || !ok2 || !ok3 || !ok4 {
+	session, servers, ok7 := strings.Cut(session, "Each service of a RADIUS server")
+	reload, link, ok5 := strings.Cut(reload, "## `GET /v1/links`")
+	link, order, ok6 := strings.Cut(link, "## `POST /v1/link`")
+	if !ok || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 {
 		t.Fatal("docs/control.md has no part for each path")
 	}
 	for _, part := range []struct {
 		text string
 		of   reflect.Type
 	}{
-		{server, reflect.TypeFor[Status]()}, {session, reflect.TypeFor[Session]()}, {disconnect, reflect.TypeFor[Selector]()}, {reload, reflect.TypeFor[Reloaded]()},
+		{server, reflect.TypeFor[Status]()}, {session, reflect.TypeFor[Session]()}, {servers, reflect.TypeFor[RadiusServer]()}, {disconnect, reflect.TypeFor[Selector]()}, {reload, reflect.TypeFor[Reloaded]()},
+		{link, reflect.TypeFor[Link]()}, {order, reflect.TypeFor[LinkOrder]()},
 	} {
 		rows := map[string]string{} // the meaning, by field
 		for line := range strings.Lines(part.text) {

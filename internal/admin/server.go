@@ -121,6 +121,23 @@ func handler(c Controlled) http.Handler {
 		}
 		reply(w, http.StatusOK, report)
 	})
+	mux.HandleFunc("GET /v1/links", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, Links{c.Links()})
+	})
+	mux.HandleFunc("POST /v1/link", func(w http.ResponseWriter, r *http.Request) {
+		var o LinkOrder
+		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, requestLimit))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&o); err != nil {
+			reply(w, http.StatusBadRequest, problem{"bad request: " + err.Error()})
+			return
+		}
+		if err := c.OrderLink(o); err != nil {
+			reply(w, http.StatusUnprocessableEntity, problem{err.Error()})
+			return
+		}
+		reply(w, http.StatusOK, o)
+	})
 	return mux
 }
 

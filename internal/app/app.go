@@ -1,13 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,10 +18,12 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/auth/radius"
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/admin"
 	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/hostnet"
+	"github.com/adit-vpn/adit/internal/links"
 	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/udp"
@@ -34,8 +39,12 @@ type Options struct {
 	Version string
 
 	// Tests have the server work with less than the host can do.
-	Device func(name string, mtu, queues int) (netdev.Device, error) // opens the TUN device; nil: netdev.Open
-	Socket func(*udp.Socket) error                                   // sees every socket before it is used; may be nil
+	Device   func(name string, mtu, queues int) (netdev.Device, error) // opens the TUN device; nil: netdev.Open
+	Tune     func(*vpn.Policy)                                         // changes what connections are allowed; nil: nobody does
+	LinkHost links.Host                                                // changes the host for links; nil: this one
+	Socket   func(*udp.Socket) error                                   // sees every socket before it is used; may be nil
+
+	RadiusDial func(ctx context.Context, network, address string) (net.Conn, error) // leads to RADIUS servers; nil: the host's network
 }
 
 // instance is one running server.
@@ -43,7 +52,7 @@ type instance struct {
 	opts   Options
 	log    *logrus.Logger
 	since  time.Time
-	config atomic.Pointer[conf.Config] // in force: what waits for a restart is as it was at the start
+	config atomic.Pointer[conf.Config] // in force: keys that wait for a restart have their values of the start
 	certs  atomic.Pointer[certificates]
 	keys   vpn.KeyLog // nil: none
 
@@ -52,8 +61,13 @@ type instance struct {
 	pool      *pool.Pool
 	pool6     *pool.Pool // of links, and what routers are delegated:
 	delegate6 *pool.Pool
-	local     *auth.Local // nil: another backend
+	local     *auth.Local    // nil: another backend
+	radius    *radius.Client // nil: neither users come from there nor is there accounting
+	coa       coa
 	meter     *meter
+	host      *hostnet.Host // nil: in tests
+	links     *links.Manager
+	outward   func(to netip.Addr) (netip.Addr, error) // our address from which packets go to another
 	reload    sync.Mutex
 }
 
@@ -63,8 +77,10 @@ const undoRecord = "network-undo.json"
 // Run serves until ctx ends. Its error says what is wrong and what to do.
 func Run(ctx context.Context, o Options) (err error) {
 	a := &instance{opts: o, log: newLogger(o.Log, o.Config.Log), since: time.Now(), meter: newMeter()}
+	a.outward = a.from
 	a.config.Store(o.Config)
 	c := o.Config
+	a.limitMemory()
 	var cleanup closers
 	defer func() { err = errors.Join(err, cleanup.close()) }()
 
@@ -120,26 +136,30 @@ func Run(ctx context.Context, o Options) (err error) {
 	return a.serve(ctx)
 }
 
-// changeHost changes the host's network until cleanup, and returns how what
-// sessions have is made known to it.
+// changeHost changes the host's network until cleanup. It returns what tells the host, or
+// its neighbours, about the networks of sessions.
 func (a *instance) changeHost(undo string, device netdev.Device, cleanup *closers) (claimer, error) {
 	needs := plan(a.config.Load(), device.Name())
 	host, err := hostnet.Apply(undo, needs)
 	if err != nil {
 		return nil, err
 	}
+	a.host = host
 	cleanup.add(func() error {
 		left, err := host.Close()
 		a.leftOn(left)
 		return err
 	})
-	return claimsOf(device, host, needs), nil
+	return claimsOf(device, host, needs), host.RefuseClear(inClear(a.config.Load()))
 }
 
 // serve serves until ctx ends, and tells the service manager of both.
 func (a *instance) serve(ctx context.Context) error {
 	defer a.watchSignals(ctx)()
 	defer a.refreshPublic(ctx)()
+	defer a.keepGuard(ctx)()
+	defer a.feelFloods(ctx)()
+	defer a.links.Start(ctx)()
 	notify(a.log, stateReady)
 	defer a.background(ctx, func(ctx context.Context) {
 		<-ctx.Done()
@@ -185,10 +205,10 @@ func (a *instance) openAdmin(c *conf.Config, cleanup *closers) error {
 		return err
 	}
 	cleanup.add(control.Close)
-	if c.Admin.Metrics == "" {
+	if !c.Admin.Metrics.IsValid() {
 		return nil
 	}
-	metrics, err := admin.ListenMetrics(c.Admin.Metrics, a.meter.registry(a), func() error { return nil })
+	metrics, err := admin.ListenMetrics(c.Admin.Metrics.String(), a.meter.registry(a), a.healthy)
 	if err != nil {
 		return err
 	}
@@ -209,11 +229,15 @@ func Kernels() (string, error) {
 
 // announce logs what serves, and what an administrator should know.
 func (a *instance) announce(c *conf.Config, kernels string, offloads netdev.Offloads) {
-	a.log.WithFields(logrus.Fields{
-		"version": a.opts.Version, "listen": c.Server.Listen, "device": c.Network.Device,
-		"pool": c.Network.Pool, "backend": c.Auth.Backend, "methods": c.Auth.Methods, "kernels": kernels,
+	fields := logrus.Fields{
+		"version": a.opts.Version, "listen": conf.Texts(c.Server.Listen), "device": c.Network.Device,
+		"pool": conf.Texts(c.Network.Pool), "backend": c.Auth.Backend, "methods": conf.Texts(c.Auth.Methods), "kernels": kernels,
 		"offloads": offloads.String(),
-	}).Info("serving")
+	}
+	if c.Network.Mode == conf.TUN { // in mode tap there is no guard
+		fields["inbound"], fields["host_access"] = cmp.Or(strings.Join(conf.Texts(c.Network.Inbound), " "), "answers alone"), strings.Join(reach(c), " ")
+	}
+	a.log.WithFields(fields).Info("serving")
 	for _, w := range a.warnings(c) {
 		a.log.Warn(w)
 	}
@@ -221,15 +245,23 @@ func (a *instance) announce(c *conf.Config, kernels string, offloads netdev.Offl
 
 // warnings are those of the configuration, of what it names, and of the host.
 func (a *instance) warnings(c *conf.Config) []string {
-	list := append(warnings(c), a.certs.Load().warnings(time.Now(), c.Server.Public)...)
+	list := a.ownWarnings()
 	drops, err := obstacles(c)
 	if err != nil {
 		a.log.WithField("error", err.Error()).Debug("cannot tell for all chains whether the firewall lets clients' packets pass")
 	}
-	return append(list, drops...)
+	list = append(list, a.downRadius()...)
+	list = append(list, a.booksWarnings(time.Now())...)
+	return append(append(list, a.unguarded()...), drops...)
 }
 
-// warnings are what is worth a thought as long as it is so.
+// ownWarnings are those of the configuration in force, and of what it names.
+func (a *instance) ownWarnings() []string {
+	c := a.config.Load()
+	return append(warnings(c), a.certs.Load().warnings(time.Now(), c.Server.Public.String())...)
+}
+
+// warnings are the warnings about a configuration, for as long as it is in force.
 func warnings(c *conf.Config) []string {
 	var list []string
 	if ipsec.NoCrypto {
@@ -241,6 +273,9 @@ func warnings(c *conf.Config) []string {
 	if c.IPsec.Aggressive {
 		list = append(list, "Aggressive Mode is on (ipsec.aggressive): whoever asks in a group's name gets a hash from which a weak pre-shared key can be guessed offline")
 	}
+	if len(c.PPP.Compression) > 0 {
+		list = append(list, "compression is on (ppp.compression): the lengths of encrypted packets then tell of what is in them, and who can add text of theirs to a user's secrets can find these out (VORACLE)")
+	}
 	if c.IPsec.KeyLog != "" {
 		list = append(list, "session keys are written to "+c.IPsec.KeyLog+" (ipsec.key_log): unset it when the capture is done")
 	}
@@ -249,10 +284,10 @@ func warnings(c *conf.Config) []string {
 		list = append(list, file+" has secrets in it, and others than its owner can read it: chmod 600 "+file)
 	}
 	list = append(list, suiteWarnings(c)...)
-	if c.Radius.AllowUnsigned {
-		list = append(list, "RADIUS replies without Message-Authenticator are accepted (radius.allow_unsigned_replies): they can be forged (CVE-2024-3596)")
+	if hashed := usersWithHash(c); hashed > 0 && c.Auth.Backend == conf.BackendLocal && c.NeedsPasswords() {
+		list = append(list, fmt.Sprintf("users who have an NT hash in place of a password: %d; they connect by mschapv2 alone, and chap or pap is on (auth.methods): set their passwords again", hashed))
 	}
-	return list
+	return append(list, radiusWarnings(c)...)
 }
 
 // Status implements admin.Controlled.
@@ -262,17 +297,19 @@ func (a *instance) Status() admin.Status {
 	st := admin.Status{
 		Version: a.opts.Version, Since: a.since, Kernels: kernels,
 		Connections: n.Connections - n.Strangers, Strangers: n.Strangers, HalfOpen: n.HalfOpen,
-		Leases: a.pool.InUse(), Drops: a.drops(), Warnings: a.warnings(a.config.Load()),
-		Sessions: []admin.Session{},
+		Leases: a.pool.Leased(), Drops: a.drops(), Warnings: a.warnings(a.config.Load()),
+		Sessions: []admin.Session{}, Radius: a.radiusStatus(), Accounting: a.accounting(),
 	}
 	for _, c := range a.server.List() {
 		for _, s := range c.Sessions {
 			st.Sessions = append(st.Sessions, admin.Session{
 				Connection: c.Conn, ID: s.ID, User: s.User, Address: s.Address.String(), IPv6: texts6(s.IPv6), Remote: c.Remote.String(),
-				Client: c.Client.String(), HostName: c.HostName, PSK: c.PSK, Cert: field(c.Cert), Group: c.Group,
+				Client: c.Client.String(), HostName: field(c.HostName), PSK: c.PSK, Cert: field(c.Cert), Group: c.Group,
+				UserGroup: field(s.Group), Upload: uint64(s.Rates.In), Download: uint64(s.Rates.Out),
 				IKE: c.IKE.String(), ESP: c.ESP.String(),
 				Method: s.Method.String(), Since: s.Since,
-				InOctets: s.InOctets, OutOctets: s.OutOctets, InPackets: s.InPackets, OutPackets: s.OutPackets,
+				Compression: compressed(s.Compression),
+				InOctets:    s.InOctets, OutOctets: s.OutOctets, InPackets: s.InPackets, OutPackets: s.OutPackets,
 			})
 		}
 	}
@@ -281,6 +318,7 @@ func (a *instance) Status() admin.Status {
 
 // Disconnect implements admin.Controlled.
 func (a *instance) Disconnect(sel admin.Selector) int {
+	user := identity(a.config.Load()).Of(sel.User)
 	n := a.server.Disconnect(func(c vpn.Status) bool {
 		if sel.All {
 			return true
@@ -292,14 +330,17 @@ func (a *instance) Disconnect(sel admin.Selector) int {
 			return sel.Connection != 0
 		}
 		for _, s := range c.Sessions {
-			if (sel.User == "" || sel.User == s.User) && (sel.Address == "" || sel.Address == s.Address.String()) {
+			if (sel.User == "" || sel.User == s.User || user == s.User) && (sel.Address == "" || sel.Address == s.Address.String()) {
 				return true
 			}
 		}
 		return false
 	})
-	a.log.WithFields(logrus.Fields{"user": sel.User, "address": sel.Address, "connection": sel.Connection, "all": sel.All, "connections": n}).
-		Info("disconnected by the administrator")
+	said := "disconnected by the administrator"
+	if n == 0 {
+		said = "the administrator disconnects somebody who is not connected"
+	}
+	a.log.WithFields(logrus.Fields{"user": sel.User, "address": sel.Address, "connection": sel.Connection, "all": sel.All, "connections": n}).Info(said)
 	return n
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -75,17 +76,17 @@ func TestErrorsAreLoggedWithTheirAdvice(t *testing.T) {
 
 func TestTheServerHasEachPoolsFirstAddress(t *testing.T) {
 	c := conf.Default()
-	c.Network.Pool = []string{"10.83.0.0/16", "10.90.0.0/24"}
-	n := networks(c)
+	c.Network.Pool = append(c.Network.Pool, conf.AddressRange{Prefix: netip.MustParsePrefix("10.90.0.0/24")})
+	n := c.Plan().Networks
 	if n[0].Server != netip.MustParseAddr("10.83.0.1") || n[1].Server != netip.MustParseAddr("10.90.0.1") {
 		t.Errorf("networks = %+v", n)
 	}
-	_, reserved := addresses(c)
-	if len(reserved) != 2 || reserved[1] != netip.MustParseAddr("10.90.0.1") {
-		t.Errorf("reserved = %v", reserved)
+	leased, _, _ := pools(c, c.Plan())
+	if reserved := leased.InUse(); reserved != 2 {
+		t.Errorf("%d addresses are reserved, want the server's two", reserved)
 	}
 	p := plan(c, "adit0")
-	if len(p.Addresses) != 2 || p.Addresses[0].String() != "10.83.0.1/16" || len(p.Masquerade) != 2 {
+	if len(p.Addresses) != 2 || p.Addresses[0].String() != "10.83.0.1/16" || !p.Masquerade {
 		t.Errorf("plan = %+v", p)
 	}
 }
@@ -129,7 +130,7 @@ func TestDroppedControlPacketsAreCountedByReason(t *testing.T) {
 // What the configuration may name exists, and its default is the default.
 func TestVendorIDsOfTheConfiguration(t *testing.T) {
 	for _, name := range conf.VendorIDs {
-		if ike.VendorIDsByName(name) == nil {
+		if ike.VendorIDsByName(string(name)) == nil {
 			t.Errorf("there is no vendor ID %q", name)
 		}
 	}
@@ -141,11 +142,26 @@ func TestVendorIDsOfTheConfiguration(t *testing.T) {
 // A name that does not resolve is worth a warning before anybody dials it.
 func TestCheckResolvesServerPublic(t *testing.T) {
 	warned := func(public string) bool {
-		return slices.ContainsFunc(checkPublic(public), func(f Finding) bool { return f.Warning && strings.HasPrefix(f.What, "server.public: ") })
+		return slices.ContainsFunc(checkPublic(read[conf.Host](t, public)[0]), func(f Finding) bool { return f.Warning && strings.HasPrefix(f.What, "server.public: ") })
 	}
 	for public, want := range map[string]bool{"": false, "192.0.2.1": false, "localhost": false, "vpn..example.com": true} {
 		if warned(public) != want {
 			t.Errorf("%q: a warning %v, want %v", public, !want, want)
 		}
 	}
+}
+
+// read reads texts as a configuration has them.
+func read[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](t *testing.T, texts ...string) []T {
+	t.Helper()
+	list := make([]T, len(texts))
+	for i, text := range texts {
+		if err := P(&list[i]).UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
 }

@@ -1,41 +1,62 @@
 package app
 
 import (
+	"path/filepath"
+
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/auth/radius"
 	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/vpn"
 )
 
-// backend is who authenticates and who keeps accounts.
+// backend returns what authenticates users and what takes accounting records.
 func (a *instance) backend(c *conf.Config, cleanup *closers) (auth.Backend, auth.Accountant, error) {
-	if c.Auth.Backend == "local" {
-		a.local = auth.NewLocal(localUsers(c))
-		return a.local, nil, nil
+	if c.Auth.Backend == conf.BackendLocal {
+		a.local = auth.NewLocalWith(localUsers(c), a.usedCodes(c.Server.StateDir))
+		a.local.Changed = a.changePassword
+		if !accounted(c) {
+			return auth.NewGuard(a.withEAP(a.links.Callers(a.local))), nil, nil
+		}
 	}
-	cfg := radiusConfig(c)
-	cfg.Problem = func(text string) { a.log.WithField("reason", bounded(text, errorLimit)).Warn("RADIUS accounting") }
-	client, err := radius.New(cfg)
+	cfg, err := radiusConfig(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	cleanup.add(client.Close)
-	return client, client, nil
-}
-
-// radiusConfig is what a client of the RADIUS servers works with.
-func radiusConfig(c *conf.Config) radius.Config {
-	cfg := radius.Config{
-		NASIdentifier: c.Radius.NASIdentifier, Timeout: c.Radius.Timeout, Tries: c.Radius.Tries,
-		AllowUnsigned: c.Radius.AllowUnsigned,
+	cfg.Ledger = filepath.Join(c.Server.StateDir, booksFile)
+	cfg.Problem = func(text string) { a.log.WithField("reason", bounded(text, errorLimit)).Warn("RADIUS accounting") }
+	cfg.Event, cfg.Asked, cfg.Dial = a.radiusChanged, a.asked, a.opts.RadiusDial
+	a.radius, err = radius.New(cfg)
+	if err != nil {
+		return nil, nil, err
 	}
-	for _, s := range c.Radius.Servers {
-		cfg.Servers = append(cfg.Servers, radius.Server{Address: s.Address, Accounting: s.Accounting, Secret: s.Secret})
+	cleanup.add(a.radius.Close)
+	if a.local != nil {
+		return auth.NewGuard(a.withEAP(a.links.Callers(a.local))), a.radius, nil
 	}
-	return cfg
+	return auth.NewGuard(a.links.Callers(a.radius)), a.radius, nil
 }
 
 // observer turns the server's decisions into logs and counters.
 func (a *instance) observer(claims claimer) vpn.Observer {
-	return &events{log: a.log, meter: a.meter, claims: claims}
+	return &events{log: a.log, meter: a.meter, claims: claims, links: a.links}
+}
+
+// NTHash is the NT hash of a password.
+func NTHash(password secret.Bytes) (conf.NTHash, error) {
+	hash, err := auth.NTHash(password.Reveal())
+	if err != nil {
+		return conf.NTHash{}, err
+	}
+	return conf.NTHash{Bytes: secret.New(hash)}, nil
+}
+
+// usersWithHash is how many local users have no more than an NT hash.
+func usersWithHash(c *conf.Config) (n int) {
+	for i := range c.Users {
+		if c.Users[i].NTHash.Len() > 0 {
+			n++
+		}
+	}
+	return n
 }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/admin"
 	"github.com/adit-vpn/adit/internal/pki"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/vpn"
@@ -126,8 +127,6 @@ func TestExpiringCertificateIsAWarning(t *testing.T) {
 
 // Each way in which phase 1 fails has a line of its own that says what to do.
 func TestPhaseOneFailuresAreExplained(t *testing.T) {
-	var out bytes.Buffer
-	o := &events{log: newLogger(&out, conf.Log{Level: "info", Format: "text"}), meter: newMeter()}
 	who := vpn.Who{Remote: netip.MustParseAddrPort("198.51.100.7:500")}
 	for want, e := range map[string]vpn.Event{
 		"remove the group name from its settings": vpn.FirstMessageRefused{Who: who, Why: ike.ErrAggressive},
@@ -138,10 +137,11 @@ func TestPhaseOneFailuresAreExplained(t *testing.T) {
 		"stuff":                                   vpn.GroupUnknown{Who: who, Group: "stuff"},
 		"wrong pre-shared key":                    vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrUndecryptable},
 		"is revoked":                              vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: fmt.Errorf("%w: %w", ike.ErrCertificate, pki.ErrRevoked)},
-		"is not of who it says that it is":        vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrIdentity},
+		"does not name what the peer identified":  vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrIdentity},
 		"the client's certificate is refused":     vpn.PacketRefused{Who: who, Layer: vpn.LayerIKE, Why: ike.ErrSignature},
 	} {
-		out.Reset()
+		var out bytes.Buffer
+		o := &events{log: newLogger(&out, conf.Log{Level: "info", Format: "text"}), meter: newMeter()}
 		o.Observe(e)
 		if line := out.String(); strings.Count(line, "\n") != 1 || !strings.Contains(line, want) || !strings.Contains(line, " warn  ") {
 			t.Errorf("%T is logged as %q, want %q", e, line, want)
@@ -149,8 +149,8 @@ func TestPhaseOneFailuresAreExplained(t *testing.T) {
 	}
 }
 
-// What waits for a restart is said by every reload until then, and no longer
-// once it is as it was.
+// Every reload names the keys that wait for a restart, until they have their old values
+// again.
 func TestReloadKeepsSayingWhatWaits(t *testing.T) {
 	valid := func() *conf.Config {
 		c := conf.Default()
@@ -173,6 +173,58 @@ func TestReloadKeepsSayingWhatWaits(t *testing.T) {
 	next = valid()
 	if r, err := a.Reload(); err != nil || len(r.Restart) != 0 {
 		t.Errorf("waiting when nothing differs: %v, %v", r.Restart, err)
+	}
+}
+
+// What a reload gives reason to warn of is said as at a start: in the log, and to who asked;
+// once, and nothing that was so before.
+func TestReloadWarnsAsAStartDoes(t *testing.T) {
+	valid := func() *conf.Config {
+		c := conf.Default()
+		c.IPsec.PSK, c.Users = []secret.Bytes{secret.String("a key of good length")}, []conf.User{{Name: "alice", Password: secret.String("p")}}
+		c.Radius.AllowUnsigned = true // is warned of at the start
+		return c
+	}
+	for key, change := range map[string]func(*conf.Config){
+		"ppp.compression":  func(c *conf.Config) { c.PPP.Compression = []conf.Compression{conf.MPPC} },
+		"ipsec.aggressive": func(c *conf.Config) { c.IPsec.Aggressive = true },
+		"":                 func(c *conf.Config) { c.Network.DNS = nil },
+	} {
+		var log bytes.Buffer
+		next := valid()
+		a := &instance{
+			opts: Options{Config: valid(), Load: func() (*conf.Config, error) { return next, nil }}, log: newLogger(&log, conf.Default().Log),
+			server: vpn.New(vpn.Config{Policy: &vpn.Policy{}}),
+		}
+		a.config.Store(a.opts.Config)
+		a.certs.Store(&certificates{})
+		change(next)
+		for i, want := range []int{1, 0} {
+			if key == "" {
+				want = 0
+			}
+			log.Reset()
+			r, err := a.Reload()
+			if err != nil || len(r.Warnings) != want || want > 0 && !strings.Contains(r.Warnings[0], key) {
+				t.Errorf("%s, reload %d: %v, %v", key, i+1, r.Warnings, err)
+			}
+			if n := strings.Count(log.String(), `"level":"warning"`); n != want {
+				t.Errorf("%s, reload %d: the log has %d warnings, want %d: %s", key, i+1, n, want, log.String())
+			}
+		}
+	}
+}
+
+// A disconnect that ended nothing is not logged as if it had.
+func TestDisconnectOfNobodyIsLoggedAsThat(t *testing.T) {
+	var log bytes.Buffer
+	a := &instance{log: newLogger(&log, conf.Default().Log), server: vpn.New(vpn.Config{Policy: &vpn.Policy{}})}
+	a.config.Store(conf.Default())
+	for _, sel := range []admin.Selector{{User: "alice"}, {Address: "10.83.0.9"}, {Connection: 7}, {All: true}} {
+		log.Reset()
+		if n := a.Disconnect(sel); n != 0 || strings.Contains(log.String(), "disconnected by") || !strings.Contains(log.String(), "who is not connected") {
+			t.Errorf("%+v: %d, %s", sel, n, log.String())
+		}
 	}
 }
 

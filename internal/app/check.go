@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -41,25 +40,30 @@ func Check(c *conf.Config) []Finding {
 	if c.IPsec.Certificate != "" {
 		list = append(list, checkCertificates(c)...)
 	}
-	if c.Network.Mode == "tun" {
+	if c.Network.Mode == conf.TUN {
 		list = append(list, Finding{What: "no pool overlaps a network of this host", Err: checkPools(c)})
 		list = append(list, CheckStatic(c)...)
 	}
-	if c.Network.Mode == "tap" && c.Network.Bridge != "" {
+	if c.Auth.Backend == conf.BackendLocal {
+		list = append(list, CheckOverlaps(c)...)
+	}
+	if c.Network.Mode == conf.TAP && c.Network.Bridge != "" {
 		list = append(list, Finding{What: "bridge " + c.Network.Bridge, Err: hostnet.CheckBridge(c.Network.Bridge)})
 	}
-	if c.Auth.Backend == "radius" {
+	if c.Auth.Backend == conf.BackendRadius {
 		list = append(list, checkRadius(context.Background(), c)...)
 	}
-	if c.Network.Mode == "tun" {
+	if c.Network.Mode == conf.TUN {
 		list = append(list, checkForwarding(c))
 	}
 	if c.Network.HasIPv6() {
 		list = append(list, checkForwarding6())
 	}
-	if c.Network.Mode == "tun" {
+	if c.Network.Mode == conf.TUN {
 		list = append(list, checkForwardChains(c)...)
+		list = append(list, checkGuard(c)...)
 	}
+	list = append(list, checkLinks(context.Background(), c)...)
 	list = append(list, suiteFindings(c)...)
 	for _, w := range warnings(c) {
 		list = append(list, Finding{What: w, Warning: true})
@@ -67,11 +71,11 @@ func Check(c *conf.Config) []Finding {
 	return append(list, checkPublic(c.Server.Public)...)
 }
 
-func checkPublic(public string) []Finding {
+func checkPublic(public conf.Host) []Finding {
 	if _, err := resolve(context.Background(), public); err != nil {
 		return []Finding{{What: "server.public: " + err.Error() + ": clients that dial the name do not get here", Warning: true}}
 	}
-	if public == "" && onlyPrivate() {
+	if !public.IsValid() && onlyPrivate() {
 		return []Finding{{What: "this host has private addresses only: if clients reach it through NAT, set server.public to what they dial", Warning: true}}
 	}
 	return nil
@@ -106,6 +110,9 @@ func checkTUN() error {
 }
 
 func checkStateDir(dir string) error {
+	if err := checkPrivateDir(dir); err != nil {
+		return err
+	}
 	for ; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		if errors.Is(err, os.ErrNotExist) {
@@ -115,7 +122,7 @@ func checkStateDir(dir string) error {
 			return err
 		}
 		if !info.IsDir() {
-			return fmt.Errorf("%s is no directory", dir)
+			return fmt.Errorf("%s is not a directory", dir)
 		}
 		return unix.Access(dir, unix.W_OK)
 	}
@@ -124,19 +131,19 @@ func checkStateDir(dir string) error {
 func checkCertificates(c *conf.Config) []Finding {
 	certs, err := loadCertificates(c)
 	list := []Finding{{What: "certificates, their key, CAs and revocation lists", Err: err}}
-	for _, w := range certs.warnings(time.Now(), c.Server.Public) {
+	for _, w := range certs.warnings(time.Now(), c.Server.Public.String()) {
 		list = append(list, Finding{What: w, Warning: true})
 	}
 	return list
 }
 
-// checkPorts opens the ports. That they are in use is fine where adit is what
-// uses them: its control socket answers then.
+// checkPorts opens the ports. Ports in use are not errors if adit itself uses them: then
+// its control socket answers.
 func checkPorts(c *conf.Config) Finding {
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
 	f := Finding{What: "UDP ports 500 and 4500"}
-	if c.IPsec.NATTraversal == "auto" {
+	if c.IPsec.NATTraversal == conf.NATAuto {
 		f.What += ", and ESP without UDP"
 	}
 	s, err := listen(c, quiet, nil)
@@ -156,37 +163,14 @@ func checkPorts(c *conf.Config) Finding {
 
 func checkPools(c *conf.Config) error {
 	var errs []error
-	for _, p := range append(prefixes(c), prefixes6(c)...) {
+	for _, p := range prefixes(c.Plan()) {
 		errs = append(errs, hostnet.Conflict(c.Network.Device, p))
 	}
 	return errors.Join(errs...)
 }
 
-// CheckStatic looks for users' own addresses that are this host's, or of a network
-// of it.
-func CheckStatic(c *conf.Config) (list []Finding) {
-	ours := ownAddresses()
-	for _, u := range localUsers(c) {
-		for _, a := range []netip.Addr{u.Address, u.IPv6.Address} {
-			if !a.IsValid() {
-				continue
-			}
-			other, on, err := hostnet.Overlap(c.Network.Device, netip.PrefixFrom(a, a.BitLen()))
-			if err != nil || !other.IsValid() {
-				continue
-			}
-			if slices.Contains(ours, a) {
-				list = append(list, Finding{What: fmt.Sprintf("the address %v of user %q", a, u.Name), Err: fmt.Errorf("it is this host's own, on %s, and refused to clients: give the user another", on)})
-				continue
-			}
-			list = append(list, Finding{Warning: true, What: fmt.Sprintf("the address %v of user %q is of the network %v on %s, whose hosts do not find the client there: give the user another, or set network.mode = \"tap\"", a, u.Name, other, on)})
-		}
-	}
-	return list
-}
-
-// checkForwarding says whether the host forwards, or will: the server turns it on,
-// unless that is left to the administrator.
+// checkForwarding says whether the host forwards, or will: the server turns forwarding
+// on, unless that is left to the administrator.
 func checkForwarding(c *conf.Config) Finding {
 	on, err := hostnet.Forwarding()
 	if err != nil {
@@ -243,27 +227,27 @@ func checkForwardChains(c *conf.Config) []Finding {
 // obstacles are the chains of the host that drop clients' packets, with what to
 // do about it.
 func obstacles(c *conf.Config) (list []string, err error) {
-	if c.Network.Mode != "tun" {
+	if c.Network.Mode != conf.TUN {
 		return nil, nil
 	}
-	found, err := hostnet.Obstacles(c.Network.Device, append(prefixes(c), prefixes6(c)...))
+	found, err := hostnet.Obstacles(c.Network.Device, prefixes(c.Plan()))
 	for _, o := range found {
 		list = append(list, o.String())
 	}
 	return list, err
 }
 
-// resolve finds the addresses of server.public, which may be one, or nothing.
-func resolve(ctx context.Context, public string) ([]netip.Addr, error) {
-	if public == "" {
+// resolve finds the addresses of a host; the zero Host has none.
+func resolve(ctx context.Context, host conf.Host) ([]netip.Addr, error) {
+	switch {
+	case !host.IsValid():
 		return nil, nil
-	}
-	if addr, err := netip.ParseAddr(public); err == nil {
-		return []netip.Addr{addr}, nil
+	case host.Addr.IsValid():
+		return []netip.Addr{host.Addr}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", public)
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host.Name)
 }
 
 // onlyPrivate reports whether no address of this host is a public one.

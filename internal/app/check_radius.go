@@ -13,7 +13,14 @@ import (
 
 // checkRadius asks every RADIUS server whether it is there, all at once.
 func checkRadius(ctx context.Context, c *conf.Config) []Finding {
-	cfg := radiusConfig(c)
+	cfg, err := radiusConfig(c)
+	if err != nil {
+		return []Finding{{What: "certificates for RADIUS over TLS", Err: err}}
+	}
+	return checkRadiusServers(ctx, cfg)
+}
+
+func checkRadiusServers(ctx context.Context, cfg radius.Config) []Finding {
 	found := make([][]Finding, len(cfg.Servers))
 	var all sync.WaitGroup
 	for i, s := range cfg.Servers {
@@ -27,17 +34,21 @@ func checkRadius(ctx context.Context, c *conf.Config) []Finding {
 	return list
 }
 
-func checkRadiusServer(ctx context.Context, cfg radius.Config, s radius.Server) []Finding {
-	by, err := radius.Probe(ctx, cfg, s)
-	f := Finding{What: "RADIUS server " + s.Address, Err: err}
-	switch {
-	case err == nil:
-		f.What += ": answers " + by
-	case errors.Is(err, radius.ErrNoAnswer):
-		f.Err = whyNoAnswer(err)
+func checkRadiusServer(ctx context.Context, cfg radius.Config, s radius.Server) (list []Finding) {
+	if s.Address != "" {
+		by, err := radius.Probe(ctx, cfg, s)
+		f := Finding{What: "RADIUS server " + s.Address, Err: err}
+		switch {
+		case err == nil:
+			f.What += ": answers " + by
+		case errors.Is(err, radius.ErrNoAnswer):
+			f.Err = whyNoAnswer(err)
+		}
+		if list = append(list, f); err != nil {
+			return list
+		}
 	}
-	list := []Finding{f}
-	if s.Accounting == "" || err != nil {
+	if s.Accounting == "" || s.TLS != nil && s.Accounting == s.Address {
 		return list
 	}
 	if err := radius.ProbeAccounting(ctx, cfg, s); err == nil {
@@ -49,9 +60,9 @@ func checkRadiusServer(ctx context.Context, cfg radius.Config, s radius.Server) 
 	return list
 }
 
-// whyNoAnswer says what else may be the cause, and what to do. A server that keeps
-// silent has all causes that the error names and two more; of an error of the
-// network the host itself has said what it is.
+// whyNoAnswer adds to an error what else may be the cause, and what to do. If a server is
+// silent, there are two more causes than the error names. A network error already says
+// what the host knows.
 func whyNoAnswer(err error) error {
 	var network syscall.Errno
 	switch {

@@ -16,6 +16,17 @@ import (
 // A configuration of RADIUS that Check is asked about, of a file with mode.
 func checked(t *testing.T, mode os.FileMode, text string) []Finding {
 	t.Helper()
+	return Check(loadedAs(t, mode, text))
+}
+
+// loaded is a configuration with a pre-shared key, and what a text says.
+func loaded(t *testing.T, text string) *conf.Config {
+	t.Helper()
+	return loadedAs(t, 0o600, text)
+}
+
+func loadedAs(t *testing.T, mode os.FileMode, text string) *conf.Config {
+	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "adit.toml")
 	text = fmt.Sprintf("[server]\nstate_dir = %q\n[ipsec]\npsk = \"a pre-shared key of good length\"\n%s", dir, text)
@@ -29,10 +40,10 @@ func checked(t *testing.T, mode os.FileMode, text string) []Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Check(c)
+	return c
 }
 
-// says finds what a finding that begins so says, and its mark.
+// says returns the text of the finding that begins so, and its mark.
 func says(list []Finding, begin string) (mark, text string) {
 	for _, f := range list {
 		if text = f.What; f.Err != nil {
@@ -87,7 +98,7 @@ func TestCheckNamesRADIUSServersThatDoNotAnswer(t *testing.T) {
 	list := checked(t, 0o600, fmt.Sprintf(`[auth]
 backend = "radius"
 [radius]
-timeout = "50ms"
+patience = "5s"
 allow_unsigned_replies = true
 servers = [
   { address = %[1]q, accounting = %[3]q, secret = "s" },
@@ -149,5 +160,18 @@ func TestCheckNamesAConfigurationThatOthersCanRead(t *testing.T) {
 	}
 	if mark, text := says(checked(t, 0o600, oneUser), "has secrets in it"); mark != "" {
 		t.Errorf("a private file: %s %q", mark, text)
+	}
+}
+
+// An NT hash is good for MS-CHAPv2 alone: there is a warning if another method is on.
+func TestCheckNamesHashesThatAreNotEnough(t *testing.T) {
+	const user = "[[user]]\nname = \"alice\"\nnt_hash = \"6608e4bc7b2b7a5f77ce3573570775af\"\n[[user]]\nname = \"bob\"\npassword = \"p\"\n"
+	for methods, want := range map[string]string{
+		``: "", `methods = ["mschapv2"]`: "", `methods = ["mschapv2", "pap"]`: "warn", `methods = ["chap"]`: "warn",
+	} {
+		mark, text := says(checked(t, 0o600, "[auth]\n"+methods+"\n"+user), "NT hash in place of a password")
+		if mark != want || want != "" && !strings.Contains(text, "password: 1;") {
+			t.Errorf("%s: %s %s, want %q", methods, mark, text, want)
+		}
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/adit-vpn/adit/internal/netdev"
 )
 
-// claimer has networks lead to this server as long as a session has them. Its
-// methods may be called from any goroutine.
+// claimer makes networks lead to this server as long as a session has them. Its methods
+// may be called from any goroutine.
 type claimer interface {
-	Claim(netip.Prefix) error
-	Release(netip.Prefix) error
+	Claim(n netip.Prefix, device string) error // "": the common one
+	Release(n netip.Prefix, device string) error
 }
 
 // claimsOf is how the networks of sessions are made known: to the neighbours of
@@ -26,8 +26,9 @@ func claimsOf(device netdev.Device, host *hostnet.Host, p hostnet.Plan) claimer 
 // neighbourhood is an office LAN, in which clients are neighbours.
 type neighbourhood struct{ tap *netdev.TAP }
 
-// Claim implements claimer. A network behind a client is the gateway's to route.
-func (n neighbourhood) Claim(p netip.Prefix) error {
+// Claim implements claimer. Networks behind clients are ignored: the LAN's gateway has to
+// route them.
+func (n neighbourhood) Claim(p netip.Prefix, _ string) error {
 	if p.IsSingleIP() {
 		n.tap.Claim(p.Addr())
 	}
@@ -35,7 +36,7 @@ func (n neighbourhood) Claim(p netip.Prefix) error {
 }
 
 // Release implements claimer.
-func (n neighbourhood) Release(p netip.Prefix) error {
+func (n neighbourhood) Release(p netip.Prefix, _ string) error {
 	if p.IsSingleIP() {
 		n.tap.Release(p.Addr())
 	}
@@ -49,20 +50,15 @@ type hostRoutes struct {
 }
 
 // Claim implements claimer.
-func (r *hostRoutes) Claim(p netip.Prefix) error {
-	if r.has(p) {
+func (r *hostRoutes) Claim(p netip.Prefix, device string) error {
+	if device == "" && r.has(p) {
 		return nil
 	}
-	return r.host.Claim(p)
+	return r.host.Claim(p, device)
 }
 
 // Release implements claimer.
-func (r *hostRoutes) Release(p netip.Prefix) error {
-	if r.has(p) {
-		return nil
-	}
-	return r.host.Release(p)
-}
+func (r *hostRoutes) Release(p netip.Prefix, device string) error { return r.host.Release(p, device) }
 
 func (r *hostRoutes) has(p netip.Prefix) bool {
 	for _, n := range r.known {

@@ -7,50 +7,35 @@ import (
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/hostnet"
 	"github.com/adit-vpn/adit/internal/netdev"
-	"github.com/adit-vpn/adit/internal/pool"
 )
 
 // plan is what the host's network needs.
 func plan(c *conf.Config, device string) hostnet.Plan {
 	p := hostnet.Plan{Device: device}
-	if c.Network.Mode == "tap" {
+	if c.Network.Mode == conf.TAP {
 		return p // the office network routes, not this host
 	}
-	for _, r := range parseRanges(c) {
-		p.Addresses = append(p.Addresses, netip.PrefixFrom(pool.Prefix(r.Prefix).First, r.Prefix.Bits()))
-		if c.Network.Masquerade {
-			p.Masquerade = append(p.Masquerade, r.Prefix)
+	for _, n := range c.Plan().Networks {
+		if n.OfLinks() {
+			p.Addresses = append(p.Addresses, netip.PrefixFrom(n.Server, n.Prefix.Bits()))
+		} else {
+			p.Routes = append(p.Routes, n.Prefix)
 		}
 	}
-	for _, n := range prefixes6(c) {
-		p.Addresses = append(p.Addresses, netip.PrefixFrom(ownAddress6(n), n.Bits()))
-		p.Forward6 = true
-		if c.Network.Masquerade6 {
-			p.Masquerade6 = append(p.Masquerade6, n)
-		}
-	}
-	if n, err := netip.ParsePrefix(c.Network.Delegate6); err == nil {
-		p.Routes = append(p.Routes, n)
-		if c.Network.Masquerade6 {
-			p.Masquerade6 = append(p.Masquerade6, n)
-		}
-	}
+	p.Forward6 = c.Network.HasIPv6()
+	p.Masquerade, p.Masquerade6 = c.Network.Masquerade, c.Network.Masquerade6
+	p.Policy = access(c)
 	return p
 }
 
 // openDevice opens the TUN or TAP device, a queue a worker. A TUN device is
 // opened by tun, where that is not nil.
 func openDevice(c *conf.Config, tun func(string, int, int) (netdev.Device, error), queues int) (netdev.Device, error) {
-	if c.Network.Mode == "tap" {
-		lan, err := netip.ParsePrefix(c.Network.LAN)
-		if err != nil {
-			return nil, err
-		}
-		t := netdev.TAPConfig{Name: c.Network.Device, Queues: queues, Bridge: c.Network.Bridge, LAN: lan, Multicast: c.Network.Multicast}
-		if t.Gateway, err = netip.ParseAddr(c.Network.Gateway); err != nil {
-			t.Gateway = netip.Addr{}
-		}
-		return netdev.OpenTAP(t)
+	if c.Network.Mode == conf.TAP {
+		return netdev.OpenTAP(netdev.TAPConfig{
+			Name: c.Network.Device, Queues: queues, Bridge: c.Network.Bridge,
+			LAN: c.Network.LAN, Gateway: c.Network.Gateway, Multicast: c.Network.Multicast,
+		})
 	}
 	if tun == nil {
 		tun = netdev.Open
@@ -60,21 +45,57 @@ func openDevice(c *conf.Config, tun func(string, int, int) (netdev.Device, error
 
 // ownAddresses are this host's global unicast addresses.
 func ownAddresses() []netip.Addr {
-	addresses, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
+	all, _ := hostAddresses("") // none are known then
 	var list []netip.Addr
-	for _, a := range addresses {
-		n, ok := a.(*net.IPNet)
-		if !ok || !n.IP.IsGlobalUnicast() {
-			continue
-		}
-		if own, ok := netip.AddrFromSlice(n.IP); ok {
-			list = append(list, own.Unmap())
+	for _, a := range all {
+		if a.Addr().IsGlobalUnicast() {
+			list = append(list, a.Addr())
 		}
 	}
 	return list
+}
+
+// hostAddress is an address of this host, with the length of its network.
+type hostAddress struct {
+	netip.Prefix
+	device string
+	up     bool // the device is
+}
+
+// hostAddresses are the addresses of this host's devices but one, "" for none.
+func hostAddresses(but string) (list []hostAddress, err error) {
+	devices, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	for i := range devices {
+		d := &devices[i]
+		if d.Name == but {
+			continue
+		}
+		addresses, err := d.Addrs()
+		if err != nil {
+			continue // it has just gone
+		}
+		for _, a := range addresses {
+			if p := prefixOf(a); p.IsValid() {
+				list = append(list, hostAddress{p, d.Name, d.Flags&net.FlagUp != 0})
+			}
+		}
+	}
+	return list, nil
+}
+
+// prefixOf is an address of an interface with the length of its network; the zero Prefix
+// if a is not an IP address.
+func prefixOf(a net.Addr) netip.Prefix {
+	n, ok := a.(*net.IPNet)
+	if !ok {
+		return netip.Prefix{}
+	}
+	own, _ := netip.AddrFromSlice(n.IP)
+	bits, _ := n.Mask.Size()
+	return netip.PrefixFrom(own.Unmap(), bits)
 }
 
 // Outward is the address of this host that others reach it by; the zero Addr if

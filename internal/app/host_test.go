@@ -21,7 +21,6 @@ import (
 	"github.com/adit-vpn/adit/internal/netdev/netdevtest"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/udp/udptest"
-	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/client"
 )
 
@@ -68,6 +67,12 @@ func startHost(t *testing.T, changes settingsOf) *host { return startHostIn(t, t
 // startHostIn starts one with a state directory.
 func startHostIn(t *testing.T, dir string, changes settingsOf) *host {
 	t.Helper()
+	return startHostWith(t, dir, changes, Options{})
+}
+
+// startHostWith starts one with options, too.
+func startHostWith(t *testing.T, dir string, changes settingsOf, opts Options) *host {
+	t.Helper()
 	h := &host{t: t, net: udptest.New(1), device: netdevtest.New("adit0", 1400, 1), file: filepath.Join(dir, "adit.toml"), base: settingsOf{
 		"server.state_dir": fmt.Sprintf("%q", dir),
 		"ipsec.psk":        fmt.Sprintf("%q", testPSK),
@@ -81,7 +86,8 @@ func startHostIn(t *testing.T, dir string, changes settingsOf) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.instance = &instance{opts: Options{Config: c, Load: h.read}, log: newLogger(&h.out, c.Log), since: time.Now(), meter: newMeter()}
+	opts.Config, opts.Load = c, h.read
+	h.instance = &instance{opts: opts, log: newLogger(&h.out, c.Log), since: time.Now(), meter: newMeter()}
 	h.config.Store(c)
 	h.certs.Store(&certificates{})
 	at := h.net.Host("192.0.2.1")
@@ -114,7 +120,7 @@ func (h *host) sockets(at *udptest.Host) (list []dataplane.Socket) {
 }
 
 // dial has a client with an address of its own connect.
-func (h *host) dial(user string, change func(*client.Config)) (*vpn.Dialled, *netdevtest.Device, error) {
+func (h *host) dial(user string, change func(*client.Config)) (*client.Dialled, *netdevtest.Device, error) {
 	h.t.Helper()
 	h.peers++
 	at := h.net.Host(fmt.Sprintf("198.51.100.%d", h.peers))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/adit-vpn/adit/ike"
@@ -19,17 +18,21 @@ type keyLog struct {
 	ike, esp *os.File
 }
 
-// openKeyLog opens the tables in dir, for the owner alone; "" means none.
+// openKeyLog opens the tables in dir, for the owner alone; "" means none. A file that
+// somebody else has put there would receive the keys of all sessions, or a server that
+// runs as root would overwrite what it links to.
 func openKeyLog(dir string, cleanup *closers) (vpn.KeyLog, error) {
 	if dir == "" {
 		return nil, nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	d, err := openPrivateDir(dir)
+	if err != nil {
 		return nil, fmt.Errorf("ipsec.key_log: %w", err)
 	}
+	defer d.Close()
 	k := &keyLog{}
 	for name, file := range map[string]**os.File{"ikev1_decryption_table": &k.ike, "esp_sa": &k.esp} {
-		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		f, err := openPrivate(d, name)
 		if err != nil {
 			return nil, fmt.Errorf("ipsec.key_log: %w", err)
 		}

@@ -78,7 +78,7 @@ func TestPrefixesAreKeptToo(t *testing.T) {
 
 // A file that cannot be read is set aside, with a warning, and the server serves.
 func TestADamagedFileOfAddressesIsSetAside(t *testing.T) {
-	whole := leasesHead + "\npool 10.83.0.7 \"alice\"\n" + leasesEnd + "\n"
+	whole := leasesHead + "\npool 10.83.0.7 \"alice\"\n" + stateEnd + "\n"
 	for name, tt := range map[string]struct {
 		text    string
 		damaged bool
@@ -96,9 +96,9 @@ func TestADamagedFileOfAddressesIsSetAside(t *testing.T) {
 		"the server's own":              {strings.Replace(whole, "10.83.0.7", "10.83.0.1", 1), false, "10.83.0.2"},
 		"the broadcast address":         {strings.Replace(whole, "10.83.0.7", "10.83.0.255", 1), false, "10.83.0.2"},
 		"of a pool that is not known":   {strings.Replace(whole, "pool ", "pool9 ", 1), false, "10.83.0.2"},
-		"another user's later":          {strings.Replace(whole, leasesEnd, "pool 10.83.0.7 \"bob\"\n"+leasesEnd, 1), false, "10.83.0.2"},
+		"another user's later":          {strings.Replace(whole, stateEnd, "pool 10.83.0.7 \"bob\"\n"+stateEnd, 1), false, "10.83.0.2"},
 		"IPv6 where IPv4 is":            {strings.Replace(whole, "10.83.0.7", "2001:db8::7", 1), false, "10.83.0.2"},
-		"two of one user, the last one": {strings.Replace(whole, leasesEnd, "pool 10.83.0.9 \"alice\"\n"+leasesEnd, 1), false, "10.83.0.9"},
+		"two of one user, the last one": {strings.Replace(whole, stateEnd, "pool 10.83.0.9 \"alice\"\n"+stateEnd, 1), false, "10.83.0.9"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestADamagedFileOfAddressesIsSetAside(t *testing.T) {
 					t.Fatal(err)
 				}
 				h := startHostIn(t, dir, nil)
-				aside, err := os.ReadFile(filepath.Join(dir, leasesAside))
+				aside, err := os.ReadFile(filepath.Join(dir, leasesFile+stateDamage))
 				if warned := strings.Contains(h.logged(), "cannot be read: they get others"); warned != tt.damaged || (err == nil) != tt.damaged || err == nil && string(aside) != tt.text {
 					t.Errorf("a warning: %v; set aside: %v", warned, err)
 				}

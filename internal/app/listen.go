@@ -27,22 +27,18 @@ type sockets struct {
 }
 
 // listen opens ports 500 and 4500 on every configured address, a socket a
-// worker, and one for ESP without UDP if that is wanted.
+// worker, and for ESP without UDP, too, if that is wanted.
 func listen(c *conf.Config, log *logrus.Logger, show func(*udp.Socket) error) (*sockets, error) {
 	n := runtime.GOMAXPROCS(0)
 	s := &sockets{workers: make([][]dataplane.Socket, n), show: show}
-	for _, text := range c.Server.Listen {
-		addr, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, err
-		}
-		err = s.open(addr, n)
+	for _, addr := range c.Server.Listen {
+		err := s.open(addr, n, log)
 		if addr == netip.IPv6Unspecified() && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)) {
 			log.Info("this host has no IPv6: serving IPv4 only")
 			continue
 		}
-		if err == nil && c.IPsec.NATTraversal == "auto" {
-			err = s.openESP(addr)
+		if err == nil && c.IPsec.NATTraversal == conf.NATAuto {
+			err = s.openESP(addr, n)
 		}
 		if err != nil {
 			return nil, errors.Join(err, s.close())
@@ -51,24 +47,39 @@ func listen(c *conf.Config, log *logrus.Logger, show func(*udp.Socket) error) (*
 	return s, nil
 }
 
-func (s *sockets) openESP(addr netip.Addr) error {
-	conn, err := udp.ListenESP(addr)
+func (s *sockets) openESP(addr netip.Addr, n int) error {
+	opened, err := udp.ListenESP(addr, n)
 	if err != nil {
 		return fmt.Errorf("%w; ipsec.nat_traversal = \"always\" does without", err)
 	}
-	s.workers[0] = append(s.workers[0], dataplane.Socket{Conn: conn, Bound: conn.Bound(), Kind: dataplane.SocketESP})
+	for i, conn := range opened {
+		s.workers[i] = append(s.workers[i], dataplane.Socket{Conn: conn, Bound: conn.Bound(), Kind: dataplane.SocketESP})
+	}
 	return nil
 }
 
-func (s *sockets) open(addr netip.Addr, n int) error {
+// responderCookie is where an ISAKMP message has it (RFC 2408, section 3.1): first
+// messages, of which anybody can send as many as they like, have none.
+const responderCookie = 8
+
+func (s *sockets) open(addr netip.Addr, n int, log *logrus.Logger) error {
 	for _, port := range []uint16{ikePort, nattPort} {
 		bound := netip.AddrPortFrom(addr, port)
-		opened, err := udp.Listen(bound, n)
+		most := n
+		if port == ikePort {
+			most++ // one is for all but first messages
+		}
+		opened, err := udp.Listen(bound, most)
 		if err != nil {
 			return err
 		}
+		if port == ikePort {
+			if err := udp.Apart(opened, responderCookie); err != nil {
+				log.WithField("error", err.Error()).Debug("a flood of first messages can fill the sockets of the others")
+			}
+		}
 		for i, conn := range opened {
-			s.workers[i] = append(s.workers[i], dataplane.Socket{Conn: conn, Bound: bound, Kind: dataplane.KindOf(port)})
+			s.workers[i%n] = append(s.workers[i%n], dataplane.Socket{Conn: conn, Bound: bound, Kind: dataplane.KindOf(port)})
 			if s.show == nil {
 				continue
 			}

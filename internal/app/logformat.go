@@ -16,21 +16,33 @@ import (
 	"github.com/adit-vpn/adit/conf"
 )
 
-// newLogger writes for who reads w: text for people, at a terminal or by way of
-// systemd's journal, and JSON for what collects lines elsewhere.
+// newLogger writes text to a terminal or systemd's journal, where people read it, and
+// JSON elsewhere, where programs do.
 func newLogger(w io.Writer, c conf.Log) *logrus.Logger {
 	l := logrus.New()
 	l.SetOutput(w)
-	if level, err := logrus.ParseLevel(c.Level); err == nil {
-		l.SetLevel(level)
-	}
+	l.SetLevel(level(c.Level))
 	journal := isJournal(w)
-	if c.Format == "json" || c.Format == "auto" && !journal && !isTerminal(w) {
+	if c.Format == conf.FormatJSON || c.Format == conf.FormatAuto && !journal && !isTerminal(w) {
 		l.SetFormatter(jsonLines{logrus.JSONFormatter{DisableHTMLEscape: true}, journal})
 	} else {
 		l.SetFormatter(textLines{journal})
 	}
 	return l
+}
+
+// level is the logger's level for log.level.
+func level(l conf.Level) logrus.Level {
+	switch l {
+	case conf.LevelError:
+		return logrus.ErrorLevel
+	case conf.LevelWarn:
+		return logrus.WarnLevel
+	case conf.LevelDebug:
+		return logrus.DebugLevel
+	case conf.LevelInfo:
+	}
+	return logrus.InfoLevel
 }
 
 func isTerminal(w io.Writer) bool {
@@ -39,8 +51,8 @@ func isTerminal(w io.Writer) bool {
 }
 
 // isJournal reports whether systemd's journal reads w: its socket is the one that
-// JOURNAL_STREAM names (systemd.exec(5)). The variable alone says nothing: who
-// redirects a stream inherits it.
+// JOURNAL_STREAM names (systemd.exec(5)). The variable alone proves nothing: a process
+// inherits it even if its stream is redirected.
 func isJournal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -69,15 +81,15 @@ func priority(l logrus.Level) string {
 	return "<7>"
 }
 
-// WriteError writes why a command ends. The journal gets it as an error, each of
-// its lines, and in the same order of things as the server's own.
+// WriteError writes why a command ends. The journal gets each of its lines as an error,
+// in the format of the server's own lines.
 func WriteError(w io.Writer, text string) {
 	mark := ""
 	if isJournal(w) {
 		mark = priority(logrus.ErrorLevel)
 	}
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		fmt.Fprintf(w, "%s%s\n", mark, line)
+		fmt.Fprintf(w, "%s%s\n", mark, Prose(line))
 	}
 }
 
@@ -89,10 +101,14 @@ type jsonLines struct {
 
 func (f jsonLines) Format(e *logrus.Entry) ([]byte, error) {
 	b, err := f.JSONFormatter.Format(e)
-	if err == nil && f.journal {
+	if err != nil {
+		return nil, err
+	}
+	b = EscapeJSON(b)
+	if f.journal {
 		b = append([]byte(priority(e.Level)), b...)
 	}
-	return b, err
+	return b, nil
 }
 
 // textLines are lines for people: what happened comes first, then to whom and
@@ -118,21 +134,12 @@ func (f textLines) Format(e *logrus.Entry) ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "%s %-5s ", e.Time.Format("2006-01-02T15:04:05.000Z07:00"), level)
 	}
-	b.WriteString(strings.Map(printable, e.Message))
+	b.WriteString(Prose(strings.ReplaceAll(e.Message, "\n", " ")))
 	for _, key := range ordered(e.Data) {
 		b.WriteString(" " + key + "=" + fieldText(e.Data[key]))
 	}
 	b.WriteByte('\n')
 	return b.Bytes(), nil
-}
-
-// printable is a character of a message as it is written: what would begin a line,
-// or have a terminal do something, is a blank.
-func printable(r rune) rune {
-	if strconv.IsPrint(r) {
-		return r
-	}
-	return ' '
 }
 
 // ordered are the keys of fields in their order.

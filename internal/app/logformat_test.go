@@ -50,7 +50,7 @@ func TestTheJournalGetsPriorities(t *testing.T) {
 		"json": `<7>{"a":1,"level":"debug","msg":"noted"`,
 	} {
 		w, read := journal(t)
-		l := newLogger(w, conf.Log{Level: "debug", Format: format}).WithField("a", 1)
+		l := newLogger(w, conf.Log{Level: "debug", Format: conf.Format(format)}).WithField("a", 1)
 		l.Debug("noted")
 		l.Info("connected")
 		l.Warn("user refused")
@@ -66,7 +66,7 @@ func TestTheJournalGetsPriorities(t *testing.T) {
 	}
 }
 
-// Who redirects a stream of a service's inherits JOURNAL_STREAM, and is no
+// A service whose stream is redirected inherits JOURNAL_STREAM, but does not write to the
 // journal.
 func TestWhatIsNoJournal(t *testing.T) {
 	_, read := journal(t)
@@ -116,7 +116,7 @@ func TestTextHasAnOrder(t *testing.T) {
 	}
 }
 
-// JSON says what was said: & and < are no other characters in a log.
+// JSON has the text as it is: & and < are not escaped in a log.
 func TestJSONEscapesNothingForHTML(t *testing.T) {
 	var out bytes.Buffer
 	newLogger(&out, conf.Log{Level: "info", Format: "json"}).WithField("user", "R&D <office>").Warn("a & b")

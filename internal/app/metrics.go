@@ -2,11 +2,13 @@ package app
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/l2tp"
 	"github.com/adit-vpn/adit/ppp"
@@ -16,9 +18,11 @@ import (
 type meter struct {
 	phaseOne, children, sessions, panics prometheus.Counter
 
+	users atomic.Uint64 // sessions, for who looks for floods
+
 	refused *prometheus.CounterVec // first messages and control packets, by layer and reason
 	auth    *prometheus.CounterVec // by method and verdict
-	noted   *prometheus.CounterVec // what control packets held that changed nothing, by layer and kind
+	noted   *prometheus.CounterVec // contents of control packets that changed nothing, by layer and kind
 	ended   *prometheus.CounterVec // connections, by reason
 }
 
@@ -50,6 +54,7 @@ func (m *meter) count(e vpn.Event) {
 		m.children.Inc()
 	case vpn.SessionUp:
 		m.sessions.Inc()
+		m.users.Add(1)
 	case vpn.Panicked:
 		m.panics.Inc()
 	case vpn.FirstMessageRefused:
@@ -92,7 +97,7 @@ func reason(err error) string {
 // registry returns everything that /metrics shows.
 func (m *meter) registry(a *instance) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.phaseOne, m.children, m.sessions, m.panics, m.refused, m.noted, m.auth, m.ended, gauges{a})
+	r.MustRegister(m.phaseOne, m.children, m.sessions, m.panics, m.refused, m.noted, m.auth, m.ended, gauges{a}, radiusGauges{a}, coaGauges{a})
 	return r
 }
 
@@ -104,15 +109,21 @@ var (
 	descConns     = prometheus.NewDesc("adit_connections", "Peers that proved a pre-shared key.", nil, nil)
 	descStrangers = prometheus.NewDesc("adit_unauthenticated", "Peers between message 3 and 5 of phase 1.", nil, nil)
 	descHalf      = prometheus.NewDesc("adit_half_open", "First messages that were answered.", nil, nil)
-	descLeases    = prometheus.NewDesc("adit_leases", "Addresses leased or reserved.", nil, nil)
+	descLeases    = prometheus.NewDesc("adit_leases", "IPv4 addresses leased.", nil, nil)
+	descPoolSize  = prometheus.NewDesc("adit_pool_size", "Addresses, or prefixes, that a pool leases, by its name (network: network.pool and the like) and kind.", []string{"pool", "kind"}, nil)
+	descPoolUsed  = prometheus.NewDesc("adit_pool_used", "Of these, those that somebody has.", []string{"pool", "kind"}, nil)
 	descPackets   = prometheus.NewDesc("adit_packets_total", "User packets carried.", []string{"direction"}, nil)
 	descOctets    = prometheus.NewDesc("adit_octets_total", "User bytes carried.", []string{"direction"}, nil)
+	descBooks     = prometheus.NewDesc("adit_accounting_waiting", "Accounting records that no server has taken, by whether servers that live refuse them.", []string{"refused"}, nil)
+	descBooksAge  = prometheus.NewDesc("adit_accounting_oldest_seconds", "For how long the oldest accounting record waits; 0: none does.", nil, nil)
+	descBooksLost = prometheus.NewDesc("adit_accounting_lost_total", "Accounting records lost, by reason.", []string{"reason"}, nil)
+	descBooksDisk = prometheus.NewDesc("adit_accounting_on_disk", "Whether accounting records that wait outlive the server: 1, or 0.", nil, nil)
 	descDrops     = prometheus.NewDesc("adit_drops_total", "Packets dropped, by reason.", []string{"reason"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descSessions, descConns, descStrangers, descHalf, descLeases, descPackets, descOctets, descDrops} {
+	for _, d := range []*prometheus.Desc{descSessions, descConns, descStrangers, descHalf, descLeases, descPoolSize, descPoolUsed, descPackets, descOctets, descDrops, descBooks, descBooksAge, descBooksLost, descBooksDisk} {
 		ch <- d
 	}
 }
@@ -134,7 +145,9 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descConns, n.Connections-n.Strangers)
 	gauge(descStrangers, n.Strangers)
 	gauge(descHalf, n.HalfOpen)
-	gauge(descLeases, g.pool.InUse())
+	gauge(descLeases, g.pool.Leased())
+	g.collectPools(ch)
+	g.collectBooks(ch)
 	st := g.plane.Stats()
 	counter(descPackets, st.InPackets, "in")
 	counter(descPackets, st.OutPackets, "out")
@@ -142,5 +155,21 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	counter(descOctets, st.OutOctets, "out")
 	for i, drops := range g.plane.Drops() {
 		counter(descDrops, drops, dataplane.Drop(i).String())
+	}
+}
+
+// collectPools says how full each pool is.
+func (g gauges) collectPools(ch chan<- prometheus.Metric) {
+	for kind, p := range map[string]*pool.Pool{"ipv4": g.pool, "ipv6": g.pool6, "delegate6": g.delegate6} {
+		one := func(name string, p *pool.Pool) {
+			used, size := p.Used()
+			if size == 0 {
+				return
+			}
+			ch <- prometheus.MustNewConstMetric(descPoolSize, prometheus.GaugeValue, size, name, kind)
+			ch <- prometheus.MustNewConstMetric(descPoolUsed, prometheus.GaugeValue, float64(used), name, kind)
+		}
+		one("network", p)
+		p.Named(func(name string, p *pool.Pool) { one(name, p) })
 	}
 }

@@ -4,51 +4,26 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/limit"
+	"github.com/adit-vpn/adit/internal/links"
 	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/ppp"
 )
-
-// fieldLimit bounds a field that comes from a peer, bytes.
-const fieldLimit = 128
-
-// errorLimit bounds an error of ours, bytes: it may say at length what to do.
-const errorLimit = 1024
-
-// field makes a peer's string fit for a log: bounded, on one line, without
-// what terminals act on.
-func field(s string) string { return bounded(s, fieldLimit) }
-
-// errorField does so for an error that may quote a peer.
-func errorField(err error) string { return bounded(err.Error(), errorLimit) }
-
-func bounded(s string, limit int) string {
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "") + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
-			return '?'
-		}
-		return r
-	}, s)
-}
 
 // events turns a server's decisions into log lines, one for each that a person
 // cares about, and into counters.
 type events struct {
 	log    *logrus.Logger
 	meter  *meter
-	claims claimer // nil: nobody else needs to know whose addresses there are
-	calm   calm    // of what strangers cause
-	drops  calm    // of what is dropped, at level debug
+	claims claimer        // nil: nothing has to be told about networks
+	links  *links.Manager // whose networks are their own; nil: there are none
+	calm   calm           // of what peers cause
+	debug  calm           // of what they cause at level debug, which hides nothing else
 }
 
 // Lines returns an observer that writes the log lines of a server's events, as
@@ -60,13 +35,17 @@ func Lines(w io.Writer) vpn.Observer {
 // Observe implements vpn.Observer.
 func (o *events) Observe(e vpn.Event) {
 	o.meter.count(e)
+	o.summarize()
+	if o.placed(e) {
+		return
+	}
 	switch e := e.(type) {
 	case vpn.FirstMessageRefused:
 		o.firstRefused(e)
 	case vpn.GroupUnknown:
-		o.stranger(e.Who, logrus.Fields{"group": field(e.Group)}, "no [[group]] of this name has a pre-shared key; the client shows that the security layer failed or that the server does not respond")
+		o.at(e.Who).WithFields(logrus.Fields{"group": field(e.Group)}).Warn("no [[group]] of this name has a pre-shared key; the client shows that the security layer failed or that the server does not respond")
 	case vpn.AggressiveUnanswered:
-		o.stranger(e.Who, logrus.Fields{"reason": "no message 3 of Aggressive Mode came"}, "wrong pre-shared key, if the client does not say otherwise: it had the server's proof of the key, and fell silent; the client shows that the security layer failed or that the server does not respond")
+		o.at(e.Who).WithFields(logrus.Fields{"reason": "no message 3 of Aggressive Mode came"}).Warn("wrong pre-shared key, if the client does not say otherwise: it had the server's proof of the key, and fell silent; the client shows that the security layer failed or that the server does not respond")
 	case vpn.PhaseOneUp:
 		o.at(e.Who).WithFields(phaseFields(e)).Info("IKE up")
 	case vpn.PhaseOneDown:
@@ -95,6 +74,12 @@ func (o *events) Observe(e vpn.Event) {
 		o.refused(e)
 	case vpn.Noted:
 		o.at(e.Who).WithFields(logrus.Fields{"layer": e.Layer.String(), "what": e.Kind, "text": field(e.Text)}).Debug("noted")
+	case vpn.Gardened:
+		o.gardened(e)
+	case vpn.Guessed:
+		o.at(e.Who).Warn("somebody with the key stands at a client's address, and joined its connection without knowing its sessions: their keys are refused, the client goes on")
+	case vpn.Full:
+		o.full(e)
 	case vpn.ConnDown:
 		o.connDown(e)
 	case vpn.Panicked:
@@ -111,11 +96,11 @@ func (o *events) phaseOneDown(e vpn.PhaseOneDown) {
 	case e.Authenticated || e.Told:
 		o.at(e.Who).WithFields(fields).Debug("IKE down")
 	case e.Why == ike.ReasonNATTPort:
-		o.stranger(e.Who, fields, "IKE failed before the pre-shared key was proved: message 4 left from UDP port 500, and nothing came to UDP port 4500: let that port through, from the client to the server, in every firewall between; the client shows that the server does not respond (Windows: error 809)")
+		o.at(e.Who).WithFields(fields).Warn("IKE failed before the pre-shared key was proved: message 4 left from UDP port 500, and nothing came to UDP port 4500: let that port through, from the client to the server, in every firewall between; the client shows that the server does not respond (Windows: error 809)")
 	case e.Why == ike.ReasonWrongKey:
-		o.stranger(e.Who, fields, wrongKey)
+		o.at(e.Who).WithFields(fields).Warn(wrongKey)
 	default:
-		o.stranger(e.Who, fields, "IKE failed before the pre-shared key was proved; the client shows that the server does not respond")
+		o.at(e.Who).WithFields(fields).Warn("IKE failed before the pre-shared key was proved; the client shows that the server does not respond")
 	}
 }
 
@@ -157,69 +142,55 @@ func (o *events) firstRefused(e vpn.FirstMessageRefused) {
 		case slices.Contains(no.Auth, ike.AuthPSK):
 			text = "IKE refused: the client is set to a pre-shared key, and the server has certificates only: set the client to certificates, or set ipsec.psk"
 		}
-		o.stranger(e.Who, fields, text)
+		o.at(e.Who).WithFields(fields).Warn(text)
 		return
 	}
 	if errors.Is(e.Why, ike.ErrNoProposal) {
-		o.stranger(e.Who, fields, "IKE refused: the client offers no suite that is accepted here; allow it AES with SHA and group 14 or better")
+		o.at(e.Who).WithFields(fields).Warn("IKE refused: the client offers no suite that is accepted here; allow it AES with SHA and group 14 or better")
 		return
 	}
 	if errors.Is(e.Why, ike.ErrAggressive) {
-		o.stranger(e.Who, fields, "IKE refused: the client uses Aggressive Mode; remove the group name from its settings, or set ipsec.aggressive = true")
+		o.at(e.Who).WithFields(fields).Warn("IKE refused: the client uses Aggressive Mode; remove the group name from its settings, or set ipsec.aggressive = true")
 		return
 	}
-	o.stranger(e.Who, fields, "IKE refused: no first message that can be answered")
+	o.at(e.Who).WithFields(fields).Warn("IKE refused: no first message that can be answered")
 }
 
 // refused logs a control packet that was dropped. One that tells of a wrong
 // pre-shared key is worth a line by default.
 func (o *events) refused(e vpn.PacketRefused) {
-	fields := logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())}
+	fields := func() logrus.Fields {
+		return logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())}
+	}
 	switch {
 	case e.Again: // it has its line
 	case errors.Is(e.Why, ike.ErrCertificate), errors.Is(e.Why, ike.ErrIdentity), errors.Is(e.Why, ike.ErrSignature):
-		fields["reason"] = errorField(e.Why)
-		o.stranger(e.Who, fields, "the client's certificate is refused; the client shows that the security layer failed (Windows: error 789)")
+		o.at(e.Who).WithFields(fields()).WithField("reason", errorField(e.Why)).Warn("the client's certificate is refused; the client shows that the security layer failed (Windows: error 789)")
 		return
 	case errors.Is(e.Why, ike.ErrUndecryptable):
-		o.stranger(e.Who, fields, wrongKey)
+		o.at(e.Who).WithFields(fields()).Warn(wrongKey)
+		return
+	case errors.Is(e.Why, vpn.ErrLeaving):
+		o.at(e.Who).WithFields(fields()).Info("the client came back while its connection was being closed; it was told to begin again")
 		return
 	}
-	if errors.Is(e.Why, vpn.ErrLeaving) {
-		o.at(e.Who).WithFields(fields).Info("the client came back while its connection was being closed; it was told to begin again")
-		return
+	if o.log.IsLevelEnabled(logrus.DebugLevel) { // floods end here: a line that nobody sees is not made
+		o.at(e.Who).WithFields(fields()).Debug("control packet dropped")
 	}
-	o.dropped(e.Who, fields)
-}
-
-// dropped notes at level debug what was dropped. Strangers cause as many such lines
-// as they like: of a flood only some are written, and how many were not.
-func (o *events) dropped(w vpn.Who, fields logrus.Fields) {
-	if !o.log.IsLevelEnabled(logrus.DebugLevel) {
-		return
-	}
-	missed, ok := o.drops.allow(time.Now())
-	if !ok {
-		return
-	}
-	if missed > 0 {
-		fields["not_logged"] = missed
-	}
-	o.at(w).WithFields(fields).Debug("control packet dropped")
 }
 
 // networksChanged has what leads to a session lead to this server, too.
 func (o *events) networksChanged(e vpn.NetworksChanged) {
-	if o.claims == nil {
+	if o.claims == nil || o.links.Has(e.Device) || o.links.Has(e.Left) {
 		return
 	}
 	for _, n := range e.Removed {
-		if err := o.claims.Release(n); err != nil {
+		if err := o.claims.Release(n, e.Left); err != nil {
 			o.at(e.Who).WithFields(logrus.Fields{"network": n.String(), "error": err.Error()}).Warn("the host still has a route to a network of a session that is over")
 		}
 	}
 	for _, n := range e.Added {
-		if err := o.claims.Claim(n); err != nil {
+		if err := o.claims.Claim(n, e.Device); err != nil {
 			o.at(e.Who).WithFields(logrus.Fields{"network": n.String(), "error": err.Error()}).Warn("this host has no route to a network of the session: it gets no answers")
 		}
 	}
@@ -230,13 +201,33 @@ func (o *events) sessionUp(e vpn.SessionUp) {
 	if six := texts6(e.Session.IPv6); six != nil {
 		fields["ipv6"] = six
 	}
+	if e.Session.Group != "" {
+		fields["group"] = field(e.Session.Group)
+	}
+	for key, r := range map[string]limit.Rate{"upload": e.Session.Rates.In, "download": e.Session.Rates.Out} {
+		if r > 0 { // as it was understood: units of others differ by factors of a thousand
+			fields[key] = r.String()
+		}
+	}
 	o.at(e.Who).WithFields(fields).Info("connected")
 }
 
+// gardened says that a quota is used up, and the session goes on.
+func (o *events) gardened(e vpn.Gardened) {
+	if e.In {
+		o.at(e.Who).Info("the user's quota is used up: what passes now is what quota_filter allows")
+		return
+	}
+	o.at(e.Who).Info("the user has a quota again: what passes now is what the user's own filter allows")
+}
+
 func (o *events) sessionDown(e vpn.SessionDown) {
-	s := e.Session
+	s, cause := e.Session, e.Cause.String()
+	if e.Link == ppp.ReasonQuota { // RADIUS has no cause of its own for it
+		cause = e.Link.String()
+	}
 	o.at(e.Who).WithFields(logrus.Fields{
-		"address": s.Address.String(), "session": s.ID, "cause": e.Cause.String(),
+		"address": s.Address.String(), "session": s.ID, "cause": cause,
 		"in_octets": s.InOctets, "out_octets": s.OutOctets,
 	}).Info("disconnected")
 }
@@ -253,38 +244,20 @@ func (o *events) connDown(e vpn.ConnDown) {
 	switch e.Why {
 	case vpn.EndSetup, vpn.EndMethod, vpn.EndKeys, vpn.EndCertificate, vpn.EndNoESP, vpn.EndNegotiation:
 		l.Warn("connection closed")
-	case vpn.EndCrowded:
-		o.stranger(e.Who, logrus.Fields{"reason": e.Why.String()}, "connection closed")
-	default:
+	default: // for EndCrowded and EndFull, Full has said it
 		l.Debug("connection closed")
 	}
 }
 
-// stranger warns of what somebody did who has not proved the pre-shared key.
-// Of a flood only some lines are written, and how many were not.
-func (o *events) stranger(w vpn.Who, fields logrus.Fields, text string) {
-	missed, ok := o.calm.allow(time.Now())
-	if !ok {
+// full warns that there was no room for a peer, and says who filled it.
+func (o *events) full(e vpn.Full) {
+	fields := logrus.Fields{"users": e.Users}
+	if e.From.IsValid() {
+		fields["made_room"] = e.From.String()
+	}
+	if e.Admitted {
+		o.at(e.Who).WithFields(fields).Warn("peers that have the key and no user fill the server: one made room for another (limits.half_open, limits.half_open_per_source, limits.connections)")
 		return
 	}
-	l := o.at(w).WithFields(fields)
-	if missed > 0 {
-		l = l.WithField("not_logged", missed)
-	}
-	l.Warn(text)
-}
-
-// at is a log entry about somebody.
-func (o *events) at(w vpn.Who) *logrus.Entry {
-	f := logrus.Fields{"remote": w.Remote.String()}
-	if w.Conn != 0 {
-		f["conn"] = w.Conn
-	}
-	if w.Client != 0 {
-		f["client"] = w.Client.String()
-	}
-	if w.User != "" {
-		f["user"] = field(w.User)
-	}
-	return o.log.WithFields(f)
+	o.at(e.Who).WithFields(fields).Warn("users have all places of limits.connections: a client was refused")
 }

@@ -8,11 +8,11 @@ import (
 )
 
 // authDone logs how an authentication ended, and what of the backend's answer
-// was passed over.
+// has no effect.
 func (o *events) authDone(e vpn.AuthDone) {
 	l := o.at(e.Who).WithFields(logrus.Fields{"method": e.Method.String(), "name": field(e.Name)})
-	for _, text := range e.Warnings {
-		l.WithField("reason", bounded(text, errorLimit)).Warn("something in the RADIUS server's answer cannot be read, and is passed over")
+	for _, text := range packed(e.Warnings) {
+		l.WithField("reason", bounded(text, errorLimit)).Warn("something in the RADIUS server's answer has no effect")
 	}
 	l = l.WithField("seconds", e.Duration.Seconds())
 	if e.Message != "" && (e.Verdict != auth.Accepted || o.log.IsLevelEnabled(logrus.DebugLevel)) {
@@ -32,4 +32,18 @@ func (o *events) authDone(e vpn.AuthDone) {
 		l.WithFields(logrus.Fields{"verdict": e.Verdict.String(), "detail": bounded(e.Detail, errorLimit)}).
 			Warn("user refused; the client shows a wrong user name or password")
 	}
+}
+
+// packed joins texts to as few as have room in a line each: one user gets a few lines a second
+// (calm), and what an answer has many of must not hide the others, nor that the user is connected.
+func packed(texts []string) (lines []string) {
+	for _, t := range texts {
+		last := len(lines) - 1
+		if last >= 0 && len(lines[last])+len("; ")+len(t) <= errorLimit {
+			lines[last] += "; " + t
+		} else {
+			lines = append(lines, t)
+		}
+	}
+	return lines
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,8 +44,15 @@ func TestWhatABackendSaysIsLogged(t *testing.T) {
 		"with what cannot be read": {
 			vpn.AuthDone{Who: who, Method: auth.PAP, Name: "alice", Verdict: auth.Accepted, Warnings: []string{"Framed-Route (22) cannot be read: x", "Framed-MTU (12) cannot be read: y"}}, "info",
 			[]map[string]string{
-				{"level": "warning", "name": "alice", "reason": "Framed-Route (22) cannot be read: x"},
-				{"level": "warning", "name": "alice", "reason": "Framed-MTU (12) cannot be read: y"},
+				{"level": "warning", "name": "alice", "reason": "Framed-Route (22) cannot be read: x; Framed-MTU (12) cannot be read: y"},
+				{"level": "info", "msg": "user authenticated"},
+			},
+		},
+		"with more than a line's worth": {
+			vpn.AuthDone{Who: who, Method: auth.PAP, Name: "alice", Verdict: auth.Accepted, Warnings: slices.Repeat([]string{strings.Repeat("x", 99)}, 12)}, "info",
+			[]map[string]string{
+				{"level": "warning", "reason": strings.Repeat(strings.Repeat("x", 99)+"; ", 9) + strings.Repeat("x", 99)},
+				{"level": "warning", "reason": strings.Repeat("x", 99) + "; " + strings.Repeat("x", 99)},
 				{"level": "info", "msg": "user authenticated"},
 			},
 		},
@@ -58,7 +66,7 @@ func TestWhatABackendSaysIsLogged(t *testing.T) {
 		},
 	} {
 		var out bytes.Buffer
-		o := &events{log: newLogger(&out, conf.Log{Level: tt.level, Format: "json"}), meter: newMeter()}
+		o := &events{log: newLogger(&out, conf.Log{Level: conf.Level(tt.level), Format: "json"}), meter: newMeter()}
 		o.Observe(tt.e)
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		if len(lines) != len(tt.want) {

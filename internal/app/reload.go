@@ -17,9 +17,9 @@ import (
 	"github.com/adit-vpn/adit/internal/admin"
 )
 
-// Reload implements admin.Controlled: it reads the configuration again. One
-// that is wrong changes nothing, and is logged: who asked may not be who reads
-// the log.
+// Reload implements admin.Controlled: it reads the configuration again. A wrong one
+// changes nothing and is logged: the person who asked may not be the one who reads the
+// log.
 func (a *instance) Reload() (admin.Reloaded, error) {
 	a.reload.Lock()
 	defer a.reload.Unlock()
@@ -46,6 +46,10 @@ func (a *instance) readAgain() (admin.Reloaded, error) {
 	if err != nil {
 		return admin.Reloaded{}, err
 	}
+	servers, err := radiusConfig(c)
+	if err != nil {
+		return admin.Reloaded{}, err
+	}
 	report := compare(a.config.Load(), c)
 	report.Restart = waits
 	for _, key := range certs.renewed(*a.certs.Load()) {
@@ -57,19 +61,45 @@ func (a *instance) readAgain() (admin.Reloaded, error) {
 			report.New = append(report.New, key+" (the file)")
 		}
 	}
+	was := a.ownWarnings()
 	a.certs.Store(&certs)
 	a.config.Store(c)
-	if level, err := logrus.ParseLevel(c.Log.Level); err == nil {
-		a.log.SetLevel(level)
-	}
+	a.log.SetLevel(level(c.Log.Level))
 	if a.local != nil {
 		a.local.Replace(localUsers(c))
 		a.promise(c)
 	}
+	if a.radius != nil {
+		a.radius.Replace(servers)
+	}
+	if slices.Contains(report.Live, "network.reserve") {
+		a.reserve(c)
+	}
 	a.server.SetPolicy(a.policy(context.Background(), c))
 	a.server.Recheck()
+	a.changeGuard(c)
+	report.Failed = a.changeHeld(c)
 	a.log.WithFields(logrus.Fields{"applied": report.Live, "for_new_connections": report.New, "wait_for_restart": report.Restart}).Info("reloaded")
+	for _, w := range a.ownWarnings() {
+		if !slices.Contains(was, w) {
+			report.Warnings = append(report.Warnings, w)
+			a.log.Warn(w)
+		}
+	}
 	return report, nil
+}
+
+// changeHeld takes over what changes the host, and says what of it failed.
+func (a *instance) changeHeld(c *conf.Config) (failed []string) {
+	if err := a.changeCoA(context.Background(), c); err != nil {
+		a.log.WithField("error", errorField(err)).Error("RADIUS servers cannot end or change sessions")
+		failed = append(failed, err.Error())
+	}
+	if err := a.links.Change(a.linksOf(c)); err != nil {
+		a.log.WithField("error", errorField(err)).Error("the host could not be changed for a link")
+		failed = append(failed, err.Error())
+	}
+	return failed
 }
 
 // compare sorts the keys that differ by when they apply.

@@ -41,7 +41,7 @@ func pfsGroups(c *conf.Config) []ike.Group {
 	return groups
 }
 
-// ranked are what has a rank, lowest first.
+// ranked returns the elements that have a rank, lowest first.
 func ranked[S any](all []S, rank func(S) int) []S {
 	list := slices.DeleteFunc(slices.Clone(all), func(s S) bool { return rank(s) < 0 })
 	slices.SortStableFunc(list, func(a, b S) int { return cmp.Compare(rank(a), rank(b)) })

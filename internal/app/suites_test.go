@@ -48,7 +48,7 @@ func TestDocsSayWhatTheyOffer(t *testing.T) {
 }
 
 // Without ipsec.ike and ipsec.esp everything is accepted, in the server's order,
-// and nothing is said of it; with them it is said whom they keep out.
+// and there is no warning; with them a warning names the clients that they keep out.
 func TestSuitesOfTheConfiguration(t *testing.T) {
 	c := conf.Default()
 	phase1, esp, pfs := Suites(c)
@@ -58,7 +58,7 @@ func TestSuitesOfTheConfiguration(t *testing.T) {
 	if list := append(suiteWarnings(c), suiteFindingTexts(c)...); len(list) != 0 {
 		t.Errorf("by default it says %q", list)
 	}
-	c.IPsec.IKE, c.IPsec.ESP = []string{"!3des"}, []string{"aes128-sha1", "aes"}
+	c.IPsec.IKE, c.IPsec.ESP = read[conf.IKEElement](t, "!3des"), read[conf.ESPElement](t, "aes128-sha1", "aes")
 	phase1, esp, _ = Suites(c)
 	if esp[0].String() != "AES-CBC-128/SHA1-96" || len(esp) != 12 || len(phase1) != 108 {
 		t.Errorf("%v and %d suites of phase 1 are accepted", esp, len(phase1))
@@ -67,7 +67,7 @@ func TestSuitesOfTheConfiguration(t *testing.T) {
 	if got := append(suiteWarnings(c), suiteFindingTexts(c)...); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("it says %q, want %q", got, want)
 	}
-	c.IPsec.IKE, c.IPsec.ESP = []string{"!modp1024"}, []string{"!modp1024"}
+	c.IPsec.IKE, c.IPsec.ESP = read[conf.IKEElement](t, "!modp1024"), read[conf.ESPElement](t, "!modp1024")
 	text := strings.Join(warnings(c), "\n")
 	for _, who := range []string{"Android 7.1 to 11: ipsec.ike accepts none of what it offers: aes256-sha384-modp1024", "Android 4.3 to 7.0: ", "MikroTik RouterOS: ipsec.esp does not accept modp1024"} {
 		if !strings.Contains(text, who) {
@@ -89,7 +89,7 @@ func suiteFindingTexts(c *conf.Config) (list []string) {
 // A reload applies them to new connections.
 func TestSuitesApplyToNewConnectionsAfterAReload(t *testing.T) {
 	old, now := conf.Default(), conf.Default()
-	now.IPsec.IKE, now.IPsec.ESP = []string{"!3des"}, []string{"!3des"}
+	now.IPsec.IKE, now.IPsec.ESP = read[conf.IKEElement](t, "!3des"), read[conf.ESPElement](t, "!3des")
 	if r := compare(old, now); fmt.Sprint(r.New) != "[ipsec.ike ipsec.esp]" || len(r.Live)+len(r.Restart) != 0 {
 		t.Errorf("a reload says %+v", r)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/adit-vpn/adit/l2tp"
 )
 
-// tunnel is how a tunnel is made with who has a secret.
+// tunnel is the configuration of L2TP tunnels with clients that share a secret.
 func tunnel(c *conf.Config, key secret.Bytes, required bool) *l2tp.Config {
 	return &l2tp.Config{
 		HostName: "adit", Window: 16, Sessions: 1, Secret: key, Challenge: required,
@@ -19,7 +19,7 @@ func tunnel(c *conf.Config, key secret.Bytes, required bool) *l2tp.Config {
 	}
 }
 
-// groupTunnels are those of groups that say something of the secret.
+// groupTunnels are those of the groups that configure a secret.
 func groupTunnels(c *conf.Config) map[string]*l2tp.Config {
 	all := map[string]*l2tp.Config{}
 	for i := range c.Groups {
@@ -30,8 +30,7 @@ func groupTunnels(c *conf.Config) map[string]*l2tp.Config {
 	return all
 }
 
-// tunnelDown logs a tunnel's end. What tunnel secrets are the reason of is worth
-// a warning that says so.
+// tunnelDown logs a tunnel's end. If tunnel secrets are the reason, a warning says so.
 func (o *events) tunnelDown(e vpn.TunnelDown) {
 	l := o.at(e.Who).WithFields(logrus.Fields{
 		"result": e.Result.Code.StopText(), "error": e.Result.Error.String(), "message": field(e.Result.Message), "by_peer": e.ByPeer, "replaced": e.Replaced,

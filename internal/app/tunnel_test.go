@@ -12,8 +12,8 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// The tunnel secret of the configuration, through a whole server: who asks for
-// it is answered, who must have it has to show it, and what is wrong is said.
+// The tunnel secret of the configuration, through a whole server: a client that asks gets
+// the answer, one that must have it has to prove it, and the log says what is wrong.
 func TestTunnelSecrets(t *testing.T) {
 	const (
 		groupPSK = "the key of the routers"

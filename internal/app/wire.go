@@ -2,9 +2,9 @@ package app
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -14,42 +14,47 @@ import (
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/netdev"
-	"github.com/adit-vpn/adit/internal/pool"
-	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/session"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/ppp"
 )
 
 // build makes the server and its data path.
 func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, device netdev.Device, claims claimer, cleanup *closers) error {
-	ranges, reserved := addresses(c)
-	a.pool = pool.New(ranges, reserved...)
-	a.pool6, a.delegate6 = pools6(c)
+	plan := c.Plan()
+	a.pool, a.pool6, a.delegate6 = pools(c, plan)
 	a.promise(c)
+	a.reserve(c)
 	a.keepLeases(ctx, c.Server.StateDir, cleanup)
+	ledger := a.keepLedger(ctx, c.Server.StateDir, cleanup)
+	a.links = a.newLinks(c)
 	backend, accountant, err := a.backend(c, cleanup)
 	if err != nil {
 		return err
 	}
+	own := a.newPorts(device)
+	own.links = a.links
 	a.server = vpn.New(vpn.Config{
+		Ports:      own,
 		Policy:     a.policy(ctx, c),
 		Backend:    backend,
 		Accountant: accountant,
 		Pool:       a.pool,
 		Pool6:      a.pool6,
 		Delegate6:  a.delegate6,
+		Ledger:     ledger,
 		Observer:   a.observer(claims),
 	})
 	a.plane, err = dataplane.New(dataplane.Config{
 		Workers: sockets.workers,
 		Device:  device,
 		Control: a.server,
-		Pools:   append(prefixes(c), prefixes6(c)...),
+		Pools:   prefixes(plan),
 		Slots:   c.Limits.Connections,
 
 		ClientToClient: c.Network.ClientToClient,
 		Multicast:      c.Network.Multicast,
-		Broadcasts:     broadcasts(c),
+		Broadcasts:     broadcasts(c, plan),
 		Panicked: func(value any, stack []byte) {
 			a.log.WithFields(logrus.Fields{"panic": value, "stack": string(stack)}).
 				Error("an error in the server lost a batch of packets; please report it")
@@ -58,14 +63,21 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 	if err != nil {
 		return err
 	}
+	own.plane = a.plane
 	a.server.Bind(a.plane)
-	return nil
+	a.keepBooks(ctx, cleanup)
+	if err := a.openCoA(ctx, c, cleanup); err != nil {
+		return err
+	}
+	cleanup.add(func() error { return unlessClosed(a.links.Close()) })
+	return a.links.Open(a.server, a.plane)
 }
 
 // policy turns a configuration into what connections are allowed.
 func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 	certs := a.certs.Load()
 	suites, esp, pfs := Suites(c)
+	plan, patience := c.Plan(), patience(c)
 	p := &vpn.Policy{
 		IKE: &ike.Policy{
 			Identity: certs.identity, Authority: certs.authority,
@@ -75,33 +87,54 @@ func (a *instance) policy(ctx context.Context, c *conf.Config) *vpn.Policy {
 		},
 		L2TP:      tunnel(c, c.L2TP.Secret, c.L2TP.RequireSecret),
 		GroupL2TP: groupTunnels(c),
+		Bare:      bareTunnels(c),
 		PPP: &ppp.Config{
-			Name: "adit", MRU: uint16(c.Network.MTU), Methods: methods(c),
+			Name: "adit", MRU: uint16(c.Network.MTU), Methods: methods(c), Compression: compression(c), Shows: shows(c),
 			Echo: c.Server.DeadPeer / (echoFailures + 1), EchoFailures: echoFailures,
-			SetupTimeout: 90 * time.Second, AuthTimeout: 60 * time.Second,
+			SetupTimeout: patience + 30*time.Second, AuthTimeout: patience + 5*time.Second,
+		},
+		Policy: session.Policy{
+			Networks: plan.Networks,
+			Foreign:  append(plan.Foreign, foreign(ctx, c)...),
+			IPv6:     server6(plan),
+			Settings: settings(c.Network.DNS, c.Network.Routes, c.Network.Domain, false),
+			Groups:   groups(c),
+			Filters:  filters(c),
+			MTU:      c.Network.MTU,
+			Preempt:  c.Network.OnConflict == conf.ConflictEnd,
+
+			Identity:        identity(c),
+			SessionsPerUser: c.Limits.SessionsPerUser, Replace: c.Limits.OnExcess == conf.ExcessReplace,
+			InterimInterval: c.Radius.Interim,
 		},
 		ReplayWindow: 1024,
-		Networks:     append(networks(c), networks6(c)...),
-		Own:          ownAddresses(),
-		IPv6:         server6(c),
-		Settings:     settings(c.Network.DNS, c.Network.Routes, c.Network.Domain),
-		Groups:       groups(c),
-		MTU:          c.Network.MTU,
 
 		Connections: c.Limits.Connections, HalfOpen: c.Limits.HalfOpen,
-		HalfOpenPerSource: c.Limits.HalfOpenPerSource, SessionsPerUser: c.Limits.SessionsPerUser,
+		HalfOpenPerSource: c.Limits.HalfOpenPerSource, StrangerMemory: c.Limits.StrangerMemory << 20,
 
-		SetupTimeout: time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second,
-		InterimInterval: c.Radius.Interim, Keepalive: 20 * time.Second,
-		DeadPeer: c.Server.DeadPeer, KeyLog: a.keys,
+		SetupTimeout: time.Minute, AuthTimeout: patience, DrainTimeout: 5 * time.Second,
+		Keepalive: 20 * time.Second,
+		DeadPeer:  c.Server.DeadPeer, KeyLog: a.keys,
+	}
+	if a.opts.Tune != nil {
+		a.opts.Tune(p)
 	}
 	return p
 }
 
+// patience is how long a verdict on a user is waited for. The link waits a little longer, so
+// that the backend says why there is none.
+func patience(c *conf.Config) time.Duration {
+	if c.Auth.Backend == conf.BackendRadius {
+		return c.Radius.Patience
+	}
+	return time.Minute
+}
+
 func vendorIDs(c *conf.Config) []ike.VendorID {
 	var list []ike.VendorID
-	for _, name := range c.IPsec.VendorIDs { // validated by conf
-		list = append(list, ike.VendorIDsByName(name)...)
+	for _, v := range c.IPsec.VendorIDs {
+		list = append(list, ike.VendorIDsByName(string(v))...)
 	}
 	return list
 }
@@ -117,12 +150,17 @@ func psks(c *conf.Config) []ike.PSK {
 			list = append(list, ike.PSK{Name: fmt.Sprintf("%s.psk[%d]", g.Name, i), Key: key, Group: g.Name})
 		}
 	}
-	return list
+	for i := range c.Links {
+		if l := &c.Links[i]; l.PSK.Len() > 0 {
+			list = append(list, ike.PSK{Name: linkGroup(l), Key: l.PSK, Group: linkGroup(l)})
+		}
+	}
+	return append(list, tunnelPSKs(c)...)
 }
 
-// What finds out within server.dead_peer_timeout that a silent client is gone:
-// so many LCP Echo-Requests, IKE's dead peer detection, and an L2TP HELLO that is
-// repeated for 47 seconds, which is as much as RFC 2661, section 5.8, leaves us.
+// Three things detect within server.dead_peer_timeout that a silent client is gone:
+// echoFailures LCP Echo-Requests, IKE's dead peer detection, and an L2TP HELLO that is
+// repeated for 47 seconds, as RFC 2661, section 5.8 has it.
 const (
 	helloPatience = 50 * time.Second
 	echoFailures  = 4
@@ -136,7 +174,7 @@ func helloAfter(timeout time.Duration) time.Duration {
 }
 
 func natt(c *conf.Config) ike.NATTMode {
-	if c.IPsec.NATTraversal == "auto" {
+	if c.IPsec.NATTraversal == conf.NATAuto {
 		return ike.NATTAuto
 	}
 	return ike.NATTAlways
@@ -144,16 +182,57 @@ func natt(c *conf.Config) ike.NATTMode {
 
 func methods(c *conf.Config) []ppp.Method {
 	var list []ppp.Method
-	for _, word := range c.Auth.Methods {
-		if m, err := ppp.ParseMethod(word); err == nil { // validated by conf
-			list = append(list, m)
+	for _, m := range c.Auth.Methods {
+		switch m {
+		case conf.MSCHAPv2:
+			list = append(list, ppp.MethodMSCHAPv2)
+		case conf.CHAP:
+			list = append(list, ppp.MethodCHAP)
+		case conf.PAP:
+			list = append(list, ppp.MethodPAP)
+		case conf.EAP:
+			list = append(list, ppp.MethodEAP)
 		}
 	}
 	return list
 }
 
-// public resolves server.public. A name that does not resolve is only a
-// warning: it is tried again.
+func compression(c *conf.Config) []ppp.Compressor {
+	var list []ppp.Compressor
+	for _, m := range c.PPP.Compression {
+		switch m {
+		case conf.MPPC:
+			list = append(list, ppp.CompressMPPC)
+		case conf.Deflate:
+			list = append(list, ppp.CompressDeflate)
+		}
+	}
+	return list
+}
+
+// compressed says what a session compresses, by direction; "": nothing.
+func compressed(c ppp.Compression) string {
+	if !c.Open || c.Send == (ppp.Codec{}) && c.Receive == (ppp.Codec{}) {
+		return ""
+	}
+	name := func(k ppp.Codec) string {
+		switch k.Compressor {
+		case ppp.CompressMPPC:
+			return "mppc"
+		case ppp.CompressDeflate:
+			return "deflate"
+		}
+		return "none"
+	}
+	in, out := name(c.Receive), name(c.Send)
+	if in == out {
+		return in
+	}
+	return "in " + in + ", out " + out
+}
+
+// public resolves server.public. A name that does not resolve causes only a warning, and
+// is tried again.
 func (a *instance) public(ctx context.Context, c *conf.Config) []netip.Addr {
 	list, err := resolve(ctx, c.Server.Public)
 	if err != nil {
@@ -167,137 +246,37 @@ func (a *instance) public(ctx context.Context, c *conf.Config) []netip.Addr {
 	return list
 }
 
-// parseRanges reads network.pool, which conf has validated.
-func parseRanges(c *conf.Config) []conf.AddressRange {
-	var list []conf.AddressRange
-	for _, s := range c.Network.Pool {
-		if r, err := conf.ParseRange(s); err == nil {
-			list = append(list, r)
-		}
+// identity says which spellings of a name are one user's.
+func identity(c *conf.Config) auth.Identity {
+	return auth.Identity{
+		FoldCase: c.Auth.FoldCase, StripDomain: slices.Contains(c.Auth.Strip, conf.NameDomain), StripRealm: slices.Contains(c.Auth.Strip, conf.NameRealm),
 	}
-	return list
 }
 
-// addresses are what is leased, and what of it is not: the server has each
-// pool's first address, and a LAN's gateway its own.
-func addresses(c *conf.Config) (ranges []pool.Range, reserved []netip.Addr) {
-	for _, r := range parseRanges(c) {
-		run := pool.Range{First: r.First, Last: r.Last}
-		if r.Prefix.IsValid() {
-			run = pool.Prefix(r.Prefix)
-		}
-		ranges = append(ranges, run)
-		reserved = append(reserved, run.First)
-	}
-	return ranges, append(reserved, parseAddrs([]string{c.Network.Gateway})...)
-}
-
-// networks are the pools with the server's address in each.
-func networks(c *conf.Config) []vpn.Network {
-	var list []vpn.Network
-	for _, r := range parseRanges(c) {
-		n := vpn.Network{Prefix: r.Prefix, Server: r.First}
-		if r.Prefix.IsValid() {
-			n.Server = pool.Prefix(r.Prefix).First
-		} else if lan, err := netip.ParsePrefix(c.Network.LAN); err == nil {
-			n.Prefix = lan.Masked()
-		}
-		list = append(list, n)
-	}
-	return list
-}
-
-// prefixes are the networks that the data path routes by array.
-func prefixes(c *conf.Config) []netip.Prefix {
-	var list []netip.Prefix
-	for _, n := range networks(c) {
-		list = append(list, n.Prefix)
-	}
-	return list
-}
-
-// settings are what clients are told; conf has validated them. Routes that are
-// not there are nil, an empty list is not.
-func settings(dns, routes []string, domain string) auth.Settings {
-	s := auth.Settings{DNS: parseAddrs(dns), Domain: domain}
-	if routes != nil {
-		s.Split = []netip.Prefix{}
-	}
-	for _, text := range routes {
-		if p, err := netip.ParsePrefix(text); err == nil {
-			s.Split = append(s.Split, p)
-		}
-	}
-	return s
+// settings are what clients are told. nil routes say nothing; an empty list says that
+// everything goes through. They also say whether a session has a device of its own.
+func settings(dns []netip.Addr, routes []netip.Prefix, domain string, device bool) auth.Settings {
+	return auth.Settings{DNS: dns, Split: routes, Domain: domain, OwnDevice: device}
 }
 
 // groups are the settings of each group.
-func groups(c *conf.Config) map[string]auth.Settings {
-	all := make(map[string]auth.Settings, len(c.Groups))
+func groups(c *conf.Config) map[string]auth.Profile {
+	all := make(map[string]auth.Profile, len(c.Groups))
 	for _, g := range c.Groups {
-		all[g.Name] = settings(g.DNS, g.Routes, g.Domain)
+		all[g.Name] = profile(c, &g.Allowance, settings(g.DNS, g.Routes, g.Domain, g.Interface))
 	}
 	return all
-}
-
-// broadcasts are the broadcast addresses of the office network, or of the pools.
-func broadcasts(c *conf.Config) []netip.Addr {
-	if lan, err := netip.ParsePrefix(c.Network.LAN); err == nil && c.Network.Mode == "tap" {
-		return []netip.Addr{pool.Broadcast(lan)}
-	}
-	var list []netip.Addr
-	for _, p := range prefixes(c) {
-		list = append(list, pool.Broadcast(p))
-	}
-	return list
-}
-
-func parseAddrs(texts []string) []netip.Addr {
-	var list []netip.Addr
-	for _, s := range texts {
-		if addr, err := netip.ParseAddr(s); err == nil {
-			list = append(list, addr)
-		}
-	}
-	return list
-}
-
-// promise says which addresses users have of their own: nobody else gets them
-// in the meantime.
-func (a *instance) promise(c *conf.Config) {
-	var four, six, delegated []netip.Addr
-	for _, u := range localUsers(c) {
-		four = appendValid(four, u.Address)
-		six = appendValid(six, u.IPv6.Address, u.IPv6.Prefix.Addr())
-		delegated = appendValid(delegated, u.IPv6.Delegated.Addr())
-	}
-	a.pool.Promise(four)
-	a.pool6.Promise(six)
-	a.delegate6.Promise(delegated)
-}
-
-func appendValid(list []netip.Addr, more ...netip.Addr) []netip.Addr {
-	for _, a := range more {
-		if a.IsValid() {
-			list = append(list, a)
-		}
-	}
-	return list
 }
 
 // localUsers turns configured users into the table of auth.Local.
 func localUsers(c *conf.Config) []auth.User {
 	var list []auth.User
 	for _, u := range c.Users {
-		user := auth.User{Name: u.Name, Password: u.Password, Group: u.Group, Settings: settings(u.DNS, u.Routes, u.Domain)}
-		if hash, err := hex.DecodeString(string(u.NTHash.Reveal())); err == nil && len(hash) > 0 {
-			user.NTHash = secret.New(hash)
-		}
-		if addr, err := netip.ParseAddr(u.Address); err == nil {
-			user.Address = addr
-		}
-		user.IPv6 = userIPv6(u)
-		list = append(list, user)
+		list = append(list, auth.User{
+			Name: u.Name, Password: u.Password, NTHash: u.NTHash.Bytes, TOTP: u.TOTP, MustChange: u.MustChange, Certificate: u.Certificate, Group: u.Group,
+			Address: u.Address, IPv6: auth.IPv6{Address: u.Address6, Prefix: u.Prefix6.Masked(), Delegated: u.Delegated6.Masked()},
+			Profile: profile(c, &u.Allowance, settings(u.DNS, u.Routes, u.Domain, u.Interface)),
+		})
 	}
 	return list
 }

@@ -195,7 +195,7 @@ func TestPanicInMidBatchInbound(t *testing.T) {
 	}
 }
 
-// A read that brings fewer packets than it might is no reason to wait.
+// A read that brings fewer packets than it might is not a reason to wait.
 func TestPlan(t *testing.T) {
 	w := newWalks(t, testSuite, 1, 1)
 	fill := func(n, bytes int) {

@@ -43,7 +43,7 @@ type Config struct {
 	Device  netdev.Device
 	Control Control
 	Pools   []netip.Prefix // routed by array; other prefixes by longest match
-	Slots   int            // how many connections at most
+	Slots   int            // how many connections; there are some places more, for those that are just ending
 
 	PathMTU int // of the paths to clients, in bytes; 0 for DefaultPathMTU
 
@@ -63,11 +63,12 @@ type Config struct {
 	Panicked func(value any, stack []byte)
 }
 
-// Control receives what belongs to no connection yet. Its methods are called
-// on socket workers: they must not block, and must copy what they keep.
+// Control receives messages that belong to no connection yet. Its methods are called on
+// socket workers: they must not block, and must copy what they keep.
 type Control interface {
-	// IKE is one ISAKMP message, without marker.
-	IKE(local, remote netip.AddrPort, marker bool, msg []byte)
+	// IKE is one ISAKMP message, without marker. What it appends to reply goes back
+	// at once, with other replies of a batch: for what is answered without state.
+	IKE(reply []byte, local, remote netip.AddrPort, marker bool, msg []byte) []byte
 }
 
 // Inbox receives the notes of one connection. Deliver must not block: it
@@ -84,8 +85,8 @@ const (
 	// NoteFrame is a PPP frame other than unicast IP, of Session, which need not
 	// be in the view.
 	NoteFrame
-	// NotePacket is an IP packet of Session that wants an answer from the control
-	// plane: broadcast, multicast, link-local, DHCP.
+	// NotePacket is an IP packet of Session for the control plane to answer: broadcast,
+	// multicast, link-local, DHCP.
 	NotePacket
 	// NoteGroup is an IP packet of Session to everybody, for Flood.
 	NoteGroup
@@ -97,6 +98,13 @@ const (
 	// NoteKilobytes says that an SA pair passed its soft byte limit or its
 	// sequence numbers' limit; SPI is the inbound SPI of the pair.
 	NoteKilobytes
+	// NoteDamaged says that a compressed packet of Session could not be opened, and none
+	// can be before the peer begins with an empty history.
+	NoteDamaged
+	// NoteShown says that a packet of a doubted SA was of Session; SPI is the SA's.
+	NoteShown
+	// NoteWrong says that a packet of a doubted SA belonged to no session; SPI is the SA's.
+	NoteWrong
 	// NoteIKE is an ISAKMP message; Control passes it on, not the plane.
 	NoteIKE
 )
@@ -118,6 +126,12 @@ type View struct {
 	In    []*ipsec.Inbound // all that receive; the newest first
 	Ports []uint16         // inner UDP ports of the peer, an SA of In each, 0: any; nil: PeerPort
 	Out   *ipsec.Outbound  // nil: nothing can be sent
+	Muted bool             // users' packets must not leave by Out, and wait; PPP's and L2TP's own may
+
+	// Doubted are the SPIs of those SAs of In that may not belong to the peer of the
+	// sessions. Only messages that begin a tunnel pass on such an SA, until a data message
+	// of one of the sessions has come by it.
+	Doubted []uint32
 
 	// Where ESP goes. Remote port 0 means raw ESP, protocol 50.
 	Local, Remote netip.AddrPort

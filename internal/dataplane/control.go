@@ -121,7 +121,10 @@ func (s *Slot) SendKeepalive() error {
 // UDP datagram, sealed by the view's outbound SA. The message is borrowed for
 // the call.
 func (s *Slot) SendL2TP(msg []byte) error {
-	return s.send(len(msg), func(b []byte, _ *View) { copy(b, msg) })
+	return s.send(udpHeaderLen+len(msg), func(b []byte, v *live) {
+		copy(b[udpHeaderLen:], msg)
+		s.wrapUDP(b, v)
+	})
 }
 
 // SendFrame sends one PPP frame of a session, in an L2TP data message that is
@@ -131,19 +134,35 @@ func (s *Slot) SendFrame(x *Session, frame []byte) error {
 	if x.Sequencing {
 		headLen = l2tp.SequencedDataHeaderLen
 	}
-	return s.send(headLen+len(frame), func(b []byte, v *View) {
+	return s.send(udpHeaderLen+headLen+len(frame), func(b []byte, v *live) {
 		var sequence *l2tp.Sequence
 		if x.Sequencing {
 			sequence = &l2tp.Sequence{Ns: uint16(x.ns.Add(1) - 1)}
 		}
-		l2tp.AppendDataHeader(b[:0], v.PeerTunnel, x.Remote, len(frame), sequence)
-		copy(b[headLen:], frame)
+		l2tp.AppendDataHeader(b[:udpHeaderLen], v.PeerTunnel, x.Remote, len(frame), sequence)
+		copy(b[udpHeaderLen+headLen:], frame)
+		x.sent(frame)
+		s.wrapUDP(b, v)
 	})
 }
 
-// send seals and sends one message of n bytes, which fill writes under the
-// lock of the outbound SA.
-func (s *Slot) send(n int, fill func([]byte, *View)) error {
+// wrapUDP writes the header of the inner UDP datagram b.
+func (s *Slot) wrapUDP(b []byte, v *live) {
+	v.putUDP(b, s.peerPort(v.View), len(b))
+	v.sumUDP(b)
+}
+
+// sendBare sends one IP packet of a session without L2TP.
+func (s *Slot) sendBare(x *Session, ip []byte) error {
+	n := x.encap.headLen()
+	return s.send(n+len(ip), func(b []byte, _ *live) {
+		copy(b[n:], ip)
+		x.encap.put(b, ip[0]>>4 == 4)
+	})
+}
+
+// send seals and sends n bytes, which fill writes under the lock of the outbound SA.
+func (s *Slot) send(n int, fill func([]byte, *live)) error {
 	p, v := s.plane, s.view.Load()
 	if v == nil || v.Out == nil {
 		return ErrNoPath
@@ -152,7 +171,7 @@ func (s *Slot) send(n int, fill func([]byte, *View)) error {
 	if socket == nil {
 		return fmt.Errorf("%w: from %v", ErrNoPath, v.Local)
 	}
-	if n > maxDatagram-udpHeaderLen {
+	if n > maxDatagram {
 		return fmt.Errorf("%w: %d bytes", ErrDropped, n)
 	}
 	scratch, _ := p.senders.Get().(*sender)
@@ -165,11 +184,9 @@ func (s *Slot) send(n int, fill func([]byte, *View)) error {
 
 	suite := v.Out.Suite()
 	head := suite.HeadRoom()
-	b := scratch.room(head + udpHeaderLen + n + suite.TailRoom())
-	inner := b[head : head+udpHeaderLen+n]
-	fill(inner[udpHeaderLen:], v.View)
-	v.putUDP(inner, s.peerPort(v.View), len(inner))
-	v.sumUDP(inner)
+	b := scratch.room(head + n + suite.TailRoom())
+	inner := b[head : head+n]
+	fill(inner, v)
 
 	out := scratch.out[:]
 	out[0] = ipsec.Out{SA: v.Out, Buf: b, Off: head, End: head + len(inner)}

@@ -119,7 +119,7 @@ func BenchmarkEveryCoreIn(b *testing.B) {
 	}
 }
 
-// cpuTime reports how much of it was spent on each operation, whoever else had
+// cpuTime reports the CPU time of each operation, which does not depend on who else used
 // the cores.
 func cpuTime(b *testing.B) func() {
 	spent := func() int64 {

@@ -11,8 +11,8 @@
 //
 // # What it is not
 //
-// It knows nothing of IKE, of L2TP control messages, of PPP but the framing of
-// IP, of users or of configuration.
+// It knows nothing of IKE, of L2TP control messages, of PPP but the framing
+// and the compression of packets, of users or of configuration.
 //
 // # Concurrency and ownership
 //

@@ -16,9 +16,12 @@ const (
 	DropUnknownSPI              // no such SA: silence
 	DropInnerUDP                // inner UDP: length or ports
 	DropL2TP                    // malformed L2TP data header
+	DropDoubted                 // on an SA that may be another peer's than the sessions'
 	DropTunnel                  // another tunnel than the view's
 	DropSession                 // no such session
 	DropPPP                     // malformed PPP frame
+	DropGRE                     // GRE that is not as was agreed: flags, key, checksum
+	DropLate                    // GRE that came after later packets, where they are numbered
 	DropIP                      // malformed IP packet
 	DropSource                  // a source that the session does not have
 	DropClient                  // client to client, where that is not allowed
@@ -27,10 +30,17 @@ const (
 	DropNoRoute                 // no session has the destination
 	DropNoPath                  // nothing to send with: no outbound SA or socket
 	DropTooBig                  // longer than the session's MTU, answered if possible
-	DropRedirect                // an ICMP redirect: who has one router needs no other
+	DropLoop                    // ESP of a link's own, which a route leads into the link
+	DropRedirect                // an ICMP redirect: a client has one router and needs no other
+	DropUnasked                 // a compressed packet, and nothing was agreed on
+	DropHistory                 // a compressed packet that refers to one which is missing
+	DropCompressed              // a compressed packet that is malformed
+	DropExpands                 // a compressed packet that expands to more than a packet may have
 	DropWriteUDP                // the socket took no more
 	DropWriteDevice             // the device took no more
 	DropPanic                   // the batch that a worker panicked on
+	DropFilter                  // the session's filter denies it
+	DropOverRate                // faster than the session may be
 	dropESP
 )
 
@@ -38,9 +48,10 @@ const (
 const NumDrops = int(dropESP) + int(ipsec.DropRandom) + 1
 
 var dropNames = [dropESP]string{
-	"short", "unknown-spi", "inner-udp", "l2tp", "tunnel", "session", "ppp",
+	"short", "unknown-spi", "inner-udp", "l2tp", "doubted", "tunnel", "session", "ppp", "gre", "late",
 	"ip", "source", "client-to-client", "inbox", "rate", "no-route",
-	"no-path", "too-big", "redirect", "write-udp", "write-device", "panic",
+	"no-path", "too-big", "loop", "redirect",
+	"compressed-unasked", "compressed-history", "compressed-damaged", "compressed-expands", "write-udp", "write-device", "panic", "filter", "over-rate",
 }
 
 // DropESP is the reason for a packet that package ipsec dropped.

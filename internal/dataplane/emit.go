@@ -25,12 +25,12 @@ type way struct {
 	socket *Socket // nil: nothing can be sent
 }
 
-// template is what stands in front of IP packets that have the same session,
-// length and family: PPP, L2TP and inner UDP.
+// template is what stands in front of packets that have the same session,
+// length and protocol: PPP, L2TP and inner UDP.
 type template struct {
-	session *Session // nil: it is of none
-	length  int
-	four    bool
+	session  *Session // nil: it is of none
+	length   int
+	protocol uint16
 
 	head [udpHeaderLen + l2tp.SequencedDataHeaderLen + pppHeaderLen]byte
 	n    int // of head
@@ -79,38 +79,50 @@ func (x *transmitter) sorted() []uint64 {
 // put puts the packets of an item into the slab.
 func (x *transmitter) put(it *item) {
 	if it.segment == 0 {
-		if !x.one(it, it.b) {
-			x.tally.drop(DropNoPath, 1)
-		}
+		x.one(it, it.b)
 		return
 	}
 	if !x.cutter.Reset(it.b, it.segment) {
 		return // route has tried: it can be cut
 	}
-	for left := x.cutter.Segments(); left > 0; left-- {
-		if !x.next(it) {
-			x.tally.drop(DropNoPath, left)
+	for left := it.packets; left > 0; left-- {
+		x.next(it)
+	}
+}
+
+// next puts the next packet of a super-packet into the slab. There is one.
+func (x *transmitter) next(it *item) {
+	if it.mtu == 0 {
+		if at, ok := x.place(it); ok {
+			x.wrap(it.session, at, x.cutter.Next(x.slab[at:at+MaxMTU]))
 			return
+		}
+	}
+	x.one(it, x.segment[:x.cutter.Next(x.segment)])
+}
+
+// one puts a packet into the slab, or has it wait in its slot, or drops it.
+func (x *transmitter) one(it *item, b []byte) {
+	for !x.whole(it, b) {
+		if v := x.way.view; v == nil || !v.holds || x.releases {
+			x.tally.drop(DropNoPath, 1)
+			return
+		}
+		switch it.slot.hold(it.session, b) {
+		case holdsIt:
+			return
+		case holdsOthers:
+			x.tally.drop(DropDoubted, 1)
+			return
+		case holdsNone:
+			x.seal() // it has a way since: the view that it found is an old one
 		}
 	}
 }
 
-// next puts the next packet of a super-packet into the slab, and reports
-// whether it has a way. There is one.
-func (x *transmitter) next(it *item) bool {
-	if it.mtu > 0 {
-		return x.one(it, x.segment[:x.cutter.Next(x.segment)])
-	}
-	at, ok := x.place(it)
-	if ok {
-		x.wrap(it.session, at, x.cutter.Next(x.slab[at:at+MaxMTU]))
-	}
-	return ok
-}
-
-// one puts a packet into the slab, in fragments if need be, and reports
-// whether it has a way.
-func (x *transmitter) one(it *item, b []byte) bool {
+// whole puts a packet into the slab, in fragments if need be, and reports whether it has
+// a way.
+func (x *transmitter) whole(it *item, b []byte) bool {
 	if it.mtu > 0 && len(b) > it.mtu {
 		return x.fragment(it, b)
 	}
@@ -160,23 +172,34 @@ func (x *transmitter) enter(s *Slot) {
 	x.way, x.template.session = way{slot: s, view: s.lock()}, nil
 	if v := x.way.view; v != nil {
 		x.locked = append(x.locked, v.Out)
+		if v.holds && !x.releases {
+			return
+		}
 		x.way.socket = x.plane.socket(x.worker, v.Local, v.kind())
 	}
 }
 
 // wrap makes the IP packet slab[at:at+n] one that is to be sealed.
 func (x *transmitter) wrap(s *Session, at, n int) {
-	t, end := &x.template, at+n
-	if four := x.slab[at]>>4 == 4; t.session != s || t.length != n || t.four != four {
-		t.session, t.length, t.four = s, n, four
+	protocol, length := protocolOf(x.slab[at:]), n
+	if c := s.codecs.Load(); c != nil && c.send != nil {
+		protocol, length = x.compress(c, at, n, protocol)
+	}
+	t, end := &x.template, at+length
+	if t.session != s || t.length != length || t.protocol != protocol {
+		t.session, t.length, t.protocol = s, length, protocol
 		t.fill(&x.way)
 	}
 	off := at - t.n
-	copy(x.slab[off:at], t.head[:t.n])
-	if s.Sequencing {
-		binary.BigEndian.PutUint16(x.slab[off+udpHeaderLen+l2tp.DataHeaderLen:], uint16(s.ns.Add(1)-1))
+	if s.encap != nil {
+		s.encap.put(x.slab[off:end], x.slab[at]>>4 == 4)
+	} else {
+		copy(x.slab[off:at], t.head[:t.n])
+		if s.Sequencing {
+			binary.BigEndian.PutUint16(x.slab[off+udpHeaderLen+l2tp.DataHeaderLen:], uint16(s.ns.Add(1)-1))
+		}
+		x.way.view.sumUDP(x.slab[off:end])
 	}
-	x.way.view.sumUDP(x.slab[off:end])
 	x.outs = append(x.outs, ipsec.Out{SA: x.way.view.Out, Buf: x.slab, Off: off, End: end})
 	x.lengths = append(x.lengths, n)
 	x.used += t.esp
@@ -187,26 +210,37 @@ func (x *transmitter) wrap(s *Session, at, n int) {
 	x.runs = append(x.runs, run{x.way, s, 1})
 }
 
-// fill makes the template one of its session, length and family.
-func (t *template) fill(w *way) {
-	protocol := byte(pppIPv6)
-	if t.four {
-		protocol = pppIPv4
+// protocolOf is the PPP protocol of an IP packet.
+func protocolOf(ip []byte) uint16 {
+	if ip[0]>>4 == 4 {
+		return pppIPv4
 	}
+	return pppIPv6
+}
+
+// fill makes the template one of its session, length and protocol.
+func (t *template) fill(w *way) {
 	var sequence *l2tp.Sequence
 	if t.session.Sequencing {
 		sequence = &l2tp.Sequence{}
 	}
 	t.n = t.session.headLen()
 	inner := t.n + t.length
+	t.esp = inner + w.view.Out.Overhead(inner)
+	if t.session.encap != nil {
+		return
+	}
 	w.view.putUDP(t.head[:], w.slot.peerPort(w.view.View), inner)
 	l2tp.AppendDataHeader(t.head[:udpHeaderLen], w.view.PeerTunnel, t.session.Remote, pppHeaderLen+t.length, sequence)
-	copy(t.head[t.n-pppHeaderLen:], []byte{0xff, 0x03, 0, protocol})
-	t.esp = inner + w.view.Out.Overhead(inner)
+	copy(t.head[t.n-pppHeaderLen:], []byte{0xff, 0x03, byte(t.protocol >> 8), byte(t.protocol)})
 }
 
-// headLen is how long PPP, L2TP and inner UDP in front of a packet are.
+// headLen is how long PPP, L2TP and inner UDP in front of a packet are, or what takes their
+// place.
 func (s *Session) headLen() int {
+	if s.encap != nil {
+		return s.encap.headLen()
+	}
 	if s.Sequencing {
 		return udpHeaderLen + l2tp.SequencedDataHeaderLen + pppHeaderLen
 	}

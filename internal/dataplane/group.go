@@ -27,10 +27,9 @@ func (p *Plane) isGroup(dst netip.Addr) bool {
 	return dst.IsMulticast() || dst == broadcast || slices.Contains(p.cfg.Broadcasts, dst)
 }
 
-// floods reports whether a packet to everybody goes to everybody: not what is
-// between a host and its router alone. DHCP would lease a client addresses
-// of the office; neighbour discovery and all else that is link-local has a
-// link of two.
+// floods reports whether a packet to everybody is passed on to everybody. Packets between
+// a host and its router alone are not. DHCP would lease a client addresses of the office;
+// neighbour discovery and all else that is link-local has a link of two.
 func floods(h *packet.IP, b []byte) bool {
 	if h.Src.IsUnspecified() || h.Src.IsLinkLocalUnicast() || h.Dst.IsInterfaceLocalMulticast() {
 		return false
@@ -81,6 +80,10 @@ func (p *Plane) Flood(from *Session, b []byte) {
 		if s == from || !net.has(h.Is4()) {
 			return
 		}
+		if pass, d := net.toClient(now, b[:h.Len], &h, 0, h.Len, 1); pass == 0 {
+			p.control.drop(d, 1)
+			return
+		}
 		p.copies.charge(copyEvery)
 		mtu := view.mtuOf(s, net)
 		switch {
@@ -107,6 +110,23 @@ func (p *Plane) copy(slot *Slot, s *Session, frame []byte, now int64) {
 	}
 }
 
+// SendPacket sends an IP packet that was held.
+func (s *Slot) SendPacket(to *Session, b []byte) {
+	if to.encap != nil {
+		if s.sendBare(to, b) == nil {
+			now := time.Now().UnixNano()
+			to.out.add(1, len(b), now)
+			s.plane.control.out.add(1, len(b), now)
+		}
+		return
+	}
+	protocol := byte(pppIPv4)
+	if b[0]>>4 == 6 {
+		protocol = pppIPv6
+	}
+	s.plane.copy(s, to, append([]byte{0xff, 0x03, 0, protocol}, b...), time.Now().UnixNano())
+}
+
 // everybody calls f for each session that has a network.
 func (p *Plane) everybody(f func(*Slot, *live, *Session, *network)) {
 	for i := range p.slots[:p.used.Load()] {
@@ -115,7 +135,7 @@ func (p *Plane) everybody(f func(*Slot, *live, *Session, *network)) {
 			continue
 		}
 		view := slot.view.Load()
-		if view == nil || view.Out == nil {
+		if view == nil || view.Out == nil || view.Muted {
 			continue
 		}
 		for _, s := range view.Sessions {
@@ -154,9 +174,14 @@ func (x *transmitter) flood(b []byte, segment int, h *packet.IP) (Drop, bool) {
 				continue
 			}
 			x.plane.copies.charge(time.Duration(copies) * copyEvery)
-			it := item{slot: slot, session: s, b: b, segment: segment}
+			pass, d := net.toClient(x.now, b, h, segment, length, copies)
+			x.tally.drop(d, copies-pass)
+			if pass == 0 {
+				continue
+			}
+			it := item{slot: slot, session: s, b: b, segment: segment, packets: pass}
 			if mtu := view.mtuOf(s, net); length > mtu {
-				if h.DF { // nobody is told of packets to everybody
+				if h.DF { // no ICMP error answers a packet to everybody
 					x.tally.drop(DropTooBig, copies)
 					continue
 				}

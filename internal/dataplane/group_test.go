@@ -113,8 +113,8 @@ func TestPacketsToEverybodyReachAllButTheirSender(t *testing.T) {
 	})
 }
 
-// A super-packet to everybody comes to each session as its datagrams, each of
-// which counts as a copy; one of very many is nobody's.
+// A super-packet to everybody comes to each session as its datagrams, each of which
+// counts as a copy. One of very many datagrams is dropped.
 func TestSuperPacketsToEverybody(t *testing.T) {
 	inRig(t, multicast, func(r *rig) {
 		other := r.join(netip.MustParseAddr("10.83.0.77"), 7)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/adit-vpn/adit/internal/compress"
 	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/udp"
 	"github.com/adit-vpn/adit/ipsec"
@@ -33,6 +34,7 @@ const (
 // receiver is the worker of one socket. Everything in it is its own.
 type receiver struct {
 	plane  *Plane
+	worker int
 	socket *Socket
 	queue  netdev.Queue
 	tally  *tally
@@ -49,8 +51,16 @@ type receiver struct {
 	runs    []arrivals    // of ins, in order and without gaps
 	last    arrivals      // where the last SPI of this batch led
 	out     []netdev.Packet
+	beside  beside // what goes to devices of sessions
+
+	said    []byte       // replies to ISAKMP messages of this batch
+	replies []udp.Packet // made of it
 
 	counted counted
+
+	decoder *compress.Decoder // nil: no session of this worker had compressed packets yet
+	plain   []byte            // room for what it opens
+	used    int               // places of plain that out has
 }
 
 // counted is packets of one session that its counters do not have yet.
@@ -66,15 +76,17 @@ type arrivals struct {
 	sa   *ipsec.Inbound
 	port uint16 // the peer's inner UDP port; 0: any
 	n    int
+
+	doubted bool // the SA may be another peer's than the sessions'
 }
 
-func newReceiver(p *Plane, s *Socket, q netdev.Queue, t *tally) *receiver {
+func newReceiver(p *Plane, worker int, s *Socket, q netdev.Queue, t *tally) *receiver {
 	batch := readBatch
 	if s.Kind == SocketIKE {
-		batch = readLeast
+		batch = readLeast // no user's packets come there
 	}
 	r := &receiver{
-		plane: p, socket: s, queue: q, tally: t,
+		plane: p, worker: worker, socket: s, queue: q, tally: t,
 		opener:    ipsec.NewOpener(),
 		packets:   make([]udp.Packet, batch),
 		datagrams: make([]byte, batch*datagramLen),
@@ -83,6 +95,7 @@ func newReceiver(p *Plane, s *Socket, q netdev.Queue, t *tally) *receiver {
 		sources:   make([]*udp.Packet, 0, openBatch),
 		runs:      make([]arrivals, 0, openBatch),
 		out:       make([]netdev.Packet, 0, openBatch),
+		replies:   make([]udp.Packet, 0, batch),
 	}
 	r.renew(batch)
 	r.want = readLeast
@@ -139,12 +152,14 @@ func (r *receiver) handle(n int) {
 		r.demux(p, rest)
 	}
 	r.open()
+	r.reply()
 	r.last = arrivals{} // its view may be old when the next batch comes
 }
 
 func (r *receiver) rescue(n int) {
 	if v := recover(); v != nil {
 		r.reset()
+		r.said, r.replies = r.said[:0], r.replies[:0]
 		r.last, r.counted = arrivals{}, counted{}
 		r.plane.panicked(r.tally, v, n)
 	}
@@ -160,18 +175,41 @@ func (r *receiver) demux(p *udp.Packet, b []byte) {
 		}
 		r.queueESP(p, b)
 	case r.socket.Kind == SocketIKE:
-		r.tally.ike.Add(1)
-		r.plane.cfg.Control.IKE(p.Local, p.Remote, false, b)
+		r.ike(p, nil, b)
 	case len(b) == 1 && b[0] == natKeepalive:
 		r.tally.keepalives.Add(1)
 	case len(b) < 8:
 		r.tally.drop(DropShort, 1)
 	case binary.BigEndian.Uint32(b) == 0:
-		r.tally.ike.Add(1)
-		r.plane.cfg.Control.IKE(p.Local, p.Remote, true, b[markerLen:])
+		r.ike(p, b[:markerLen], b[markerLen:])
 	default:
 		r.queueESP(p, b)
 	}
+}
+
+// ike passes a message to the control plane, and queues what goes back at once,
+// behind the marker that it had.
+func (r *receiver) ike(p *udp.Packet, marker, msg []byte) {
+	r.tally.ike.Add(1)
+	at := len(r.said)
+	b := r.plane.cfg.Control.IKE(append(r.said, marker...), p.Local, p.Remote, len(marker) > 0, msg)
+	if len(b) > at+len(marker) {
+		r.said = b
+		r.replies = append(r.replies, udp.Packet{Data: b[at:], Local: p.Local, Remote: p.Remote})
+	}
+}
+
+// reply sends what is queued.
+func (r *receiver) reply() {
+	if len(r.replies) == 0 {
+		return
+	}
+	// An error is that the socket is closed: its reader hears of it, too.
+	if n, _ := r.socket.Conn.WriteBatch(r.replies); n < len(r.replies) {
+		r.tally.drop(DropWriteUDP, len(r.replies)-n)
+	}
+	clear(r.replies)
+	r.said, r.replies = r.said[:0], r.replies[:0]
 }
 
 func (r *receiver) queueESP(p *udp.Packet, b []byte) {
@@ -206,102 +244,7 @@ func (p *Plane) arrival(spi uint32) arrivals {
 	}
 	if a.sa = a.view.inbound(spi); a.sa != nil {
 		a.port = a.view.portOf(a.sa)
+		a.doubted = a.view.doubts(spi)
 	}
 	return a
-}
-
-// open decrypts what is queued and passes it on.
-func (r *receiver) open() {
-	if len(r.ins) == 0 {
-		return
-	}
-	r.opener.Open(r.ins)
-	at := 0
-	for i := range r.runs {
-		o := &r.runs[i]
-		r.arrived(o, r.ins[at:at+o.n], r.sources[at:])
-		at += o.n
-	}
-	r.settle(nil)
-	if len(r.out) > 0 {
-		n, _ := r.queue.WriteBatch(r.out) // a closed device ends its own worker
-		r.tally.drop(DropWriteDevice, len(r.out)-n)
-	}
-	r.reset()
-}
-
-func (r *receiver) reset() {
-	r.ins, r.sources, r.runs, r.out = r.ins[:0], r.sources[:0], r.runs[:0], r.out[:0]
-}
-
-// arrived passes on what was in the packets of one SA.
-func (r *receiver) arrived(o *arrivals, ins []ipsec.In, sources []*udp.Packet) {
-	heard := false
-	for i := range ins {
-		p := &ins[i]
-		if p.Drop != ipsec.DropNone {
-			r.tally.drop(DropESP(p.Drop), 1)
-			continue
-		}
-		if !heard {
-			heard = true
-			r.heard(o)
-		}
-		if p.Newest {
-			r.newest(o, sources[i])
-		}
-		if d, ok := r.inner(p, o, sources[i]); !ok {
-			r.tally.drop(d, 1)
-		}
-	}
-}
-
-// heard draws conclusions from the fact that a packet is authentic, whatever
-// is in it.
-func (r *receiver) heard(o *arrivals) {
-	sa, view, slot := o.sa, o.view, o.slot
-	slot.lastIn.Store(r.now)
-	if sa.UseNoted.Open() && slot.inbox.Deliver(Note{Kind: NoteFirstUse, SPI: sa.SPI()}) {
-		sa.UseNoted.Close()
-	}
-	if sa.LimitNoted.Open() && sa.Exhausted() && slot.inbox.Deliver(Note{Kind: NoteKilobytes, SPI: sa.SPI()}) {
-		sa.LimitNoted.Close()
-	}
-	if view.truncates && sa.Truncated() != view.Out.Truncated() {
-		view.Out.SetTruncated(sa.Truncated())
-	}
-}
-
-// newest moves the endpoint to where a packet came from that advances the
-// newest SA that the peer has used. Others do not: a late packet, however
-// authentic, may come from where the peer no longer is.
-func (r *receiver) newest(o *arrivals, from *udp.Packet) {
-	view := o.view
-	if from.Remote == view.Remote && from.Local == view.Local || !view.leads(o.sa) {
-		return
-	}
-	if view.kind() != r.socket.Kind {
-		return // the encapsulation was negotiated, and does not change
-	}
-	if o.slot.moves.allow(r.now, moveEvery, moveBurst) {
-		o.slot.inbox.Deliver(Note{Kind: NoteMoved, SPI: o.sa.SPI(), Local: from.Local, Remote: from.Remote})
-	}
-}
-
-// carried counts a packet of a session.
-func (r *receiver) carried(s *Session, octets int) {
-	if r.counted.session != s {
-		r.settle(s)
-	}
-	r.counted.packets++
-	r.counted.octets += octets
-}
-
-// settle adds what was counted of one session, and begins with another.
-func (r *receiver) settle(next *Session) {
-	if c := r.counted; c.session != nil {
-		c.session.in.add(c.packets, c.octets, r.now)
-		r.tally.in.add(c.packets, c.octets, r.now)
-	}
-	r.counted = counted{session: next}
 }

@@ -250,31 +250,6 @@ func TestInnerPortIsLearnt(t *testing.T) {
 	})
 }
 
-func TestClientToClient(t *testing.T) {
-	other := netip.MustParseAddr("10.83.0.77")
-	for _, allowed := range []bool{false, true} {
-		inRig(t, Config{ClientToClient: allowed}, func(r *rig) {
-			slot, err := r.plane.NewSlot(&inbox{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := r.plane.Route(netip.PrefixFrom(other, 32), slot, NewSession(1, 1, false)); err != nil {
-				t.Fatal(err)
-			}
-			ip := udp4(clientAddr, other, 53, 30)
-			r.client.ip(ip)
-			if !allowed {
-				r.wantDrop(DropClient, 1, "clients are kept apart")
-				return
-			}
-			synctest.Wait()
-			if got := r.device.Poll(); !bytes.Equal(got, ip) {
-				t.Errorf("the device got %x", got)
-			}
-		})
-	}
-}
-
 func TestSegmentSizeIsClampedInbound(t *testing.T) {
 	inRig(t, Config{}, func(r *rig) {
 		r.client.ip(syn4(clientAddr, farAddr))

@@ -13,6 +13,9 @@ import (
 
 // inner passes on what was in a packet, or says why not.
 func (r *receiver) inner(p *ipsec.In, o *arrivals, from *udp.Packet) (Drop, bool) {
+	if o.sa.Protocol() != packet.UDP {
+		return r.tunnelled(p, o)
+	}
 	b := p.Buf[p.Off:p.End]
 	if len(b) < udpHeaderLen {
 		return DropInnerUDP, false
@@ -35,10 +38,41 @@ func (r *receiver) inner(p *ipsec.In, o *arrivals, from *udp.Packet) (Drop, bool
 		return DropL2TP, false
 	}
 	if b[0]&0x80 != 0 { // the T bit: a control message
-		return o.tell(Note{Kind: NoteControl, Late: !p.Newest || !o.view.leads(o.sa), SPI: p.SA.SPI(), Local: from.Local, Remote: from.Remote, Data: b})
+		return o.tell(Note{Kind: NoteControl, Late: o.late(p), SPI: p.SA.SPI(), Local: from.Local, Remote: from.Remote, Data: b})
 	}
 	return r.data(p, o, p.Off+udpHeaderLen, p.Off+n)
 }
+
+// passes reports whether a packet of a doubted SA passes. If it shows that its sender
+// has the sessions, by their ids, the doubt ends; A message that begins a tunnel passes,
+// but proves nothing. Ids are random and were agreed on inside ESP: the connection is
+// told of wrong ones.
+func (r *receiver) passes(p *ipsec.In, o *arrivals) bool {
+	b := p.Buf[p.Off:p.End]
+	if len(b) < udpHeaderLen+l2tpIDsEnd {
+		return false
+	}
+	b = b[udpHeaderLen:]
+	if b[0]&0x80 != 0 { // the T bit
+		_, begins := l2tp.IsSCCRQ(b)
+		return begins
+	}
+	h, err := l2tp.ParseData(b)
+	if err == nil && h.Tunnel == o.view.Tunnel && o.view.session(h.Session) != nil {
+		o.doubted = false
+		o.slot.inbox.Deliver(Note{Kind: NoteShown, Session: h.Session, SPI: p.SA.SPI()})
+		return true
+	}
+	o.slot.inbox.Deliver(Note{Kind: NoteWrong, SPI: p.SA.SPI()})
+	return false
+}
+
+// late reports whether newer packets came before one.
+func (o *arrivals) late(p *ipsec.In) bool { return !p.Newest || !o.view.leads(o.sa) }
+
+// l2tpIDsEnd is where the session id of an L2TP control message ends (RFC 2661,
+// section 3.1).
+const l2tpIDsEnd = 8
 
 // tell delivers a note that a full inbox loses.
 func (o *arrivals) tell(n Note) (Drop, bool) { return DropInbox, o.slot.inbox.Deliver(n) }
@@ -55,10 +89,16 @@ func (r *receiver) data(p *ipsec.In, o *arrivals, off, end int) (Drop, bool) {
 	s := o.view.session(h.Session)
 	off, end = off+h.Off, off+h.End
 	frame := p.Buf[off:end]
-	ip, ok := ipOffset(frame)
-	if !ok {
+	ip, protocol, ok := pppOffset(frame)
+	if !ok || !isIP(protocol) {
 		if s != nil {
 			s.in.last.Store(r.now)
+			if c := s.codecs.Load(); c != nil && ok {
+				if protocol == pppCompressed && c.receive != nil {
+					return r.compressed(o, s, c, frame[ip:], o.late(p))
+				}
+				c.uncompressed(frame, ip, protocol, o.late(p))
+			}
 		}
 		// Also of a session that is not in the view yet: a client's first frame
 		// comes right behind the message that establishes the session, and the
@@ -68,39 +108,41 @@ func (r *receiver) data(p *ipsec.In, o *arrivals, off, end int) (Drop, bool) {
 	if s == nil {
 		return DropSession, false
 	}
+	if c := s.codecs.Load(); c != nil {
+		c.uncompressed(frame, ip, protocol, o.late(p))
+	}
 	if !s.open(p.Buf[off+ip : end]) {
 		r.early(o, s, frame)
 		return DropSource, false
 	}
-	return r.ip(p, o, s, off+ip, end)
+	return r.ip(p.Buf, o, s, off+ip, end)
 }
 
 // earlyBytes are as much of a packet as a link looks at: its addresses.
 const earlyBytes = 64
 
-// early tells the connection of an IP packet that comes while its network is not
-// up: the client's may be, if what opens ours was lost.
+// early tells the connection of an IP packet that comes while its network is not up here.
+// At the client it may be up, if the packet that opens it here was lost.
 func (r *receiver) early(o *arrivals, s *Session, frame []byte) {
 	if o.slot.packets.allow(r.now, packetEvery, packetBurst) {
 		o.slot.inbox.Deliver(Note{Kind: NoteFrame, Session: s.Local, Data: frame[:min(len(frame), earlyBytes)]})
 	}
 }
 
-// ipOffset returns where the IP packet of a PPP frame begins, if that is what
-// it carries: with or without address and control fields, and with one or two
-// bytes of protocol (RFC 1661, sections 6.5 and 6.6), whatever was agreed.
-func ipOffset(frame []byte) (int, bool) {
-	at := 0
+// pppOffset returns where the packet of a PPP frame begins, and its protocol: with or
+// without address and control fields, and with one or two bytes of protocol (RFC 1661,
+// sections 6.5 and 6.6), whatever was agreed.
+func pppOffset(frame []byte) (at int, protocol uint16, ok bool) {
 	if len(frame) >= 2 && frame[0] == 0xff && frame[1] == 0x03 {
 		at = 2
 	}
 	if len(frame) > at && frame[at]&1 != 0 {
-		return at + 1, isIP(uint16(frame[at]))
+		return at + 1, uint16(frame[at]), true
 	}
 	if len(frame) < at+2 {
-		return 0, false
+		return 0, 0, false
 	}
-	return at + 2, isIP(binary.BigEndian.Uint16(frame[at:]))
+	return at + 2, binary.BigEndian.Uint16(frame[at:]), true
 }
 
 const (
@@ -110,10 +152,10 @@ const (
 
 func isIP(protocol uint16) bool { return protocol == pppIPv4 || protocol == pppIPv6 }
 
-// ip queues the IP packet p.Buf[off:end] for the device, if the session may
+// ip queues the IP packet buf[off:end] for the device, if the session may
 // send it.
-func (r *receiver) ip(p *ipsec.In, o *arrivals, s *Session, off, end int) (Drop, bool) {
-	b := p.Buf[off:end]
+func (r *receiver) ip(buf []byte, o *arrivals, s *Session, off, end int) (Drop, bool) {
+	b := buf[off:end]
 	h, ok := packet.Parse(b)
 	if !ok {
 		return DropIP, false
@@ -122,30 +164,54 @@ func (r *receiver) ip(p *ipsec.In, o *arrivals, s *Session, off, end int) (Drop,
 	if net == nil {
 		return DropSource, false
 	}
-	if r.plane.cfg.Multicast && r.plane.isGroup(h.Dst) && net.allows(h.Src) && floods(&h, b) {
-		return r.group(p.Buf, o, s, off, &h)
-	}
-	if forControl(&h, b) {
-		if !o.slot.packets.allow(r.now, packetEvery, packetBurst) {
-			return DropRate, false
+	router := net.port != nil && net.port.cfg.Router
+	if !router {
+		if r.plane.cfg.Multicast && r.plane.isGroup(h.Dst) && net.allows(h.Src) && floods(&h, b) {
+			if d := net.fromClient(r.now, b, &h); d != 0 {
+				return d, false
+			}
+			return r.group(buf, o, s, off, &h)
 		}
-		return o.tell(Note{Kind: NotePacket, Session: s.Local, Data: b[:h.Len]})
+		if forControl(&h, b) {
+			if !o.slot.packets.allow(r.now, packetEvery, packetBurst) {
+				return DropRate, false
+			}
+			return o.tell(Note{Kind: NotePacket, Session: s.Local, Data: b[:h.Len]})
+		}
 	}
 	if !net.allows(h.Src) {
 		return DropSource, false
 	}
-	if !r.plane.cfg.ClientToClient && r.plane.routes.lookup(h.Dst) != nil {
+	if !router && r.plane.apart(h.Dst) {
 		return DropClient, false
+	}
+	if net.limits != nil {
+		if d, passes := r.limit(o, s, net, b, &h); !passes {
+			return d, d == 0
+		}
 	}
 	packet.ClampMSS(b, &h, o.view.mtuOf(s, net), false)
 	r.carried(s, h.Len)
-	r.out = append(r.out, netdev.Packet{Buf: p.Buf, Off: off, End: off + h.Len})
+	out := netdev.Packet{Buf: buf, Off: off, End: off + h.Len}
+	if net.port != nil {
+		r.beside.push(r.to(net), out)
+		return 0, true
+	}
+	r.out = append(r.out, out)
 	return 0, true
 }
 
-// forControl reports whether a packet is for the control plane: what is not
-// for one far host, and DHCP, which a device would swallow. DHCPINFORM carries
-// the leased source, but no server beyond the device could answer it.
+// apart reports whether clients are kept from an address because it is a client's, or
+// of a network behind one. Packets from clients are judged by their destination, and
+// packets from the device by their source: the host, or a router beyond it, may have sent
+// a client's packet back here, by address translation or by an unexpected route.
+func (p *Plane) apart(a netip.Addr) bool {
+	return !p.cfg.ClientToClient && p.routes.lookup(a) != nil
+}
+
+// forControl reports whether a packet is for the control plane: one that is not for a
+// single host beyond the link, or DHCP, which the device would swallow. DHCPINFORM
+// carries the leased source, but no server beyond the device could answer it.
 func forControl(h *packet.IP, b []byte) bool {
 	if h.Dst.IsMulticast() || h.Dst.IsLinkLocalUnicast() || h.Src.IsLinkLocalUnicast() || h.Dst == broadcast {
 		return true

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/udp"
 )
 
 func TestControlMessagesGoToTheInbox(t *testing.T) {
@@ -186,6 +188,35 @@ func TestLimitIsToldOnce(t *testing.T) {
 		synctest.Wait()
 		if n := r.inbox.take(NoteKilobytes); len(n) != 1 || n[0].SPI != r.view.In[0].SPI() {
 			t.Errorf("outbound: %+v", n)
+		}
+	})
+}
+
+// What the control plane says at once to a message goes back to its sender, behind a
+// marker where there was one, also where users' packets come in the same batch.
+func TestRepliesGoBackAtOnce(t *testing.T) {
+	inRig(t, Config{}, func(r *rig) {
+		for port, marker := range map[uint16]string{500: "", 4500: "\x00\x00\x00\x00"} {
+			server := netip.AddrPortFrom(serverAddr, port)
+			var list []udp.Packet
+			for _, text := range []string{"greetings", "hello", "hello", "goodbye", "hello"} {
+				list = append(list, udp.Packet{Data: []byte(marker + text), Remote: server})
+				if port == 4500 {
+					list = append(list, udp.Packet{Data: r.client.sealed(1701, 1701, []byte{0}), Remote: server})
+				}
+			}
+			if _, err := r.client.conn.WriteBatch(list); err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				p := []udp.Packet{{Data: make([]byte, 100)}}
+				if _, err := r.client.conn.Receive(p); err != nil {
+					t.Fatal(err)
+				}
+				if string(p[0].Data) != marker+"you are known" || p[0].Remote != server {
+					t.Errorf("%q comes from %v", p[0].Data, p[0].Remote)
+				}
+			}
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/adit-vpn/adit/internal/compress"
 	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/packet"
 	"github.com/adit-vpn/adit/internal/udp"
@@ -29,6 +30,7 @@ type transmitter struct {
 	plane  *Plane
 	worker int
 	queue  netdev.Queue
+	port   *Port // that the queue is of; nil: of the common device
 	tally  *tally
 	now    int64 // of this batch, Unix nanoseconds
 
@@ -51,6 +53,8 @@ type transmitter struct {
 	trains   trains
 	sends    []udp.Packet
 	locked   []*ipsec.Outbound
+	encoder  *compress.Encoder // nil: no session had packets to compress yet
+	releases bool              // it sends what was held
 }
 
 // item is an IP packet, or a super-packet, on its way to a session.
@@ -59,6 +63,7 @@ type item struct {
 	session *Session
 	b       []byte
 	segment int // of a super-packet: payload bytes of each of its packets
+	packets int // of a super-packet: how many of them go
 	mtu     int // of fragments; 0: it goes whole
 }
 
@@ -117,25 +122,15 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 		return DropIP, false
 	}
 	b = b[:h.Len]
-	// The host sends them to clients that talk to each other, since what comes
-	// from our device leaves by it. No sysctl of the device alone keeps it from that.
+	// The host sends redirects to clients that talk to each other, since their packets come
+	// from our device and leave by it. No sysctl of the device alone keeps it from that.
 	if packet.Redirect(b, &h) {
 		return DropRedirect, false
 	}
 	partial := p.CsumStart > 0 && p.Segment == 0
-	end := h.Dst
-	if x.plane.cfg.BySource {
-		end = h.Src
-	}
-	if x.plane.cfg.Multicast && x.plane.isGroup(h.Dst) {
-		if partial && !complete(p, b, &h) {
-			return DropIP, false
-		}
-		return x.flood(b, p.Segment, &h)
-	}
-	t := x.plane.routes.lookup(end)
+	t, d, ok := x.target(p, b, &h)
 	if t == nil {
-		return DropNoRoute, false
+		return d, ok
 	}
 	net, view := t.session.network.Load(), t.slot.view.Load()
 	if net == nil || view == nil || view.Out == nil {
@@ -146,8 +141,8 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 	if partial && !complete(p, b, &h) {
 		return DropIP, false
 	}
-	it := item{slot: t.slot, session: t.session, b: b, segment: p.Segment}
 	length, n := x.cut(b, p.Segment)
+	it := item{slot: t.slot, session: t.session, b: b, segment: p.Segment, packets: n}
 	switch {
 	case length == 0:
 		return DropIP, false
@@ -159,13 +154,44 @@ func (x *transmitter) route(p *netdev.Packet) (Drop, bool) {
 	default:
 		it.mtu = mtu
 	}
+	if net.limits != nil {
+		if !x.limit(net.limits, &it, &h, length) {
+			return 0, true
+		}
+	}
 	x.push(it)
 	return 0, true
 }
 
-// complete makes the partial checksum of p whole, which is the packet b of h.
-// Where it belongs says the sender, if that is a guest of this host: not in the
-// IP header, which was judged already.
+// target finds the session of the packet p, which is b with the header h. If it returns
+// none, the packet goes to no single session, and the rest says what has become of it.
+func (x *transmitter) target(p *netdev.Packet, b []byte, h *packet.IP) (*target, Drop, bool) {
+	if (x.port == nil || !x.port.cfg.Router) && x.plane.apart(h.Src) {
+		return nil, DropClient, false
+	}
+	if x.port != nil {
+		return x.port.to(p, b, h)
+	}
+	if x.plane.cfg.Multicast && x.plane.isGroup(h.Dst) {
+		if p.CsumStart > 0 && p.Segment == 0 && !complete(p, b, h) {
+			return nil, DropIP, false
+		}
+		d, ok := x.flood(b, p.Segment, h)
+		return nil, d, ok
+	}
+	end := h.Dst
+	if x.plane.cfg.BySource {
+		end = h.Src
+	}
+	if t := x.plane.routes.lookup(end); t != nil {
+		return t, 0, true
+	}
+	return nil, DropNoRoute, false
+}
+
+// complete computes the partial checksum of p, whose packet is b with the header h. If
+// the sender is a guest of this host, it says where the checksum belongs: a place in the
+// IP header, which was judged already, is refused.
 func complete(p *netdev.Packet, b []byte, h *packet.IP) bool {
 	return p.CsumStart >= h.HeaderLen && packet.CompleteChecksum(b, p.CsumStart, p.CsumOffset)
 }
@@ -182,7 +208,7 @@ func (x *transmitter) cut(b []byte, segment int) (length, n int) {
 	return x.cutter.Len(), x.cutter.Segments()
 }
 
-// push queues one packet. What there is no more place for is sent.
+// push queues one packet. If the queue is full, it is sent.
 func (x *transmitter) push(i item) {
 	x.items = append(x.items, i)
 	if len(x.items) == cap(x.items) {

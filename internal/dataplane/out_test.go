@@ -40,7 +40,7 @@ func TestPacketsReachTheClient(t *testing.T) {
 	})
 }
 
-// RFC 8200, section 8.1: over IPv6 the inner UDP checksum is no option.
+// RFC 8200, section 8.1: over IPv6 the inner UDP checksum is mandatory.
 func TestInnerChecksumOverIPv6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{}, testSuite, 1, "2001:db8::5")
@@ -137,7 +137,7 @@ func TestTooBigWithDF(t *testing.T) {
 	})
 }
 
-// A client has one router, and needs not hear of another.
+// A client has one router: redirects to another are dropped.
 func TestRedirectsAreDropped(t *testing.T) {
 	inRig6(t, func(r *rig) {
 		redirect := udp4(serverAddr, clientAddr, 1, 28)
@@ -408,6 +408,6 @@ func TestRunEndsWhenTheDeviceFails(t *testing.T) {
 	r := newRig(t, Config{}, testSuite, 1, "203.0.113.5")
 	_ = r.device.Close()
 	if err := r.plane.Run(t.Context()); err != nil {
-		t.Errorf("a closed device is no failure, but %v", err)
+		t.Errorf("a closed device is not a failure, but %v", err)
 	}
 }

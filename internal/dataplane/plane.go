@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -21,12 +22,20 @@ type Plane struct {
 	tallies []*tally // the control side's, and one of each worker
 	control *tally
 	senders sync.Pool // of *sender
+	shapers sync.Pool // of *transmitter, for what waited for its time
 
 	used   atomic.Uint32 // slots that were ever taken; it grows under mu
 	copies limiter       // of packets to everybody
+	held   atomic.Int64  // bytes that wait in slots
+
+	releasing sync.Mutex
+	releaser  *transmitter // sends what was held, under releasing; nil until it is needed
 
 	mu   sync.Mutex // guards what follows, and changes of slots and routes
 	rest []resting
+
+	ports  []*Port
+	closed bool // and no port begins
 }
 
 // worker handles packets on one goroutine until its source is closed.
@@ -48,7 +57,7 @@ func New(c Config) (*Plane, error) {
 	}
 	p := &Plane{
 		cfg:     c,
-		slots:   make([]atomic.Pointer[Slot], c.Slots),
+		slots:   make([]atomic.Pointer[Slot], min(maxSlots, c.Slots+c.Slots/8+leastSpare)),
 		control: new(tally),
 	}
 	p.routes.init(c.Pools)
@@ -60,13 +69,17 @@ func New(c Config) (*Plane, error) {
 	}
 	for i, queue := range c.Device.Queues() {
 		for j := range c.Workers[i] {
-			p.workers = append(p.workers, newReceiver(p, &c.Workers[i][j], queue, count()))
+			p.workers = append(p.workers, newReceiver(p, i, &c.Workers[i][j], queue, count()))
 		}
 		p.workers = append(p.workers, newTransmitter(p, i, queue, count()))
 	}
+	p.shapers.New = func() any { return newTransmitter(p, 0, nil, p.control) }
 	p.senders.New = func() any { return &sender{sealer: ipsec.NewSealer(rand.Reader)} }
 	return p, nil
 }
+
+// Slots is how many connections the plane is for.
+func (p *Plane) Slots() int { return p.cfg.Slots }
 
 // slot returns the slot that an inbound SPI leads to, or nil.
 func (p *Plane) slot(spi uint32) *Slot {
@@ -87,7 +100,7 @@ type Stats struct {
 // Stats returns what the data path has carried so far: IP packets.
 func (p *Plane) Stats() Stats {
 	var s Stats
-	for _, t := range p.tallies {
+	for _, t := range p.counts() {
 		s.InPackets += t.in.packets.Load()
 		s.InOctets += t.in.octets.Load()
 		s.OutPackets += t.out.packets.Load()
@@ -99,11 +112,22 @@ func (p *Plane) Stats() Stats {
 	return s
 }
 
+// counts are the tallies that there are.
+func (p *Plane) counts() []*tally {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := slices.Clip(p.tallies)
+	for _, t := range p.ports {
+		all = append(all, t.tally)
+	}
+	return all
+}
+
 // Drops returns how many packets were dropped, by Drop. It has NumDrops
 // elements.
 func (p *Plane) Drops() []uint64 {
 	drops := make([]uint64, NumDrops)
-	for _, t := range p.tallies {
+	for _, t := range p.counts() {
 		for i := range drops {
 			drops[i] += t.drops[i].Load()
 		}

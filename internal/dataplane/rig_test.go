@@ -52,7 +52,7 @@ type recorder struct {
 	hook func() // called first
 }
 
-func (r *recorder) IKE(_, remote netip.AddrPort, marker bool, msg []byte) {
+func (r *recorder) IKE(reply []byte, _, remote netip.AddrPort, marker bool, msg []byte) []byte {
 	if r.hook != nil {
 		r.hook()
 	}
@@ -63,6 +63,10 @@ func (r *recorder) IKE(_, remote netip.AddrPort, marker bool, msg []byte) {
 		kind = "4500 "
 	}
 	r.got = append(r.got, kind+string(msg))
+	if string(msg) == "hello" {
+		reply = append(reply, "you are known"...)
+	}
+	return reply
 }
 
 // inbox is an Inbox that keeps what it is told, unless it is full.
@@ -239,10 +243,16 @@ func (c *client) raw(b []byte) {
 // udp sends an inner datagram, with a checksum as wrong as behind a NAT.
 func (c *client) udp(from, to uint16, b []byte) {
 	c.Helper()
+	c.raw(c.sealed(from, to, b))
+}
+
+// sealed is the ESP packet of an inner datagram.
+func (c *client) sealed(from, to uint16, b []byte) []byte {
+	c.Helper()
 	h := binary.BigEndian.AppendUint16(nil, from)
 	h = binary.BigEndian.AppendUint16(h, to)
 	h = binary.BigEndian.AppendUint16(h, uint16(8+len(b)))
-	c.raw(seal(c, c.out, append(append(h, 0xba, 0xad), b...)))
+	return seal(c, c.out, append(append(h, 0xba, 0xad), b...))
 }
 
 // frame sends a PPP frame.

@@ -163,7 +163,7 @@ func family(a netip.Addr) int {
 // another session has the same prefix.
 func (p *Plane) Route(prefix netip.Prefix, slot *Slot, s *Session) error {
 	if !prefix.IsValid() {
-		return fmt.Errorf("dataplane: %v is no prefix", prefix)
+		return fmt.Errorf("dataplane: %v is not a prefix", prefix)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -173,6 +173,13 @@ func (p *Plane) Route(prefix netip.Prefix, slot *Slot, s *Session) error {
 	}
 	p.routes.set(prefix, &target{slot, s})
 	return nil
+}
+
+// Reroute leads packets for a prefix to a session, wherever they have led so far.
+func (p *Plane) Reroute(prefix netip.Prefix, slot *Slot, s *Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.routes.set(prefix.Masked(), &target{slot, s})
 }
 
 // Unroute takes the route of a prefix away, if it leads to the session.

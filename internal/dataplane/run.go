@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 )
 
@@ -43,7 +44,23 @@ func (p *Plane) close() {
 		}
 	}
 	_ = p.cfg.Device.Close()
+	p.mu.Lock()
+	p.closed = true
+	ports := slices.Clone(p.ports)
+	p.mu.Unlock()
+	var all sync.WaitGroup
+	for part := range slices.Chunk(ports, len(ports)/closersOfPorts+1) {
+		all.Go(func() {
+			for _, t := range part {
+				_ = t.Close()
+			}
+		})
+	}
+	all.Wait()
 }
+
+// closersOfPorts close ports beside each other: the kernel waits some 20 ms for each device.
+const closersOfPorts = 32
 
 // panicked counts what a worker recovered from, and the batch that it lost.
 func (p *Plane) panicked(t *tally, value any, lost int) {

@@ -19,6 +19,8 @@ const (
 	l2tpHeaderLen = 8 // flags, length, tunnel, session (RFC 2661, section 3.1)
 	l2tpSeqLen    = 4 // Ns and Nr
 	pppHeaderLen  = 4 // FF03 and a two-byte protocol
+
+	headLenL2TP = udpHeaderLen + l2tpHeaderLen + pppHeaderLen
 )
 
 // InnerMTU is the largest IP packet in bytes that reaches the peer without
@@ -46,9 +48,13 @@ type Session struct {
 	Local, Remote uint16 // L2TP session ids: ours, and the peer's
 	Sequencing    bool   // number data messages (RFC 2661, section 5.4)
 
+	encap   *encapsulation          // in place of L2TP; nil: L2TP
 	network atomic.Pointer[network] // nil: no traffic
+	port    atomic.Pointer[Port]    // for the next network; nil: the common device
+	limits  atomic.Pointer[limits]  // for the next network; nil: none
+	codecs  atomic.Pointer[codecs]  // nil: nothing is compressed
 
-	_      [64]byte // the two directions run on different cores
+	_      [48]byte // the two directions run on different cores
 	in     direction
 	groups limiter // packets to everybody
 	_      [64]byte
@@ -59,8 +65,11 @@ type Session struct {
 
 // network is what may pass.
 type network struct {
-	sources []netip.Prefix
-	mtu     int
+	sources  []netip.Prefix
+	mtu      int
+	overhead int   // of packets that are compressed in vain
+	port     *Port // where its packets go; nil: to the common device
+	limits   *limits
 }
 
 // has reports whether the client has addresses of a family.
@@ -107,10 +116,10 @@ func NewSession(local, remote uint16, sequencing bool) *Session {
 	return &Session{Local: local, Remote: remote, Sequencing: sequencing}
 }
 
-// SetNetwork lets IP pass: from the peer what has a source in one of these
-// prefixes, its address and its routes; to the peer what has no more than mtu
-// bytes, 0 for MaxMTU, or is made so. Who dialled allows 0.0.0.0/0. No prefixes
-// let nothing pass. The prefixes are copied.
+// SetNetwork lets IP pass. From the peer, packets pass whose source is in one of these
+// prefixes, which are its address and its routes. To the peer, packets pass that have at
+// most mtu bytes (0: MaxMTU), or are fragmented to that. A client allows 0.0.0.0/0.
+// Without prefixes nothing passes. The prefixes are copied.
 func (s *Session) SetNetwork(sources []netip.Prefix, mtu int) {
 	if len(sources) == 0 {
 		s.network.Store(nil)
@@ -119,8 +128,14 @@ func (s *Session) SetNetwork(sources []netip.Prefix, mtu int) {
 	if mtu <= 0 || mtu > MaxMTU {
 		mtu = MaxMTU
 	}
-	s.network.Store(&network{append([]netip.Prefix(nil), sources...), mtu})
+	port := s.port.Load()
+	if port != nil && port.cfg.AnySource {
+		sources = anySource
+	}
+	s.network.Store(&network{append([]netip.Prefix(nil), sources...), mtu, s.overhead(), port, s.limits.Load()})
 }
+
+var anySource = []netip.Prefix{netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)}
 
 // Counters returns what the session has carried so far.
 func (s *Session) Counters() Counters {

@@ -14,9 +14,12 @@ const (
 	slotMask  = maxSlots - 1
 	spiGens   = 1 << (32 - slotBits)
 	slotRests = 60 * time.Second
+	// leastSpare is how many slots there are at least beyond Config.Slots: a connection that
+	// makes room for another needs a moment to end.
+	leastSpare = 16
 )
 
-// ErrFull says that every slot is taken, or rests after its last use.
+// ErrFull says that every slot is taken.
 var ErrFull = errors.New("dataplane: no slot is free")
 
 // Slot is one connection's place in the data path: an index that its SPIs
@@ -31,6 +34,7 @@ type Slot struct {
 
 	view       atomic.Pointer[live]
 	learntPort atomic.Uint32 // inner source port of the last packet
+	held       held          // packets of users that wait
 
 	// The two directions run on different cores: what one of them writes all the
 	// time is on no cache line that the other reads.
@@ -42,8 +46,9 @@ type Slot struct {
 	tooBig  limiter // ICMP
 }
 
-// resting is a slot index that is not used again before a time, so that late
-// packets of its last user find nobody.
+// resting is a slot index that is not used again before a time, so that late packets of
+// its last user find no SA. If nothing else is free, it is used earlier: then they find
+// SAs with other SPIs.
 type resting struct {
 	index, gen uint32
 	until      time.Time
@@ -56,10 +61,11 @@ func (p *Plane) NewSlot(inbox Inbox) (*Slot, error) {
 	s := &Slot{plane: p, inbox: inbox}
 	switch {
 	case len(p.rest) > 0 && !time.Now().Before(p.rest[0].until):
-		s.index, s.gen = p.rest[0].index, p.rest[0].gen
-		p.rest = p.rest[1:]
+		p.reuse(s)
 	case p.used.Load() < uint32(len(p.slots)):
 		s.index = p.used.Add(1) - 1
+	case len(p.rest) > 0:
+		p.reuse(s)
 	default:
 		return nil, ErrFull
 	}
@@ -67,7 +73,13 @@ func (p *Plane) NewSlot(inbox Inbox) (*Slot, error) {
 	return s, nil
 }
 
-// Free gives the slot back, which then rests for a minute. Packets for it are
+// reuse gives s the place that has rested longest. The caller holds the lock.
+func (p *Plane) reuse(s *Slot) {
+	s.index, s.gen = p.rest[0].index, p.rest[0].gen
+	p.rest = p.rest[1:]
+}
+
+// Free gives the slot back, which then rests for a minute, if there are others. Packets for it are
 // dropped from now on. Free of a free slot does nothing.
 func (s *Slot) Free(now time.Time) {
 	p := s.plane
@@ -77,12 +89,13 @@ func (s *Slot) Free(now time.Time) {
 		return
 	}
 	s.view.Store(nil)
+	p.control.drop(DropNoPath, len(s.take()))
 	p.rest = append(p.rest, resting{s.index, s.gen, now.Add(slotRests)})
 }
 
 // NewSPI returns an inbound SPI that leads packets to this slot: a generation
-// of 12 bits that is not 0, and the slot's 20 bits. It is none that the
-// published view receives on.
+// of 12 bits that is not 0, and the slot's 20 bits. The published view does not receive
+// on it.
 func (s *Slot) NewSPI() uint32 {
 	for {
 		s.gen++
@@ -97,19 +110,24 @@ func (s *Slot) NewSPI() uint32 {
 }
 
 // Publish makes v what packets are handled by, from the next batch on; nil
-// lets nothing through. The caller must not change v afterwards.
+// lets nothing through. The caller must not change v afterwards. Packets of users that
+// waited for a view which is not muted are sent before Publish returns.
 func (s *Slot) Publish(v *View) {
 	if v == nil {
 		s.view.Store(nil)
 		return
 	}
-	l := &live{View: v, mtu: MaxMTU, mtuSeq: MaxMTU, sums: !v.Remote.Addr().Unmap().Is4()}
+	l := &live{View: v, mtu: MaxMTU, mtuSeq: MaxMTU, room: MaxMTU + headLenL2TP, sums: !v.Remote.Addr().Unmap().Is4()}
 	if v.Out != nil {
 		l.mtu = InnerMTU(s.plane.cfg.PathMTU, v.Remote.Addr(), v.Out.Suite(), false)
 		l.mtuSeq = InnerMTU(s.plane.cfg.PathMTU, v.Remote.Addr(), v.Out.Suite(), true)
+		l.room = min(l.room, v.Out.Suite().MaxPayload(s.plane.cfg.PathMTU-udpHeaderLen-ipHeaderLen(v.Remote.Addr())))
 		l.truncates = v.Out.Suite().Auth == ipsec.HMACSHA256_128
 	}
-	s.view.Store(l)
+	s.replace(l)
+	if l.holds && !v.Muted && v.Out != nil {
+		s.release()
+	}
 }
 
 // lock takes the lock of the outbound SA, for sealing and writing, and returns

@@ -42,7 +42,7 @@ func whole(t testing.TB, b []byte) packet.IP {
 	t.Helper()
 	h, ok := packet.Parse(b)
 	if !ok || h.Len != len(b) || packet.Checksum(b[:20]) != 0 {
-		t.Fatalf("it is no packet: %x", b[:min(len(b), 40)])
+		t.Fatalf("it is not a packet: %x", b[:min(len(b), 40)])
 	}
 	if packet.Fold(packet.Sum(packet.PseudoSum(h.Src, h.Dst, h.Protocol, len(b)-20), b[20:])) != 0 {
 		t.Fatalf("its checksum is wrong: %x", b[:40])
@@ -153,8 +153,8 @@ func TestPartialChecksumsSpareTheHeader(t *testing.T) {
 	})
 }
 
-// A super-packet of more packets than any host's TCP makes one of is not worth
-// the time of all others.
+// A super-packet of more packets than any host's TCP makes is dropped: all others would
+// wait for it.
 func TestSuperPacketsOfVeryManyPackets(t *testing.T) {
 	inRig(t, Config{}, func(r *rig) {
 		r.device.InjectSuper(0, super(tcp4(farAddr, clientAddr, 60000), 1))

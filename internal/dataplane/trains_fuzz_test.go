@@ -101,7 +101,7 @@ func (a *arrivalsScript) trained() (all []udp.Packet) {
 }
 
 // FuzzTrains reads datagrams of several clients, good ones, forged ones and such
-// that are no ESP, in trains and alone: what reaches the device, the control side
+// that are not ESP, in trains and alone: what reaches the device, the control side
 // and the counters must be what each of them is by itself.
 func FuzzTrains(f *testing.F) {
 	f.Add(byte(0), []byte{})

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/adit-vpn/adit/internal/packet"
 	"github.com/adit-vpn/adit/ipsec"
@@ -14,17 +15,22 @@ type live struct {
 	// The longest IP packet that needs no outer fragment, without and with
 	// sequence numbers in L2TP.
 	mtu, mtuSeq int
+	room        int // the longest payload of ESP that needs none, at most MaxMTU and what L2TP takes
 
 	sums      bool // inner UDP datagrams have a checksum
 	truncates bool // ICVs may be truncated, or not
+	holds     bool // packets of users wait in the slot: Out is muted, or earlier ones wait
 }
 
 // mtuOf is the longest IP packet for a session.
 func (l *live) mtuOf(s *Session, n *network) int {
-	if s.Sequencing {
-		return min(n.mtu, l.mtuSeq)
+	if s.encap != nil {
+		return min(n.mtu, l.room-s.encap.headLen())
 	}
-	return min(n.mtu, l.mtu)
+	if s.Sequencing {
+		return min(n.mtu, l.mtuSeq) - n.overhead
+	}
+	return min(n.mtu, l.mtu) - n.overhead
 }
 
 // inbound returns the SA that receives on spi.
@@ -36,6 +42,10 @@ func (v *View) inbound(spi uint32) *ipsec.Inbound {
 	}
 	return nil
 }
+
+// doubts reports whether the SA that receives on spi may be another peer's than the
+// sessions'.
+func (v *View) doubts(spi uint32) bool { return slices.Contains(v.Doubted, spi) }
 
 // leads reports whether no newer SA than this one has received anything: one that
 // was agreed on may wait for its first packet for a while.
@@ -65,7 +75,7 @@ func (v *View) portOf(sa *ipsec.Inbound) uint16 {
 // session returns the session with our id.
 func (v *View) session(local uint16) *Session {
 	for _, s := range v.Sessions {
-		if s.Local == local {
+		if s.Local == local && s.encap == nil {
 			return s
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/adit-vpn/adit/internal/netdev"
@@ -49,6 +50,7 @@ func (s *sinkConn) WriteBatch(p []udp.Packet) (int, error) {
 }
 
 type sinkDevice struct {
+	mu sync.Mutex // what waited is written by a timer
 	sink
 	panics bool
 }
@@ -56,6 +58,8 @@ type sinkDevice struct {
 func (s *sinkDevice) Read(netdev.Room, []netdev.Packet, func(int) bool) error { select {} }
 
 func (s *sinkDevice) WriteBatch(p []netdev.Packet) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.panics {
 		panic("on purpose")
 	}

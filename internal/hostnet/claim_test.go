@@ -9,8 +9,8 @@ import (
 )
 
 // A session's route never takes what the host reaches another way: its own
-// networks, routes of an administrator's, gateways. And nothing of them is gone
-// when the session is.
+// networks, routes of an administrator's, gateways. And all of them are still there when
+// the session is over.
 func TestClaimLeavesTheHostsRoutes(t *testing.T) {
 	const host = `ip addr add 192.0.2.1/24 dev eth9; ip link set eth9 up; ip -6 addr add 2001:db8:9::1/64 dev eth9 nodad
 		ip route add default via 192.0.2.254 metric 100; ip route add 172.20.0.0/16 via 192.0.2.253 metric 50
@@ -27,7 +27,7 @@ func TestClaimLeavesTheHostsRoutes(t *testing.T) {
 			device(t, "adit0")
 			run(t, host)
 			p := testPlan()
-			p.Masquerade6 = []netip.Prefix{prefix("fd00:83::/64")}
+			p.Masquerade6 = true
 			p.Addresses = append(p.Addresses, prefix("fd00:83::1/64"))
 			h, err := Apply(filepath.Join(t.TempDir(), "undo.json"), p)
 			if err != nil {
@@ -36,12 +36,12 @@ func TestClaimLeavesTheHostsRoutes(t *testing.T) {
 			}
 			before := routes(t)
 			for range 2 { // a second session hears the same
-				if err := h.Claim(prefix(network)); (err != nil) != (refused != "") || err != nil && !strings.Contains(err.Error(), refused) {
+				if err := h.Claim(prefix(network), ""); (err != nil) != (refused != "") || err != nil && !strings.Contains(err.Error(), refused) {
 					t.Errorf("%s: %v, want %q", network, err, refused)
 				}
 			}
 			for range 2 {
-				if err := h.Release(prefix(network)); err != nil {
+				if err := h.Release(prefix(network), ""); err != nil {
 					t.Errorf("%s: %v", network, err)
 				}
 			}
@@ -72,7 +72,7 @@ func TestClaimsOverlap(t *testing.T) {
 		for first := range networks {
 			in := func(i int) netip.Prefix { return networks[(first+i*3)%len(networks)] } // 3 and 7 have no divisor in common
 			for i := range networks {
-				if err := h.Claim(in(i)); err != nil {
+				if err := h.Claim(in(i), ""); err != nil {
 					t.Error(err)
 				}
 				for _, n := range []string{"203.0.113.5", "10.83.0.9"} {
@@ -82,7 +82,7 @@ func TestClaimsOverlap(t *testing.T) {
 				}
 			}
 			for i := range networks {
-				if err := h.Release(in(i)); err != nil {
+				if err := h.Release(in(i), ""); err != nil {
 					t.Error(err)
 				}
 				if !hidesAddress(t, "10.83.0.9") {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Plan is what the server needs of the host.
@@ -12,10 +13,12 @@ type Plan struct {
 	Device     string
 	Addresses  []netip.Prefix // the server's own, with their networks; routed to the device
 	Routes     []netip.Prefix // further networks routed to the device
-	Masquerade []netip.Prefix // networks hidden behind the host's address; empty: none
+	Masquerade bool           // forward IPv4, and hide clients behind the host's address
 
-	Forward6    bool           // forward IPv6
-	Masquerade6 []netip.Prefix // as Masquerade, of IPv6
+	Forward6    bool // forward IPv6
+	Masquerade6 bool // hide IPv6 clients behind the host's address
+
+	Policy Policy // of what passes
 }
 
 // Host is a host that was changed.
@@ -24,15 +27,22 @@ type Host struct {
 	plan  Plan
 	watch *watch
 
-	mu     sync.Mutex // guards what follows
-	undo   record
-	claims claims
+	mu        sync.Mutex // guards what follows
+	undo      record
+	claims    claims
+	holes     map[netip.Prefix]int // how many want each blackhole
+	tables    ourTables
+	unguarded error // why there is no guard, nil: there is
+	written   bool  // the guard was there once
+	tried     time.Time
+	changes   *changes
+	clear     []Clear // what the host drops without ESP
 }
 
 // Apply changes the host as planned. The undo record is kept in file. What was
 // changed before an error is undone.
 func Apply(file string, p Plan) (*Host, error) {
-	h := &Host{file: file, plan: p, watch: newWatch(), undo: record{Device: p.Device}, claims: claims{}}
+	h := &Host{file: file, plan: p, watch: newWatch(), changes: newChanges(), undo: record{Device: p.Device}, claims: claims{}, holes: map[netip.Prefix]int{}}
 	var err error
 	if h.undo.Place, err = place(); err != nil {
 		return nil, err
@@ -51,24 +61,21 @@ func (h *Host) apply(p Plan) error {
 	if err := addAddresses(p.Device, p.Addresses, p.Routes); err != nil {
 		return err
 	}
-	if len(p.Masquerade) > 0 {
+	if len(p.Addresses) == 0 {
+		return nil // it is a station of a LAN: nothing is forwarded
+	}
+	if err := h.guard(p); err != nil { // before anything is forwarded
+		return err
+	}
+	if p.Masquerade {
 		if err := h.enableForwarding(); err != nil {
 			return err
 		}
 	}
 	if p.Forward6 {
-		if err := h.enableForwarding6(); err != nil {
-			return err
-		}
+		return h.enableForwarding6()
 	}
-	if len(p.Masquerade)+len(p.Masquerade6) == 0 {
-		return nil
-	}
-	h.undo.Table = tableName(p.Device)
-	if err := h.undo.save(h.file); err != nil {
-		return err
-	}
-	return masquerade(h.undo.Table, p.Device, p.Masquerade, p.Masquerade6)
+	return nil
 }
 
 // Close undoes what Apply did, but for what others have come to rely on, which
@@ -76,14 +83,20 @@ func (h *Host) apply(p Plan) error {
 func (h *Host) Close() (left []string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.noteWritten()
+	h.watch.close()
+	h.changes.close()
+	return h.undo.undo(h.file)
+}
+
+// noteWritten notes which sysctls others have written.
+func (h *Host) noteWritten() {
 	for name := range h.watch.written() {
 		if s, ok := h.undo.Sysctls[name]; ok {
 			s.Theirs = true
 			h.undo.Sysctls[name] = s
 		}
 	}
-	h.watch.close()
-	return h.undo.undo(h.file)
 }
 
 // Replay undoes what a server that crashed left behind, as Close does. Without a

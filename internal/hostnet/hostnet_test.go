@@ -72,7 +72,7 @@ var pool = netip.MustParsePrefix("10.83.0.0/16")
 func testPlan() Plan {
 	return Plan{
 		Device: "adit0", Addresses: []netip.Prefix{netip.MustParsePrefix("10.83.0.1/16")},
-		Routes: []netip.Prefix{netip.MustParsePrefix("172.16.9.9/32")}, Masquerade: []netip.Prefix{pool},
+		Routes: []netip.Prefix{netip.MustParsePrefix("172.16.9.9/32")}, Masquerade: true,
 	}
 }
 

@@ -3,6 +3,7 @@ package hostnet
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 
 	"github.com/google/nftables"
@@ -15,51 +16,143 @@ func tableName(device string) string { return "adit_" + device }
 // families are those of the tables that we make.
 var families = []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyIPv6}
 
-// clientsSet is the name of the set of networks that are masqueraded.
+// clientsSet is the name of the set of networks that clients have.
 const clientsSet = "clients"
 
-// masquerade makes a table a family that hides the networks behind the address
-// of whatever device their packets leave through, other than the server's own.
-func masquerade(table, device string, four, six []netip.Prefix) error {
-	if err := dropTable(table); err != nil {
-		return err
-	}
+// ourTables are what our tables have, one a family. They are written in one step,
+// also over what is there.
+type ourTables struct {
+	device   string
+	name     string
+	policy   *Policy
+	unguard  bool // leave the guard out: the host's nftables refused it
+	tracked  bool // as of guard
+	families [2]familyTable
+}
+
+type familyTable struct {
+	clients    []netip.Prefix // no table without any
+	masquerade bool           // hide clients behind the host's address
+	closed     bool           // as of guard, like what follows
+	forwarded  []string
+	others     []string
+	rules      map[string]int // of each chain, when they were written
+}
+
+// inBatch is how many networks one batch adds to a set: more do not fit into a
+// message.
+const inBatch = 500
+
+// write makes the tables.
+func (ts *ourTables) write() error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("opening nftables: %w", hint(err))
 	}
-	for i, networks := range [][]netip.Prefix{four, six} {
-		if len(networks) == 0 {
+	for i := range ts.families {
+		if len(ts.families[i].clients) == 0 {
 			continue
 		}
-		t := c.AddTable(&nftables.Table{Family: families[i], Name: table})
-		var elements []nftables.SetElement
-		for _, n := range networks {
-			elements = append(elements, interval(n)...)
+		if err := ts.add(c, i); err != nil {
+			return err
 		}
-		clients := clientsOf(t)
-		if err := c.AddSet(clients, elements); err != nil {
-			return fmt.Errorf("adding the masqueraded networks: %w", err)
-		}
-		chain := c.AddChain(&nftables.Chain{
-			Name: "postrouting", Table: t, Type: nftables.ChainTypeNAT,
-			Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
-		})
-		c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: masqueradeRule(device, clients)})
 	}
 	if err := c.Flush(); err != nil {
-		return fmt.Errorf("adding the masquerading rule: %w; set network.masquerade = false and network.masquerade6 = false to do without", hint(err))
+		return fmt.Errorf("writing the nftables table %s: %w", ts.name, hint(err))
+	}
+	for i := range ts.families { // what did not fit
+		for rest := ts.families[i].clients; len(rest) > inBatch; {
+			rest = rest[inBatch:]
+			if err := changeClients(ts.name, nil, rest[:min(inBatch, len(rest))]); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-// clientsOf is the set of networks that a table of ours masquerades.
-func clientsOf(t *nftables.Table) *nftables.Set {
-	s := &nftables.Set{Table: t, Name: clientsSet, KeyType: nftables.TypeIPAddr, Interval: true, AutoMerge: true}
+// add adds a family's table to a batch.
+func (ts *ourTables) add(c *nftables.Conn, i int) error {
+	f := &ts.families[i]
+	t := &nftables.Table{Family: families[i], Name: ts.name}
+	c.AddTable(t) // or there may be none to be deleted
+	c.DelTable(t)
+	c.AddTable(t)
+	f.rules = map[string]int{}
+	clients, err := addSet(c, t, clientsSet, f.clients[:min(inBatch, len(f.clients))])
+	if err != nil {
+		return fmt.Errorf("adding the networks of clients: %w", err)
+	}
+	if f.masquerade {
+		chain := c.AddChain(&nftables.Chain{
+			Name: "postrouting", Table: t, Type: nftables.ChainTypeNAT,
+			Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
+		})
+		c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: all(sourceIn(clients), notTo(ts.policy.devices(ts.device)), match{&expr.Masq{}})})
+		f.rules[chain.Name] = 1
+	}
+	if ts.unguard {
+		return nil
+	}
+	g := guard{Policy: ts.policy, table: t, devices: ts.policy.devices(ts.device), closed: f.closed, forwarded: f.forwarded, others: f.others, tracked: ts.tracked}
+	counts, err := g.add(c, clients)
+	if err != nil {
+		return fmt.Errorf("adding the chains that guard clients: %w", err)
+	}
+	maps.Copy(f.rules, counts)
+	return nil
+}
+
+// complete reports whether the tables still have what was written.
+func (ts *ourTables) complete() (bool, error) {
+	c, err := nftables.New()
+	if err != nil {
+		return false, fmt.Errorf("opening nftables: %w", hint(err))
+	}
+	list, err := c.ListChains()
+	if err != nil {
+		return false, fmt.Errorf("listing nftables chains: %w", hint(err))
+	}
+	for i := range ts.families {
+		f := &ts.families[i]
+		found := 0
+		for _, chain := range list {
+			if chain.Table.Family != families[i] || chain.Table.Name != ts.name {
+				continue
+			}
+			rules, err := c.GetRules(chain.Table, chain)
+			if err == nil && chain.Hooknum != nil && len(rules) == f.rules[chain.Name] {
+				found++
+			}
+		}
+		if found != len(f.rules) {
+			return false, nil
+		}
+		if len(f.rules) == 0 {
+			continue
+		}
+		clients := setOf(&nftables.Table{Family: families[i], Name: ts.name}, clientsSet)
+		if elements, err := c.GetSetElements(clients); err != nil || len(elements) == 0 {
+			return false, nil //nolint:nilerr // it is gone
+		}
+	}
+	return true, nil
+}
+
+// setOf is a set of networks of a table.
+func setOf(t *nftables.Table, name string) *nftables.Set {
+	s := &nftables.Set{Table: t, Name: name, KeyType: nftables.TypeIPAddr, Interval: true, AutoMerge: true}
 	if t.Family == nftables.TableFamilyIPv6 {
 		s.KeyType = nftables.TypeIP6Addr
 	}
 	return s
+}
+
+func intervals(networks []netip.Prefix) (elements []nftables.SetElement) {
+	for _, n := range networks {
+		elements = append(elements, interval(n)...)
+	}
+	return elements
 }
 
 // interval is a network as nftables has it: its first address, and the first
@@ -76,9 +169,9 @@ func interval(n netip.Prefix) []nftables.SetElement {
 	return elements
 }
 
-// changeMasqueraded takes networks of one family from those that are
-// masqueraded, and adds others, in one step.
-func changeMasqueraded(table string, remove, add []netip.Prefix) error {
+// changeClients takes networks of one family from those that clients have, and
+// adds others, in one step.
+func changeClients(table string, remove, add []netip.Prefix) error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("opening nftables: %w", hint(err))
@@ -88,34 +181,24 @@ func changeMasqueraded(table string, remove, add []netip.Prefix) error {
 		change   func(*nftables.Set, []nftables.SetElement) error
 	}{{remove, c.SetDeleteElements}, {add, c.SetAddElements}} {
 		for _, n := range step.networks {
-			family := families[0]
-			if n.Addr().Is6() {
-				family = families[1]
-			}
-			if err := step.change(clientsOf(&nftables.Table{Family: family, Name: table}), interval(n)); err != nil {
-				return fmt.Errorf("masquerading %v: %w", n, err)
+			t := &nftables.Table{Family: families[familyOf(n)], Name: table}
+			if err := step.change(setOf(t, clientsSet), interval(n)); err != nil {
+				return fmt.Errorf("noting that %v is a client's: %w", n, err)
 			}
 		}
 	}
 	if err := c.Flush(); err != nil {
-		return fmt.Errorf("masquerading %v instead of %v: %w", add, remove, hint(err))
+		return fmt.Errorf("noting that %v is a client's instead of %v: %w", add, remove, hint(err))
 	}
 	return nil
 }
 
-// masqueradeRule is: ip saddr @clients oifname != <device> masquerade, or ip6.
-func masqueradeRule(device string, clients *nftables.Set) []expr.Any {
-	offset, size := uint32(12), uint32(4) // of the source address
-	if clients.Table.Family == nftables.TableFamilyIPv6 {
-		offset, size = 8, 16
+// familyOf is the index of a network's family.
+func familyOf(n netip.Prefix) int {
+	if n.Addr().Is6() {
+		return 1
 	}
-	return []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: size},
-		&expr.Lookup{SourceRegister: 1, SetName: clients.Name, SetID: clients.ID},
-		&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1},
-		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: deviceName(device)},
-		&expr.Masq{},
-	}
+	return 0
 }
 
 // dropTable removes our tables, if they are there.

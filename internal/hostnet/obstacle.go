@@ -15,8 +15,8 @@ import (
 )
 
 // Obstacle is a chain of the host's firewall that drops what is forwarded
-// between clients and others. No rule of ours can accept for it: a packet passes
-// only if every chain with the hook lets it.
+// between clients and others. No rule of ours can override it: a packet passes only if
+// every chain with the hook accepts it.
 type Obstacle struct {
 	Chain string   // as nft names it: family, table, chain
 	From  bool     // it drops what clients send; else what is sent back to them
@@ -69,7 +69,7 @@ func Obstacles(device string, pools []netip.Prefix) ([]Obstacle, error) {
 					list = append(list, o) // a chain of both families drops both for one reason
 				}
 			}
-			break // a firewall that tells pools apart is its administrator's will
+			break // a firewall that treats pools differently does so on purpose
 		}
 	}
 	return list, rs.unreadable()
@@ -112,8 +112,8 @@ func (rs *ruleset) obstacles(device string, six bool, there, back *sample) (list
 	return list
 }
 
-// fix is what to run so that a chain lets the device's packets pass, in the
-// words of the program that the chain is of.
+// fix returns the commands that make a chain accept the device's packets, for the program
+// that has made the chain.
 func fix(device string, base *chain, t *table) []string {
 	has := func(name string) bool { return t.chains[name] != nil }
 	iptables, prefix := "iptables", "ufw"
@@ -155,8 +155,8 @@ func familyName(f nftables.TableFamily) string {
 	}
 }
 
-// Addresses of the Internet, of which firewalls do not think that they are
-// nobody's. Nothing is sent there.
+// Addresses of the Internet that firewalls do not take for unassigned ones. Nothing is
+// sent there.
 var (
 	far4 = netip.AddrFrom4([4]byte{1, 1, 1, 1})
 	far6 = netip.MustParseAddr("2606:4700:4700::1111")
@@ -186,8 +186,12 @@ func uplink(device string, six bool) (name string, far netip.Addr) {
 	return "", far
 }
 
-// deviceName is a device's name as nftables compares it.
+// deviceName is a device's name as nftables compares it, or what names begin with that has
+// an asterisk at its end.
 func deviceName(name string) []byte {
+	if begin, ok := strings.CutSuffix(name, "*"); ok {
+		return []byte(begin)
+	}
 	b := make([]byte, unix.IFNAMSIZ)
 	copy(b, name)
 	return b

@@ -4,26 +4,27 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 )
 
-// neighbours are what a host had of others when forwarding was turned on, which
-// nobody needed then: it was off. What came since may need it, and need not have
-// asked: a container engine that finds forwarding on leaves it alone.
+// neighbours are the devices and chains of others that were there when the server turned
+// forwarding on. They did not need it: it was off. Those that came later may need it
+// without having asked: a container engine that finds forwarding on leaves it alone.
 type neighbours struct {
 	Devices []string `json:"devices"`
 	Chains  []string `json:"chains"` // that forward or translate
 }
 
-// look finds them, without the server's own device and table.
+// look finds them, without the server's own devices and table.
 func look(device string) (n neighbours, err error) {
 	links, err := net.Interfaces()
 	if err != nil {
 		return n, fmt.Errorf("listing devices: %w", err)
 	}
 	for _, l := range links {
-		if l.Name != device {
+		if l.Name != device && !strings.HasPrefix(l.Name, OwnDevice(device)) {
 			n.Devices = append(n.Devices, l.Name)
 		}
 	}
@@ -37,10 +38,15 @@ func look(device string) (n neighbours, err error) {
 	}
 	for _, f := range list {
 		if f.Table.Name != tableName(device) && (forwards(f) || f.Type == nftables.ChainTypeNAT) {
-			n.Chains = append(n.Chains, fmt.Sprintf("%s %s %s", familyName(f.Table.Family), f.Table.Name, f.Name))
+			n.Chains = append(n.Chains, chainName(f))
 		}
 	}
 	return n, nil
+}
+
+// chainName is a chain as nft names it.
+func chainName(c *nftables.Chain) string {
+	return fmt.Sprintf("%s %s %s", familyName(c.Table.Family), c.Table.Name, c.Name)
 }
 
 // since is what is there now and was not then, "" if nothing is.

@@ -131,8 +131,8 @@ func TestForwardingOfIPv6ThatOthersRelyOnStaysOn(t *testing.T) {
 	})
 }
 
-// What was on when another namespace, or this host before its last start, was
-// changed, says nothing of this one.
+// A record of another namespace, or of this host before its last start, does not apply to
+// this one.
 func TestARecordFromElsewhereUndoesNothing(t *testing.T) {
 	for _, elsewhere := range []string{"another-boot net:[1]", ""} {
 		file := filepath.Join(t.TempDir(), "undo.json")
@@ -161,18 +161,24 @@ func TestARecordFromElsewhereUndoesNothing(t *testing.T) {
 	}
 }
 
-// The record names only what this package changes: a file is no way to have
-// root write somewhere.
+// The record names only what this package changes: nobody can use the file to make root
+// write elsewhere.
 func TestARecordThatNamesAnythingElseIsRefused(t *testing.T) {
 	here, err := place()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range []record{
-		{Device: "adit0", Sysctls: map[string]setting{"../../etc/passwd": {Is: "x"}}},
-		{Device: "adit0", Sysctls: map[string]setting{"kernel/core_pattern": {Is: "x"}}},
-		{Device: "adit0", Sysctls: map[string]setting{"net/ipv6/conf/../accept_ra": {Is: "x"}}},
-		{Device: "adit0", Sysctls: map[string]setting{"net/ipv4/ip_forward\n": {Is: "x"}}},
+		{Device: "adit0", Sysctls: map[string]setting{"../../etc/passwd": {Was: "0", Is: "1"}}},
+		{Device: "adit0", Sysctls: map[string]setting{"kernel/core_pattern": {Was: "0", Is: "1"}}},
+		{Device: "adit0", Sysctls: map[string]setting{"net/ipv6/conf/../accept_ra": {Was: "0", Is: "1"}}},
+		{Device: "adit0", Sysctls: map[string]setting{"net/ipv4/ip_forward\n": {Was: "0", Is: "1"}}},
+		{Device: "adit0", Sysctls: map[string]setting{forwarding: {Was: "|/tmp/x", Is: "1"}}},
+		{Device: "adit0", Sysctls: map[string]setting{forwarding: {Was: "0", Is: "1", Others: map[string]time.Time{"../../etc/shadow": {}}}}},
+		{Device: "adit0", Along: map[string]string{"net/ipv4/conf/eth0/forwarding": "1\n2"}},
+		{Device: "adit0", Along: map[string]string{"net/ipv4/conf/../../../tmp/forwarding": "1"}},
+		{Device: "../../etc", Table: "adit_../../etc"},
+		{Device: "adit0", Table: "adit_adit1"},
 		{Device: "adit0", Table: "filter"},
 	} {
 		r.Place = here
@@ -226,20 +232,20 @@ func TestClaim(t *testing.T) {
 				return strings.Contains(string(out), strings.TrimSuffix(strings.TrimSuffix(text, "/32"), "/128"))
 			}
 			for range 2 {
-				if err := h.Claim(n); err != nil {
+				if err := h.Claim(n, ""); err != nil {
 					t.Errorf("%v: %v", n, err)
 				}
 			}
 			if !routed() || !masqueraded() {
 				t.Errorf("%v: routed %v, masqueraded %v", n, routed(), masqueraded())
 			}
-			if err := h.Release(n); err != nil || !routed() || !masqueraded() {
+			if err := h.Release(n, ""); err != nil || !routed() || !masqueraded() {
 				t.Errorf("%v: gone while somebody claims it: %v", n, err)
 			}
-			if err := h.Release(n); err != nil || routed() || masqueraded() {
+			if err := h.Release(n, ""); err != nil || routed() || masqueraded() {
 				t.Errorf("%v: still there: %v", n, err)
 			}
-			if err := h.Release(n); err != nil {
+			if err := h.Release(n, ""); err != nil {
 				t.Errorf("%v: released once more: %v", n, err)
 			}
 		}

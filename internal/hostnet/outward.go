@@ -10,10 +10,10 @@ import (
 )
 
 // Outward is the one address of this host that others reach it by, as far as
-// the host can know: the source of what follows the default route, of IPv4
-// or else IPv6. Without a default route it is the first address of a network
-// card, or of a bridge that has one: what containers, virtual machines and
-// the server's own device have is nobody else's. The zero Addr: there is none.
+// the host can know: the source address of packets that follow the default route of IPv4,
+// or else of IPv6. Without a default route it is the first address of a network card, or
+// of a bridge that has one: addresses of containers, of virtual machines and of the
+// server's own device are not reached from outside. The zero Addr: there is none.
 func Outward(device string) (netip.Addr, error) {
 	links, err := netlink.LinkList()
 	if err != nil {
@@ -37,7 +37,7 @@ func Outward(device string) (netip.Addr, error) {
 	return netip.Addr{}, nil
 }
 
-// ofDefaultRoute is the source of what follows the best default route.
+// ofDefaultRoute is the source address of packets that follow the best default route.
 func ofDefaultRoute(family int, links []netlink.Link, device string) netip.Addr {
 	routes, err := netlink.RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	if err != nil {
@@ -128,7 +128,7 @@ func CheckBridge(name string) error {
 		return fmt.Errorf("%w: make it, with the office's network card as its port (ip link add %s type bridge), or correct network.bridge", err, name)
 	}
 	if l.Type() != "bridge" {
-		return fmt.Errorf("%s is no bridge but a %s: name the bridge that has it as its port", name, l.Type())
+		return fmt.Errorf("%s is a %s, not a bridge: name the bridge that has it as its port", name, l.Type())
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func TestTheOutwardAddress(t *testing.T) {
 func TestABridgeThatIsNone(t *testing.T) {
 	inNamespace(t, func() {
 		run(t, "ip link add br0 type bridge")
-		for name, want := range map[string]string{"br0": "", "br1": "correct network.bridge", "lo": "lo is no bridge"} {
+		for name, want := range map[string]string{"br0": "", "br1": "correct network.bridge", "lo": "not a bridge"} {
 			if err := CheckBridge(name); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", name, err, want)
 			}

@@ -25,20 +25,23 @@ const (
 // ours matches the names of all sysctls that this package changes.
 var ours = regexp.MustCompile(`^net/(ipv4/ip_forward|ipv6/conf/[^/]+/(forwarding|accept_ra))$`)
 
+// number matches the values that they have.
+var number = regexp.MustCompile(`^[0-9]{1,10}$`)
+
 // along matches those that the kernel changes along with them: to forward is set
 // for each device, and whether redirects are believed, which IPv4 couples to it.
 var along = regexp.MustCompile(`^net/(ipv4/conf/all/accept_redirects|ipv[46]/conf/[^/]+/forwarding)$`)
 
 // setting is a sysctl that was changed: what it was, what it is now, and when it
-// was written. Whoever writes it again, be it the same value, changes that time.
+// was written. Writing it again changes that time, even with the same value.
 type setting struct {
 	Was     string    `json:"was"`
 	Is      string    `json:"is"`
 	Written time.Time `json:"written"`
 	Theirs  bool      `json:"-"` // somebody else was seen to write it
 
-	// Others are the names of the same by device, and when they were written: who
-	// has one device forward relies on forwarding, too.
+	// Others are the names of the same by device, and when they were written: whoever has
+	// turned forwarding on for one device relies on it, too.
 	Others map[string]time.Time `json:"others,omitempty"`
 }
 
@@ -118,27 +121,39 @@ func others(name string) (list []string) {
 // off again: some devices may have forwarded before all did, and an administrator
 // may have told the host to believe no redirects.
 func (h *Host) noteAlong(name string) error {
+	if h.undo.Along == nil {
+		h.undo.Along = map[string]string{}
+	}
+	devices, err := forwardAlready(name)
+	if err != nil {
+		return fmt.Errorf("listing the sysctls of devices: %w", err)
+	}
+	for _, one := range devices {
+		if v, err := readSysctl(one); err == nil {
+			h.undo.Along[one] = v
+		}
+	}
+	if v, err := readSysctl(redirects); err == nil && name == forwarding && v == "0" {
+		h.undo.Along[redirects] = v
+	}
+	return nil
+}
+
+// forwardAlready are the sysctls by which single devices forward, while a switch
+// for all of them is off.
+func forwardAlready(name string) (list []string, err error) {
 	dir := conf4
 	if name == forwarding6 {
 		dir = conf6
 	}
 	devices, err := os.ReadDir(filepath.Join(sysctlDir, dir))
-	if err != nil {
-		return fmt.Errorf("listing the sysctls of devices: %w", err)
-	}
-	if h.undo.Along == nil {
-		h.undo.Along = map[string]string{}
-	}
 	for _, d := range devices {
 		one := dir + "/" + d.Name() + "/forwarding"
 		if v, err := readSysctl(one); err == nil && v != "0" && d.Name() != "all" {
-			h.undo.Along[one] = v
+			list = append(list, one)
 		}
 	}
-	if v, err := readSysctl(redirects); err == nil && dir == conf4 && v == "0" {
-		h.undo.Along[redirects] = v
-	}
-	return nil
+	return list, err
 }
 
 // restoreAlong sets what the kernel has changed along with a sysctl as it was.

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // record is what must be undone. The device and its addresses need no entry:
@@ -17,10 +20,13 @@ import (
 type record struct {
 	Place   string             `json:"place"`  // the network namespace, since the host started: elsewhere nothing is to undo
 	Device  string             `json:"device"` // the server's
-	Then    neighbours         `json:"then"`   // who was there before Sysctls were changed
+	Then    neighbours         `json:"then"`   // devices and chains of others before Sysctls were changed
 	Sysctls map[string]setting `json:"sysctls,omitempty"`
 	Along   map[string]string  `json:"along,omitempty"` // what the kernel changes along with Sysctls, as it was
 	Table   string             `json:"table,omitempty"` // our nftables table
+	Clear   string             `json:"clear,omitempty"` // the one that drops what should be in ESP
+
+	Blackholes []netip.Prefix `json:"blackholes,omitempty"` // of links' networks
 }
 
 // place names this network namespace since the host's start: a record from
@@ -73,7 +79,15 @@ func load(file string) (*record, error) {
 
 // valid refuses a record that names what this package never changes.
 func (r *record) valid() error {
+	if r.Device != "" && (len(r.Device) >= unix.IFNAMSIZ || strings.ContainsAny(r.Device, "/ \n")) {
+		return fmt.Errorf("it names the device %q", r.Device)
+	}
 	for name, s := range r.Sysctls {
+		for _, v := range []string{s.Was, s.Is} {
+			if !number.MatchString(v) {
+				return fmt.Errorf("it sets %s to %q", name, v)
+			}
+		}
 		for other := range s.Others {
 			if !along.MatchString(other) || strings.Contains(other, "/../") {
 				return fmt.Errorf("it names the sysctl %q", other)
@@ -83,13 +97,19 @@ func (r *record) valid() error {
 			return fmt.Errorf("it names the sysctl %q", name)
 		}
 	}
-	for name := range r.Along {
+	for name, v := range r.Along {
+		if !number.MatchString(v) {
+			return fmt.Errorf("it sets %s to %q", name, v)
+		}
 		if !along.MatchString(name) || strings.Contains(name, "/../") {
 			return fmt.Errorf("it names the sysctl %q", name)
 		}
 	}
 	if r.Table != "" && r.Table != tableName(r.Device) {
 		return fmt.Errorf("it names the table %q", r.Table)
+	}
+	if r.Clear != "" && r.Clear != clearTable(r.Device) {
+		return fmt.Errorf("it names the table %q", r.Clear)
 	}
 	return nil
 }
@@ -114,13 +134,11 @@ func (r *record) undo(file string) (left []string, err error) {
 	return left, nil
 }
 
-// restore removes our table, and turns forwarding off unless others need it.
-// What was set along with it shares its fate.
+// restore removes our tables, and turns forwarding off unless others need it.
+// What was set along with forwarding is changed back, or left, together with it.
 func (r *record) restore() (left []string, err error) {
 	var errs []error
-	if r.Table != "" {
-		errs = append(errs, dropTable(r.Table))
-	}
+	errs = append(errs, r.dropTables(), r.fill())
 	stays := map[bool]bool{} // by whether it is IPv6
 	for _, name := range []string{forwarding, forwarding6} {
 		if s, ok := r.Sysctls[name]; ok {

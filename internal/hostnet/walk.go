@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sample is a packet whose way through the forward chains is asked for: TCP to
-// port 443, or what comes back.
+// sample is a packet that is followed through the forward chains: TCP to port 443, or
+// what comes back.
 type sample struct {
 	in, out  string // devices
 	src, dst netip.Addr

@@ -1,8 +1,11 @@
 package pool
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Claim is the address, or the prefix by its first address, that a user had
@@ -10,6 +13,25 @@ import (
 type Claim struct {
 	User string
 	Addr netip.Addr
+}
+
+// MarshalText implements encoding.TextMarshaler: the address, and the user's name in
+// quotation marks.
+func (c Claim) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%v %q", c.Addr, c.User), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Claim) UnmarshalText(text []byte) error {
+	address, quoted, _ := strings.Cut(string(text), " ")
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return err
+	}
+	user, err := strconv.Unquote(quoted)
+	if err != nil {
+		return fmt.Errorf("the user's name: %w", err)
+	}
+	*c = Claim{user, a}
+	return nil
 }
 
 // Claims are all claims, by address.
@@ -24,8 +46,8 @@ func (p *Pool) Claims() []Claim {
 	return list
 }
 
-// Restore adds the claims of an earlier pool. Those for what this one does not
-// lease are passed over.
+// Restore adds the claims of an earlier pool. Claims to addresses that this pool does not
+// lease are ignored.
 func (p *Pool) Restore(list []Claim) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,8 +63,9 @@ func (p *Pool) leases(a netip.Addr) bool {
 	if !a.IsValid() || p.Of(a).Masked().Addr() != a {
 		return false
 	}
-	return slices.ContainsFunc(p.ranges, func(r Range) bool { return !a.Less(r.First) && !r.Last.Less(a) })
+	return p.fresh.has(a)
 }
 
-// Changed receives when a claim has changed since the last element was taken.
-func (p *Pool) Changed() <-chan struct{} { return p.changed }
+// Report has the pool put an element into a channel of capacity 1 when a claim has changed.
+// Call it before anything is leased.
+func (p *Pool) Report(to chan struct{}) { p.changed = to }

@@ -1,5 +1,10 @@
-// Package pool leases addresses to users: from networks or ranges, sticky by
-// user, with static addresses beside them.
+// Package pool manages the addresses inside the tunnels. A Plan says whose they are, and
+// decides what address, prefix or route a user can have, whoever grants it: local users,
+// RADIUS, a reload. A Pool leases them: from networks or ranges, sticky by user, with
+// static addresses beside them.
+//
+// It knows no configuration and no session: internal/vpn knows whether another user has an
+// address already.
 //
 // # Concurrency
 //

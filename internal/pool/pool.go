@@ -18,21 +18,20 @@ var (
 // stickyLimit bounds how many users' last addresses are remembered.
 const stickyLimit = 1 << 16
 
-// Range is a run of addresses, both ends included.
-type Range struct{ First, Last netip.Addr }
-
 // Pool leases addresses. The zero value leases only static ones.
 type Pool struct {
+	Space  // what is leased; it does not change
+	named  map[string]*Pool
 	mu     sync.Mutex
-	ranges []Range
-	bits   int // length of the prefixes that are leased; 0: single addresses
+	fresh  Space // of Space, what is leased to who names no address
 	next   cursor
-	leased map[netip.Addr]bool
+	leased map[netip.Addr]bool // and what is reserved
+	kept   int                 // reserved
 	sticky map[string]netip.Addr
 	owner  map[netip.Addr]string // reverse of sticky
 	static map[netip.Addr]bool   // promised to somebody
 
-	changed chan struct{} // has an element since a claim has changed
+	changed chan struct{} // is told when a claim has changed; nil: nobody is
 }
 
 // cursor is where the search for a fresh address goes on.
@@ -44,96 +43,43 @@ type cursor struct {
 // New returns a pool of ranges less the reserved addresses, which are never
 // leased: the server's own, a LAN's gateway.
 func New(ranges []Range, reserved ...netip.Addr) *Pool {
-	p := &Pool{
-		ranges: ranges,
-		leased: map[netip.Addr]bool{},
-		sticky: map[string]netip.Addr{},
-		owner:  map[netip.Addr]string{},
-
-		changed: make(chan struct{}, 1),
-	}
-	for _, a := range reserved {
-		p.leased[a] = true
-	}
-	if len(ranges) > 0 {
-		p.next = cursor{0, ranges[0].First}
-	}
-	return p
+	return Of(Addresses(ranges...), reserved...)
 }
 
 // NewPrefixes returns a pool of the prefixes of a length that networks have,
 // each leased as its first address, less those that hold reserved addresses.
 func NewPrefixes(networks []netip.Prefix, bits int, reserved ...netip.Addr) *Pool {
-	var ranges []Range
-	for _, n := range networks {
-		last, _ := lastAddr(n.Masked()).Prefix(bits)
-		ranges = append(ranges, Range{n.Masked().Addr(), last.Addr()})
+	return Of(Prefixes(bits, networks...), reserved...)
+}
+
+// Of returns a pool of a space, less what holds reserved addresses.
+func Of(s Space, reserved ...netip.Addr) *Pool {
+	p := &Pool{
+		Space:  s,
+		fresh:  s,
+		leased: map[netip.Addr]bool{},
+		sticky: map[string]netip.Addr{},
+		owner:  map[netip.Addr]string{},
 	}
-	p := New(ranges)
-	p.bits = bits
 	for _, a := range reserved {
-		if own, err := a.Prefix(bits); err == nil {
-			p.leased[own.Addr()] = true
-		}
+		p.leased[s.Of(a).Masked().Addr()] = true
 	}
+	p.kept = len(p.leased)
+	p.begin()
 	return p
 }
 
-// Of is the prefix that the lease of a stands for.
-func (p *Pool) Of(a netip.Addr) netip.Prefix {
-	if p.bits == 0 {
-		return netip.PrefixFrom(a, a.BitLen())
+// Leases is what the pool leases, with those added to it.
+func (p *Pool) Leases() Space {
+	all := p.Space
+	for _, other := range p.named {
+		all = all.With(other.Space)
 	}
-	return netip.PrefixFrom(a, p.bits)
+	return all
 }
 
-// Overlaps reports whether a network has addresses that the pool leases.
-func (p *Pool) Overlaps(n netip.Prefix) bool {
-	for _, r := range p.ranges {
-		if last := lastAddr(p.Of(r.Last)); n.Contains(r.First) || n.Contains(last) || !n.Addr().Less(r.First) && !last.Less(n.Addr()) {
-			return true
-		}
-	}
-	return false
-}
-
-// Admits reports whether a prefix can be somebody's own: it is one that the
-// pool could lease, or none of its addresses is the pool's.
-func (p *Pool) Admits(n netip.Prefix) bool { return p.Of(n.Addr()) == n || !p.Overlaps(n) }
-
-// after is the address one prefix further, or one address.
-func (p *Pool) after(a netip.Addr) netip.Addr {
-	if p.bits == 0 {
-		return a.Next()
-	}
-	return lastAddr(netip.PrefixFrom(a, p.bits)).Next()
-}
-
-// Prefix is the range of a network's addresses without its network and
-// broadcast address.
-func Prefix(n netip.Prefix) Range {
-	n = n.Masked()
-	first, last := n.Addr(), lastAddr(n)
-	if n.Addr().Is4() && n.Bits() < 31 {
-		return Range{first.Next(), last.Prev()}
-	}
-	return Range{first, last}
-}
-
-// Broadcast is a network's last address.
-func Broadcast(n netip.Prefix) netip.Addr { return lastAddr(n.Masked()) }
-
-func lastAddr(n netip.Prefix) netip.Addr {
-	b := n.Addr().AsSlice()
-	for i := n.Bits(); i < len(b)*8; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	a, _ := netip.AddrFromSlice(b)
-	return a
-}
-
-// Promise says which addresses are somebody's own: only Lease of just that
-// address leases them from now on. Leases that there are stay.
+// Promise reserves addresses that users have of their own: from now on only a Lease that
+// names such an address leases it. Existing leases stay.
 func (p *Pool) Promise(addrs []netip.Addr) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,10 +87,14 @@ func (p *Pool) Promise(addrs []netip.Addr) {
 	for _, a := range addrs {
 		p.static[a] = true
 	}
+	for _, other := range p.named {
+		other.Promise(addrs)
+	}
 }
 
 // Lease leases an address to user: static if it is valid, else the one that
-// the user had last, else one that nobody had, else any that is free.
+// the user had last, else one that nobody had, else any that is free. Who had
+// a static address by a lease gets another one: its user may come again.
 func (p *Pool) Lease(user string, static netip.Addr) (netip.Addr, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,9 +103,12 @@ func (p *Pool) Lease(user string, static netip.Addr) (netip.Addr, error) {
 			return netip.Addr{}, fmt.Errorf("%v: %w", static, ErrTaken)
 		}
 		p.leased[static] = true
+		if p.owner[static] != user && p.leases(static) {
+			p.remember(user, static)
+		}
 		return static, nil
 	}
-	if a, ok := p.sticky[user]; ok && !p.leased[a] && !p.static[a] {
+	if a, ok := p.sticky[user]; ok && !p.leased[a] && !p.static[a] && p.fresh.has(a) {
 		p.leased[a] = true
 		return a, nil
 	}
@@ -173,6 +126,10 @@ func (p *Pool) Lease(user string, static netip.Addr) (netip.Addr, error) {
 
 // Release returns a leased address; the user keeps a claim to it.
 func (p *Pool) Release(a netip.Addr) {
+	if held := p.holder(a); held != p {
+		held.Release(a)
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.leased, a)
@@ -185,9 +142,18 @@ func (p *Pool) InUse() int {
 	return len(p.leased)
 }
 
+// Leased is how many addresses somebody has, of the pools that were added, too.
+func (p *Pool) Leased() int {
+	n := p.InUse() - p.kept
+	for _, other := range p.named {
+		n += other.Leased()
+	}
+	return n
+}
+
 // search goes once round all ranges from the cursor.
 func (p *Pool) search(free func(netip.Addr) bool) (netip.Addr, bool) {
-	if len(p.ranges) == 0 {
+	if len(p.fresh.ranges) == 0 {
 		return netip.Addr{}, false
 	}
 	start := p.next
@@ -204,12 +170,12 @@ func (p *Pool) search(free func(netip.Addr) bool) (netip.Addr, bool) {
 }
 
 func (p *Pool) advance() {
-	if p.next.index != p.ranges[p.next.at].Last {
+	if p.next.index != p.fresh.ranges[p.next.at].Last {
 		p.next.index = p.after(p.next.index)
 		return
 	}
-	p.next.at = (p.next.at + 1) % len(p.ranges)
-	p.next.index = p.ranges[p.next.at].First
+	p.next.at = (p.next.at + 1) % len(p.fresh.ranges)
+	p.next.index = p.fresh.ranges[p.next.at].First
 }
 
 // remember makes a the address that user gets next time.

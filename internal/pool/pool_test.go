@@ -18,6 +18,22 @@ func lease(t *testing.T, p *Pool, user string) netip.Addr {
 	return a
 }
 
+// What is kept for the server is leased to nobody, and not counted as if it were.
+func TestLeasedCountsWhatSomebodyHas(t *testing.T) {
+	p := New([]Range{Prefix(netip.MustParsePrefix("10.83.0.0/24"))}, netip.MustParseAddr("10.83.0.1"), netip.MustParseAddr("10.83.0.9"))
+	if n := p.Leased(); n != 0 {
+		t.Errorf("%d are leased, and nobody is there", n)
+	}
+	a := lease(t, p, "alice")
+	if _, err := p.Lease("bob", netip.MustParseAddr("192.0.2.9")); err != nil || p.Leased() != 2 {
+		t.Errorf("%d are leased, want 2 (%v)", p.Leased(), err)
+	}
+	p.Release(a)
+	if n := p.Leased(); n != 1 {
+		t.Errorf("%d are leased at the end, want 1", n)
+	}
+}
+
 func TestEveryAddressIsLeasedOnceAndNoMore(t *testing.T) {
 	server := netip.MustParseAddr("10.0.0.1")
 	p := New([]Range{
@@ -84,6 +100,26 @@ func TestStaticAddresses(t *testing.T) {
 	outside := netip.MustParseAddr("172.16.0.9")
 	if a, err := p.Lease("dave", outside); err != nil || a != outside {
 		t.Errorf("a static address outside the pool: %v %v", a, err)
+	}
+}
+
+// Who had an address by a lease does not get it again once somebody has had it by name, as long
+// as there is another one.
+func TestAnAddressThatSomebodyHadByNameIsLeasedLast(t *testing.T) {
+	p := New([]Range{Prefix(netip.MustParsePrefix("10.0.0.0/29"))})
+	named := lease(t, p, "alice")
+	p.Release(named)
+	if _, err := p.Lease("bob", named); err != nil {
+		t.Fatal(err)
+	}
+	p.Release(named)
+	for _, user := range []string{"alice", "carol", "dave", "erin", "frank"} {
+		if a := lease(t, p, user); a == named {
+			t.Errorf("%s got %v", user, a)
+		}
+	}
+	if a := lease(t, p, "grace"); a != named {
+		t.Errorf("the last address is %v", a)
 	}
 }
 

@@ -2,18 +2,69 @@ package udp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
-func listenESP(t *testing.T, addr string) *Socket {
+func oneESP(t *testing.T, addr string) *Socket {
 	t.Helper()
-	s, err := ListenESP(netip.MustParseAddr(addr))
+	return someESP(t, addr, 1)[0]
+}
+
+func someESP(t *testing.T, addr string, n int) []*Socket {
+	t.Helper()
+	all, err := ListenESP(netip.MustParseAddr(addr), n)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
-	return s
+	t.Cleanup(func() {
+		for _, s := range all {
+			_ = s.Close()
+		}
+	})
+	return all
+}
+
+// Of several sockets each has its share of the SPIs, and together they have every packet
+// once.
+func TestRawESPIsSharedBySPI(t *testing.T) {
+	for _, at := range []string{"127.5.0.6", "::1"} {
+		const n, packets = 3, 30
+		servers := someESP(t, at, n)
+		to := netip.AddrPortFrom(netip.MustParseAddr(at), 0)
+		var out []Packet
+		for spi := range uint32(packets) {
+			out = append(out, Packet{Data: append(binary.BigEndian.AppendUint32(nil, 1<<20|spi), "and so on"...), Local: to, Remote: to})
+		}
+		if sent, err := servers[0].WriteBatch(out); sent != packets || err != nil {
+			t.Fatal(sent, err)
+		}
+		for i, s := range servers {
+			want := uint32(0)
+			for _, p := range readAll(t, s, packets/n) {
+				spi := binary.BigEndian.Uint32(p.Data)
+				if spi%n != uint32(i) || spi <= want {
+					t.Errorf("%s: socket %d has SPI %#x behind %#x", at, i, spi, want)
+				}
+				want = spi
+			}
+			wantNothing(t, s)
+		}
+	}
+}
+
+// wantNothing checks that nothing waits in a socket.
+func wantNothing(t *testing.T, s *Socket) {
+	t.Helper()
+	t.Helper()
+	_ = s.raw.Control(func(fd uintptr) {
+		if n, _, err := unix.Recvfrom(int(fd), make([]byte, 100), unix.MSG_DONTWAIT); err != unix.EAGAIN {
+			t.Errorf("%d bytes more came: %v", n, err)
+		}
+	})
 }
 
 // What arrives is the ESP packet and nothing else, with addresses and without
@@ -25,10 +76,10 @@ func TestRawESPBothWays(t *testing.T) {
 		{"::1", "::1", "::1"},
 	} {
 		t.Run(a.server, func(t *testing.T) {
-			server := listenESP(t, a.server)
+			server := oneESP(t, a.server)
 			client := server
 			if a.client != a.at {
-				client = listenESP(t, a.client)
+				client = oneESP(t, a.client)
 			}
 			from := netip.AddrPortFrom(netip.MustParseAddr(a.client), 0)
 			to := netip.AddrPortFrom(netip.MustParseAddr(a.at), 0)
@@ -47,7 +98,7 @@ func TestRawESPBothWays(t *testing.T) {
 }
 
 func TestRawESPAllocatesNothing(t *testing.T) {
-	s := listenESP(t, "127.5.0.5")
+	s := oneESP(t, "127.5.0.5")
 	to := netip.MustParseAddrPort("127.5.0.5:0")
 	in := buffers(1)
 	room := in[0].Data

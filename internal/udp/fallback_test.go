@@ -97,7 +97,7 @@ func TestNoChecksumOffload(t *testing.T) {
 
 // A socket that knows no trains, here one without UDP, is never given one.
 func TestKernelWithoutTrains(t *testing.T) {
-	if s := listenESP(t, "127.5.0.6"); !s.noSegment.Load() {
+	if s := oneESP(t, "127.5.0.6"); !s.noSegment.Load() {
 		t.Error("trains would be sent as one datagram")
 	}
 	if s := listenOne(t, "127.0.0.1"); s.noSegment.Load() {

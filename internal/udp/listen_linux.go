@@ -100,23 +100,26 @@ func setOptions(fd int, six, share bool) error {
 		}
 	}
 	// The outer DF bit stays clear: RFC 4301, section 8.1 leaves it to us, and a
-	// client behind a narrow path is better served by fragments than by nothing.
+	// client behind a narrow path is better served by fragments than by nothing. Nobody can
+	// shorten packets from afar: with OMIT the kernel ignores what ICMP messages, which
+	// anybody can forge, say about the path (RFC 5927, section 7), and fragments at the MTU
+	// of the device.
 	if six {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1); err != nil {
 			return fmt.Errorf("IPV6_RECVPKTINFO: %w", err)
 		}
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT); err != nil {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT); err != nil {
 			return fmt.Errorf("IPV6_MTU_DISCOVER: %w", err)
 		}
 	} else {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1); err != nil {
 			return fmt.Errorf("IP_PKTINFO: %w", err)
 		}
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT); err != nil {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT); err != nil {
 			return fmt.Errorf("IP_MTU_DISCOVER: %w", err)
 		}
 	}
-	// What follows is for speed: a kernel that lacks it, or forbids it, serves.
+	// The options below are for speed: without them everything works.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, socketBuffer)

@@ -20,12 +20,12 @@ type Packet struct {
 type Conn interface {
 	// Read waits for datagrams, fills packets from the front and calls handle with
 	// how many it filled, over and over. What handle returns is filled next; nil
-	// ends Read, as does an error. Where that begins as what it returned before,
-	// packets that were not filled must be as they were.
+	// ends Read, as does an error. If that begins at the same packet as what it returned
+	// before, packets that were not filled must be unchanged.
 	//
-	// That handle is called here, and not by who called Read, spares a call of the
-	// kernel a batch: a poller that is asked anew has forgotten what it saw, and
-	// the socket must be asked, too. Close waits for it: handle must not call it.
+	// Read calls handle, instead of returning, to save a system call a batch: a poller that
+	// is entered anew has forgotten what it saw, and the socket must be asked again. Close
+	// waits for handle, which must not call it.
 	//
 	// The caller provides Data with room; it is resliced. What is longer lies
 	// whole in Long, where there is one, longer than Data: so rooms for single

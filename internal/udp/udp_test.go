@@ -279,7 +279,7 @@ func TestCloseUnblocksRead(t *testing.T) {
 	}
 }
 
-// Whoever sends without end does not keep a socket open.
+// Endless traffic does not keep a socket open.
 func TestCloseEndsReadUnderLoad(t *testing.T) {
 	server, client := listenOne(t, "127.0.0.1"), listenOne(t, "127.0.0.1")
 	send := func() {
@@ -366,7 +366,7 @@ func TestListenErrors(t *testing.T) {
 	}
 }
 
-// The two wildcards live beside each other.
+// The wildcards of both families can be open at once.
 func TestBothWildcards(t *testing.T) {
 	four := listenOne(t, "0.0.0.0")
 	six, err := Listen(netip.AddrPortFrom(netip.IPv6Unspecified(), four.Bound().Port()), 2)

@@ -11,34 +11,34 @@ import (
 	"github.com/adit-vpn/adit/internal/dataplane"
 )
 
-// identity is what a phase 1 must show to join a connection. Other
-// connections' goroutines read it.
+// identity is what a phase 1 must show to join a connection. It is read by the goroutines
+// of other connections.
 type identity struct {
 	psk  string
-	cert [32]byte // fingerprint of its certificate; zero: it has none
+	cert [32]byte // fingerprint of the peer's certificate; zero: none
 	id   []byte
-	at   []netip.Addr // where the peer has received an answer of ours, newest first
+	at   []netip.Addr // where the peer has received our answers, newest first
 }
 
-// maxAddresses bounds the addresses that a peer has shown itself at: ports 500
-// and 4500 may leave from two, and may have moved.
+// maxAddresses bounds the addresses at which a peer has shown itself: its ports 500 and
+// 4500 may be mapped to two addresses, and both may have changed.
 const maxAddresses = 4
 
 // maxPhases bounds a connection's ISAKMP SAs: one, its successor, and one
 // that a client forgot.
 const maxPhases = 3
 
-// identity notes what a peer showed in phase 1, and where it received message 4,
-// without which there is no message 5. Message 5 itself may come from elsewhere:
-// from another port (RFC 3947, section 4), whose public address may be another (RFC
-// 4787, section 4.1), or from nowhere at all, for who knows the pre-shared key may
+// identity records what a peer showed in phase 1, and where it received message 4,
+// without which there is no message 5. Message 5 itself may come from elsewhere: from
+// another port (RFC 3947, section 4), whose public address may be another one (RFC 4787,
+// section 4.1), or from a forged address, since a peer that knows the pre-shared key may
 // forge the source of every later message.
 func (c *Conn) identity(p ike.Peer, heard netip.Addr) {
 	c.ident.Store(&identity{psk: p.PSK, cert: p.Fingerprint, id: bytes.Clone(p.ID), at: []netip.Addr{heard}})
 }
 
-// arrived says that what was sent to an address came to the peer: whoever has the
-// keys may forge a source, but hears nothing there.
+// arrived records that a message to this address reached the peer: somebody who has the
+// keys may forge a source address, but receives nothing there.
 func (c *Conn) arrived(a netip.Addr) {
 	old := c.ident.Load()
 	if old == nil || !a.IsValid() || old.at[0] == a {
@@ -64,37 +64,32 @@ func (c *Conn) reached(a netip.Addr) bool {
 // certificate.
 func (i *identity) proves(o *identity) bool { return i.psk == o.psk && i.cert == o.cert }
 
-// same reports whether they showed the same identification, too.
+// same reports whether they also showed the same identification.
 func (i *identity) same(o *identity) bool { return i.proves(o) && bytes.Equal(i.id, o.id) }
 
-// matches reports whether a new phase 1 from this connection's endpoint may be the
-// same peer's: what it showed is the same, and this connection did not only claim
-// to be there. It is the same peer's if that received message 4 at an address that
-// this one has reached; at another, message 5 may be forged: see parked.
+// matches reports whether a new phase 1 from this connection's endpoint may belong to the
+// same peer: it showed the same identity, and this connection's peer has proved to be at
+// that address, not only claimed it. It does belong to the same peer if it received
+// message 4 at an address that this connection has reached; otherwise message 5 may be
+// forged: see parked.
 func (c *Conn) matches(p ike.Peer, path ike.Path) bool {
 	own := c.ident.Load()
 	return c.reached(path.Remote.Addr()) && own.same(&identity{psk: p.PSK, cert: p.Fingerprint, id: p.ID})
 }
 
-// join hands this connection's only ISAKMP SA to another and ends. Messages
-// that wait here go along, behind the first.
+// join hands this connection's only ISAKMP SA over to another connection, and ends.
+// Messages that wait here go along, after first.
 func (c *Conn) join(now time.Time, other *Conn, first ...dataplane.Note) {
 	p := c.phases[0]
 	c.phases = nil
 	c.srv.claim(p.cookies, other)
 	peer, path := c.peer, c.path
 	waiting := first
-	for more := true; more; {
-		select {
-		case n := <-c.inbox:
-			c.taken(n)
-			waiting = append(waiting, n)
-		default:
-			more = false
-		}
+	for n, ok := c.takeNote(); ok; n, ok = c.takeNote() {
+		waiting = append(waiting, n)
 	}
-	// A goroutine of its own: two connections that hand to each other must
-	// not wait for each other.
+	// This needs a goroutine of its own: two connections that hand over to each other
+	// must not wait for each other.
 	c.srv.run.Go(func() {
 		adopted := make(chan struct{})
 		other.do(func(now time.Time) {
@@ -110,8 +105,8 @@ func (c *Conn) join(now time.Time, other *Conn, first ...dataplane.Note) {
 	c.finish(now, EndAdopted)
 }
 
-// dismiss tells the peer of a phase 1 that was to join a connection which has
-// said goodbye meanwhile to begin again, and drops the messages that waited for it.
+// dismiss tells a peer to begin again if its phase 1 was to join a connection that has
+// meanwhile said goodbye. It drops the messages that waited for that phase 1.
 func (s *Server) dismiss(now time.Time, p *phase1, c *Conn, waiting []dataplane.Note) {
 	s.unclaim(p.cookies, c)
 	for _, n := range waiting {
@@ -130,7 +125,7 @@ func (s *Server) dismiss(now time.Time, p *phase1, c *Conn, waiting []dataplane.
 
 // adopt makes p an ISAKMP SA of this connection.
 func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, waiting []dataplane.Note) {
-	if p.fetched { // wherever the peer is now
+	if p.fetched { // use the peer's present path
 		path = c.path
 		p.Move(path)
 	}
@@ -140,13 +135,14 @@ func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, wai
 		return
 	}
 	p.owner = c
+	p.joined = true
 	p.asked = shownAt{}
 	c.phases = append(c.phases, p)
 	c.crowdPhases()
 	c.logPhaseKey(p)
 	if !p.unheard {
 		c.stay(now)
-		c.own(p, peer)
+		c.own(now, p, peer)
 		c.move(now, path)
 	}
 	waiting = append(waiting, c.early...)
@@ -159,20 +155,31 @@ func (c *Conn) adopt(now time.Time, p *phase1, peer ike.Peer, path ike.Path, wai
 	}
 }
 
-// own says that a phase 1 is this connection's peer's.
-func (c *Conn) own(p *phase1, peer ike.Peer) {
+// own says that a phase 1 belongs to this connection's peer. If the connection has no
+// user, this may be somebody who replaced the previous peer, and gets the time of one
+// step.
+func (c *Conn) own(now time.Time, p *phase1, peer ike.Peer) {
 	p.unheard = false
-	c.peer = peer
+	if !c.setup.IsZero() {
+		c.hurry(now)
+	}
+	if !c.suspects(p) {
+		c.peer = peer
+	}
 	c.observe(PhaseOneUp{c.who(), peer, true})
 }
 
-// crowdPhases keeps the number of ISAKMP SAs bounded. What only claims to be this
-// peer's goes first.
+// crowdPhases bounds the number of ISAKMP SAs. The first to go is one that only claims to
+// be this peer's, then one that may be another peer's. The newest is exempt from the
+// latter, since it has had no time to show whose it is.
 func (c *Conn) crowdPhases() {
 	if len(c.phases) <= maxPhases {
 		return
 	}
-	victim := max(slices.IndexFunc(c.phases, func(p *phase1) bool { return p.unheard }), 0)
+	victim := slices.IndexFunc(c.phases, func(p *phase1) bool { return p.unheard })
+	if victim < 0 {
+		victim = max(0, slices.IndexFunc(c.phases[:len(c.phases)-1], c.suspects))
+	}
 	c.srv.unclaim(c.phases[victim].cookies, c)
 	c.phases = slices.Delete(c.phases, victim, victim+1)
 }
@@ -180,8 +187,8 @@ func (c *Conn) crowdPhases() {
 // maxEarly bounds the messages that wait for their ISAKMP SA.
 const maxEarly = 4
 
-// keep holds a message that came before the ISAKMP SA which join hands to this
-// connection: its cookies lead here by then, adopt may not have run yet, and a
+// keep holds a message that arrives before the ISAKMP SA that join hands to this
+// connection. Its cookies already lead here, but adopt may not have run yet, and a
 // client's Quick Mode follows message 6 at once.
 func (c *Conn) keep(n dataplane.Note) {
 	h, err := ike.Peek(n.Data)
@@ -196,8 +203,8 @@ func (c *Conn) keep(n dataplane.Note) {
 	c.early = append(c.early, n)
 }
 
-// addresses are the server's addresses as authenticated clients dialled them,
-// newest first. They are candidates for our identification.
+// addresses are the server's addresses as authenticated clients dialled them, newest
+// first. They are candidates for our identification payload.
 type addresses struct{ list atomic.Pointer[[]netip.Addr] }
 
 const maxDialled = 8

@@ -11,7 +11,7 @@ import (
 	"github.com/adit-vpn/adit/internal/dataplane"
 )
 
-// refusals counts the messages that reached an ISAKMP SA and meant nothing to it.
+// refusals counts the messages that reached an ISAKMP SA and were refused.
 type refusals struct{ n int }
 
 func (r *refusals) Observe(e Event) {
@@ -55,8 +55,8 @@ func TestMessageBeforeItsPhaseOneIsAdoptedIsKept(t *testing.T) {
 	}
 }
 
-// However a message and the hand-over of its phase 1 fall together, it reaches
-// the one connection or the other.
+// Whatever the timing of a message and the hand-over of its phase 1, the message reaches
+// one connection or the other.
 func TestNoMessageIsLostWhileAPhaseOneIsHandedOver(t *testing.T) {
 	s := New(Config{Policy: &Policy{HalfOpen: 10, HalfOpenPerSource: 10}})
 	path := ike.Path{Local: netip.MustParseAddrPort("192.0.2.9:4500"), Remote: netip.MustParseAddrPort("192.0.2.1:4500")}
@@ -65,24 +65,19 @@ func TestNoMessageIsLostWhileAPhaseOneIsHandedOver(t *testing.T) {
 	msg := make([]byte, 60)
 	msg[0], msg[8], msg[16], msg[17], msg[18], msg[27] = 1, 2, 8, 0x10, byte(ike.ExchangeInformational), 60
 	drain := func(c *Conn) (n int) {
-		for {
-			select {
-			case note := <-c.inbox:
-				c.taken(note)
-				n++
-			default:
-				return n
-			}
+		for _, ok := c.takeNote(); ok; _, ok = c.takeNote() {
+			n++
 		}
+		return n
 	}
-	// A hand-over in the very moment between finding a connection and reaching
-	// it is rare: both sides begin together, often.
+	// A hand-over exactly between finding a connection and delivering to it is rare, so
+	// both sides begin together, many times.
 	for i := range 20000 {
 		s.claim(cookies, before)
 		arrived := make(chan struct{})
 		go func() {
 			defer close(arrived)
-			s.IKE(path.Local, path.Remote, true, msg)
+			s.IKE(nil, path.Local, path.Remote, true, msg)
 		}()
 		if i%2 == 0 {
 			runtime.Gosched()
@@ -96,8 +91,8 @@ func TestNoMessageIsLostWhileAPhaseOneIsHandedOver(t *testing.T) {
 	}
 }
 
-// A connection may end while a phase 1 is on its way to it: what waited for that is
-// dropped for a reason.
+// A connection may end while a phase 1 is on its way to it. The messages that waited for
+// that phase 1 are dropped with a reason.
 func TestMessagesForAConnectionThatEndedMeanwhileAreDroppedByReason(t *testing.T) {
 	seen := &refusals{}
 	s := New(Config{Policy: &Policy{IKE: &ike.Policy{Suites: ike.DefaultSuites()[:1]}, HalfOpen: 10, HalfOpenPerSource: 10}, Observer: seen})
@@ -127,7 +122,7 @@ func TestMessagesForAConnectionThatEndedMeanwhileAreDroppedByReason(t *testing.T
 		})
 		seen.n = 0
 		end(c, p)
-		if seen.n != 3 { // two messages, and the phase 1
+		if seen.n != 3 { // two messages and the phase 1
 			t.Errorf("%s: %d refusals, want 3", name, seen.n)
 		}
 	}

@@ -4,54 +4,78 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/machine"
 	"github.com/adit-vpn/adit/ipsec"
 )
+
+// esp is a connection's share of the data path.
+type esp struct {
+	slot    *dataplane.Slot
+	kids    children
+	changed bool // the data path's view is outdated
+	carried bool // a pair of ESP SAs has carried traffic
+	told    bool // the reason why the last Quick Mode was refused has been reported
+}
 
 // children are a connection's pairs of ESP SAs, oldest first.
 type children struct {
 	pairs   []*pair
 	sending *pair
-	suite   ipsec.Suite // of the pair that was last sending
+	suite   ipsec.Suite // of the pair that sent last
 
-	// trip is how long the path and back takes, by the answer to the last message 2 of
-	// ours: not less than that, but more if a copy was lost; 0: nobody knows.
+	// trip is the round-trip time, measured by the answer to our last message 2. The true
+	// value is at most this, and less if a copy was lost; 0: unknown.
 	trip time.Duration
 }
 
-// pair is one child: an inbound and an outbound SA.
+// of returns the pair with this inbound SPI, nil if there is none.
+func (k *children) of(inSPI uint32) *pair {
+	for _, p := range k.pairs {
+		if p.InSPI == inSPI {
+			return p
+		}
+	}
+	return nil
+}
+
+// pair is one child: an inbound and an outbound ESP SA.
 type pair struct {
 	ike.Child
 	in        *ipsec.Inbound
 	out       *ipsec.Outbound
-	phase     *phase1   // under which it was agreed
-	born      time.Time // when message 2 came or went
-	heard     shownAt   // where its Quick Mode was answered
-	confirmed bool      // message 3 or an ESP packet came
-	deleted   bool      // by the peer
-	logged    bool      // its keys are in the key log, if there is one
-	renewed   bool      // we asked for a successor
-	renew     time.Time // when we do, as a last resort
-	settles   time.Time // when our message 3 must have come; zero: it is not waited for
-	ends      time.Time // when the peer takes it for over
-	expires   time.Time // when we do
+	phase     *phase1   // the phase 1 under which it was agreed
+	born      time.Time // when message 2 was received or sent
+	heard     shownAt   // the address to which our Quick Mode answers went
+	confirmed bool      // message 3 or an ESP packet has come
+	deleted   bool      // the peer has deleted it
+	logged    bool      // its keys have been written to the key log, if there is one
+	renewed   bool      // we have asked for a successor
+	renew     time.Time // when we ask for one, as a last resort
+	settles   time.Time // when our message 3 must have arrived; zero: we do not wait for that
+	ends      time.Time // when the peer considers it expired
+	expires   time.Time // when we consider it expired
 }
 
 const (
-	// expiryGrace is how long after the agreed lifetime an inbound SA still
-	// receives: clocks and retransmissions differ.
+	// expiryGrace is how long an inbound SA still receives after the agreed lifetime:
+	// clocks and retransmissions differ.
 	expiryGrace = 20 * time.Second
-	// deletedGrace is how long an SA still receives after its peer deleted
-	// it: packets that were on their way arrive.
+	// deletedGrace is how long an SA still receives after its peer deleted it, so that
+	// packets on their way still arrive.
 	deletedGrace = 3 * time.Second
-	// maxPairs bounds a connection's pairs, confirmed or not.
+	// maxPairs bounds a connection's pairs, including unconfirmed ones.
 	maxPairs = 8
-	// renewAhead is how long before the end we re-key if the client did not.
+	// renewAhead is how long before the end we re-key if the client has not done so.
 	renewAhead = 30 * time.Second
 )
 
-// addChild installs an agreed pair: its inbound SA receives at once.
+// addChild installs an agreed pair: its inbound SA receives from now on.
 func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
+	if !c.takes(child.Protocol) {
+		c.refused(LayerESP, ErrNotCarried)
+		return
+	}
 	suite := espSuite(child.Suite)
 	in, err := ipsec.NewInbound(child.InSPI, suite, ipsec.Keys(child.In), c.policy.ReplayWindow)
 	if err != nil {
@@ -63,6 +87,10 @@ func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 		c.observe(PacketRefused{Who: c.who(), Layer: LayerESP, Why: err})
 		return
 	}
+	if child.Protocol != 0 {
+		in.Carry(child.Protocol)
+		out.Carry(child.Protocol)
+	}
 	p := &pair{Child: child, phase: phase, born: now, in: in, out: out}
 	if child.Lifetime > 0 {
 		p.ends = now.Add(child.Lifetime)
@@ -70,22 +98,20 @@ func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 		p.renew = now.Add(child.Lifetime - min(renewAhead, child.Lifetime/10))
 	}
 	if child.Kilobytes > 0 {
-		// The client renews at its own count. Implementations disagree on the
-		// unit and on what counts, so that ours, the last resort, is a quarter
-		// above it.
+		// The client renews by its own count. Implementations disagree on the unit and on
+		// what counts, so our limit, the last resort, is a quarter higher.
 		limit := child.Kilobytes * 1024 / 4 * 5
-		if c.dialer != nil {
+		if c.caller != nil {
 			limit = child.Kilobytes * 1024 / 8 * 7
 		}
 		in.SetLimit(limit)
 		out.SetLimit(limit)
 	}
 	c.kids.pairs = append(c.kids.pairs, p)
-	c.crowdOut()
-	c.srv.learn(child.LocalID)
+	c.crowdOut(now)
 	c.changed = true
 	if child.Initiator && phase.unproven() && c.answeredHere(phase) {
-		c.own(phase, phase.Peer())
+		c.own(now, phase, phase.Peer())
 	}
 	if !child.Initiator && !phase.unproven() {
 		if !c.resume(now) {
@@ -94,73 +120,75 @@ func (c *Conn) addChild(now time.Time, phase *phase1, child ike.Child) {
 		}
 		c.stay(now)
 	}
-	if child.Suite.Auth != ike.ESPAuthSHA256_128 {
+	switch {
+	case c.policy.KeyLog == nil:
+		p.forgetKeys()
+	case child.Suite.Auth != ike.ESPAuthSHA256_128:
 		c.logPair(p)
 	}
 }
 
-// logPair writes the keys of a pair for who reads a capture, once. Of HMAC-SHA2-256
-// it is known with the first packet alone whether the peer cuts it to 96 bits, and
-// Wireshark has to be told.
-func (c *Conn) logPair(p *pair) {
-	if c.policy.KeyLog == nil || p.logged {
+// used says that the first authentic packet arrived on a pair. If the pair is doubted by
+// now, the packet came before there was a tunnel, and does not show whose pair it is.
+func (c *Conn) used(now time.Time, inSPI uint32) {
+	p := c.kids.of(inSPI)
+	if p != nil && c.doubts(p) {
 		return
 	}
-	p.logged = true
-	cut := p.in.Truncated()
-	c.policy.KeyLog.ESP(c.path.Remote.Addr(), c.path.Local.Addr(), p.InSPI, p.Suite, cut, p.In)
-	c.policy.KeyLog.ESP(c.path.Local.Addr(), c.path.Remote.Addr(), p.OutSPI, p.Suite, cut, p.Out)
-}
-
-// used says that the first authentic packet came on a pair.
-func (c *Conn) used(now time.Time, inSPI uint32) {
 	for _, sa := range c.phases {
 		sa.Confirm(inSPI)
 	}
 	c.confirm(now, inSPI)
-	for _, p := range c.kids.pairs {
-		if p.InSPI == inSPI {
-			c.logPair(p)
-		}
+	if p == nil {
+		return
 	}
+	if p.in.Truncated() {
+		// The data path may have opened the first packet with a view in which this pair
+		// did not send yet.
+		p.out.SetTruncated(true)
+	}
+	c.logPair(p)
 }
 
-// crowdOut keeps the number of pairs bounded. The oldest that never carried
-// traffic goes first: a burst of Quick Modes without an answer is what Windows
-// does when L2TP is not answered. The sending pair never goes.
-func (c *Conn) crowdOut() {
+// crowdOut bounds the number of pairs. A pair that may be another peer's goes first, then
+// one that never carried traffic: Windows causes a burst of unanswered Quick Modes when
+// L2TP gets no answer. Among equal pairs the oldest goes. The sending pair and the newest
+// one never go.
+func (c *Conn) crowdOut(now time.Time) {
 	if len(c.kids.pairs) <= maxPairs {
 		return
 	}
-	victim := -1
-	for i, p := range c.kids.pairs[:len(c.kids.pairs)-1] {
-		if !p.confirmed {
-			victim = i
-			break
+	rank := func(p *pair) int {
+		switch {
+		case c.doubts(p):
+			return 0
+		case !p.confirmed:
+			return 1
 		}
-		if victim < 0 && p != c.kids.sending {
-			victim = i
+		return 2
+	}
+	var victim *pair
+	for _, p := range c.kids.pairs[:len(c.kids.pairs)-1] {
+		if p != c.kids.sending && (victim == nil || rank(p) < rank(victim)) {
+			victim = p
 		}
 	}
-	if victim >= 0 {
-		c.retire(c.kids.pairs[victim], ChildReplaced)
+	if victim != nil {
+		c.retire(now, victim, ChildReplaced)
 	}
 }
 
 // dropChild retires a pair whose Quick Mode failed after its message 2.
-func (c *Conn) dropChild(inSPI uint32) {
-	for _, p := range c.kids.pairs {
-		if p.InSPI == inSPI && !p.confirmed {
-			c.retire(p, ChildReplaced)
-			return
-		}
+func (c *Conn) dropChild(now time.Time, inSPI uint32) {
+	if p := c.kids.of(inSPI); p != nil && !p.confirmed {
+		c.retire(now, p, ChildReplaced)
 	}
 }
 
 func (c *Conn) send(p *pair) {
 	if old := c.kids.sending; p.in.Truncated() || old != nil && old.out.Truncated() {
-		// The packet that told may have come before there was anything to send on,
-		// or on the predecessor.
+		// The packet that showed this may have come before there was an SA to send on, or
+		// on the predecessor.
 		p.out.SetTruncated(true)
 	}
 	c.kids.sending = p
@@ -168,22 +196,22 @@ func (c *Conn) send(p *pair) {
 	c.changed = true
 }
 
-// deleteChild acts on a peer's Delete: it gave up its inbound SA, which is our
-// outbound one. Ours still receives for a moment.
+// deleteChild handles a peer's Delete: the peer has given up its inbound SA, which is our
+// outbound one. Our inbound SA still receives for a moment.
 func (c *Conn) deleteChild(now time.Time, outSPI uint32) {
 	for _, p := range c.kids.pairs {
-		if p.OutSPI != outSPI || p.deleted { // a peer may give its SPIs again
+		if p.OutSPI != outSPI || p.deleted { // a peer may use its SPIs again
 			continue
 		}
-		p.deleted, p.renewed = true, true // nobody renews it
+		p.deleted, p.renewed = true, true // so that nobody renews it
 		if end := now.Add(deletedGrace); p.expires.IsZero() || end.Before(p.expires) {
 			p.expires = end
 		}
 		if c.kids.sending == p {
-			c.promote(p)
+			c.promote(now, p)
 		}
 		c.changed = true
-		c.publish() // before it is retired, workers stop sealing by it
+		c.publish() // workers must stop sealing with it before it is retired
 		p.out.Retire()
 		break
 	}
@@ -192,19 +220,19 @@ func (c *Conn) deleteChild(now time.Time, outSPI uint32) {
 	}
 }
 
-// promote has the newest other pair send in place of the one that is gone.
-// Windows deletes the old pair before message 3 of the new one's Quick Mode.
+// promote makes the newest other pair send in place of the one that is gone. Windows
+// deletes the old pair before message 3 of the new one's Quick Mode.
 //
-// One of a phase 1 that may be somebody else's comes last: whoever that is has no
-// keys of it, if they are not this connection's peer.
-func (c *Conn) promote(gone *pair) {
+// A pair whose phase 1 may be somebody else's is the last choice. If that peer is not
+// this connection's, it does not have the keys.
+func (c *Conn) promote(now time.Time, gone *pair) {
 	c.kids.sending = nil
 	c.changed = true
 	var last *pair
 	for i := len(c.kids.pairs) - 1; i >= 0; i-- {
 		switch p := c.kids.pairs[i]; {
 		case p == gone || p.deleted:
-		case p.confirmed || !p.phase.unproven():
+		case !c.doubts(p) && (p.confirmed || !p.phase.unproven()):
 			c.send(p)
 			return
 		case last == nil:
@@ -213,11 +241,12 @@ func (c *Conn) promote(gone *pair) {
 	}
 	if last != nil {
 		c.send(last)
+		c.prompt(now, last)
 	}
 }
 
-// retire ends a pair for good.
-func (c *Conn) retire(gone *pair, why ChildEnd) {
+// retire removes a pair for good.
+func (c *Conn) retire(now time.Time, gone *pair, why ChildEnd) {
 	c.logPair(gone)
 	kept := c.kids.pairs[:0]
 	for _, p := range c.kids.pairs {
@@ -228,10 +257,10 @@ func (c *Conn) retire(gone *pair, why ChildEnd) {
 	clear(c.kids.pairs[len(kept):])
 	c.kids.pairs = kept
 	if c.kids.sending == gone {
-		c.promote(gone)
+		c.promote(now, gone)
 	}
 	c.changed = true
-	c.publish() // before the keys are zeroed, workers stop finding them
+	c.publish() // workers must no longer find the keys when they are zeroed
 	gone.in.Retire()
 	gone.out.Retire()
 	if gone.confirmed {
@@ -250,8 +279,7 @@ func (k *children) deadline() (next time.Time) {
 	return next
 }
 
-// expireChildren retires pairs whose time is over, and renews the sending one
-// as a last resort.
+// expireChildren retires expired pairs, and renews the sending pair as a last resort.
 func (c *Conn) expireChildren(now time.Time) {
 	for i := 0; i < len(c.kids.pairs); {
 		p := c.kids.pairs[i]
@@ -260,7 +288,7 @@ func (c *Conn) expireChildren(now time.Time) {
 			if p.deleted {
 				why = ChildDeletedByPeer
 			}
-			c.retire(p, why)
+			c.retire(now, p, why)
 			continue
 		}
 		i++
@@ -268,7 +296,8 @@ func (c *Conn) expireChildren(now time.Time) {
 	for _, p := range c.kids.pairs {
 		if due(p.settles, now) {
 			p.settles = time.Time{}
-			c.confirm(now, p.InSPI)
+			c.settled(now, p)
+			break // the list may have changed; what else is due is so at once
 		}
 	}
 	if p := c.kids.sending; p != nil && due(p.renew, now) {
@@ -279,18 +308,16 @@ func (c *Conn) expireChildren(now time.Time) {
 	}
 }
 
-// renew re-keys the pair of an inbound SPI whose bytes or sequence numbers
-// come to an end.
+// renew re-keys the pair with this inbound SPI, because its byte limit or its sequence
+// numbers are running out.
 func (c *Conn) renew(now time.Time, inSPI uint32) {
-	for _, p := range c.kids.pairs {
-		if p.InSPI == inSPI && p == c.kids.sending {
-			c.renewPair(now, p)
-		}
+	if p := c.kids.of(inSPI); p != nil && p == c.kids.sending {
+		c.renewPair(now, p)
 	}
 }
 
-// renewPair begins one Quick Mode with the client's own identities, once a
-// pair. Clients re-key by themselves: this is for those that do not.
+// renewPair begins one Quick Mode per pair, with the client's own identities. Most
+// clients re-key by themselves: this is for those that do not.
 func (c *Conn) renewPair(now time.Time, p *pair) {
 	if p.renewed {
 		return
@@ -299,7 +326,7 @@ func (c *Conn) renewPair(now time.Time, p *pair) {
 	sa := c.newest()
 	switch {
 	case c.kids.pairs[len(c.kids.pairs)-1] != p:
-		return // a successor is there
+		return // there is a successor already
 	case sa == nil:
 		c.fetch()
 		return
@@ -307,14 +334,27 @@ func (c *Conn) renewPair(now time.Time, p *pair) {
 	c.succeed(now, sa, p)
 }
 
-// succeed begins the Quick Mode for a successor under an ISAKMP SA.
+// succeed begins the Quick Mode for a pair's successor under this ISAKMP SA.
 func (c *Conn) succeed(now time.Time, sa *phase1, p *pair) {
 	if err := sa.Negotiate(now, successor(p.Child)); err != nil {
 		c.observe(PacketRefused{Who: c.who(), Layer: LayerIKE, Why: err})
 	}
 }
 
-// espSuite translates between the two packages that know nothing of each other.
+// successor is a request for a new pair with the same parameters as child.
+func successor(child ike.Child) ike.ChildRequest {
+	ours, theirs := child.IDr, child.IDi
+	if child.Initiator {
+		ours, theirs = theirs, ours
+	}
+	return ike.ChildRequest{
+		IDi: ours, IDr: theirs,
+		Suites: []ike.ESPSuite{child.Suite}, Group: child.Suite.Group,
+		Lifetime: child.Lifetime, Kilobytes: child.Kilobytes,
+	}
+}
+
+// espSuite converts between the types of two packages that do not know each other.
 func espSuite(s ike.ESPSuite) ipsec.Suite {
 	suite := ipsec.Suite{KeyBits: s.KeyBits}
 	switch s.Cipher {
@@ -340,12 +380,11 @@ func espSuite(s ike.ESPSuite) ipsec.Suite {
 	return suite
 }
 
-// carry notes that ESP carries traffic. With the first pair the time to log in
-// begins: a client that repeats slowly what the network loses may have needed
-// nearly a minute for IKE.
+// carry records that ESP carries traffic. The time to log in begins with the first pair:
+// a client that repeats lost messages slowly may have needed nearly a minute for IKE.
 func (c *Conn) carry(now time.Time) {
 	if !c.carried && !c.setup.IsZero() {
-		c.setup = now.Add(c.policy.SetupTimeout)
+		c.hurry(now)
 	}
 	c.carried = true
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/adit-vpn/adit/internal/udp/udptest"
 )
 
-// Windows deletes the pair that sends before its successor is confirmed. What is
-// sent in that very moment leaves by one of them: it is rare that both fall
-// together, so they do often.
+// Windows deletes the sending pair before its successor is confirmed. A packet sent at
+// that very moment leaves by one of the two. This rarely coincides, so the test tries it
+// many times.
 func TestNothingIsLostWhileAPeerDeletesThePairThatSends(t *testing.T) {
 	s := New(Config{Policy: &Policy{HalfOpen: 10, HalfOpenPerSource: 10}, Observer: &refusals{}})
 	n := udptest.New(1)
-	n.SetPolicy(udptest.Policy{Drop: func(udptest.Datagram) bool { return true }}) // nobody listens
+	n.SetPolicy(udptest.Policy{Drop: func(udptest.Datagram) bool { return true }}) // all are dropped
 	local, remote := netip.MustParseAddrPort("192.0.2.1:4500"), netip.MustParseAddrPort("203.0.113.5:4500")
 	plane, err := dataplane.New(dataplane.Config{
 		Workers: [][]dataplane.Socket{{{Conn: n.Host("192.0.2.1").Listen(4500), Bound: local, Kind: dataplane.SocketNATT}}},
@@ -74,7 +74,7 @@ func TestNothingIsLostWhileAPeerDeletesThePairThatSends(t *testing.T) {
 		next := add(i + 2)
 		c.deleteChild(now, old.OutSPI)
 		c.publish()
-		c.retire(old, ChildDeletedByPeer)
+		c.retire(time.Time{}, old, ChildDeletedByPeer)
 		old = next
 	}
 	close(stop)

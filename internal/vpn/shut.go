@@ -6,12 +6,22 @@ import (
 
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/session"
 	"github.com/adit-vpn/adit/l2tp"
 	"github.com/adit-vpn/adit/ppp"
 )
 
-// shut begins the teardown, whoever starts it. It is idempotent: user traffic
-// stops, PPP and L2TP say goodbye inside ESP, and once they are acknowledged,
+// farewell is the state of a connection that is ending.
+type farewell struct {
+	linger time.Time // when the connection ends, if it has no tunnel or no ESP SAs
+	drain  time.Time // when goodbyes must be finished; zero: not closing
+	ended  bool
+	why    End
+	detail string // what could not be agreed, in addition to why
+}
+
+// shut begins the teardown, whichever side starts it. It is idempotent. User traffic
+// stops, and PPP and L2TP say goodbye inside ESP. Once these goodbyes are acknowledged,
 // or the drain time is over, finish does the rest.
 func (c *Conn) shut(now time.Time, why End) {
 	if c.ended || !c.drain.IsZero() {
@@ -22,24 +32,24 @@ func (c *Conn) shut(now time.Time, why End) {
 	c.drain = now.Add(c.policy.DrainTimeout)
 	c.setup, c.linger = time.Time{}, time.Time{}
 	for _, s := range c.calls {
-		s.why = why.link()
-		c.networkDown(now, s, causeOf(s.why))
-		s.link.Close(now, s.why)
+		s.Close(now, why.link())
 	}
+	c.unbear(now)
 }
 
-// ErrLeaving says that a peer which comes back while its old connection says
-// goodbye was refused.
+// ErrLeaving says that a peer was refused because it came back while its old connection
+// was saying goodbye.
 var ErrLeaving = errors.New("the connection it belongs to is being closed")
 
-// resume takes back a goodbye that is under way, since its peer came back: it
-// knows nothing of it, or has said its own. It reports whether that may be: a
-// server that stops and a certificate that is accepted no more take nobody back.
+// resume cancels a goodbye that is in progress, because the peer came back: it has not
+// heard the goodbye, or has said its own. It reports whether that is allowed. It is not
+// if the server is stopping, if the certificate is no longer accepted, or if the peer has
+// not brought a user in time.
 func (c *Conn) resume(now time.Time) bool {
 	if c.drain.IsZero() {
 		return true
 	}
-	if c.why == EndServerStop || c.why == EndCertificate || c.dialer != nil {
+	if c.why == EndServerStop || c.why == EndCertificate || c.caller != nil || due(c.last, now) {
 		return false
 	}
 	c.drain, c.stopped = time.Time{}, false
@@ -48,18 +58,18 @@ func (c *Conn) resume(now time.Time) bool {
 	return true
 }
 
-// refuseReturn ends a goodbye that cannot be taken back, since the peer, who comes
-// back, does not wait for the rest of it; Deletes tell it.
+// refuseReturn ends a goodbye that cannot be cancelled. The peer has come back and does
+// not wait for the rest of it, so Deletes tell it.
 func (c *Conn) refuseReturn(now time.Time, layer Layer) {
-	if c.dialer != nil {
+	if c.caller != nil {
 		return
 	}
 	c.observe(PacketRefused{Who: c.who(), Layer: layer, Why: ErrLeaving})
 	c.finish(now, c.why)
 }
 
-// pumpShut says StopCCN once every link of a closing connection is down. It
-// reports whether it did.
+// pumpShut sends StopCCN once every link of a closing connection is down. It reports
+// whether it did.
 func (c *Conn) pumpShut(now time.Time) bool {
 	if c.drain.IsZero() || c.stopped || c.tunnel == nil || len(c.calls) > 0 {
 		return false
@@ -73,7 +83,7 @@ func (c *Conn) pumpShut(now time.Time) bool {
 	return true
 }
 
-// mayEnd reports whether nothing remains to wait for.
+// mayEnd reports whether there is nothing left to wait for.
 func (c *Conn) mayEnd() bool {
 	if !c.drain.IsZero() {
 		return c.tunnel == nil || c.tunnel.Over() || c.kids.sending == nil
@@ -101,26 +111,26 @@ func (c *Conn) mayEnd() bool {
 	return false
 }
 
-// fade gives a peer without ESP SAs a moment to negotiate new ones.
+// fade gives a peer without ESP SAs some time to negotiate new ones.
 func (c *Conn) fade(now time.Time) {
 	if c.linger.IsZero() && c.drain.IsZero() {
 		c.linger = now.Add(tunnelLinger)
 	}
 }
 
-// stay ends a linger: the peer goes on. Without a user it has the time of a
-// newcomer to bring one, or it could stay for ever by new keys alone.
+// stay cancels a linger: the peer continues. Without a user, it gets the time of a
+// newcomer to bring one. Otherwise it could stay for ever with nothing but new keys.
 func (c *Conn) stay(now time.Time) {
 	if c.drain.IsZero() {
 		c.linger, c.why, c.detail = time.Time{}, 0, ""
 	}
-	if c.user == "" && c.setup.IsZero() && c.dialer == nil && c.drain.IsZero() {
-		c.setup = now.Add(c.policy.SetupTimeout)
+	if c.user == "" && c.setup.IsZero() && c.caller == nil && c.drain.IsZero() {
+		c.hurry(now)
 	}
 }
 
-// lingerEnd is why a connection ends whose time without ESP SAs or without a
-// tunnel is over.
+// lingerEnd is why a connection ends when its time without ESP SAs or without a tunnel is
+// over.
 func (c *Conn) lingerEnd() End {
 	switch {
 	case c.why != 0:
@@ -132,19 +142,20 @@ func (c *Conn) lingerEnd() End {
 	}
 }
 
-// finish frees everything at once. It is idempotent, and the last thing that
-// happens to a connection.
+// finish releases everything at once. It is idempotent, and nothing happens to a
+// connection after it.
 func (c *Conn) finish(now time.Time, why End) {
 	if c.ended {
 		return
 	}
 	c.ended, c.why = true, why
 	for len(c.calls) > 0 {
-		c.endCall(now, c.calls[0], causeOf(why.link()), why.link())
+		c.endCall(now, c.calls[0], session.CauseOf(why.link()), why.link())
 	}
+	c.unbear(now)
 	c.deleteSAs(now)
 	for len(c.kids.pairs) > 0 {
-		c.retire(c.kids.pairs[0], ChildClosed)
+		c.retire(now, c.kids.pairs[0], ChildClosed)
 	}
 	c.tunnel = nil
 	c.dropClaim()
@@ -152,32 +163,26 @@ func (c *Conn) finish(now time.Time, why End) {
 		c.slot.Free(now)
 		c.slot = nil
 	}
-	c.info.Store(nil)
+	c.show(nil)
 	c.srv.forget(c)
 	c.discard()
-	for _, answered := range c.doubt.replies {
-		answered()
+	c.doubt.end()
+	c.doubt = nil
+	if c.caller != nil {
+		c.caller.Ended(why)
 	}
-	c.doubt = doubt{}
-	c.dialEnded(why)
 	c.observe(ConnDown{Who: c.who(), Why: why, Detail: c.detail, Lifetime: now.Sub(c.born), Told: c.told})
 }
 
-// discard drops what waits for a connection that has ended.
+// discard drops the messages that wait for a connection that has ended.
 func (c *Conn) discard() {
 	for _, n := range c.early {
 		c.srv.drop(pathOf(n), ErrUnknownSA)
 	}
 	c.early = nil
-	for {
-		select {
-		case n := <-c.inbox:
-			c.taken(n)
-			if n.Kind == dataplane.NoteIKE {
-				c.srv.drop(pathOf(n), ErrUnknownSA)
-			}
-		default:
-			return
+	for n, ok := c.takeNote(); ok; n, ok = c.takeNote() {
+		if n.Kind == dataplane.NoteIKE {
+			c.srv.drop(pathOf(n), ErrUnknownSA)
 		}
 	}
 }
@@ -213,7 +218,7 @@ func (c *Conn) deleteSAs(now time.Time) {
 	c.phases = nil
 }
 
-// link is what a PPP link's end is called when its connection ends so.
+// link is the Reason of a PPP link whose connection ends for this End.
 func (e End) link() ppp.Reason {
 	switch e {
 	case EndAdmin, EndCertificate:
@@ -222,8 +227,12 @@ func (e End) link() ppp.Reason {
 		return ppp.ReasonServerStop
 	case EndUserTimeout:
 		return ppp.ReasonSessionTimeout
+	case EndQuota:
+		return ppp.ReasonQuota
 	case EndReplaced:
 		return ppp.ReasonReplaced
+	case EndPreempted:
+		return ppp.ReasonPreempted
 	case EndPeer:
 		return ppp.ReasonPeerTerminated
 	case EndSetup:
@@ -238,13 +247,14 @@ func (e End) link() ppp.Reason {
 		return ppp.ReasonNoAddress
 	case EndPanic:
 		return ppp.ReasonInternal
-	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndCrowded, EndNoESP, EndMoved:
+	case EndLost, EndPhaseOne, EndEvicted, EndAdopted, EndKeys, EndCrowded, EndFull, EndNoESP, EndMoved:
 		return ppp.ReasonLowerLayer
 	}
 	return ppp.ReasonLowerLayer
 }
 
-// Disconnect ends the connections that match, gracefully, and returns how many.
+// Disconnect ends the connections that match, in an orderly way, and returns their
+// number.
 func (s *Server) Disconnect(match func(Status) bool) int {
 	n := 0
 	for _, c := range s.all() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/gate"
 )
 
 func stranger(s *Server, from string) *Conn {
@@ -22,7 +23,8 @@ func evicted(c *Conn) bool {
 	}
 }
 
-// A flood of third messages from one source evicts its own, not the honest.
+// A flood of third messages from one source evicts its own connections, not those of
+// honest clients.
 func TestAFloodFromOneSourceEvictsOnlyItsOwn(t *testing.T) {
 	s := New(Config{Policy: &Policy{HalfOpen: 100, HalfOpenPerSource: 10}})
 	honest := stranger(s, "192.0.2.1:4500")
@@ -44,12 +46,12 @@ func TestAFloodFromOneSourceEvictsOnlyItsOwn(t *testing.T) {
 	for _, c := range flood {
 		s.forget(c)
 	}
-	if n := s.Counts().Strangers; n != 1 || len(s.strangers.sources) != 1 {
-		t.Errorf("%d strangers of %d sources remain, want the honest one", n, len(s.strangers.sources))
+	if n := s.Counts().Strangers; n != 1 || len(s.strangers.Origins()) != 2 {
+		t.Errorf("%d strangers of %d prefixes remain, want the honest one and its network", n, len(s.strangers.Origins()))
 	}
 }
 
-// Who comes alone outlives a flood from many sources.
+// A client that comes alone survives a flood from many sources.
 func TestAFloodFromManySourcesEvictsItsOwnFirst(t *testing.T) {
 	s := New(Config{Policy: &Policy{HalfOpen: 100, HalfOpenPerSource: 10}})
 	honest := stranger(s, "192.0.2.1:4500")
@@ -65,18 +67,21 @@ func TestAFloodFromManySourcesEvictsItsOwnFirst(t *testing.T) {
 	}
 }
 
-// An evicted stranger waits for no processor time: a flood would otherwise
-// gather goroutines without bound, and the honest would queue behind them.
+// An evicted stranger no longer waits for processor time. Otherwise a flood would gather
+// goroutines without bound, and honest clients would queue behind them.
 func TestAnEvictedStrangerLeavesTheGate(t *testing.T) {
 	s := New(Config{Policy: &Policy{HalfOpen: 1, HalfOpenPerSource: 1}})
-	for range cap(s.gate.anyone) {
-		s.gate.anyone <- struct{}{} // somebody computes
+	somebodyElse := netip.MustParseAddr("192.0.2.1")
+	for range s.gate.Tokens() {
+		if _, err := s.gate.Enter(gate.Cheap, somebodyElse, false, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := stranger(s, "198.51.100.1:4500")
 	entered := make(chan bool)
 	go func() {
-		_, ok := s.gate.enter(false, c.gone)
-		entered <- ok
+		_, err := s.gate.Enter(gate.Cheap, c.path.Remote.Addr(), false, c.gone)
+		entered <- err == nil
 	}()
 	stranger(s, "198.51.100.2:4500")
 	if <-entered {
@@ -84,8 +89,8 @@ func TestAnEvictedStrangerLeavesTheGate(t *testing.T) {
 	}
 }
 
-// What strangers may have waiting is bounded in bytes, too: they can be as many
-// as limits.half_open, all before the gate, with messages of 16 KB each.
+// The messages that wait for strangers are bounded in bytes, too: there can be as many
+// strangers as limits.half_open, all waiting at the gate, with messages of 16 KB each.
 func TestTheInboxIsBoundedInBytes(t *testing.T) {
 	s := New(Config{Policy: &Policy{HalfOpen: 1, HalfOpenPerSource: 1}})
 	c := stranger(s, "198.51.100.1:4500")
@@ -102,9 +107,8 @@ func TestTheInboxIsBoundedInBytes(t *testing.T) {
 	if small := (dataplane.Note{Kind: dataplane.NoteFirstUse, SPI: 1}); !c.Deliver(small) {
 		t.Error("a note without data was lost")
 	}
-	// What is taken out makes room; small ones are lost only by their number.
-	for len(c.inbox) > 0 {
-		c.taken(<-c.inbox)
+	// Taking a note out makes room; small notes are dropped only because of their number.
+	for _, ok := c.takeNote(); ok; _, ok = c.takeNote() {
 	}
 	for i := range inboxSize {
 		if !c.Deliver(dataplane.Note{Kind: dataplane.NoteControl, Data: make([]byte, 1500)}) {

@@ -7,7 +7,7 @@ import (
 	"github.com/adit-vpn/adit/ipsec"
 )
 
-// publish gives the data path a new view, if anything in it changed.
+// publish gives the data path a new view, if something in it has changed.
 func (c *Conn) publish() {
 	if !c.changed {
 		return
@@ -16,10 +16,10 @@ func (c *Conn) publish() {
 	if c.slot != nil {
 		c.slot.Publish(c.view())
 	}
-	c.info.Store(c.status())
+	c.show(c.status())
 }
 
-// view is what the data path knows of this connection.
+// view is what the data path knows about this connection.
 func (c *Conn) view() *dataplane.View {
 	v := &dataplane.View{
 		Local:      c.path.Local,
@@ -38,16 +38,24 @@ func (c *Conn) view() *dataplane.View {
 		v.In = append(v.In, c.kids.pairs[i].in)
 		v.Ports = append(v.Ports, c.kids.pairs[i].PeerPort)
 	}
+	for _, p := range c.kids.pairs {
+		if c.doubts(p) {
+			v.Doubted = append(v.Doubted, p.InSPI)
+		}
+	}
 	if p := c.kids.sending; p != nil {
-		v.Out = p.out
+		v.Out, v.Muted = p.out, c.doubts(p)
 		v.LocalPort, v.PeerPort = p.LocalPort, p.PeerPort
 	}
 	for _, s := range c.calls {
 		v.Sessions = append(v.Sessions, s.data)
 	}
+	if c.bare != nil {
+		v.Sessions = append(v.Sessions, c.bare.data)
+	}
 	if c.claim != nil {
 		v.Tunnel, v.PeerTunnel = c.claim.held.tunnel, c.claim.held.peerTunnel
-		v.Sessions = append(v.Sessions, c.claim.session.data)
+		v.Sessions = append(v.Sessions, c.claim.call.data)
 	}
 	return v
 }

@@ -1,9 +1,11 @@
-// Package client is adit's own client: the initiator, LAC and authenticated
-// peer roles of the machines that the server is made of, for tests and load.
+// Package client is adit's own client, for tests and load. It takes the initiator,
+// LAC and authenticated peer roles of the machines from which the server is made.
 //
-// A Fleet places any number of connections over a few sockets, each from a
-// source address of its own. It shares its codecs with the server, so that it
-// proves consistency; conformance is proved by vectors and foreign peers.
+// A Fleet places any number of connections over a few sockets, each from a source
+// address of its own. Package internal/dial decides what a connection does next; this one
+// has the operations that only tests need: see Dialled. It shares its codecs with the
+// server, so it proves consistency; conformance is proved by vectors and foreign
+// peers.
 //
 // # Concurrency
 //
@@ -18,34 +20,36 @@ import (
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/dial"
 	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/session"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/l2tp"
 	"github.com/adit-vpn/adit/ppp"
 )
 
-// Config is what a Fleet works with. Zero values mean the server's defaults.
+// Config is the configuration of a Fleet. Zero values mean the server's defaults.
 type Config struct {
 	Workers [][]dataplane.Socket
-	Device  netdev.Device // user packets, routed by their source
+	Device  netdev.Device // for user packets, which are routed by their source
 	PSK     secret.Bytes
 	Suites  []ike.Suite
 	ESP     []ike.ESPSuite
 	NATT    ike.NATTMode
 
-	VendorIDs []ike.VendorID    // what is offered
-	Change    func(*vpn.Policy) // nil: nothing; last, to change the rest
+	VendorIDs []ike.VendorID    // those that are offered
+	Change    func(*vpn.Policy) // called last, to change other settings; nil: not called
 
 	Lifetime, ChildLifetime time.Duration
 	ChildKilobytes          uint64
-	Sequencing              bool          // ask for numbered data messages
+	Sequencing              bool          // ask for data messages with sequence numbers
 	Echo, Hello             time.Duration // 0: none are sent
 
-	Pools    []netip.Prefix // the server's, for fast routing
+	Pools    []netip.Prefix // the server's pools, for fast routing
 	Slots    int
-	Observer vpn.Observer // nil: nobody
+	Observer vpn.Observer // nil: there is none
 }
 
 // Fleet is many clients in one process.
@@ -124,8 +128,9 @@ func policy(cfg Config) *vpn.Policy {
 			SetupTimeout: 30 * time.Second, CallTimeout: 30 * time.Second,
 		},
 		PPP:          &ppp.Config{},
-		ReplayWindow: 64, MTU: 1400,
-		Connections: 1 << 20, HalfOpen: 1 << 14, HalfOpenPerSource: 1 << 14,
+		Policy:       session.Policy{MTU: 1400},
+		ReplayWindow: 64,
+		Connections:  1 << 20, HalfOpen: 1 << 14, HalfOpenPerSource: 1 << 14,
 		SetupTimeout: 2 * time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second,
 	}
 	if cfg.Change != nil {
@@ -134,57 +139,54 @@ func policy(cfg Config) *vpn.Policy {
 	return p
 }
 
-// Target is whom a client connects to, and as whom.
+// Target is the server to which a client connects, and the user as which it logs
+// in.
 type Target struct {
 	Local, Server  netip.Addr
 	User, Password string
-	Child          ike.ChildRequest // zero: the usual
+	Child          ike.ChildRequest // zero: the default
 	Echo           time.Duration    // LCP Echo-Request interval, 0: none
-	Silent         bool             // leave without a word if the context ends
+	Silent         bool             // do not close the layers if the context ends
 	IPv6           bool             // ask for IPv6, too
 
-	Packets  func([]byte)         // see vpn.Dial
-	Network6 func(ppp.Network6Up) // see vpn.Dial
+	// Packets, if set, receives the IP packets that the data path passes to the
+	// control side: broadcast, multicast, link-local. It is called on the
+	// connection's goroutine and only borrows the packet.
+	Packets func([]byte)
+
+	// Network6, if set, is called when IPV6CP is open, on the connection's
+	// goroutine. The host of the client finds its own addresses, with Packets and
+	// SendIP; Own allows them to send.
+	Network6 func(ppp.Network6Up)
 }
 
 // Dial connects one client and returns when its network is up.
-func (f *Fleet) Dial(ctx context.Context, t Target) (*vpn.Dialled, error) {
-	child := t.Child
-	if child.LocalPort == 0 {
-		child.LocalPort = 1701
+func (f *Fleet) Dial(ctx context.Context, t Target) (*Dialled, error) {
+	path := ike.Path{
+		Local:  netip.AddrPortFrom(t.Local, IKEPort),
+		Remote: netip.AddrPortFrom(t.Server, IKEPort),
 	}
-	return f.server.Dial(ctx, vpn.Dial{
-		Path: ike.Path{
-			Local:  netip.AddrPortFrom(t.Local, IKEPort),
-			Remote: netip.AddrPortFrom(t.Server, IKEPort),
-		},
-		PPP: &ppp.Config{
-			Client: true, IPv6: t.IPv6, MRU: 1400, User: t.User, Password: secret.String(t.Password),
-			Methods: []ppp.Method{ppp.MethodMSCHAPv2, ppp.MethodCHAP, ppp.MethodPAP},
-			Echo:    t.Echo, EchoFailures: 4, SetupTimeout: time.Minute, AuthTimeout: time.Minute,
-		},
-		Call:   l2tp.Call{Serial: 1, TxSpeed: 1000000},
-		Child:  child,
-		Silent: t.Silent, Packets: t.Packets, Network6: t.Network6,
-	})
+	as := &ppp.Config{
+		Client: true, IPv6: t.IPv6, MRU: 1400, User: t.User, Password: secret.String(t.Password),
+		Methods: []ppp.Method{ppp.MethodMSCHAPv2, ppp.MethodCHAP, ppp.MethodPAP},
+		Echo:    t.Echo, EchoFailures: 4, SetupTimeout: time.Minute, AuthTimeout: time.Minute,
+	}
+	return connect(ctx, f.server, dial.Config{Calling: vpn.Calling{Path: path, PPP: as}, Child: t.Child}, t)
 }
 
-// Close says goodbye for every client and ends the fleet.
+// Close closes every client properly and ends the fleet.
 func (f *Fleet) Close() error {
 	f.stop()
 	<-f.done
 	return f.err
 }
 
-// Counts are the fleet's gauges.
-func (f *Fleet) Counts() vpn.Counts { return f.server.Counts() }
-
 type nobody struct{}
 
 func (nobody) Observe(vpn.Event) {}
 
-// Drops are the packets that the fleet's data path dropped, by reason, those of
-// which there are any.
+// Drops is how many packets the fleet's data path dropped, by reason. Reasons
+// without drops are left out.
 func (f *Fleet) Drops() map[string]uint64 {
 	drops := map[string]uint64{}
 	for i, n := range f.plane.Drops() {

@@ -81,7 +81,7 @@ func (c *composition) log(t *testing.T, container string) []line {
 	for text := range strings.Lines(both.String()) {
 		var l line
 		if err := json.Unmarshal([]byte(text), &l); err != nil {
-			t.Errorf("the server printed a line that is no JSON: %s", text)
+			t.Errorf("the server printed a line that is not JSON: %s", text)
 			continue
 		}
 		lines = append(lines, l)

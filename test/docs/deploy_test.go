@@ -11,7 +11,8 @@ import (
 	"github.com/adit-vpn/adit/conf"
 )
 
-// unit reads a unit file of systemd: its sections' keys, with all their values.
+// unit reads a systemd unit file and returns the keys of its sections with all
+// their values.
 func unit(t *testing.T, text string) map[string][]string {
 	t.Helper()
 	values := map[string][]string{}
@@ -33,8 +34,8 @@ func unit(t *testing.T, text string) map[string][]string {
 	return values
 }
 
-// The unit waits for the server, gives up on what no further try mends, and
-// confines it.
+// The unit waits until the server is ready, does not restart it after an error
+// that another try cannot solve, and confines it.
 func TestTheUnit(t *testing.T) {
 	got := unit(t, read(t, "deploy/adit.service"))
 	for key, want := range map[string]string{
@@ -49,7 +50,7 @@ func TestTheUnit(t *testing.T) {
 		"Service.NoNewPrivileges":          "yes",
 		"Service.ProtectSystem":            "strict",
 		"Service.DeviceAllow":              "/dev/net/tun rw",
-		"Service.RestrictAddressFamilies":  "AF_UNIX AF_INET AF_INET6 AF_NETLINK", // the first to tell systemd
+		"Service.RestrictAddressFamilies":  "AF_UNIX AF_INET AF_INET6 AF_NETLINK", // AF_UNIX is for notifying systemd
 		"Install.WantedBy":                 "multi-user.target",
 	} {
 		if !slices.Equal(got[key], []string{want}) {
@@ -58,8 +59,9 @@ func TestTheUnit(t *testing.T) {
 	}
 }
 
-// The example says by itself what has to be filled in, and nothing else; with
-// that, it is a configuration. What it has as comments is one, too.
+// The example says itself what has to be filled in, and nothing else is missing;
+// once that is filled in, it is a valid configuration. The settings in its
+// comments are valid, too.
 func TestTheExampleIsAConfigurationOnceItIsFilledIn(t *testing.T) {
 	example := read(t, "deploy/adit.toml.example")
 	const psk = "psk = \"ABCDEFGHIJKLMNOPQRSTUVWX\""
@@ -86,7 +88,7 @@ func TestTheExampleIsAConfigurationOnceItIsFilledIn(t *testing.T) {
 		}
 		_, err := conf.Load(file, []string{"ADIT_SERVER_STATE_DIR=" + dir})
 		var keys []string
-		if errs, ok := err.(conf.Errors); ok { //nolint:errorlint // of this function it is one, or nil
+		if errs, ok := err.(conf.Errors); ok { //nolint:errorlint // this function returns a conf.Errors or nil
 			for _, e := range errs {
 				keys = append(keys, e.Key)
 			}
@@ -100,8 +102,8 @@ func TestTheExampleIsAConfigurationOnceItIsFilledIn(t *testing.T) {
 	}
 }
 
-// What the documents say to do with files is about files that there are, and
-// every metric of the server's is explained.
+// The files that the document tells the reader to use exist, and every metric of
+// the server is explained.
 func TestOperatingNamesWhatThereIs(t *testing.T) {
 	text := read(t, "docs/operating.md")
 	for _, m := range regexp.MustCompile(`deploy/[a-z.]+`).FindAllString(text, -1) {

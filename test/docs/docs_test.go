@@ -1,4 +1,4 @@
-// Package docs tests what the documents say against the code.
+// Package docs tests that what the documents say agrees with the code.
 package docs
 
 import (
@@ -70,7 +70,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// A test that a document names as proof is there.
+// Every test that a document names as proof exists.
 func TestProofsExist(t *testing.T) {
 	there := map[string]bool{}
 	for _, pattern := range []string{"test/*/*_test.go", "*/*_test.go", "*/*/*_test.go"} {
@@ -82,14 +82,45 @@ func TestProofsExist(t *testing.T) {
 			}
 		}
 	}
-	named := regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]+)`").FindAllStringSubmatch(read(t, "docs/clients.md"), -1)
-	if len(named) < 20 {
-		t.Errorf("%d tests are named as proof", len(named))
-	}
-	for _, m := range named {
-		if !there[m[1]] {
-			t.Errorf("there is no %s", m[1])
+	for name, least := range map[string]int{"docs/clients.md": 20, "SECURITY.md": 30} {
+		named := regexp.MustCompile("`(Test[A-Z][A-Za-z0-9_]+)`").FindAllStringSubmatch(read(t, name), -1)
+		if len(named) < least {
+			t.Errorf("%d tests are named as proof in %s", len(named), name)
 		}
+		for _, m := range named {
+			if !there[m[1]] {
+				t.Errorf("%s: there is no %s", name, m[1])
+			}
+		}
+	}
+}
+
+// What SECURITY.md says is measured really is: the test files that it names exist,
+// and so do the rows of the siege.
+func TestMeasurementsOfSecurityExist(t *testing.T) {
+	text := read(t, "SECURITY.md")
+	files := regexp.MustCompile("`([a-z0-9/_]+_test\\.go)`").FindAllStringSubmatch(text, -1)
+	if len(files) < 5 {
+		t.Errorf("%d files of tests are named", len(files))
+	}
+	for _, m := range files {
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Error(err)
+		}
+	}
+	siege := read(t, "test/cmd/siege/rows.go") + read(t, "test/cmd/siege/holders.go")
+	cells := regexp.MustCompile(`rows? (("?`+"`[^`]+`"+`(, )?)+)`).FindAllStringSubmatch(text, -1)
+	rows := 0
+	for _, cell := range cells {
+		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell[1], -1) {
+			rows++
+			if !strings.Contains(siege, `name: "`+m[1]+`"`) {
+				t.Errorf("make siege has no row %q", m[1])
+			}
+		}
+	}
+	if rows < 10 {
+		t.Errorf("%d rows of the siege are named", rows)
 	}
 }
 
@@ -133,7 +164,7 @@ func TestEveryDropIsInTroubleshooting(t *testing.T) {
 	}
 }
 
-// The table of ARCHITECTURE.md is the one that test/imports asserts.
+// The table of ARCHITECTURE.md is the same as the one that test/imports asserts.
 func TestImportTable(t *testing.T) {
 	text := read(t, "ARCHITECTURE.md")
 	_, rest, ok := strings.Cut(text, "<!-- imports -->")
@@ -198,7 +229,7 @@ func asserted(t *testing.T) map[string][]string {
 	return allowed
 }
 
-// Variables that the documents name are variables of the configuration.
+// Environment variables that the documents name exist in the configuration.
 func TestVariablesExist(t *testing.T) {
 	source := read(t, "conf/environment.go") + read(t, "conf/image.go")
 	keys := read(t, "docs/configuration.md")
@@ -216,8 +247,8 @@ func TestVariablesExist(t *testing.T) {
 	}
 }
 
-// known reports whether a variable is read by name, or is a key's of the
-// reference.
+// known reports whether the code reads a variable by its name, or the reference
+// has a key for it.
 func known(variable, source, reference string) bool {
 	if strings.HasPrefix(variable, "ADIT_TEST_") || strings.Contains(source, strconv.Quote(variable)) {
 		return true
@@ -237,7 +268,7 @@ func literal(e ast.Expr) (string, bool) {
 	return s, err == nil
 }
 
-// parse reads the Go files that match, without tests of a package itself.
+// parse reads the Go files that match, except the tests inside packages.
 func parse(t *testing.T, pattern string) []*ast.File {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(root, pattern))
@@ -256,4 +287,37 @@ func parse(t *testing.T, pattern string) []*ast.File {
 		files = append(files, f)
 	}
 	return files
+}
+
+// The example of how a key is added is real: each of its lines is in the code.
+func TestTheExampleOfAKeyStandsInTheCode(t *testing.T) {
+	_, section, ok := strings.Cut(read(t, "CONTRIBUTING.md"), "## Adding a key to the configuration\n")
+	section, _, ok2 := strings.Cut(section, "\n## ")
+	if !ok || !ok2 {
+		t.Fatal("CONTRIBUTING.md does not say how a key is added")
+	}
+	spaces := regexp.MustCompile(`\s+`)
+	code := ""
+	for _, dir := range []string{"conf", "internal/app"} {
+		files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			code += spaces.ReplaceAllString(string(b), " ")
+		}
+	}
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(section, -1)
+	if len(blocks) < 4 {
+		t.Errorf("it shows %d pieces of code, want the field, its use, a type and a bound", len(blocks))
+	}
+	for _, b := range blocks {
+		if text := strings.TrimSpace(spaces.ReplaceAllString(b[1], " ")); !strings.Contains(code, text) {
+			t.Errorf("no such code:\n%s", b[1])
+		}
+	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/adit-vpn/adit/conf"
 )
 
-// The image's build names the version that a checkout is of, whichever way git has
-// written that down, without git.
+// The build of the image finds the version of a checkout without git, in every
+// form in which git stores it.
 func TestTheVersionOfAnImage(t *testing.T) {
 	const commit, other, object = "0123456789abcdef0123456789abcdef01234567", "1111111111111111111111111111111111111111", "2222222222222222222222222222222222222222"
 	for name, tc := range map[string]struct {
@@ -46,8 +46,8 @@ func TestTheVersionOfAnImage(t *testing.T) {
 	}
 }
 
-// What env.example leaves empty is named by its variable, and with that filled in
-// it is a configuration.
+// The error for each value that env.example leaves empty names its variable. With
+// these values filled in, the file is a valid configuration.
 func TestTheExampleOfTheEnvironment(t *testing.T) {
 	environ := func(text string) (list []string) {
 		for line := range strings.Lines(text) {
@@ -61,7 +61,7 @@ func TestTheExampleOfTheEnvironment(t *testing.T) {
 	filled := strings.NewReplacer("\nADIT_IPSEC_PSK=\n", "\nADIT_IPSEC_PSK=ABCDEFGHIJKLMNOPQRSTUVWX\n", "\nADIT_USERS=\n", "\nADIT_USERS=alice:p\n").Replace(example)
 	for name, tc := range map[string]struct {
 		text string
-		want []string // what an error begins with, of each
+		want []string // how each error begins
 	}{
 		"an empty file": {"", []string{"ADIT_IPSEC_PSK: missing", "ADIT_USERS: missing"}},
 		"as it is":      {example, []string{"ADIT_IPSEC_PSK: missing", "ADIT_USERS: missing"}},

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,8 +12,8 @@ import (
 	"github.com/adit-vpn/adit/conf"
 )
 
-// block is the indented block of docs/migrating.md that has about in it, as
-// somebody pastes it into a shell.
+// block is the indented block of docs/migrating.md that contains about, in the
+// form in which a reader pastes it into a shell.
 func block(t *testing.T, about string) string {
 	t.Helper()
 	var b strings.Builder
@@ -30,7 +31,7 @@ func block(t *testing.T, about string) string {
 	return ""
 }
 
-// imported runs a block on a file in place of the one that it names, and returns
+// imported runs a block on a file other than the one that it names, and returns
 // the users that the server then has.
 func imported(t *testing.T, about, path, text string) []conf.User {
 	t.Helper()
@@ -57,7 +58,7 @@ func imported(t *testing.T, about, path, text string) []conf.User {
 	return c.Users
 }
 
-// Words of chap-secrets are what pppd takes them for (getword of its options.c).
+// Words of chap-secrets are split as pppd splits them (getword of its options.c).
 func TestChapSecretsBecomeUsers(t *testing.T) {
 	const secrets = `# Secrets for authentication using CHAP
 # client	server	secret			IP addresses
@@ -87,18 +88,23 @@ nina * trail 10.83.0.16` + "\r\n" + `olga * last`
 		"frank:bare:", `#grace:quote"and\backslash:`, `heidi:it"s:`, `DOMAIN\ivan:` + "esc aped!!\t.:", "judy:goes:10.83.0.14",
 		"lea:pässwörd:", "mallory:$(id)`id`%s:", "nina:trail:10.83.0.16", "olga:last:",
 	}
-	// An empty password is none, and an error that names the user: not here.
+	// An empty password is an error that names the user, so that user is left out
+	// here.
 	users := imported(t, "chap-secrets", "/etc/ppp/chap-secrets", strings.Replace(secrets, "ken * \"\" 10.83.0.15\n", "", 1))
 	var got []string
 	for _, u := range users {
-		got = append(got, u.Name+":"+string(u.Password.Reveal())+":"+u.Address)
+		address, err := u.Address.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, u.Name+":"+string(u.Password.Reveal())+":"+string(address))
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("users\n%q, want\n%q", got, want)
 	}
 }
 
-// A secret that stands in a file of its own stays there.
+// A secret that is stored in a file of its own stays there.
 func TestSecretFilesOfChapSecrets(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("from a file\n"), 0o600); err != nil {
@@ -110,8 +116,8 @@ func TestSecretFilesOfChapSecrets(t *testing.T) {
 	}
 }
 
-// SoftEther's NT hashes are NT hashes. The first is that of "password", which
-// stands in every text about it.
+// SoftEther's NT hashes are ordinary NT hashes. The first one is the well-known
+// hash of "password".
 func TestSoftEthersUsersKeepTheirPasswords(t *testing.T) {
 	const config = "\ufeff# Software Configuration File\ndeclare root\n{\n\tuint ConfigRevision 12\n\n\tdeclare VirtualHUB\n\t{\n\t\tdeclare DEFAULT\n\t\t{\n" +
 		"\t\t\tbyte HashedPassword xHYcRAAci1w/8AxcVZHJ1MPGXKw=\n\t\t\tdeclare SecurityAccountDatabase\n\t\t\t{\n\t\t\t\tdeclare UserList\n\t\t\t\t{\n" +
@@ -123,7 +129,7 @@ func TestSoftEthersUsersKeepTheirPasswords(t *testing.T) {
 	users := imported(t, "AuthNtLmSecureHash", "/usr/local/vpnserver/vpn_server.config", config)
 	var got []string
 	for _, u := range users {
-		got = append(got, u.Name+":"+string(u.NTHash.Reveal())+":"+string(u.Password.Reveal()))
+		got = append(got, u.Name+":"+hex.EncodeToString(u.NTHash.Reveal())+":"+string(u.Password.Reveal()))
 	}
 	if want := []string{"alice:8846f7eaee8fb117ad06bdd830b7586c:", "bob smith:0867ccbb2ce9202e74c47546038cbeed:"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

@@ -1,5 +1,5 @@
-// Package imports asserts which packages of this module may import which: the
-// table of ARCHITECTURE.md.
+// Package imports asserts which packages of this module may import which. It
+// asserts the table of ARCHITECTURE.md.
 package imports
 
 import (
@@ -13,43 +13,61 @@ import (
 
 const module = "github.com/adit-vpn/adit/"
 
-// leaves may be imported by everything.
-var leaves = []string{"internal/machine", "internal/secret", "internal/packet"}
+// leaves are packages that every package may import.
+var leaves = []string{"internal/machine", "internal/machine/frozen", "internal/secret", "internal/packet", "internal/limit"}
 
-// allowed says what each package may import of this module beside the leaves.
+// allowed lists which packages of this module each package may import in addition
+// to the leaves.
 var allowed = map[string][]string{
 	"cmd/adit":           {"internal/app", "internal/admin", "internal/pki", "conf"},
-	"conf":               {},
+	"conf":               {"internal/pool"},
 	"ike":                {"ike/isakmp"},
 	"ike/isakmp":         {},
 	"ipsec":              {"ipsec/internal/lanes"},
 	"l2tp":               {},
 	"ppp":                {},
 	"auth":               {},
-	"auth/radius":        {"auth"},
+	"auth/eap":           {"auth"},
+	"auth/ledger":        {"auth"},
+	"auth/radius":        {"auth", "auth/ledger"},
 	"internal/machine":   {},
 	"internal/secret":    {},
 	"internal/packet":    {},
+	"internal/limit":     {},
 	"internal/pki":       {},
 	"internal/pool":      {},
 	"internal/udp":       {},
 	"internal/netdev":    {},
 	"internal/hostnet":   {},
 	"internal/dhcp":      {},
+	"internal/compress":  {},
 	"internal/ndp":       {},
-	"internal/dataplane": {"ipsec", "l2tp", "internal/udp", "internal/netdev"},
-	"internal/vpn":       {"ike", "l2tp", "ppp", "auth", "ipsec", "internal/dataplane", "internal/pool", "internal/dhcp", "internal/ndp"},
-	"internal/app": {"conf", "internal/pki", "ike", "ipsec", "l2tp", "ppp", "auth", "auth/radius", "internal/vpn", "internal/dataplane", "internal/udp",
-		"internal/netdev", "internal/hostnet", "internal/pool", "internal/admin"},
+	"internal/dataplane": {"ipsec", "l2tp", "internal/compress", "internal/udp", "internal/netdev"},
+	"internal/session":   {"ppp", "auth", "internal/pool", "internal/dhcp", "internal/ndp"},
+	"internal/crowd":     {},
+	"internal/gate":      {"ike", "internal/crowd"},
+	"internal/halfopen":  {"ike", "internal/crowd", "internal/gate"},
+	"internal/vpn":       {"ike", "l2tp", "ppp", "auth", "ipsec", "internal/compress", "internal/crowd", "internal/gate", "internal/halfopen", "internal/dataplane", "internal/pool", "internal/session"},
+	"internal/dial":      {"ike", "l2tp", "ppp", "internal/vpn", "internal/dataplane"},
+	"internal/link":      {},
+	"internal/links":     {"auth", "ike", "ppp", "internal/vpn", "internal/dial", "internal/link", "internal/dataplane", "internal/netdev", "internal/session"},
+	"internal/app": {"conf", "internal/pki", "ike", "ipsec", "l2tp", "ppp", "auth", "auth/eap", "auth/ledger", "auth/radius", "internal/session", "internal/vpn", "internal/dataplane", "internal/udp",
+		"internal/netdev", "internal/hostnet", "internal/pool", "internal/link", "internal/links", "internal/admin"},
 	"internal/admin":               {},
 	"ipsec/internal/lanes":         {},
+	"internal/machine/frozen":      {},
 	"internal/machine/machinetest": {},
+	"internal/pki/pkitest":         {},
 	"internal/udp/udptest":         {"internal/udp"},
 	"internal/netdev/netdevtest":   {"internal/netdev"},
 }
 
 // forbidden names libraries that a package must not use.
 var forbidden = map[string][]string{
+	"internal/session":   {"github.com/sirupsen/logrus", "net"},
+	"internal/crowd":     {"github.com/sirupsen/logrus", "net"},
+	"internal/gate":      {"github.com/sirupsen/logrus", "net"},
+	"internal/halfopen":  {"github.com/sirupsen/logrus", "net"},
 	"internal/vpn":       {"github.com/sirupsen/logrus"},
 	"internal/dataplane": {"github.com/sirupsen/logrus"},
 	"ike":                {"github.com/sirupsen/logrus", "net"},
@@ -112,8 +130,8 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 }
 
 // personas are the models of the built-in clients. They share nothing with the
-// server, so that one misreading cannot hide in both: no codec, no cryptography
-// and no library but golang.org/x/crypto.
+// server, so that the same mistake cannot be in both: no codec, no cryptography
+// and no library except golang.org/x/crypto.
 var personas = map[string][]string{
 	"test/persona":      {"test/persona/wire", "test/sim", "internal/udp", "internal/udp/udptest"},
 	"test/persona/wire": {},

@@ -8,9 +8,9 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// aggressiveMode does Aggressive Mode with a pre-shared key (RFC 2409 section
-// 5.4), as Apple's and Android's clients do where a group is named: its name is
-// their identity, of type KEY_ID.
+// aggressiveMode does Aggressive Mode with a pre-shared key (RFC 2409 section 5.4), as
+// Apple's and Android's clients do when a group is configured: the group's name is their
+// identity, of type KEY_ID.
 func (c *Client) aggressiveMode() *phase1 {
 	p := &phase1{tap: c.tap, quick: map[uint32]*quick{}}
 	binary.BigEndian.PutUint64(p.ci[:], c.rand.Uint64())

@@ -11,7 +11,8 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// Apple and Android name a group, and offer one Diffie-Hellman group with it.
+// Apple's and Android's clients name a group, and then offer only one Diffie-Hellman
+// group.
 func TestAppleAndAndroidConnectInAggressiveModeWithAGroup(t *testing.T) {
 	const key = "the pre-shared key of the staff"
 	apple := Apple(AppleOptions{})

@@ -6,8 +6,8 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// AndroidOptions are what differs between Android's releases, or what nobody
-// has seen on a wire.
+// AndroidOptions are the differences between Android's releases, and behaviour that
+// nobody has seen on a wire.
 type AndroidOptions struct {
 	Old     bool // 4.3 to 7.0: no SHA2-384 and SHA2-512
 	Deletes bool // SAs are deleted on leaving
@@ -79,7 +79,8 @@ func Android(o AndroidOptions) Profile {
 		},
 	}
 	if o.Certificate {
-		// Whatever name it is of: its configuration says verify_identifier off.
+		// The server's certificate may have any name: the client's configuration has
+		// verify_identifier off.
 		p.sign(Signing{AnyName: true}, fragmentKAME, true)
 	}
 	return p

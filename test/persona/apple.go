@@ -6,7 +6,7 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// AppleOptions are what differs between Apple's machines, or what nobody has
+// AppleOptions are the differences between Apple's devices, and behaviour that nobody has
 // seen on a wire.
 type AppleOptions struct {
 	OldESP bool // no HMAC-SHA2-256 in Quick Mode, as before iOS 14 and macOS 11
@@ -20,8 +20,8 @@ type AppleOptions struct {
 	Certificate bool // instead of a pre-shared key
 }
 
-// phase1Attributes encodes a phase 1 transform in the order of the KAME
-// project's daemon, from which Apple's and Android's descend.
+// phase1Attributes encodes a phase 1 transform in the order of the KAME project's daemon,
+// from which Apple's and Android's are derived.
 func phase1Attributes(life uint16, enc, bits, auth, hash, group uint16) []byte {
 	a := append(wire.TV(11, 1), wire.TV(12, life)...)
 	a = append(a, wire.TV(1, enc)...)
@@ -54,8 +54,7 @@ func phase1SA(list ...[]byte) []byte {
 	return wire.SABody(p)
 }
 
-// appleSA are the fourteen transforms of Main Mode, with the authentication
-// method.
+// appleSA is the fourteen transforms of Main Mode, with this authentication method.
 func appleSA(auth uint16) []byte {
 	var list [][]byte
 	add := func(enc, bits, group uint16, hashes ...uint16) {
@@ -192,8 +191,8 @@ func appleInform(c *Client) *inform {
 	}, ttl: 64}
 }
 
-// leaveApple says goodbye to every layer and waits for PPP alone. The Result
-// Code is malformed: it has four bytes too many and is little-endian.
+// leaveApple says goodbye on every layer and waits for PPP alone. The Result Code is
+// malformed: it has four bytes too many and is little-endian.
 func leaveApple(c *Client) {
 	c.hangUp([]byte("User request"), seconds(3, 3)...)
 	t := c.tun

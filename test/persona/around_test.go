@@ -9,8 +9,8 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// What surrounds a message in L2TP and in the UDP inside ESP is no part of it, and
-// whose tunnel and call it is about the SA says: each of these clients connects as
+// Bytes around a message, in L2TP and in the UDP inside ESP, do not belong to it, and the
+// SA identifies the client of a tunnel and call. Each of these clients connects like
 // every other, renews its keys, stays for an hour, and leaves.
 func TestClientsWithOddHeadersConnectAndLeave(t *testing.T) {
 	zero := func(*Client, uint16, uint16) (uint16, uint16) { return 0, 0 }
@@ -25,7 +25,12 @@ func TestClientsWithOddHeadersConnectAndLeave(t *testing.T) {
 		"the client's own ids":            func(p *Profile) { p.L2TP.IDs = own },
 		"its own, from the first message": func(p *Profile) { p.L2TP.IDs, p.L2TP.AllIDs = own, true },
 		"a session id in all messages": func(p *Profile) {
-			p.L2TP.IDs = func(_ *Client, tunnel, session uint16) (uint16, uint16) { return tunnel, max(session, 77) }
+			p.L2TP.IDs = func(_ *Client, tunnel, session uint16) (uint16, uint16) {
+				if session == 0 {
+					session = 77
+				}
+				return tunnel, session
+			}
 		},
 		"bytes behind UDP":      func(p *Profile) { p.ESP.Behind = bytes.Repeat([]byte{0x5a}, 37) },
 		"bytes behind control":  func(p *Profile) { p.L2TP.Behind = bytes.Repeat([]byte{0x5a}, 3) },
@@ -55,7 +60,8 @@ func TestClientsWithOddHeadersConnectAndLeave(t *testing.T) {
 	}
 }
 
-// What is shorter than it says is dropped, and counted by what is wrong with it.
+// A message that is shorter than its length field is dropped, and counted by what is
+// wrong with it.
 func TestWhatIsShorterThanItSaysIsCounted(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(inner []byte) []byte // the inner UDP datagram

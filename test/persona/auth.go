@@ -24,8 +24,17 @@ const (
 	chapFailure   = 4
 )
 
-// authenticate waits until the server accepts the user.
+// authenticate waits until the server accepts the user and, if it has agreed to, has
+// authenticated itself.
 func (c *Client) authenticate() {
+	c.authenticateUser()
+	if l := c.link; l.asked != nil {
+		c.await("the server's response", 2*time.Minute, func() bool { return l.proved },
+			func(p uint16, x wire.CP) bool { return p == wire.CHAP })
+	}
+}
+
+func (c *Client) authenticateUser() {
 	l := c.link
 	if l.method == nil {
 		l.authed = true
@@ -45,7 +54,7 @@ func (c *Client) authenticate() {
 		return
 	}
 	c.await("the verdict on the user", 2*time.Minute, func() bool { return l.authed },
-		func(p uint16, x wire.CP) bool { return p == wire.CHAP })
+		func(p uint16, x wire.CP) bool { return p == wire.CHAP || p == wire.EAP })
 }
 
 func (c *Client) papAnswer(p wire.CP) {
@@ -67,11 +76,19 @@ var failureForm = regexp.MustCompile(`^E=\d{1,10} R=[01] C=[0-9A-F]{32} V=3( M=.
 // chap handles a CHAP packet (RFC 1994, RFC 2759).
 func (c *Client) chap(p wire.CP) {
 	l := c.link
+	if p.Code == chapResponse {
+		c.judgeResponse(p)
+		return
+	}
 	if len(l.method) != 3 {
 		c.refuse("CHAP was not agreed on")
 	}
 	switch p.Code {
 	case chapChallenge:
+		if c.Answers != nil && c.Answers.Shy {
+			c.sendCP(wire.LCP, wire.CP{Code: wire.TermReq, ID: c.nextID(wire.LCP)})
+			c.over("it was challenged")
+		}
 		c.respond(p)
 	case chapSuccess:
 		if l.proof == nil && bytes.Equal(l.method, authMSCHAPv2) {
@@ -86,7 +103,9 @@ func (c *Client) chap(p wire.CP) {
 		if bytes.Equal(l.method, authMSCHAPv2) && !failureForm.Match(p.Body) {
 			c.refuse("a Failure must read E=eeee R=r C=cc… V=3 M=… (RFC 2759 section 6), or the user sees no reason: %q", p.Body)
 		}
-		c.over("the server refused the user: %q", p.Body)
+		if !c.change(p) {
+			c.over("the server refused the user: %q", p.Body)
+		}
 	default:
 		c.refuse("CHAP code %d is the peer's", p.Code)
 	}
@@ -117,4 +136,35 @@ func (c *Client) respond(p wire.CP) {
 	}
 	body := append(append([]byte{byte(len(answer))}, answer...), c.User...)
 	c.sendCP(wire.CHAP, wire.CP{Code: chapResponse, ID: p.ID, Body: body})
+}
+
+// challenge has the server authenticate itself by MS-CHAPv2.
+func (c *Client) challenge() {
+	if c.PeerUser == "" {
+		c.refuse("the server agreed to prove who it is, and has no name to show")
+	}
+	l := c.link
+	l.asked = c.random(16)
+	c.sendCP(wire.CHAP, wire.CP{Code: chapChallenge, ID: c.nextID(wire.CHAP), Body: append(append([]byte{16}, l.asked...), c.User...)})
+}
+
+// judgeResponse judges the server's answer to our challenge.
+func (c *Client) judgeResponse(p wire.CP) {
+	l := c.link
+	switch {
+	case l.asked == nil:
+		c.refuse("the server answers a challenge that was not sent")
+	case c.Answers == nil && !l.authed:
+		c.refuse("the server shows a proof to somebody who has not shown one: a password can be guessed from it")
+	case len(p.Body) < 50 || p.Body[0] != 49:
+		c.refuse("an MS-CHAPv2 response has 49 bytes (RFC 2759 section 4): %x", p.Body)
+	}
+	value, name := p.Body[1:50], string(p.Body[50:])
+	m := wire.NewMSCHAPv2(name, c.PeerPassword, [16]byte(l.asked), [16]byte(value[:16]))
+	if name != c.PeerUser || !bytes.Equal(m.Response[:], value[24:48]) {
+		c.refuse("the server shows the name %q, and not %q, or does not know its password", name, c.PeerUser)
+	}
+	c.sendCP(wire.CHAP, wire.CP{Code: chapSuccess, ID: p.ID, Body: []byte(m.Proof() + " M=Welcome")})
+	l.proved = true
+	l.authed = l.authed || c.Answers != nil && l.method == nil
 }

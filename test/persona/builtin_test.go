@@ -13,7 +13,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// builtIns are the clients by the names that `adit check` has for them.
+// builtIns are the clients, by the names that `adit check` uses for them.
 var builtIns = map[string]func() Profile{
 	"Windows 8.1, 10, 11 and Windows Server":     func() Profile { return Windows10(WindowsOptions{}) },
 	"Windows 7":                                  func() Profile { return Windows7(WindowsOptions{}) },
@@ -27,15 +27,15 @@ var builtIns = map[string]func() Profile{
 	"MikroTik RouterOS":                          func() Profile { return RouterOS(RouterOSOptions{}) },
 }
 
-// words of RFC 2409's, RFC 2407's and the registry's numbers; what is accepted in
-// no configuration has none.
+// words for the numbers of RFC 2409, RFC 2407 and the registry. A number that no
+// configuration accepts has no word.
 var (
 	groupWords = map[int]string{2: "modp1024", 5: "modp1536", 14: "modp2048", 15: "modp3072", 19: "ecp256", 20: "ecp384"}
 	hashWords  = map[int]string{2: "sha1", 4: "sha256", 5: "sha384", 6: "sha512"}
 	authWords  = map[uint64]string{2: "sha1", 5: "sha256", 6: "sha384", 7: "sha512"}
 )
 
-// offers are the words of what a client offers.
+// offers returns the words for what a client offers.
 func offers(t *testing.T, p Profile) (phase1, esp []string) {
 	t.Helper()
 	for _, x := range check(wire.ParseSA(p.IKE.SA)) {
@@ -64,7 +64,7 @@ func offers(t *testing.T, p Profile) (phase1, esp []string) {
 	return phase1, esp
 }
 
-// What `adit check` knows of the built-in clients is what they offer here.
+// The table of built-in clients in `adit check` says what they offer here.
 func TestTheTableOfBuiltInClientsIsWhatTheyOffer(t *testing.T) {
 	table := app.BuiltIns()
 	if len(table) != len(builtIns) {
@@ -79,11 +79,11 @@ func TestTheTableOfBuiltInClientsIsWhatTheyOffer(t *testing.T) {
 	}
 }
 
-// Whom a restriction keeps out, and nobody else, `adit check` says before.
+// `adit check` names in advance exactly the clients that a restriction keeps out.
 func TestRestrictionsKeepOutThoseThatTheCheckNames(t *testing.T) {
 	for _, tt := range []struct {
 		ike, esp []string
-		out      int // how many it keeps out
+		out      int // how many clients it keeps out
 	}{
 		{nil, nil, 0},
 		{[]string{"!3des"}, []string{"!3des"}, 0},
@@ -98,7 +98,17 @@ func TestRestrictionsKeepOutThoseThatTheCheckNames(t *testing.T) {
 		{nil, []string{"aes256-modp2048"}, 3},
 	} {
 		c := conf.Default()
-		c.IPsec.IKE, c.IPsec.ESP = tt.ike, tt.esp
+		c.IPsec.IKE, c.IPsec.ESP = make([]conf.IKEElement, len(tt.ike)), make([]conf.ESPElement, len(tt.esp))
+		for i, text := range tt.ike {
+			if err := c.IPsec.IKE[i].UnmarshalText([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i, text := range tt.esp {
+			if err := c.IPsec.ESP[i].UnmarshalText([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		out := 0
 		for _, b := range app.BuiltIns() {
 			why := b.Refused(c)

@@ -16,7 +16,7 @@ type child struct {
 
 	ending, spent bool
 
-	top  uint32 // highest sequence number that came
+	top  uint32 // the highest sequence number received
 	seen map[uint32]bool
 }
 

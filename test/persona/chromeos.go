@@ -7,14 +7,14 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// ChromeOSOptions are what a user or an administrator may choose, and what
-// differs between releases.
+// ChromeOSOptions are what a user or an administrator may choose, and the differences
+// between releases.
 type ChromeOSOptions struct {
 	Echo   bool // LCP echoes every 30 s
 	Length bool // data messages have a length
 
-	// DefaultsFirst: strongSwan's own list, which ends what is offered, names
-	// GCM before CBC.
+	// DefaultsFirst: strongSwan's own list, at the end of what is offered, names GCM
+	// before CBC.
 	DefaultsFirst bool
 }
 
@@ -45,15 +45,15 @@ func ChromeOS(o ChromeOSOptions) Profile {
 		},
 		Leave: leaveXL2TPD,
 	}
-	// What ends the list is the first of each of strongSwan's own.
+	// The list ends with the first entry of each of strongSwan's own lists.
 	p.IKE.SA, p.IKE.Life = charonSA(15840,
 		suite{ikeAES, 128, ikeSHA256, 15}, suite{ikeAES, 128, ikeSHA1, 14}, suite{ike3DES, 0, ikeSHA1, 5}, suite{ike3DES, 0, ikeSHA1, 2},
 		suite{ikeAES, 128, ikeSHA256, 19}), 15840*time.Second
 	return p
 }
 
-// echoes sends an LCP Echo-Request each time, and expects an answer before
-// the next one.
+// echoes sends LCP Echo-Requests at this interval, and expects each answer before the
+// next request.
 func (c *Client) echoes(every time.Duration) {
 	c.repeat(every, func() {
 		c.lcpHeard = nil

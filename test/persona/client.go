@@ -20,13 +20,13 @@ const (
 	portNATT = 4500
 )
 
-// Client is one client that runs.
+// Client is one running client.
 type Client struct {
 	Profile
 	Account
 
-	// Lossless says that the network loses nothing, so that rules hold which
-	// a lost packet would break. Set it before Dial.
+	// Lossless says that the network loses nothing. Then rules apply that a lost packet
+	// would break. Set it before Dial.
 	Lossless bool
 
 	// Tap, if set, is shown every message that the client makes, before it is
@@ -36,8 +36,8 @@ type Client struct {
 	// Mangle, if set, changes the UDP datagrams inside ESP.
 	Mangle func(inner []byte) []byte
 
-	// Via, if set, chooses the socket that a datagram leaves from, and Heard is
-	// shown what comes. Set them before Dial.
+	// Via, if set, chooses the socket from which a datagram is sent, and Heard is passed
+	// what is received. Set them before Dial.
 	Via   func(port uint16, b []byte) *udptest.Conn
 	Heard func(port uint16, src netip.AddrPort, b []byte)
 
@@ -59,27 +59,27 @@ type Client struct {
 	tun       *tunnel
 	link      *link
 	informing *inform
-	router    netip.Addr   // that advertised itself
-	prefix    netip.Prefix // that it advertised
+	router    netip.Addr   // the router that advertised itself
+	prefix    netip.Prefix // the prefix that it advertised
 	end       error        // why there is no connection any more
 	leaving   bool
 	renewing  bool
 	stats     Stats
-	pieces    map[string][][]byte // of the last message that left in fragments, by its datagram
+	pieces    map[string][][]byte // of the last message sent in fragments, by its datagram
 	probe     uint32              // number of the last R-U-THERE
-	beat      *timer              // of keepalives
-	lcpHeard  []byte              // codes of LCP packets that nobody answers
+	beat      *timer              // sends keepalives
+	lcpHeard  []byte              // codes of LCP packets that were not answered
 
 	mu  sync.Mutex
 	in  [][]byte // IP packets from the server
 	log []string
 }
 
-// Stats are what a client saw.
+// Stats are what a client has seen.
 type Stats struct {
-	UnknownSPI int // ESP packets for SAs that it does not have
+	UnknownSPI int // ESP packets for SAs that the client does not have
 	Late       int // packets older than its replay window
-	Displaced  int // packets after ones with a higher sequence number
+	Displaced  int // packets that came after ones with a higher sequence number
 	Repeated   int
 
 	Notifies    []uint16 // notify types that the server sent
@@ -108,8 +108,8 @@ type timer struct {
 	f  func()
 }
 
-// New starts a client on a host. Fail is told, in a sentence, which rule of
-// the client the server broke.
+// New starts a client on a host. It passes fail a sentence that says which of the
+// client's rules the server broke.
 func New(p Profile, a Account, h *udptest.Host, seed uint64, fail func(string)) *Client {
 	c := &Client{
 		Profile: p, Account: a, host: h, own: h.Addr(), fail: fail, rand: rand.New(rand.NewPCG(seed, 1)),
@@ -125,7 +125,7 @@ func New(p Profile, a Account, h *udptest.Host, seed uint64, fail func(string)) 
 	return c
 }
 
-// read hands what a socket receives to the client.
+// read passes what a socket receives to the client.
 func (c *Client) read(s *udptest.Conn, port uint16) {
 	for {
 		p := []udp.Packet{{Data: make([]byte, 4096)}}
@@ -140,8 +140,8 @@ func (c *Client) read(s *udptest.Conn, port uint16) {
 	}
 }
 
-// Vanish ends the client without a word, as if its plug were pulled. It
-// is also how a test gives back what a client holds.
+// Vanish ends the client without any message, as if its cable were pulled. Tests also use
+// it to release what a client holds.
 func (c *Client) Vanish() {
 	close(c.stop)
 	<-c.done
@@ -150,7 +150,7 @@ func (c *Client) Vanish() {
 	}
 }
 
-// do runs f on the client's goroutine. It returns why f was given up.
+// do runs f on the client's goroutine. It returns the reason if f was given up.
 func (c *Client) do(f func()) error {
 	o := order{f, make(chan error, 1)}
 	select {
@@ -174,8 +174,8 @@ func (c *Client) run() {
 	}
 }
 
-// turn handles one packet, one timer or, if orders is not nil, one order. It
-// returns false if the deadline came first; zero is none.
+// turn handles one packet, one timer or, if orders is not nil, one order. It returns
+// false if the deadline came first; a zero deadline means none.
 func (c *Client) turn(deadline time.Time, orders <-chan order) bool {
 	first := -1
 	for i, t := range c.timers {
@@ -282,14 +282,14 @@ func (c *Client) receive(d datagram) {
 	}
 }
 
-// logf notes what happens, for a person who reads a failed test.
+// logf logs an event for a person who reads a failed test.
 func (c *Client) logf(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.log = append(c.log, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
 }
 
-// Log is what happened so far, a line an event.
+// Log returns the events so far, one per line.
 func (c *Client) Log() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,9 +10,9 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// booted makes a client whose random numbers are those of every other with this
-// seed: cookies, nonces, keys, SPIs, message, tunnel and session ids, magic
-// numbers and sequence numbers.
+// booted makes a client whose random numbers equal those of every other client with this
+// seed: cookies, nonces, keys, SPIs, message, tunnel and session ids, magic numbers and
+// sequence numbers.
 func booted(t *testing.T, p Profile, h *udptest.Host, seed uint64) *Client {
 	t.Helper()
 	c := New(p, account, h, seed, func(rule string) { t.Error(rule) })
@@ -24,8 +24,8 @@ func booted(t *testing.T, p Profile, h *udptest.Host, seed uint64) *Client {
 	return c
 }
 
-// soon fails the test unless a client is in within the time that it takes without
-// anything in its way, and a repetition of a message more.
+// soon fails the test unless a client connects within the time that it needs without
+// obstacles and with one repeated message.
 func soon(t *testing.T, c *Client) {
 	t.Helper()
 	began := time.Now()
@@ -37,8 +37,7 @@ func soon(t *testing.T, c *Client) {
 	}
 }
 
-// Two devices of one image are behind one NAT: whatever they choose at random is
-// the same.
+// Two devices with the same image are behind one NAT, and choose the same random numbers.
 func TestClonedDevicesBehindOneNATConnect(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{Seed: 1})
@@ -60,7 +59,7 @@ func TestClonedDevicesBehindOneNATConnect(t *testing.T) {
 	})
 }
 
-// Both begin in the same moment.
+// Both begin at the same moment.
 func TestClonedDevicesConnectAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{Seed: 1})
@@ -81,8 +80,8 @@ func TestClonedDevicesConnectAtOnce(t *testing.T) {
 	})
 }
 
-// A device loses its power and starts again with the random numbers that it had
-// before, from the port that it had or from another.
+// A device loses power and starts again with the same random numbers, from the same port
+// or another one.
 func TestADeviceThatStartsAgainWithTheSameRandomNumbersConnects(t *testing.T) {
 	for _, rebind := range []bool{false, true} {
 		for _, pause := range []time.Duration{0, time.Second, 3 * time.Second, 25 * time.Second, 40 * time.Second} {
@@ -114,7 +113,7 @@ func TestADeviceThatStartsAgainWithTheSameRandomNumbersConnects(t *testing.T) {
 	}
 }
 
-// It may say goodbye before, by deletes alone.
+// It may say goodbye before that, by Deletes alone.
 func TestADeviceThatLeavesAndStartsAgainWithTheSameRandomNumbersConnects(t *testing.T) {
 	for name, leave := range map[string]func(*Client){
 		"IPsec": sayDelete, "IPsec and ISAKMP": func(c *Client) { sayDelete(c); sayDelete1(c) }, "ISAKMP": sayDelete1,

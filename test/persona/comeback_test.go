@@ -12,7 +12,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// goodbye is what a client says when it leaves; what it does not say was lost.
+// goodbye is what a client sends when it leaves; the rest of its goodbye was lost.
 type goodbye struct {
 	name string
 	say  func(*Client)
@@ -21,7 +21,7 @@ type goodbye struct {
 var goodbyes = []goodbye{
 	{"as it likes", func(c *Client) {
 		c.Leave(c)
-		c.drop(func(*child) bool { return c.phases[0].gone }) // Windows keeps what it deleted
+		c.drop(func(*child) bool { return c.phases[0].gone }) // Windows keeps the SAs that it has deleted
 	}},
 	{"silence", func(*Client) {}},
 	{"LCP Terminate", func(c *Client) { c.hangUp(nil, time.Second) }},
@@ -57,30 +57,31 @@ func sayDelete(c *Client) {
 
 func sayDelete1(c *Client) { c.removePhase1(c.current()) }
 
-// comebacks are the ways in which a client begins again, with what it still has.
+// comebacks are the ways in which a client begins again, with the state that it still
+// has.
 var comebacks = map[string]func(*Client){
 	"from the start": func(c *Client) {
 		c.phases, c.children = nil, nil
 		c.quickMode(c.mainMode(false))
 	},
-	"by Quick Mode": func(c *Client) { // a policy of the system's that traffic triggers
+	"by Quick Mode": func(c *Client) { // traffic triggers an IPsec policy of the operating system
 		c.children = nil
 		c.quickMode(c.current())
 	},
-	"over the same SA": func(c *Client) { // as xl2tpd does when it is started again
+	"over the same SA": func(c *Client) { // as xl2tpd does when it is restarted
 		if len(c.children) == 0 {
 			c.quickMode(c.current())
 		}
 	},
 }
 
-// forget loses a client's tunnel, and what it was to do about it.
+// forget drops a client's tunnel and its pending timers for it.
 func (c *Client) forget() {
 	c.link, c.tun = nil, nil
 	c.timers = slices.DeleteFunc(c.timers, func(t *timer) bool { return t != c.beat })
 }
 
-// back has a client begin again.
+// back makes a client begin again.
 func back(c *Client, again func(*Client)) error {
 	return c.do(func() {
 		c.forget()
@@ -91,7 +92,8 @@ func back(c *Client, again func(*Client)) error {
 	})
 }
 
-// returners are clients whose return differs: who keeps what, and how they leave.
+// returners are clients that differ in what they keep when they leave, and in how they
+// leave.
 var returners = []func() Profile{
 	func() Profile { return Windows10(WindowsOptions{Length: true}) },
 	func() Profile { return Android(AndroidOptions{Deletes: true}) },
@@ -100,9 +102,8 @@ var returners = []func() Profile{
 	desktops[0],
 }
 
-// A client says goodbye, in every way that there is, whole or in part, and comes
-// back after any number of seconds, in every way that there is: it is in as fast as
-// the first time.
+// A client says goodbye, in every possible way, whole or in part, and comes back after
+// any number of seconds, in every possible way: it connects as fast as the first time.
 func TestComingBackAfterAnyGoodbye(t *testing.T) {
 	for _, make := range returners {
 		for _, g := range goodbyes {
@@ -138,11 +139,11 @@ func comeBack(t *testing.T, w *sim.World, p Profile, h *udptest.Host, g goodbye,
 		t.Errorf("it does not connect: %v", err)
 		return
 	}
-	_ = c.do(func() { // who is told that it is over has left
+	_ = c.do(func() { // a client that is told that it is over has left
 		c.leaving = true
 		g.say(c)
 	})
-	time.Sleep(pause + 120*time.Millisecond) // what answers the goodbye, on a grid of 100 ms, is no answer to what follows
+	time.Sleep(pause + 120*time.Millisecond) // until answers to the goodbye, on a grid of 100 ms, have come
 	began := time.Now()
 	if err := back(c, again); err != nil {
 		t.Errorf("it does not come back: %v", err)
@@ -154,7 +155,7 @@ func comeBack(t *testing.T, w *sim.World, p Profile, h *udptest.Host, g goodbye,
 	time.Sleep(time.Millisecond)
 	own, _ := c.Address()
 	c.Send(numbered(own, internet, 7))
-	time.Sleep(40 * time.Second) // longer than anything that drains
+	time.Sleep(40 * time.Second) // longer than any drain time
 	if got := number(w.Device.Poll()); got != 7 {
 		t.Errorf("packet %d came out of the server, want 7", got)
 	}
@@ -168,8 +169,8 @@ func comeBack(t *testing.T, w *sim.World, p Profile, h *udptest.Host, g goodbye,
 	}
 }
 
-// The server says goodbye, whatever for, and the client, which does not answer,
-// begins again over the SA that it has.
+// The server says goodbye for any reason. The client does not answer, and begins again
+// over the SA that it has.
 func TestComingBackWhileTheServerSaysGoodbye(t *testing.T) {
 	reasons := map[string]func(w *sim.World, c *Client){
 		"an administrator": func(w *sim.World, _ *Client) {
@@ -199,7 +200,7 @@ func TestComingBackWhileTheServerSaysGoodbye(t *testing.T) {
 						again := comebacks[way]
 						if way == "over the same SA" {
 							again = func(c *Client) {
-								if len(c.children) == 0 { // it was told that they are gone
+								if len(c.children) == 0 { // it was told that its SAs are gone
 									c.phases = nil
 									c.quickMode(c.mainMode(false))
 								}

@@ -8,7 +8,8 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// behindNAT makes a world whose server is behind a NAT, and who to dial.
+// serverBehindNAT makes a world whose server is behind a NAT, and an account that dials
+// the NAT's address.
 func serverBehindNAT(t *testing.T, p Profile) (*sim.World, Account) {
 	n := udptest.New(1)
 	nat := n.NAT("192.0.2.99")

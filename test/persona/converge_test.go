@@ -13,7 +13,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// naks has a client want other values of a protocol's option: as long as the
+// naks makes a client ask for another value of a protocol's option, either as long as the
 // server's request has it, or for ever.
 func naks(protocol uint16, always bool, o wire.Option) func(uint16, []wire.Option) []wire.Option {
 	return func(p uint16, list []wire.Option) []wire.Option {
@@ -32,8 +32,7 @@ func naks(protocol uint16, always bool, o wire.Option) func(uint16, []wire.Optio
 	}
 }
 
-// A client that wants another value than the server can say connects without the
-// option.
+// A client that asks for a value that the server cannot use connects without the option.
 func TestClientsThatWantAnotherValueConnect(t *testing.T) {
 	for name, wants := range map[string]func(uint16, []wire.Option) []wire.Option{
 		"a larger MRU":       naks(wire.LCP, false, wire.Option{Type: optMRU, Value: []byte{5, 220}}),
@@ -60,8 +59,9 @@ func TestClientsThatWantAnotherValueConnect(t *testing.T) {
 	}
 }
 
-// What cannot be agreed on ends with a reason that names protocol and option: to
-// the client in LCP, in L2TP, and to the administrator in one line of the log.
+// If an option cannot be agreed, the connection ends with a reason that names protocol
+// and option. The client is told in LCP and in L2TP, and the administrator in one log
+// line.
 func TestClientsThatCannotBePleasedAreToldOverWhat(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*Profile)
@@ -109,7 +109,7 @@ func TestClientsThatCannotBePleasedAreToldOverWhat(t *testing.T) {
 	}
 }
 
-// A name with a byte that nobody sees is not the user's. The log says which.
+// A name with an invisible byte is not the user's name. The log says which byte it is.
 func TestTheLogSaysWhichByteOfANameIsOdd(t *testing.T) {
 	for name, want := range map[string]string{
 		sim.User + "\x00": "byte 6 of 6 is 0x00 (NUL)",
@@ -135,8 +135,7 @@ func TestTheLogSaysWhichByteOfANameIsOdd(t *testing.T) {
 	}
 }
 
-// A PPP frame of a session that is not there is dropped for a reason that is
-// counted.
+// A PPP frame for a session that does not exist is dropped for a reason that is counted.
 func TestFramesOfNoSessionAreCounted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := sim.New(t, sim.Options{})
@@ -149,6 +148,6 @@ func TestFramesOfNoSessionAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		tells(t, w, "a PPP frame of a session that is not there")
+		tells(t, w, "a PPP frame for a session that does not exist")
 	})
 }

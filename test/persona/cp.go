@@ -7,7 +7,7 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// cp is one control protocol (RFC 1661 section 4), both directions.
+// cp is one control protocol (RFC 1661 section 4), in both directions.
 type cp struct {
 	c        *Client
 	protocol uint16
@@ -17,10 +17,10 @@ type cp struct {
 	id       byte
 	asked    []byte // body of the outstanding Configure-Request
 	begun    bool
-	acked    bool // the server acknowledged ours
-	acking   bool // we acknowledged the server's
+	acked    bool // the server has acknowledged our request
+	acking   bool // we have acknowledged the server's request
 	rejected bool // by Protocol-Reject
-	was      bool // it has been open
+	was      bool // it has been open before
 	copies   [][]byte
 	repeat   *timer
 	verdicts map[byte]byte // code that answered each of our requests
@@ -65,7 +65,7 @@ func (s *cp) stop() {
 	}
 }
 
-// transmit sends the outstanding request, and again until it is answered.
+// transmit sends the outstanding request, and repeats it until it is answered.
 func (s *cp) transmit() {
 	c := s.c
 	if len(s.copies) > c.PPP.Tries {
@@ -95,8 +95,11 @@ func (s *cp) receive(p wire.CP) {
 	case wire.CodeRej:
 		s.c.refuse("%s code %d was rejected, which the server must know or ignore", s.name, slices.Concat(p.Body, []byte{0})[0])
 	default:
-		if s.protocol == wire.LCP {
+		switch s.protocol {
+		case wire.LCP:
 			s.c.lcpPacket(p)
+		case wire.CCP:
+			s.c.ccpPacket(p)
 		}
 	}
 }
@@ -133,6 +136,9 @@ func (s *cp) requested(p wire.CP) {
 		body = p.Body
 	}
 	c.sendCP(s.protocol, wire.CP{Code: code, ID: p.ID, Body: body})
+	if s.protocol == wire.CCP && s.acking {
+		c.link.coders.sends(list)
+	}
 	s.settle()
 }
 
@@ -165,6 +171,9 @@ func (s *cp) answered(p wire.CP) {
 		}
 		s.stop()
 		s.acked = true
+		if s.protocol == wire.CCP {
+			c.link.coders.receives(list)
+		}
 		s.settle()
 	case wire.ConfNak:
 		s.naked(list)

@@ -13,8 +13,8 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// two connects two clients of a kind and fails the test unless both work, also
-// while the other leaves.
+// two connects two clients of one kind. It fails the test unless both work, including the
+// second while the first leaves.
 func two(t *testing.T, w *sim.World, p Profile, a, b *udptest.Host) {
 	t.Helper()
 	one := online(t, p, account, a)
@@ -50,7 +50,7 @@ func TestTwoOfEveryClientShareANAT(t *testing.T) {
 	})
 }
 
-// And the same private address, behind a carrier's NAT.
+// They also have the same private address, behind a carrier's NAT.
 func TestTwoOfEveryClientHaveOnePrivateAddressBehindACarriersNAT(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
@@ -89,7 +89,7 @@ func TestEveryClientIsFollowedWhenItsNATForgets(t *testing.T) {
 	})
 }
 
-// A client whose plug was pulled comes back at once, from the same address.
+// A client whose cable was pulled comes back at once, from the same address.
 func TestEveryClientReturnsAtOnceAfterItsPlugWasPulled(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
@@ -111,8 +111,8 @@ func TestEveryClientReturnsAtOnceAfterItsPlugWasPulled(t *testing.T) {
 	})
 }
 
-// The provider gives the NAT another address in the middle of a session. The
-// client does not notice, and renews its keys of phase 1 from there.
+// The provider gives the NAT another address in the middle of a session. The client does
+// not notice, and renews its phase 1 keys from there.
 func TestEveryClientRenewsPhase1FromANewAddress(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
@@ -136,8 +136,8 @@ func TestEveryClientRenewsPhase1FromANewAddress(t *testing.T) {
 	})
 }
 
-// A MacBook changes from one network to another, with a private address behind
-// each: its session goes on.
+// A MacBook moves from one network to another, with a private address in each: its
+// session continues.
 func TestAppleGoesOnFromAnotherNetwork(t *testing.T) {
 	for _, p := range []Profile{Apple(AppleOptions{}), named("Apple, split tunnel", Apple(AppleOptions{Split: true})), named("iOS 12", Apple(AppleOptions{OldESP: true}))} {
 		t.Run(p.Name, func(t *testing.T) {
@@ -185,8 +185,8 @@ func changesNetworks(t *testing.T, p Profile) {
 	}
 }
 
-// Who has the pre-shared key and another's tunnel id, and is another user, gets
-// nothing, and the other goes on.
+// A different user who has the pre-shared key and knows another user's tunnel id gets
+// nothing, and the other user's session continues.
 func TestAnotherUsersTunnelCannotBeClaimed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := sim.New(t, sim.Options{Backend: auth.NewLocal([]auth.User{
@@ -199,7 +199,7 @@ func TestAnotherUsersTunnelCannotBeClaimed(t *testing.T) {
 		mallory := online(t, Apple(AppleOptions{}), theirs, h)
 		mallory.Lossless = false // the server ends its connection
 
-		// What the challenge comes in tells an attacker all other numbers.
+		// The packet with the challenge tells an attacker all other numbers.
 		_ = mallory.do(func() {
 			t := *alice.tun
 			mallory.tun.remote, mallory.tun.local, mallory.tun.session, mallory.tun.distant = t.remote, t.local, t.session, t.distant
@@ -222,7 +222,7 @@ func TestAnotherUsersTunnelCannotBeClaimed(t *testing.T) {
 	})
 }
 
-// accounts keeps accounting records.
+// accounts stores accounting records.
 type accounts struct {
 	mu      sync.Mutex
 	records []auth.Record

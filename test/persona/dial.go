@@ -7,8 +7,8 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// Dial connects. The error is a *Refusal if the server broke a rule, a *GaveUp
-// if something had no answer, an *Ended if the server ended it.
+// Dial connects. The error is a *Refusal if the server broke a rule, a *GaveUp if a
+// request got no answer, an *Ended if the server ended the connection.
 func (c *Client) Dial() error {
 	return c.do(func() {
 		var p *phase1
@@ -74,9 +74,9 @@ func (c *Client) rephase() {
 	c.removePhase1(old)
 }
 
-// Reassert does what Apple's clients do when their host has another address:
-// they negotiate IPsec anew from there, for the tunnel that they have, and say
-// HELLO on it. What they negotiated before is forgotten.
+// Reassert does what Apple's clients do when their host gets another address: they
+// negotiate IPsec again from there, for the tunnel that they have, and send HELLO on it.
+// They forget what they negotiated before.
 func (c *Client) Reassert() error {
 	return c.do(func() {
 		c.own = c.host.Addr()
@@ -91,8 +91,8 @@ func (c *Client) Reassert() error {
 	})
 }
 
-// exclusive says whether a renewal may begin. While another one runs it is put
-// off: phase 1 is not replaced in the middle of a Quick Mode.
+// exclusive reports whether a renewal may begin. While another renewal runs, this one is
+// postponed: phase 1 is not replaced in the middle of a Quick Mode.
 func (c *Client) exclusive(renew func()) bool {
 	if c.end != nil || c.leaving {
 		return false
@@ -105,7 +105,7 @@ func (c *Client) exclusive(renew func()) bool {
 	return true
 }
 
-// aged renews keys when their time comes.
+// aged renews keys when their lifetime is nearly over.
 func (c *Client) aged(life time.Duration, renew func()) {
 	if life == 0 {
 		return
@@ -113,7 +113,7 @@ func (c *Client) aged(life time.Duration, renew func()) {
 	c.after(life*85/100, renew)
 }
 
-// spent renews the ESP keys when their kilobytes are nearly over.
+// spent renews the ESP keys when their limit of kilobytes is nearly reached.
 func (c *Client) spent() {
 	k := c.children[0]
 	if limit := c.ESP.Kilobytes * 1000 * 85 / 100; limit > 0 && k.out.Used+k.in.Used > limit && !k.spent {
@@ -122,7 +122,7 @@ func (c *Client) spent() {
 	}
 }
 
-// current is the phase 1 that a new exchange goes over.
+// current is the phase 1 that a new exchange uses.
 func (c *Client) current() *phase1 {
 	for _, p := range c.phases {
 		if p.last != nil && !p.gone {
@@ -132,7 +132,7 @@ func (c *Client) current() *phase1 {
 	return c.mainMode(true)
 }
 
-// Send sends an IP packet into the tunnel, also while the client negotiates.
+// Send sends an IP packet into the tunnel, even while the client negotiates.
 func (c *Client) Send(b []byte) { c.outbox <- b }
 
 // Poll returns the next IP packet from the tunnel, nil if there is none.
@@ -147,7 +147,7 @@ func (c *Client) Poll() []byte {
 	return b
 }
 
-// Address is the address that IPCP gave, DNS the servers.
+// Address returns the address that IPCP assigned, and the DNS servers.
 func (c *Client) Address() (a netip.Addr, dns []netip.Addr) {
 	_ = c.do(func() {
 		if c.link != nil {
@@ -157,19 +157,19 @@ func (c *Client) Address() (a netip.Addr, dns []netip.Addr) {
 	return a, dns
 }
 
-// Stats are what the client saw so far.
+// Stats returns what the client has seen so far.
 func (c *Client) Stats() (s Stats) {
 	_ = c.do(func() { s = c.stats })
 	return s
 }
 
-// Err is why there is no connection, nil if there is one.
+// Err returns why there is no connection, nil if there is one.
 func (c *Client) Err() (err error) {
 	_ = c.do(func() { err = c.end })
 	return err
 }
 
-// Bytes is how much ESP payload the current keys protected.
+// Bytes returns how much ESP payload the current keys have protected.
 func (c *Client) Bytes() (n int) {
 	_ = c.do(func() { n = c.children[0].out.Used + c.children[0].in.Used })
 	return n
@@ -178,7 +178,7 @@ func (c *Client) Bytes() (n int) {
 // SetAddress tells the client which address its host has now.
 func (c *Client) SetAddress() { _ = c.do(func() { c.own = c.host.Addr() }) }
 
-// hangUp terminates LCP as RFC 1661 section 3.7 asks, with some tries.
+// hangUp terminates LCP as RFC 1661 section 3.7 requires, with retries.
 func (c *Client) hangUp(data []byte, retry ...time.Duration) {
 	id := c.nextID(wire.LCP)
 	c.lcpHeard = nil

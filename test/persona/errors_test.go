@@ -15,8 +15,8 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// fails connects a client that must not get in, and returns why it did not.
-// Five minutes later the server holds nothing of it.
+// fails connects a client that must be refused, and returns the reason. Five minutes
+// later the server must hold nothing of it.
 func fails(t *testing.T, w *sim.World, p Profile, a Account) (Stats, error) {
 	t.Helper()
 	c := start(t, p, a, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
@@ -33,8 +33,8 @@ func fails(t *testing.T, w *sim.World, p Profile, a Account) (Stats, error) {
 	return s, err
 }
 
-// tells fails the test unless events of the server's say what happened, at
-// most once for each message of the client's.
+// tells fails the test unless the server's events say what happened, at most once for
+// each message of the client.
 func tells(t *testing.T, w *sim.World, text string) {
 	t.Helper()
 	var found []string
@@ -48,8 +48,8 @@ func tells(t *testing.T, w *sim.World, text string) {
 	}
 }
 
-// With another key message 5 cannot be read, and nobody may be told which keys
-// fit: the client hears nothing, and its user that the server does not answer
+// With a wrong key, message 5 cannot be read, and nobody may be told which keys are
+// valid. So the client gets no answer, and tells its user that the server does not answer
 // (Windows: error 789 or 809).
 func TestEveryClientWithAWrongPresharedKeyHearsNothing(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
@@ -65,7 +65,7 @@ func TestEveryClientWithAWrongPresharedKeyHearsNothing(t *testing.T) {
 	})
 }
 
-// A router of 2010 offers 3DES and MD5 alone. It is told at once.
+// A router of 2010 offers only 3DES and MD5. It is told at once.
 func TestEveryClientIsToldThatItsSuitesAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
@@ -90,13 +90,13 @@ func TestEveryClientIsToldThatItsCiphersOfESPAreRefused(t *testing.T) {
 	})
 }
 
-// The refusal is lost once, and the client asks again: it is told all the same.
+// The refusal is lost once, and the client asks again. It is told all the same.
 func TestEveryClientIsToldAgainThatItsCiphersOfESPAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
 		var lost atomic.Bool
 		w.Net.SetPolicy(udptest.Policy{Drop: func(d udptest.Datagram) bool {
-			const exchange = 4 + 18 // behind the marker
+			const exchange = 4 + 18 // after the non-ESP marker
 			refusal := d.Src.Addr() == account.Server && len(d.Data) > exchange && d.Data[exchange] == wire.Informational
 			return refusal && lost.CompareAndSwap(false, true)
 		}})
@@ -111,8 +111,7 @@ func TestEveryClientIsToldAgainThatItsCiphersOfESPAreRefused(t *testing.T) {
 	})
 }
 
-// The code in CHAP's Failure is what Windows shows: 691, "the user name or
-// password is wrong".
+// Windows shows the code in CHAP's Failure: 691, "the user name or password is wrong".
 func TestEveryClientIsToldThatItsPasswordIsWrong(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
@@ -126,11 +125,12 @@ func TestEveryClientIsToldThatItsPasswordIsWrong(t *testing.T) {
 	})
 }
 
-// Most clients take every Failure of CHAP for a wrong password, and ask for it
-// again: who finds no address has passed, and hears why the link ends.
+// Most clients treat every CHAP Failure as a wrong password, and ask for it again. So a
+// user for whom no address is left passes authentication, and is then told why the link
+// ends.
 func TestEveryClientIsToldThatNoAddressIsLeft(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
-		w := sim.New(t, sim.Options{Addresses: "10.83.0.0/30"}) // the server's own, and one
+		w := sim.New(t, sim.Options{Addresses: "10.83.0.0/30"}) // the server's own and one more
 		first := online(t, p, account, w.Net.Host("198.51.100.9"))
 		c := start(t, p, account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
 		err := c.Dial()

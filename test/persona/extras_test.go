@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/pool"
+	"github.com/adit-vpn/adit/internal/session"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/persona/wire"
 	"github.com/adit-vpn/adit/test/sim"
@@ -49,15 +50,15 @@ func with6(server netip.Addr, network netip.Prefix) sim.Options {
 	return sim.Options{
 		Pool6: pool.NewPrefixes([]netip.Prefix{network}, 64, server),
 		Policy: func(p *vpn.Policy) {
-			p.IPv6 = &vpn.IPv6{Server: server}
-			p.Networks = append(p.Networks, vpn.Network{Prefix: network, Server: server})
+			p.IPv6 = &session.IPv6{Server: server}
+			p.Networks = append(p.Networks, pool.Network{Prefix: network, Server: server})
 		},
 		Plane: func(c *dataplane.Config) { c.Pools = append(c.Pools, network) },
 	}
 }
 
-// With IPv6 on, clients that negotiate IPV6CP learn a prefix; the others go on
-// as before.
+// With IPv6 on, clients that negotiate IPV6CP learn a prefix; the others connect as
+// before.
 func TestEveryClientThatAsksHasIPv6(t *testing.T) {
 	server := netip.MustParseAddr("2001:db8:1::1")
 	network := netip.MustParsePrefix("2001:db8:1::/48")

@@ -11,9 +11,9 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// A satellite, or a crowded cell, takes two seconds each way; clients repeat
-// every three. Whoever repeats faster than answers can come must not be taken
-// for somebody who starts anew.
+// A satellite or a crowded cell takes two seconds each way, and clients repeat every
+// three. A client that repeats before an answer can arrive must not be mistaken for one
+// that starts anew.
 func TestEveryClientConnectsOverALongPath(t *testing.T) {
 	for _, delay := range []time.Duration{1600 * time.Millisecond, 2 * time.Second} {
 		t.Run(fmt.Sprint(delay), func(t *testing.T) {
@@ -35,9 +35,9 @@ func TestEveryClientConnectsOverALongPath(t *testing.T) {
 	}
 }
 
-// So does a client that refuses the first method that is offered, one whose password
-// is asked in clear, and one with a certificate; and none of them is taken down by a
-// copy of what it has answered.
+// The same holds for a client that refuses the first method offered, one that sends its
+// password in clear, and one with a certificate. None of them is taken down by a copy of
+// a request that it has answered.
 func TestEveryMethodConnectsOverALongPath(t *testing.T) {
 	far := func(t *testing.T, p Profile, a Account, policy func(*vpn.Policy)) {
 		w := sim.New(t, sim.Options{Policy: policy})
@@ -76,8 +76,8 @@ func TestEveryMethodConnectsOverALongPath(t *testing.T) {
 	})
 }
 
-// Two devices of one user behind one NAT look alike. That the answer to a question
-// needs a round trip does not say that there is none.
+// Two devices of one user behind one NAT look alike. An answer that needs a long round
+// trip must not count as no answer.
 func TestALookalikeOnALongPathIsLeftAlone(t *testing.T) {
 	for _, limit := range []int{0, 1} {
 		t.Run(fmt.Sprint("at most ", limit), func(t *testing.T) {
@@ -103,8 +103,8 @@ func TestALookalikeOnALongPathIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A Mac or an iPhone may move to a long path: it is challenged anew there, and a copy
-// of the Challenge before its Response can come would draw a second one.
+// A Mac or an iPhone may move to a long path. It is challenged again there, and a copy of
+// the Challenge sent before its Response can arrive would cause a second Response.
 func TestAppleMovesToALongPath(t *testing.T) {
 	for _, before := range []time.Duration{0, 2 * time.Second} {
 		for _, after := range []time.Duration{0, time.Second, 1600 * time.Millisecond, 2 * time.Second} {
@@ -138,9 +138,9 @@ func TestAppleMovesToALongPath(t *testing.T) {
 	}
 }
 
-// There are peers that listen to no Configure-Request of the server's once their
-// own is acknowledged, and whose PPP needs a while to begin: the server's first
-// request is lost, and the next must not come behind the Ack.
+// Some peers ignore the server's Configure-Requests once their own is acknowledged, and
+// their PPP needs a while to start. The server's first request is lost, and the next must
+// not come after the Ack.
 func TestAPeerThatListensNoMoreOnceItHasItsAckConnects(t *testing.T) {
 	for _, delay := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond, 300 * time.Millisecond, time.Second} {
 		for _, late := range []time.Duration{0, 70 * time.Millisecond, 700 * time.Millisecond, 2500 * time.Millisecond, 6 * time.Second} {

@@ -13,9 +13,9 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// What opens IPCP or IPV6CP may be lost, repeated and overtaken: at neither end is it
-// closed again because of that, and a ping gets through in time. The table of RFC
-// 1661 alone takes an open peer down whenever the last Ack to the server is lost.
+// The packets that open IPCP or IPV6CP may be lost, repeated and reordered. Neither end
+// closes it again because of that, and a ping gets through in time. By the table of RFC
+// 1661 alone, an open peer is taken down whenever the last Ack to the server is lost.
 func TestIPCPStaysOpenUnderLoss(t *testing.T) {
 	for _, make := range []func() Profile{
 		func() Profile { return Android(AndroidOptions{Deletes: true}) },
@@ -40,9 +40,9 @@ func TestIPCPStaysOpenUnderLoss(t *testing.T) {
 	}
 }
 
-// pingsUnderLoss connects once, and pings for 20 seconds. It returns how long
-// the first ping took since the client began, and false if the network lost every
-// copy of something.
+// pingsUnderLoss connects once, and pings for 20 seconds. It returns how long after the
+// client's start the first ping got through, and false if the network lost every copy of
+// a packet.
 func pingsUnderLoss(t *testing.T, p Profile, loss float64, seed uint64) (took time.Duration, ok bool) {
 	t.Run(fmt.Sprint(seed), func(t *testing.T) {
 		bubble(t, func(t *testing.T) {

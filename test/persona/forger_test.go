@@ -11,11 +11,11 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// Somebody who knows the pre-shared key does Main Mode from an address of their
-// own, forges the source of its last message, and knows the answer without hearing
-// it, for nothing in it is secret to them. Then they begin Quick Mode from their own
-// address, or forge that, too. A client that has several ways out looks the same up
-// to here; but none of the victim's traffic must ever be theirs.
+// Somebody who knows the pre-shared key does Main Mode from an address of their own and
+// forges the source of its last message. They know the answer without receiving it, since
+// nothing in it is secret to them. Then they begin Quick Mode from their own address, or
+// forge that source, too. A client with several uplinks looks the same up to this point,
+// but the forger must never get any of the victim's traffic.
 func TestAForgerOfMessage5GetsNothingOfItsVictims(t *testing.T) {
 	for name, forges := range map[string]bool{"Quick Mode from its own address": false, "Quick Mode from the victim's": true} {
 		t.Run(name, func(t *testing.T) {
@@ -26,7 +26,7 @@ func TestAForgerOfMessage5GetsNothingOfItsVictims(t *testing.T) {
 
 func forge(t *testing.T, quick bool) {
 	const mainMode, quickMode = 2, 32
-	exchange := func(b []byte) byte { // behind the marker
+	exchange := func(b []byte) byte { // after the non-ESP marker
 		if len(b) < 32 || !bytes.Equal(b[:4], make([]byte, 4)) {
 			return 0
 		}
@@ -40,7 +40,7 @@ func forge(t *testing.T, quick bool) {
 
 	evil := New(p, account, w.Net.Host("198.51.100.66"), 1, func(string) {})
 	defer evil.Vanish()
-	evil.own = victim.own // what it says of itself
+	evil.own = victim.own // the address that it claims to have
 	forged := 0
 	evil.Via = func(port uint16, b []byte) *udptest.Conn {
 		if e := exchange(b); port == portNATT && (e == mainMode || e == quickMode && quick) {
@@ -51,7 +51,7 @@ func forge(t *testing.T, quick bool) {
 	}
 	_ = victim.do(func() {
 		victim.Heard = func(port uint16, src netip.AddrPort, b []byte) {
-			if exchange(b) == mainMode { // message 6, which it could have made itself
+			if exchange(b) == mainMode { // message 6, which the forger could have made itself
 				evil.inbox <- datagram{src, port, bytes.Clone(b)}
 			}
 		}

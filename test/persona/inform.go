@@ -7,7 +7,7 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// inform1 sends a DHCPINFORM, and again while it is not answered.
+// inform1 sends a DHCPINFORM, and repeats it while there is no answer.
 func (c *Client) inform1(d *inform, every time.Duration, times int) {
 	c.informing = d
 	var send func()
@@ -26,7 +26,7 @@ func (c *Client) inform1(d *inform, every time.Duration, times int) {
 	send()
 }
 
-// inform is a DHCPINFORM and what came back.
+// inform is a DHCPINFORM and the answer to it.
 type inform struct {
 	*wire.DHCP
 	size     int
@@ -67,8 +67,8 @@ func (c *Client) dhcp(packet []byte) {
 	q.answer = d
 }
 
-// windowsInform is the DHCPINFORM of Windows. The list of parameters was not
-// seen on a wire.
+// windowsInform is the DHCPINFORM of Windows. Its parameter list has not been seen on a
+// wire.
 func windowsInform(c *Client) *inform {
 	return &inform{DHCP: &wire.DHCP{
 		Op: 1, HType: 8, HLen: 6, XID: c.rand.Uint32(), Client: c.link.addr, Hardware: [16]byte{0x52, 0x41, 0x53, 0x20},

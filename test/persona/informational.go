@@ -8,13 +8,17 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// receiveIKE hands a message to the exchange that waits for it.
+// receiveIKE passes a message to the exchange that waits for it.
 func (c *Client) receiveIKE(b []byte, marker bool) {
 	m, err := wire.ParseMessage(b)
 	if err != nil {
 		c.refuse("an ISAKMP message is malformed: %v", err)
 	}
 	p := c.find(m)
+	if p == nil && c.Answers != nil && m.Exchange == wire.MainMode && m.Responder == [8]byte{} {
+		c.called(m, b, marker)
+		return
+	}
 	if p == nil {
 		c.logf("< an ISAKMP message of an SA that is gone")
 		return
@@ -57,7 +61,8 @@ func (c *Client) receiveIKE(b []byte, marker bool) {
 	}
 }
 
-// assemble takes a piece of a message, and the message with the last.
+// assemble takes a fragment of a message, and handles the message once the last fragment
+// has come.
 func (c *Client) assemble(p *phase1, m *wire.Message, marker bool) {
 	list, err := wire.Payloads(m.First, m.Body)
 	switch {
@@ -114,8 +119,8 @@ func (c *Client) inform(p *phase1, payload wire.Payload) {
 	c.sendIKE(p, m.Marshal())
 }
 
-// messageID chooses a message id that no exchange under p has had: what comes
-// with one of those is taken for a replay.
+// messageID chooses a message id that no exchange under p has had: a message with a used
+// id would count as a replay.
 func (c *Client) messageID(p *phase1) uint32 {
 	if c.Odd.OneID != 0 {
 		return c.Odd.OneID
@@ -182,8 +187,8 @@ func (c *Client) informed(p *phase1, m *wire.Message) {
 	}
 }
 
-// informedInClear handles a notify that nothing protects: it can only end an
-// exchange of phase 1 that is not authenticated.
+// informedInClear handles an unprotected notify: it can only end a phase 1 exchange that
+// is not authenticated.
 func (c *Client) informedInClear(p *phase1, m *wire.Message) {
 	list, err := wire.Payloads(m.First, m.Body)
 	if err != nil {

@@ -23,8 +23,8 @@ func (c *Client) receiveIP6(b []byte) {
 	}
 }
 
-// solicit asks for a router, as hosts do when IPV6CP has opened (RFC 4861
-// section 6.3.7), and again while none answers.
+// solicit asks for a router, as hosts do when IPV6CP has opened (RFC 4861 section 6.3.7),
+// and repeats that until one answers.
 func (c *Client) solicit(times int) {
 	if times == 0 || c.router.IsValid() || c.end != nil || c.leaving {
 		return
@@ -37,7 +37,7 @@ func (c *Client) solicit(times int) {
 	c.after(4*time.Second, func() { c.solicit(times - 1) })
 }
 
-// linkLocal is the address of the interface identifier that was agreed on.
+// linkLocal is the address with the agreed interface identifier.
 func (c *Client) linkLocal() netip.Addr {
 	return netip.AddrFrom16([16]byte(append([]byte{0xfe, 0x80, 0, 0, 0, 0, 0, 0}, c.link.cps[wire.IPV6CP].want[0].Value...)))
 }
@@ -63,8 +63,8 @@ func (c *Client) routed(b []byte) {
 	c.logf("< router advertisement: %v from %v", c.prefix, c.router)
 }
 
-// Address6 is the address that the client made of the prefix that was
-// advertised, invalid if there was none.
+// Address6 is the address that the client made from the advertised prefix, invalid if
+// there was none.
 func (c *Client) Address6() (a netip.Addr) {
 	_ = c.do(func() {
 		if c.prefix.IsValid() {

@@ -13,7 +13,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// keyLog remembers what of ESP was written for who reads a capture.
+// keyLog stores the ESP keys that were written for somebody who reads a capture.
 type keyLog struct {
 	mu    sync.Mutex
 	lines []string
@@ -27,8 +27,8 @@ func (k *keyLog) ESP(_, dst netip.Addr, _ uint32, suite ike.ESPSuite, cut bool, 
 	k.lines = append(k.lines, fmt.Sprintf("%v to %v, cut %v, keys of %d bytes", suite.Auth, dst, cut, keys.Auth.Len()))
 }
 
-// Old Android and some routers cut HMAC-SHA2-256 to 96 bits, and Wireshark
-// decrypts nothing unless the key log says so.
+// Old Android and some routers truncate HMAC-SHA2-256 to 96 bits, and Wireshark decrypts
+// nothing unless the key log says so.
 func TestTheKeyLogSaysHowLongTheCheckValueIs(t *testing.T) {
 	for _, cut := range []bool{false, true} {
 		for _, hash := range []uint16{espSHA256, espSHA1} {

@@ -63,7 +63,7 @@ func (c *Client) judgeLCP(list []wire.Option) (byte, []wire.Option) {
 	return wire.ConfAck, nil
 }
 
-// lcpPacket handles what is LCP's alone.
+// lcpPacket handles the packets that only LCP has.
 func (c *Client) lcpPacket(p wire.CP) {
 	switch p.Code {
 	case wire.ProtRej:

@@ -13,16 +13,16 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// revoked is an authority that accepts nobody any more.
+// revoked is an authority that no longer accepts anybody.
 type revoked struct{ *office }
 
 func (revoked) Verify(time.Time, [][]byte) (ike.PeerCert, error) {
 	return ike.PeerCert{}, errors.New("it is revoked")
 }
 
-// A server that stops, and one that accepts a client's certificate no more, takes
-// nobody back. Who comes back while it says goodbye is told at once, by Deletes, and
-// the log has a line.
+// A server that is stopping, or that no longer accepts a client's certificate, takes
+// nobody back. A client that comes back while the server says goodbye is told at once, by
+// Deletes, and the log has a line about it.
 func TestWhoIsNotTakenBackIsTold(t *testing.T) {
 	ends := map[string]struct {
 		end func(*sim.World)

@@ -18,8 +18,8 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// explains fails the test unless exactly one line of the server's log is a
-// warning, or worse, and says every one of these texts.
+// explains fails the test unless exactly one line of the server's log is a warning or
+// worse, and contains all these texts.
 func explains(t *testing.T, w *sim.World, texts ...string) {
 	t.Helper()
 	var out bytes.Buffer
@@ -48,9 +48,8 @@ func explains(t *testing.T, w *sim.World, texts ...string) {
 	}
 }
 
-// A certificate that is refused is so under the keys of message 5, with
-// INVALID-CERTIFICATE (RFC 2408 section 3.14.1): Windows shows that the security
-// layer failed, error 789.
+// A certificate is refused with INVALID-CERTIFICATE (RFC 2408 section 3.14.1), under the
+// keys of message 5. Windows then shows that the security layer failed, error 789.
 func TestClientsAreToldThatTheirCertificateIsRefused(t *testing.T) {
 	o := theOffice()
 	for name, tt := range map[string]struct {
@@ -74,7 +73,7 @@ func TestClientsAreToldThatTheirCertificateIsRefused(t *testing.T) {
 	}
 }
 
-// Both are answered with NO-PROPOSAL-CHOSEN, at once.
+// Both get NO-PROPOSAL-CHOSEN, at once.
 func TestClientsThatAuthenticateOtherwiseThanTheServerAreTold(t *testing.T) {
 	t.Run("certificates, and the server has keys", func(t *testing.T) {
 		eachSigner(t, func(t *testing.T, p Profile) {
@@ -99,9 +98,8 @@ func TestClientsThatAuthenticateOtherwiseThanTheServerAreTold(t *testing.T) {
 	})
 }
 
-// The errors of everybody: one line of the log, and what the client hears of
-// it in IKE. A key that is wrong, or of a group that nobody knows, is not
-// spoken of: nobody is told which keys and groups there are.
+// Everybody's errors cause one log line each, and the client is told in IKE. A wrong key
+// and an unknown group are the exception: nobody is told which keys and groups exist.
 func TestEveryFailureIsOneLine(t *testing.T) {
 	for name, tt := range map[string]struct {
 		policy func(*vpn.Policy)
@@ -166,8 +164,8 @@ func TestEveryFailureIsOneLine(t *testing.T) {
 	}
 }
 
-// namesGroups reports whether a client can be set to name a group, and offers
-// one Diffie-Hellman group then: Apple's and Android's.
+// namesGroups reports whether a client can be configured with a group name, and then
+// offers only one Diffie-Hellman group: Apple's and Android's.
 func namesGroups(p Profile) bool {
 	return p.IKE.StrictPayloads
 }

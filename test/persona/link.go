@@ -16,12 +16,22 @@ type link struct {
 	authed bool
 	method []byte // what the server's LCP asked for
 	proof  *wire.MSCHAPv2
+
+	eapID     byte     // of the last Request of EAP
+	eapSaid   []byte   // the Response to it
+	eapProved bool     // the server knows the password
+	changed   *wire.CP // the Change-Password that was sent
+
+	asked  []byte // the challenge that the server has to answer; nil: none
+	proved bool   // it has
 	addr   netip.Addr
 	dns    []netip.Addr
 	peerV6 []byte
+
+	coders coders
 }
 
-// nextID counts identifiers, for one protocol or for all of them.
+// nextID counts identifiers, separately for each protocol or for all together.
 func (c *Client) nextID(protocol uint16) byte {
 	if c.PPP.SharedIDs {
 		protocol = 0
@@ -38,6 +48,7 @@ func (c *Client) nextID(protocol uint16) byte {
 // sendPPP sends a frame.
 func (c *Client) sendPPP(protocol uint16, body []byte) []byte {
 	t := c.tun
+	protocol, body = c.link.pack(protocol, body)
 	frame := wire.Frame(protocol, body)
 	c.tapFrame(protocol, frame, body)
 	d := wire.Data{Tunnel: t.remote, Session: t.distant, Length: c.L2TP.Length, Payload: frame}
@@ -77,7 +88,7 @@ func (c *Client) receiveData(b []byte) {
 	c.frame(protocol, body)
 }
 
-// frame hands a PPP frame to its protocol.
+// frame passes a PPP frame to its protocol.
 func (c *Client) frame(protocol uint16, body []byte) {
 	l := c.link
 	if protocol != wire.LCP && !l.cps[wire.LCP].opened() {
@@ -92,6 +103,14 @@ func (c *Client) frame(protocol uint16, body []byte) {
 		}
 		c.logf("< protocol %04x is discarded before authentication", protocol)
 		return
+	}
+	if protocol == compressed {
+		var ok bool
+		if protocol, body, ok = c.unpack(body); !ok {
+			return
+		}
+	} else {
+		l.coders.skip(protocol, body)
 	}
 	switch protocol {
 	case wire.IPv4:
@@ -112,6 +131,9 @@ func (c *Client) frame(protocol uint16, body []byte) {
 		return
 	case wire.PAP:
 		c.papAnswer(p)
+		return
+	case wire.EAP:
+		c.eap(p)
 		return
 	}
 	if s := l.cps[protocol]; s != nil {
@@ -154,7 +176,7 @@ func (c *Client) isPPP(is func(protocol uint16, p wire.CP) bool) func([]byte) bo
 	}
 }
 
-// await waits for something that the server has to begin.
+// await waits for something that the server has to start.
 func (c *Client) await(what string, within time.Duration, cond func() bool, answers func(uint16, wire.CP) bool) {
 	if !c.wait(within, cond) {
 		panic(&GaveUp{What: what, Answers: c.isPPP(answers)})
@@ -200,7 +222,7 @@ func (c *Client) receiveIP(b []byte) {
 		c.refuse("inside PPP: %v", err)
 	case len(b) > c.PPP.MRU:
 		c.refuse("its MRU is %d, and an IP packet has %d bytes", c.PPP.MRU, len(b))
-	case dst != c.link.addr:
+	case dst != c.link.addr && !c.Router:
 		c.refuse("a packet is for %v, and its address is %v", dst, c.link.addr)
 	}
 	if protocol == 17 && len(payload) > 4 && binary.BigEndian.Uint16(payload[2:]) == 68 {

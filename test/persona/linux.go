@@ -11,11 +11,11 @@ import (
 // The vendor ID of draft-ietf-ipsra-isakmp-xauth-06, of 8 bytes.
 var vidXAuth = vendor("09002689dfd6b712")
 
-// suite is a cipher, its key length in bits (0: it has one only), a hash and a
-// group, by RFC 2409's numbers.
+// suite is a cipher, its key length in bits (0: the cipher has only one), a hash and a
+// group, as RFC 2409's numbers.
 type suite struct{ enc, bits, hash, group uint16 }
 
-// duration encodes an attribute as short as it can be (RFC 2408 section 3.3).
+// duration encodes an attribute in the shortest form (RFC 2408 section 3.3).
 func duration(t uint16, v uint32) []byte {
 	if v < 1<<16 {
 		return wire.TV(t, uint16(v))
@@ -23,8 +23,8 @@ func duration(t uint16, v uint32) []byte {
 	return wire.TLV4(t, v)
 }
 
-// charonSA encodes phase 1 as strongSwan does: one proposal, in each transform
-// the algorithms, then the method, then the lifetime.
+// charonSA encodes phase 1 as strongSwan does: one proposal, and in each transform the
+// algorithms, the method and the lifetime, in this order.
 func charonSA(life uint32, list ...suite) []byte {
 	var all [][]byte
 	for _, s := range list {
@@ -46,8 +46,8 @@ type espSuite struct {
 	bits, hash uint16
 }
 
-// charonESP encodes Quick Mode as strongSwan does: one proposal, in each
-// transform key length, hash, mode and lifetime.
+// charonESP encodes Quick Mode as strongSwan does: one proposal, and in each transform
+// key length, hash, mode and lifetime, in this order.
 func charonESP(life uint32, list ...espSuite) func(mode uint16, spi uint32) []byte {
 	return func(mode uint16, spi uint32) []byte {
 		p := wire.Proposal{Number: 1, Protocol: 3, SPI: wire.U32(spi)}
@@ -78,7 +78,7 @@ func charon() IKEProfile {
 	return IKEProfile{
 		Vendors: [][]byte{vidXAuth, vidDPD, append(bytes.Clone(vidFragments), 0x80, 0, 0, 0), vidRFC3947, vidDraft02n},
 		Nonce:   32,
-		Retry: []time.Duration{ // 4 s, and 1.8 times as much each time
+		Retry: []time.Duration{ // 4 s, then 1.8 times the last each time
 			4 * time.Second, 7200 * time.Millisecond, 12960 * time.Millisecond,
 			23328 * time.Millisecond, 41990 * time.Millisecond, 75583 * time.Millisecond,
 		},
@@ -86,20 +86,20 @@ func charon() IKEProfile {
 	}
 }
 
-// xl2tpdOptions are what its configuration decides.
+// xl2tpdOptions are what xl2tpd's configuration determines.
 type xl2tpdOptions struct {
 	host   string
 	window uint16
 	speed  uint32 // bits a second
 	length bool   // data messages have a length
 
-	// mandatoryRx: the receive speed has the M bit, as in releases of old.
+	// mandatoryRx: the receive speed has the M bit, as in old releases.
 	mandatoryRx bool
 }
 
 // xl2tpd is the control connection of xl2tpd as a LAC.
 func xl2tpd(o xl2tpdOptions) L2TPProfile {
-	serial := new(atomic.Uint32) // of clients that share the profile
+	serial := new(atomic.Uint32) // shared by clients with the same profile
 	rx := wire.O(38, wire.U32(o.speed)...)
 	rx.Mandatory = o.mandatoryRx
 	return L2TPProfile{
@@ -119,14 +119,14 @@ func xl2tpd(o xl2tpdOptions) L2TPProfile {
 	}
 }
 
-// pppdOptions are what its configuration decides.
+// pppdOptions are what pppd's configuration determines.
 type pppdOptions struct {
 	mru uint16
-	// kernel: frames go through the kernel's L2TP, whose plugin asks for no
-	// compression of headers. Else they go through a pseudo-terminal.
+	// kernel: frames go through the kernel's L2TP, whose plugin asks for no header
+	// compression. Otherwise they go through a pseudo-terminal.
 	kernel bool
 	ipv6   bool
-	start  time.Duration // it needs this long to begin
+	start  time.Duration // the time that it needs to start
 }
 
 // pppd is the link of pppd without MPPE, without CCP, with the peer's DNS.
@@ -150,15 +150,15 @@ func pppd(o pppdOptions) PPPProfile {
 	return p
 }
 
-// hellos keeps a control connection alive as xl2tpd does, busy or not.
+// hellos keeps a control connection alive as xl2tpd does, whether it is busy or not.
 func (c *Client) hellos(every time.Duration) {
 	c.repeat(every, func() { c.order(0, "HELLO", wire.Hello) })
 }
 
-// online says whether there is still somebody to talk to.
+// online reports whether the server can still be talked to.
 func (c *Client) online() bool { return c.end == nil && !c.leaving }
 
-// repeat does f again and again while the client is connected.
+// repeat calls f at this interval while the client is connected.
 func (c *Client) repeat(every time.Duration, f func()) {
 	c.after(every, func() {
 		if !c.online() {
@@ -169,9 +169,9 @@ func (c *Client) repeat(every time.Duration, f func()) {
 	})
 }
 
-// leaveXL2TPD is how xl2tpd ends with the kernel's L2TP: one copy of StopCCN,
-// then of CDN, and nothing is listened for any more. PPP says nothing; IPsec
-// is stopped right after.
+// leaveXL2TPD is how xl2tpd ends with the kernel's L2TP: it sends one copy of StopCCN and
+// then one of CDN, and listens to nothing any more. PPP says nothing; IPsec is stopped
+// right after.
 func leaveXL2TPD(c *Client) {
 	t := c.tun
 	t.callUp, t.closed = false, true

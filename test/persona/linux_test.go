@@ -26,8 +26,7 @@ var desktops = []func() Profile{
 	},
 }
 
-// An xl2tpd that somebody traced sent this, with its name and tunnel id left
-// out here.
+// This is what a traced xl2tpd sent, without its name and tunnel id.
 func TestXL2TPDsFirstMessageIsTheOneThatIsSeen(t *testing.T) {
 	p := xl2tpd(xl2tpdOptions{host: "abc", window: 8})
 	m := wire.Control{AVPs: append([]wire.AVP{wire.M(0, 0, wire.SCCRQ)}, p.SCCRQ(0x1234)...)}
@@ -47,8 +46,8 @@ func TestXL2TPDsFirstMessageIsTheOneThatIsSeen(t *testing.T) {
 	}
 }
 
-// Real daemons with these settings send messages of these lengths: test/real
-// compares them, too.
+// Real daemons with these settings send messages of these lengths. test/real compares
+// them, too.
 func TestLinuxMessagesHaveTheLengthsThatAreSeen(t *testing.T) {
 	for _, test := range []struct {
 		p    Profile

@@ -17,7 +17,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// ledger loses datagrams by a seed and writes down which.
+// ledger loses datagrams, as a seed determines, and records which.
 type ledger struct {
 	mu     sync.Mutex
 	rand   *rand.Rand
@@ -40,8 +40,8 @@ func (l *ledger) drop(d udptest.Datagram) bool {
 	return e.lost
 }
 
-// blame tells whose failure it is that a client gave up: nil if the network
-// lost every copy of the request or every answer.
+// blame says whose fault it is that a client gave up: it is nil if the network lost every
+// copy of the request or every answer.
 func (l *ledger) blame(err error) error {
 	var g *GaveUp
 	if !errors.As(err, &g) {
@@ -53,10 +53,10 @@ func (l *ledger) blame(err error) error {
 	for _, b := range g.Copies {
 		copies[string(b)] = true
 	}
-	arrivals := map[string]bool{} // datagrams of the client's
-	heard := len(g.Copies) == 0   // what the server has to begin needs no request
+	arrivals := map[string]bool{} // the client's datagrams that arrived
+	heard := len(g.Copies) == 0   // what the server has to start needs no request
 	answers, arrived := 0, 0
-	pieces := map[string][2]int{} // of answers in fragments: sent and arrived
+	pieces := map[string][2]int{} // of answers in fragments: how many were sent and how many arrived
 	for _, e := range l.all {
 		switch {
 		case !e.fromServer:
@@ -95,7 +95,7 @@ func (l *ledger) blame(err error) error {
 	return fmt.Errorf("%w: %d of %d answers arrived", err, arrived, answers)
 }
 
-// fragment is what the fragments of one message have in common.
+// fragment returns what all fragments of one message have in common.
 func fragment(datagram string) (id string, ok bool) {
 	b := []byte(strings.TrimPrefix(datagram, "\x00\x00\x00\x00"))
 	m, err := wire.ParseMessage(b)
@@ -116,9 +116,9 @@ func runs() int {
 	return 60
 }
 
-// A tenth of all datagrams is lost, some come twice, and late enough to
-// overtake each other. A client fails only if the network lost every copy of a
-// request, or every answer.
+// A tenth of all datagrams is lost. Some are duplicated, and some are so late that others
+// overtake them. A client may fail only if the network lost every copy of a request, or
+// every answer.
 func TestEveryClientConnectsOverABadNetwork(t *testing.T) {
 	for _, make := range slices.Concat(everyone, signers) {
 		name := make().Name
@@ -168,9 +168,8 @@ func overABadNetwork(t *testing.T, p Profile, seed uint64) bool {
 	for range 100 {
 		s.step(100 * time.Millisecond)
 	}
-	// Acknowledgements that were lost or overtaken have either end negotiate
-	// anew (RFC 1661 section 4.1), and may keep on doing so. Both agree as soon
-	// as the network lets them.
+	// If Acks were lost or overtaken, either end may renegotiate (RFC 1661 section 4.1),
+	// again and again. Both ends agree as soon as the network lets them.
 	w.Net.SetPolicy(udptest.Policy{Delay: 250 * time.Millisecond})
 	time.Sleep(10 * time.Second)
 	s.collect()
@@ -186,8 +185,8 @@ func overABadNetwork(t *testing.T, p Profile, seed uint64) bool {
 	return true
 }
 
-// Some clients repeat a message of phase 1 only every 10 seconds. Each numbers
-// what is lost, of its own datagrams and of the server's, from 1.
+// Some clients repeat a phase 1 message only every 10 seconds. Each test case numbers the
+// datagrams that are lost, of the client and of the server, from 1.
 func TestWhoRepeatsSlowlyHasTheTimeToConnect(t *testing.T) {
 	for name, lost := range map[string]struct{ own, servers []int }{
 		"message 2 is lost twice, and message 3": {own: []int{4}, servers: []int{1, 2}},
@@ -222,9 +221,9 @@ func TestWhoRepeatsSlowlyHasTheTimeToConnect(t *testing.T) {
 	}
 }
 
-// A desktop whose message 6 is lost four times has needed 47 seconds for phase
-// 1, of which the server saw the end in the first. It has its minute for the
-// rest all the same.
+// A desktop whose message 6 is lost four times has needed 47 seconds for phase 1, which
+// the server considered finished after the first second. It still has its minute for the
+// rest.
 func TestWhoseIKETookLongHasTheTimeToLogIn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := sim.New(t, sim.Options{})
@@ -233,7 +232,7 @@ func TestWhoseIKETookLongHasTheTimeToLogIn(t *testing.T) {
 		w.Net.SetPolicy(udptest.Policy{Delay: 300 * time.Millisecond, Drop: func(d udptest.Datagram) bool {
 			mu.Lock()
 			defer mu.Unlock()
-			const exchange = 4 + 18 // behind the marker
+			const exchange = 4 + 18 // after the non-ESP marker
 			if d.Src.Addr() != account.Server || d.Src.Port() != portNATT || d.Data[0]|d.Data[1]|d.Data[2]|d.Data[3] != 0 {
 				return false
 			}

@@ -39,7 +39,7 @@ func (c *Client) ncp(protocol uint16) {
 	case wire.MPLSCP: // RFC 3032 section 4.3
 		c.newCP(protocol, "MPLSCP", nil).judge = acknowledge
 	case wire.CCP:
-		c.newCP(protocol, "CCP", c.PPP.CCP).judge = acknowledge
+		c.newCP(protocol, "CCP", c.PPP.CCP).judge = c.judgeCCP
 	}
 }
 

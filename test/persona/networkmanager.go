@@ -7,15 +7,15 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// NetworkManagerOptions are what differs between desktops.
+// NetworkManagerOptions are the differences between desktops.
 type NetworkManagerOptions struct {
 	Libreswan bool // instead of strongSwan
 	KL2TPD    bool // instead of xl2tpd
 	Userspace bool // the kernel has no L2TP
 	Ephemeral bool // another program has port 1701
-	// Certificate: of the machine, instead of a pre-shared key.
+	// Certificate: of the machine, used instead of a pre-shared key.
 	Certificate bool
-	NoIPv6      bool // pppd of old, which asks for IPv6 only if it is told to
+	NoIPv6      bool // an old pppd, which asks for IPv6 only if told to
 }
 
 // desktop are the transforms of phase 1 that the plugin configures for
@@ -76,8 +76,8 @@ func NetworkManager(o NetworkManagerOptions) Profile {
 	return p
 }
 
-// certificate is how both daemons use one. The plugin takes any identity of the
-// server's that its certificate speaks of (rightid=%any).
+// certificate is how both daemons use a certificate. The plugin accepts any identity of
+// the server that is in its certificate (rightid=%any).
 func (p *Profile) certificate(libreswan bool) {
 	if libreswan {
 		p.sign(Signing{AnyName: true, RequestFirst: true}, fragmentKAME, false)
@@ -120,8 +120,8 @@ func plutoIKE() IKEProfile {
 	}
 }
 
-// plutoESP is Quick Mode of libreswan, which wants perfect forward secrecy,
-// with the group of phase 1, unless it is told otherwise.
+// plutoESP is Quick Mode of libreswan, which uses perfect forward secrecy with the group
+// of phase 1 unless it is configured otherwise.
 func plutoESP() ESPProfile {
 	const group = 14
 	return ESPProfile{
@@ -145,7 +145,7 @@ func plutoESP() ESPProfile {
 // kl2tpd is the control connection of go-l2tp: without a receive window, with
 // an optional protocol version and a speed of 0.
 func kl2tpd(host string) L2TPProfile {
-	serial := new(atomic.Uint32) // of clients that share the profile
+	serial := new(atomic.Uint32) // shared by clients with the same profile
 	return L2TPProfile{
 		SCCRQ: func(tunnel uint16) []wire.AVP {
 			return []wire.AVP{wire.O(2, 1, 0), wire.M(7, []byte(host)...), wire.M(3, wire.U32(3)...), wire.M(9, wire.U16(tunnel)...)}
@@ -159,8 +159,8 @@ func kl2tpd(host string) L2TPProfile {
 	}
 }
 
-// leaveKL2TPD is how kl2tpd ends: a StopCCN, whose acknowledgement races with
-// the end of IPsec.
+// leaveKL2TPD is how kl2tpd ends: a StopCCN, whose acknowledgement races with the end of
+// IPsec.
 func leaveKL2TPD(c *Client) {
 	t := c.tun
 	t.callUp, t.closed = false, true

@@ -1,48 +1,50 @@
 package persona
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// Oddities are what a client does that no client of its kind is known for, but
-// that clients and what stands between do. A rule of the client is none.
+// Oddities are behaviour that is not known of any particular client, but does occur in
+// clients and middleboxes. None of it is a rule of the client.
 type Oddities struct {
-	// Padding is how many bytes follow every ISAKMP message in its datagram, or,
-	// where it leaves in fragments, in what they are made of.
+	// Padding is how many bytes follow every ISAKMP message in its datagram or, if the
+	// message is sent in fragments, in what is fragmented.
 	Padding int
 
-	// Extra are payloads behind those of a message, by its name: "message 3",
+	// Extra are payloads after those of a message, by the message's name: "message 3",
 	// "message 5", "Quick Mode".
 	Extra map[string][]wire.Payload
 
-	// Broken is the name of a message whose last payload says that it is longer
-	// than the message.
+	// Broken is the name of a message whose last payload has a length beyond the end of
+	// the message.
 	Broken string
 
-	// Slow is how long a message takes to make, by its name.
+	// Slow is how long it takes to make a message, by its name.
 	Slow map[string]time.Duration
 
-	AnyServer bool // IDcr says protocol 0 and port 0
-	NoVendors bool // but NAT traversal's: message 1 is as short as can be
+	AnyServer bool       // IDcr says protocol 0 and port 0
+	ServerID  netip.Addr // IDcr says this address
+	NoVendors bool       // only those of NAT traversal: message 1 is as short as possible
 
-	// OneID, if not 0, is the message id of every exchange of phase 2.
+	// OneID, if not 0, is the message id of every phase 2 exchange.
 	OneID uint32
 
-	// Responds: the server may begin a Quick Mode. Its message 3 is dealt with so
-	// much later, and the first Lost copies of it never are.
+	// Responds: the server may begin a Quick Mode. Its message 3 is handled after this
+	// delay, and the first Lost copies of it are never handled.
 	Responds bool
 	Late     time.Duration
 	Lost     int
 
 	// Notifies: a wrong hash in Aggressive Mode is answered with a notify that is
-	// encrypted under the client's own keys. Else the client falls silent.
+	// encrypted under the client's own keys. Otherwise the client falls silent.
 	Notifies bool
 }
 
-// pad puts bytes that mean nothing behind a message.
+// pad appends meaningless bytes to a message.
 func (c *Client) pad(b []byte) []byte { return slices.Concat(b, c.random(c.Odd.Padding)) }
 
 // vendorIDs are those of message 1.
@@ -53,7 +55,7 @@ func (c *Client) vendorIDs() [][]byte {
 	return c.IKE.Vendors
 }
 
-// odd adds the payloads that a message has beyond its own, when it is ready.
+// odd adds the extra payloads of a message when it is ready.
 func (c *Client) odd(what string, list []wire.Payload) []wire.Payload {
 	if d := c.Odd.Slow[what]; d > 0 {
 		c.pause(d)
@@ -61,7 +63,7 @@ func (c *Client) odd(what string, list []wire.Payload) []wire.Payload {
 	return append(list, c.Odd.Extra[what]...)
 }
 
-// chain joins the payloads of a message, and breaks it.
+// chain joins the payloads of a message, and breaks the last one if that is wanted.
 func (c *Client) chain(what string, list []wire.Payload) (first byte, b []byte) {
 	list = c.odd(what, list)
 	first, b = wire.Chain(list...)
@@ -72,8 +74,8 @@ func (c *Client) chain(what string, list []wire.Payload) (first byte, b []byte) 
 	return first, b
 }
 
-// AskWith sends an R-U-THERE that names these cookies, of so many bytes as size
-// says, and has this number. It returns how many answers came within a second.
+// AskWith sends an R-U-THERE with these cookies, this SPI size and this sequence number.
+// It returns how many answers came within a second.
 func (c *Client) AskWith(cookies func(ci, cr [8]byte) []byte, size byte, seq uint32) (answers int) {
 	_ = c.do(func() {
 		p := c.current()
@@ -87,8 +89,8 @@ func (c *Client) AskWith(cookies func(ci, cr [8]byte) []byte, size byte, seq uin
 	return answers
 }
 
-// DeleteWith deletes SAs with a payload of the test's own: spi makes what follows
-// the number of SPIs, of the SPI of the newest pair and of the cookies.
+// DeleteWith deletes SAs with a payload of the test's own: spi returns what follows the
+// number of SPIs, given the SPI of the newest pair and the cookies.
 func (c *Client) DeleteWith(protocol, size byte, count uint16, spi func(in []byte, ci, cr [8]byte) []byte) {
 	_ = c.do(func() {
 		p := c.current()
@@ -98,7 +100,7 @@ func (c *Client) DeleteWith(protocol, size byte, count uint16, spi func(in []byt
 	})
 }
 
-// refuseHash ends Aggressive Mode over a wrong hash of the server's.
+// refuseHash ends Aggressive Mode because the server's hash is wrong.
 func (c *Client) refuseHash(p *phase1, gxi, gxr []byte) {
 	if c.Odd.Notifies {
 		p.five = p.keys.FirstIV(gxi, gxr)

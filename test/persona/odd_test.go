@@ -17,9 +17,9 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// Clients and middleboxes pad datagrams. What lies behind an ISAKMP message's
-// own length is not of it: in phase 1, Quick Mode and Informational, on both
-// ports, behind the non-ESP marker, and when keys are renewed.
+// Clients and middleboxes pad datagrams. Bytes beyond an ISAKMP message's own length do
+// not belong to it: in phase 1, Quick Mode and Informational, on both ports, after the
+// non-ESP marker, and when keys are renewed.
 func TestEveryClientWhoseDatagramsArePaddedConnects(t *testing.T) {
 	for _, padding := range []int{1, 12, 700} {
 		each(t, func(t *testing.T, p Profile) {
@@ -42,7 +42,7 @@ func TestEveryClientWhoseDatagramsArePaddedConnects(t *testing.T) {
 	}
 }
 
-// So it is in Aggressive Mode, and behind messages that come in fragments.
+// The same holds in Aggressive Mode, and after messages sent in fragments.
 func TestPaddingBehindFragmentsAndInAggressiveModeIsPassedOver(t *testing.T) {
 	eachSigner(t, func(t *testing.T, p Profile) {
 		p.Odd.Padding = 33
@@ -55,7 +55,7 @@ func TestPaddingBehindFragmentsAndInAggressiveModeIsPassedOver(t *testing.T) {
 		p.IKE.GroupName, p.Odd.Padding = "staff", 20
 		w := sim.New(t, sim.Options{Policy: func(p *vpn.Policy) { p.IKE.Aggressive, p.IKE.PSKs[0].Group = true, "staff" }})
 		c := start(t, p, account, w.Net.Host("198.51.100.7"))
-		_ = c.Dial() // the user is of no group
+		_ = c.Dial() // the user belongs to no group
 		if up := sim.All[vpn.PhaseOneUp](w.Events); len(up) != 1 {
 			t.Errorf("%d phases 1 came up", len(up))
 		}
@@ -76,8 +76,8 @@ func (r raw) say(t *testing.T, b []byte) {
 	time.Sleep(10 * time.Millisecond)
 }
 
-// Nothing is dropped in silence: every datagram that is no message, or a message
-// that nobody waits for, is counted by its own reason.
+// Nothing is dropped silently: every datagram that is not a message, or a message that
+// nobody waits for, is counted by its own reason.
 func TestEveryMessageOfIKEThatIsDroppedHasItsReason(t *testing.T) {
 	first := func(change func(*wire.Message)) []byte {
 		m := &wire.Message{Initiator: [8]byte{1, 2, 3}, Exchange: wire.MainMode}
@@ -137,9 +137,9 @@ func TestEveryMessageOfIKEThatIsDroppedHasItsReason(t *testing.T) {
 	}
 }
 
-// An R-U-THERE is authenticated: that its cookies are swapped, zero, another's,
-// too few or missing is no reason for silence, whatever the length that is said
-// of them. The answer has our own. A number that goes back is ignored.
+// An R-U-THERE is authenticated. Whether its cookies are swapped, zero, another SA's, too
+// few or missing is not a reason not to answer, whatever length it gives for them. The
+// answer has our own cookies. A sequence number that goes back is ignored.
 func TestADeadPeerProbeIsAnsweredWhateverCookiesItNames(t *testing.T) {
 	join := func(a, b [8]byte) []byte { return append(a[:], b[:]...) }
 	for name, tt := range map[string]struct {
@@ -182,8 +182,8 @@ func TestADeadPeerProbeIsAnsweredWhateverCookiesItNames(t *testing.T) {
 	}
 }
 
-// So it is with a Delete: which SA is meant does not depend on how it is named,
-// as long as it can mean one alone.
+// The same holds for a Delete: it may name its SA in any way, as long as it can mean only
+// one.
 func TestADeleteMeansItsSAHoweverItNamesIt(t *testing.T) {
 	join := func(a, b [8]byte) []byte { return append(a[:], b[:]...) }
 	for name, tt := range map[string]struct {
@@ -224,9 +224,8 @@ func TestADeleteMeansItsSAHoweverItNamesIt(t *testing.T) {
 	}
 }
 
-// A payload that nothing needs, and that cannot be read, costs nothing: neither
-// in message 3, nor in message 5, where it would read as a wrong key, nor in
-// Quick Mode.
+// An unreadable payload that is not needed has no effect: in message 3, in message 5,
+// where it would look like a wrong key, and in Quick Mode.
 func TestUnreadablePayloadsThatNothingNeedsCostNothing(t *testing.T) {
 	for name, extra := range map[string]wire.Payload{
 		"a notify of a byte":            {Type: wire.PayloadNotify, Body: []byte{1}},
@@ -259,7 +258,7 @@ func TestUnreadablePayloadsThatNothingNeedsCostNothing(t *testing.T) {
 	}
 }
 
-// So it is with one that says that it is longer than its message: those before it
+// The same holds for a payload that extends beyond its message: the payloads before it
 // can be read.
 func TestAPayloadThatIsLongerThanItsMessageMakesNoKeyWrong(t *testing.T) {
 	for _, p := range []Profile{Android(AndroidOptions{Deletes: true}), Windows10(WindowsOptions{}), NetworkManager(NetworkManagerOptions{})} {
@@ -295,9 +294,9 @@ func TestOffersOfManySuitesAreRead(t *testing.T) {
 	}
 }
 
-// A nonce has 8 bytes at least (RFC 2409 section 5). After a message 1 that is
-// as short as can be, the answer to such a message 3 is no larger, and comes at
-// once: who is refused waits ten seconds, as RouterOS does.
+// A nonce has at least 8 bytes (RFC 2409 section 5). After the shortest possible message
+// 1, the answer to a message 3 with a short nonce is no larger than that message, and
+// comes at once: a client that is refused waits ten seconds, as RouterOS does.
 func TestShortNoncesAfterAShortMessage1AreAnsweredAtOnce(t *testing.T) {
 	for n := 8; n <= 17; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -317,7 +316,8 @@ func TestShortNoncesAfterAShortMessage1AreAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// strongSwan and libreswan say neither protocol nor port unless they are told to.
+// strongSwan and libreswan leave protocol and port out unless they are configured to send
+// them.
 func TestIdentitiesWithoutProtocolAndPortAreAccepted(t *testing.T) {
 	for _, client := range []bool{false, true} {
 		for _, libreswan := range []bool{false, true} {
@@ -362,9 +362,9 @@ func TestSlowDevicesHaveTheTimeThatTheyNeed(t *testing.T) {
 	}
 }
 
-// A message id is what a peer may repeat, within one phase 1, too: whatever it
-// begins is another exchange, and what it says another message, as long as it is
-// not the same to the last byte. One that was given up leaves its id to the next.
+// A peer may repeat a message id, even within one phase 1. Whatever it begins is another
+// exchange, and whatever it sends is another message, unless it is identical to the last
+// byte. An exchange that was given up leaves its id to the next one.
 func TestClientsThatGiveEveryExchangeTheSameIDRenewTheirKeys(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		p.Odd.OneID, p.After = 7, nil

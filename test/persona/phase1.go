@@ -16,19 +16,19 @@ type phase1 struct {
 	tap    func(Layer, []byte)
 	natt   bool // messages go over port 4500, with a marker
 	keys   *wire.Keys
-	last   []byte // last block of phase 1, where the others' IVs come from
+	last   []byte // last block of phase 1, from which other IVs are derived
 	nextID uint32
-	used   map[uint32]bool // message ids, of both ends
+	used   map[uint32]bool // message ids used by either end
 	gone   bool
 
-	cuts  bool                       // the server takes fragments
-	parts map[uint16]map[byte][]byte // of messages that come in fragments, by id
+	cuts  bool                       // the server accepts fragments
+	parts map[uint16]map[byte][]byte // of messages that arrive in fragments, by id
 	five  []byte                     // last block of message 5, until phase 1 is up
-	sent  []byte                     // the last message, which is sent in fragments when it is repeated
-	queue []incoming                 // messages of exchanges that wait for them
+	sent  []byte                     // the last message, which is sent in fragments if it is repeated
+	queue []incoming                 // messages that wait for their exchange
 	quick map[uint32]*quick
 	seen  []byte // the last message of phase 1
-	final []byte // what answers a repeated last message
+	final []byte // the answer to a repeated last message
 }
 
 type incoming struct {
@@ -146,8 +146,8 @@ func (c *Client) sendIKE(p *phase1, b []byte) []byte {
 	return b
 }
 
-// fragment sends a message, whose datagram would be d, in pieces, each behind a
-// copy of its header.
+// fragment sends a message, whose datagram would be d, in pieces, each after a copy of
+// its header.
 func (c *Client) fragment(p *phase1, d, whole []byte) {
 	var pieces [][]byte
 	m, err := wire.ParseMessage(whole)
@@ -174,8 +174,8 @@ func (c *Client) fragment(p *phase1, d, whole []byte) {
 	c.pieces = map[string][][]byte{string(d): pieces}
 }
 
-// exchange sends a message of phase 1 until the server answers it, with one
-// that begins with the payload next.
+// exchange sends a phase 1 message until the server answers it with a message that begins
+// with the payload next.
 func (c *Client) exchange(p *phase1, what string, b []byte, next byte) incoming {
 	p.queue = nil
 	c.ask("Main Mode "+what, c.IKE.Retry, p.answers(wire.MainMode, 0, next),

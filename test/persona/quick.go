@@ -11,17 +11,17 @@ import (
 type quick struct {
 	iv    []byte
 	reply *incoming
-	third []byte // message 3, which answers a repeated message 2
+	third []byte // message 3, which is also the answer to a repeated message 2
 	raw   []byte // message 2
 
-	answers *answering // the server began it
+	answers *answering // set if the server began it
 }
 
 // transport is the encapsulation mode of RFC 3947 section 5.1.
 const transport = 4
 
-// quickMode negotiates a pair of SAs (RFC 2409 section 5.5), which then carries
-// what the client sends.
+// quickMode negotiates a pair of SAs (RFC 2409 section 5.5), which then carries what the
+// client sends.
 func (c *Client) quickMode(p *phase1) {
 	p.nextID++
 	id := p.nextID
@@ -49,6 +49,9 @@ func (c *Client) quickMode(p *phase1) {
 
 	if c.Odd.AnyServer {
 		copy(idr[1:], []byte{0, 0, 0})
+	}
+	if c.Odd.ServerID.IsValid() {
+		copy(idr[4:], c.Odd.ServerID.AsSlice())
 	}
 
 	list := []wire.Payload{{Type: wire.PayloadSA, Body: sa}, {Type: wire.PayloadNonce, Body: ni}}
@@ -109,7 +112,7 @@ func (p *phase1) sealQuick(q *quick, id uint32, hash []byte, list ...wire.Payloa
 	return m.Marshal()
 }
 
-// receiveQuick keeps message 2 for who waits for it.
+// receiveQuick stores message 2 for the exchange that waits for it.
 func (c *Client) receiveQuick(p *phase1, m incoming) {
 	q := p.quick[m.ID]
 	switch {
@@ -117,7 +120,7 @@ func (c *Client) receiveQuick(p *phase1, m incoming) {
 		c.logf("< Quick Mode before phase 1 is up")
 	case q != nil && q.answers != nil:
 		c.answered(p, q, m)
-	case q == nil && c.Odd.Responds:
+	case q == nil && (c.Odd.Responds || c.Answers != nil):
 		c.answerQuick(p, m)
 	case q == nil:
 		c.refuse("the server began Quick Mode %08x, though this client renews its keys itself", m.ID)

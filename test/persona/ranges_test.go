@@ -9,7 +9,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// ranges are what nobody has seen on a wire, one deviation at a time.
+// ranges are the behaviours that nobody has seen on a wire, one deviation at a time.
 var ranges = map[string]func() Profile{
 	"RouterOS asks for name servers":           func() Profile { return RouterOS(RouterOSOptions{DNS: true}) },
 	"RouterOS without IPv6":                    func() Profile { return RouterOS(RouterOSOptions{NoIPv6: true}) },
@@ -65,7 +65,7 @@ var ranges = map[string]func() Profile{
 	"ChromeOS with strongSwan's list in CBC first": func() Profile { return ChromeOS(ChromeOSOptions{}) },
 }
 
-// silent ends L2TP, and leaves the keys to themselves.
+// silent names the variant that ends L2TP and does not delete its SAs.
 const silent = "Android leaves without Delete"
 
 // oldXL2TPD sends the receive speed with the M bit.
@@ -75,7 +75,7 @@ func oldXL2TPD() Profile {
 	return p
 }
 
-// lasting has lifetimes that take a long attribute.
+// lasting returns a profile whose lifetimes need a long attribute.
 func lasting(p Profile, seconds uint32) Profile {
 	p.IKE.SA = charonSA(seconds, desktop...)
 	p.ESP.SA = charonESP(seconds, espSuite{espAES, 256, espSHA1})
@@ -102,7 +102,7 @@ func TestWhatNobodyHasSeenWorksEitherWay(t *testing.T) {
 					t.Errorf("%d users are left after ten seconds", n)
 				}
 				if name == silent {
-					time.Sleep(time.Minute) // for as long it might call again
+					time.Sleep(time.Minute) // because it might call again for that long
 				}
 				w.WantNothingLeft(t)
 			})

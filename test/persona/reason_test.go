@@ -13,7 +13,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// What is refused is named, also what has no name here, and so is what to do.
+// What is refused is named in the log, even if it has no name here, and so is the remedy.
 func TestWhatAClientOffersInVainIsNamed(t *testing.T) {
 	one := func(enc, bits, auth, hash, group uint16) []byte {
 		return phase1SA(phase1Attributes(28800, enc, bits, auth, hash, group))
@@ -60,8 +60,8 @@ func TestWhatAClientOffersInVainIsNamed(t *testing.T) {
 	}
 }
 
-// After message 4 a client goes on to port 4500. If nothing comes there, a
-// firewall is why; if the client asks for message 4 again and again, it is not.
+// After message 4 a client moves to port 4500. If nothing arrives there, a firewall is
+// the reason. If the client keeps asking for message 4, it is not.
 func TestAClosedPort4500IsNamed(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
@@ -80,15 +80,15 @@ func TestAClosedPort4500IsNamed(t *testing.T) {
 				return false
 			}
 			answers++
-			return answers > 1 // message 4 does not arrive
+			return answers > 1 // message 4 does not reach the client
 		}})
 		_, _ = fails(t, w, Android(AndroidOptions{}), account)
 		explains(t, w, "IKE failed before the pre-shared key was proved; the client")
 	})
 }
 
-// In Aggressive Mode it is the client that finds a wrong key, and it says so in
-// clear, under keys that nobody else has, or not at all.
+// In Aggressive Mode the client finds out that a key is wrong. It says so in clear, under
+// keys that only it has, or not at all.
 func TestAWrongKeyInAggressiveModeIsCalledOne(t *testing.T) {
 	for _, notifies := range []bool{false, true} {
 		t.Run(fmt.Sprint(notifies), func(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// A new pair of the server's waits until the client uses it, and the client's NAT
-// gives it another port or another address meanwhile: the packets on the old pair
-// are the newest that there are, and are followed.
+// A new pair that the server began waits until the client uses it, and meanwhile the
+// client's NAT gives it another port or another address. The packets on the old pair are
+// the newest, so the server follows them.
 func TestARebindingWhileANewPairWaitsLosesNothing(t *testing.T) {
 	for _, before := range []time.Duration{-100 * time.Millisecond, 200 * time.Millisecond, 2 * time.Second, 6 * time.Second} {
 		for name, rebind := range map[string]func(*udptest.NAT){
@@ -43,7 +43,7 @@ func rebindWhileSettling(t *testing.T, after time.Duration, rebind func(*udptest
 		}
 		s.sent++
 		c.Send(numbered(own, internet, s.sent))
-		time.Sleep(5 * time.Millisecond) // the server hears of it first
+		time.Sleep(5 * time.Millisecond) // so that the server learns of it first
 		w.Device.Inject(0, numbered(internet, own, s.sent))
 		time.Sleep(5 * time.Millisecond)
 		s.collect()

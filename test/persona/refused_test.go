@@ -10,9 +10,9 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// A daemon that is refused says goodbye in its own way, at once: pppd
-// terminates the link and exits, then xl2tpd or kl2tpd ends the tunnel, then
-// the keys go. The server is rid of it ten seconds later.
+// A refused daemon says goodbye in its own way, at once: pppd terminates the link and
+// exits, then xl2tpd or kl2tpd ends the tunnel, then the SAs are deleted. Ten seconds
+// later the server holds nothing of it.
 func TestDesktopsAndRoutersLeaveAfterTheirPasswordWasRefused(t *testing.T) {
 	for _, make := range slices.Concat(desktops, routers) {
 		p := make()
@@ -38,8 +38,8 @@ func TestDesktopsAndRoutersLeaveAfterTheirPasswordWasRefused(t *testing.T) {
 	}
 }
 
-// A router that wants perfect forward secrecy with a group that the server
-// does not know, here number 22, is told so, under the protection of phase 1.
+// A router that asks for perfect forward secrecy with a group unknown to the server, here
+// number 22, is told so under the protection of phase 1.
 func TestRoutersAreToldThatTheirGroupOfPFSIsRefused(t *testing.T) {
 	for _, seven := range []bool{false, true} {
 		p := RouterOS(RouterOSOptions{Seven: seven})
@@ -67,9 +67,8 @@ func TestRoutersAreToldThatTheirGroupOfPFSIsRefused(t *testing.T) {
 	}
 }
 
-// A router whose profile allows PAP alone cannot agree with a server that
-// accepts MS-CHAPv2 alone: neither authenticates otherwise, and the server
-// says why it ends.
+// A router whose profile allows only PAP cannot agree with a server that accepts only
+// MS-CHAPv2. Neither authenticates otherwise, and the server says why it ends the link.
 func TestARouterThatAllowsPAPAloneIsToldThatNothingIsInCommon(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := sim.New(t, sim.Options{})

@@ -9,7 +9,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// stream sends numbered packets both ways and keeps what arrives.
+// stream sends numbered packets in both directions and stores those that arrive.
 type stream struct {
 	w        *sim.World
 	c        *Client
@@ -17,7 +17,7 @@ type stream struct {
 	up, down []uint32
 }
 
-// step sends a packet each way and waits.
+// step sends a packet in each direction and waits.
 func (s *stream) step(pause time.Duration) {
 	own, _ := s.c.Address()
 	s.sent++
@@ -27,7 +27,7 @@ func (s *stream) step(pause time.Duration) {
 	s.collect()
 }
 
-// collect takes what arrived.
+// collect takes the packets that have arrived.
 func (s *stream) collect() {
 	for b := s.w.Device.Poll(); b != nil; b = s.w.Device.Poll() {
 		s.up = append(s.up, number(b))
@@ -37,8 +37,8 @@ func (s *stream) collect() {
 	}
 }
 
-// want fails the test if the server lost, repeated or reordered a packet.
-// Away are packets for keys that the client had thrown away.
+// want fails the test if the server lost, repeated or reordered a packet. Away is the
+// number of packets under keys that the client had already discarded.
 func (s *stream) want(t *testing.T, away int) {
 	t.Helper()
 	time.Sleep(time.Second)
@@ -57,8 +57,8 @@ func (s *stream) want(t *testing.T, away int) {
 	complete("to the client", s.down, away)
 }
 
-// The client renews the keys of ESP and of phase 1 in turn while packets are on
-// their way in both directions.
+// The client renews the keys of ESP and of phase 1 in turn, while packets are in flight
+// in both directions.
 func TestEveryClientRenewsItsKeysWithoutLoss(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
@@ -96,7 +96,7 @@ func TestEveryClientRenewsItsKeysWithoutLoss(t *testing.T) {
 	})
 }
 
-// A session lasts a day: keys are renewed when their time comes.
+// A session lasts a day: keys are renewed whenever their lifetime ends.
 func TestEveryClientStaysForADay(t *testing.T) {
 	each(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{})
@@ -116,8 +116,8 @@ func TestEveryClientStaysForADay(t *testing.T) {
 	})
 }
 
-// Windows and its kind renew their keys by what they have protected, too. A
-// few kilobytes here stand for its 250,000.
+// Windows and similar clients also renew their keys by the bytes that these have
+// protected. A few kilobytes here stand for the 250,000 of Windows.
 func TestWindowsRenewsItsKeysByKilobytesWithoutLoss(t *testing.T) {
 	for _, make := range []func(WindowsOptions) Profile{Windows10, Windows7} {
 		p := make(WindowsOptions{Kilobytes: 20})

@@ -7,9 +7,9 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// answerQuick deals with a Quick Mode that the server began (RFC 2409 section
-// 5.5): message 1 is answered with message 2, which is repeated until message 3
-// has come. The pair carries nothing before.
+// answerQuick handles a Quick Mode that the server began (RFC 2409 section 5.5). It
+// answers message 1 with message 2, and repeats that until message 3 has come. The pair
+// carries nothing before that.
 func (c *Client) answerQuick(p *phase1, m incoming) {
 	q := &quick{iv: p.iv(m.ID)}
 	plain, iv, err := p.keys.Decrypt(q.iv, m.Body)
@@ -32,6 +32,9 @@ func (c *Client) answerQuick(p *phase1, m incoming) {
 	p.use(m.ID)
 	a := offered[0]
 	a.Transforms = a.Transforms[:1]
+	if c.Answers != nil {
+		a = c.chooseESP(offered)
+	}
 	spi, ni, nr := wire.U32(c.rand.Uint32()|0x80000000), list[2].Body, c.random(c.ESP.Nonce)
 	answer := a
 	answer.SPI = spi
@@ -44,7 +47,9 @@ func (c *Client) answerQuick(p *phase1, m incoming) {
 	_, chain := wire.Chain(reply...)
 	second := p.sealQuick(q, m.ID, p.keys.PRF(p.keys.A, wire.U32(m.ID), ni, chain), reply...)
 	k := c.pair(p, quickOffer{sa: wire.SABody(answer), ni: ni}, a, nr, nil)
-	k.port = c.children[0].port
+	if k.port = 1701; len(c.children) > 0 {
+		k.port = c.children[0].port
+	}
 	q.answers = &answering{pair: k, first: bytes.Clone(m.raw), second: second, hash: p.keys.PRF(p.keys.A, []byte{0}, wire.U32(m.ID), ni, nr), lost: c.Odd.Lost}
 	p.quick[m.ID] = q
 	c.logf("> Quick Mode message 2 of a Quick Mode of the server's")
@@ -59,7 +64,7 @@ func (c *Client) answerQuick(p *phase1, m incoming) {
 	}
 }
 
-// answering is a Quick Mode of the server's that waits for message 3.
+// answering is a Quick Mode that the server began and that waits for message 3.
 type answering struct {
 	pair *child
 
@@ -70,10 +75,10 @@ type answering struct {
 	done bool
 }
 
-// answered deals with message 3.
+// answered handles message 3.
 func (c *Client) answered(p *phase1, q *quick, m incoming) {
 	x := q.answers
-	if bytes.Equal(m.raw, x.first) { // it has not seen message 2 yet
+	if bytes.Equal(m.raw, x.first) { // the server has not received message 2 yet
 		c.logf("< Quick Mode message 1 again")
 		c.sendIKE(p, x.second)
 		return
@@ -95,8 +100,13 @@ func (c *Client) answered(p *phase1, q *quick, m incoming) {
 		return
 	}
 	x.done = true
-	c.after(c.Odd.Late, func() {
+	ready := func() {
 		c.children = append([]*child{x.pair}, c.children...)
 		c.logf("< Quick Mode message 3: SAs %08x in, %08x out", x.pair.in.SPI, x.pair.out.SPI)
-	})
+	}
+	if c.Odd.Late == 0 { // before what follows message 3
+		ready()
+		return
+	}
+	c.after(c.Odd.Late, ready)
 }

@@ -10,9 +10,8 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// When the server renews keys, as the last resort, the client may be slow, or
-// message 3 lost: nothing leaves on the new pair before the client has it, and
-// nothing is lost.
+// When the server renews keys, as a last resort, the client may be slow, or message 3 may
+// be lost. Nothing is sent on the new pair before the client has it, and nothing is lost.
 func TestKeysThatTheServerRenewsLoseNothing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		late time.Duration
@@ -55,7 +54,8 @@ func TestKeysThatTheServerRenewsLoseNothing(t *testing.T) {
 	}
 }
 
-// So it is over a long path, where message 1 is repeated before message 2 can come.
+// The same holds over a long path, where message 1 is repeated before message 2 can
+// arrive.
 func TestKeysThatTheServerRenewsOverALongPathLoseNothing(t *testing.T) {
 	for _, late := range []time.Duration{0, 2 * time.Second} {
 		for _, lost := range []int{0, 1} {
@@ -73,7 +73,7 @@ func TestKeysThatTheServerRenewsOverALongPathLoseNothing(t *testing.T) {
 						s.step(5 * time.Millisecond)
 					}
 					w.Net.SetPolicy(udptest.Policy{})
-					time.Sleep(5 * time.Second) // what is on its way arrives
+					time.Sleep(5 * time.Second) // until packets on their way have arrived
 					s.collect()
 					s.want(t, 0)
 					if n := c.Stats().UnknownSPI; n != 0 {

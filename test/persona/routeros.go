@@ -6,7 +6,7 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// RouterOSOptions are what an administrator chooses, and what nobody has seen
+// RouterOSOptions are what an administrator chooses, and behaviour that nobody has seen
 // on a wire.
 type RouterOSOptions struct {
 	Seven  bool // release 7, with a profile of AES-256 and SHA2-256
@@ -16,15 +16,15 @@ type RouterOSOptions struct {
 	MPPE uint32 // bits that CCP asks for; 0: 128 bits, stateless
 	BSD  bool   // CCP asks for BSD-Compress, too
 
-	// What follows was not seen.
-	Sparse     bool // SCCRQ has only what it must
-	Ephemeral  bool // L2TP comes from another port than 1701
+	// The following has not been seen on a wire.
+	Sparse     bool // SCCRQ has only the mandatory AVPs
+	Ephemeral  bool // L2TP uses another port than 1701
 	AnyPort    bool // IDci says port 0
 	NoNATOA    bool
-	GroupFirst bool // where the group is among the attributes
+	GroupFirst bool // the position of the group among the attributes
 	Length     bool // data messages have a length
-	PFC        bool // it asks for short headers, which release 6 misreads
-	NoGoodbye  bool // PPP is not terminated
+	PFC        bool // it asks for protocol field compression, which release 6 misreads
+	NoGoodbye  bool // PPP is not terminated on leaving
 	Auth       [][]byte
 }
 
@@ -66,7 +66,7 @@ func RouterOS(o RouterOSOptions) Profile {
 		},
 		L2TP: routerL2TP(o),
 		PPP:  routerPPP(o),
-		// dpd-interval=2m, and it is used.
+		// With dpd-interval=2m, dead peer detection is used.
 		After: func(c *Client) { c.probes(2 * time.Minute) },
 		Leave: func(c *Client) { leaveRouterOS(c, o) },
 	}
@@ -76,7 +76,7 @@ func RouterOS(o RouterOSOptions) Profile {
 	return p
 }
 
-// routerVendors are those of the daemon that RouterOS's descends from.
+// routerVendors are the vendor IDs of the daemon from which RouterOS's is derived.
 var routerVendors = [][]byte{
 	vidRFC3947,
 	vendor("8f8d83826d246b6fc7a8a6a428c11de8"), vendor("439b59f8ba676c4c7737ae22eab8f582"), vendor("4d1e0e136deafa34c4f3ea9f02ec7285"),
@@ -84,8 +84,8 @@ var routerVendors = [][]byte{
 	vidDraft02, vidDraft02n, vidDPD,
 }
 
-// routerESP offers AES of three sizes and wants perfect forward secrecy, with
-// the group of 1024 bits.
+// routerESP offers AES with three key lengths, and perfect forward secrecy with the
+// 1024-bit group.
 func routerESP(life, hash uint16, groupFirst bool) func(mode uint16, spi uint32) []byte {
 	return func(mode uint16, spi uint32) []byte {
 		p := wire.Proposal{Number: 1, Protocol: 3, SPI: wire.U32(spi)}
@@ -154,7 +154,7 @@ func routerPPP(o RouterOSOptions) PPPProfile {
 	return p
 }
 
-// leaveRouterOS is what happens when the interface is disabled.
+// leaveRouterOS does what RouterOS does when the interface is disabled.
 func leaveRouterOS(c *Client, o RouterOSOptions) {
 	if !o.NoGoodbye {
 		c.hangUp(nil, seconds(3, 3)...)
@@ -168,14 +168,14 @@ func leaveRouterOS(c *Client, o RouterOSOptions) {
 	c.stopIPsec()
 }
 
-// probes asks for the server's life as RFC 3706 says, and expects an answer
-// within ten seconds.
+// probes asks whether the server is alive (RFC 3706), and expects each answer within ten
+// seconds.
 func (c *Client) probes(every time.Duration) {
 	c.probe = c.rand.Uint32() >> 1
 	c.repeat(every, c.askLife)
 }
 
-// Ask asks at once whether the server is there.
+// Ask asks at once whether the server is alive.
 func (c *Client) Ask() { _ = c.do(c.askLife) }
 
 func (c *Client) askLife() {

@@ -1,11 +1,14 @@
 package persona
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/udp/udptest"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/ppp"
@@ -30,7 +33,7 @@ var routers = []func() Profile{
 	},
 }
 
-// Its profile accepts every method. The server may have one only.
+// Its profile accepts every method. The server may support only one.
 func TestRouterOSAuthenticatesByTheMethodThatTheServerHas(t *testing.T) {
 	for _, method := range []ppp.Method{ppp.MethodPAP, ppp.MethodCHAP, ppp.MethodMSCHAPv2} {
 		t.Run(method.String(), func(t *testing.T) {
@@ -44,22 +47,21 @@ func TestRouterOSAuthenticatesByTheMethodThatTheServerHas(t *testing.T) {
 	}
 }
 
-// It asks every two minutes whether the server is there, for as long as it is
-// connected.
+// It asks every two minutes whether the server is alive, as long as it is connected.
 func TestRouterOSIsAnsweredWhenItAsksWhetherTheServerIsThere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := sim.New(t, sim.Options{})
 		c := online(t, RouterOS(RouterOSOptions{}), account, w.Net.NAT("198.51.100.7").Host("192.168.1.10"))
 		time.Sleep(24*time.Hour + time.Minute)
-		if n := len(c.Stats().Acks); n < 24*30-1 { // one may be on its way when phase 1 is renewed
+		if n := len(c.Stats().Acks); n < 24*30-1 { // one may be in flight when phase 1 is renewed
 			t.Errorf("it heard %d answers in a day, want about %d", n, 24*30)
 		}
 		leaves(t, w, c)
 	})
 }
 
-// Or at the very moment at which phase 1 is renewed: under the old one, which
-// it then deletes, or under the new one.
+// It may also ask exactly when phase 1 is renewed: under the old phase 1, which it then
+// deletes, or under the new one.
 func TestRouterOSIsAnsweredWhenItAsksWhilePhaseOneIsRenewed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := sim.New(t, sim.Options{})
@@ -80,7 +82,7 @@ func TestRouterOSIsAnsweredWhenItAsksWhilePhaseOneIsRenewed(t *testing.T) {
 	})
 }
 
-// RRAS renews its keys by kilobytes as every Windows does. On the others an
+// RRAS renews its keys by kilobytes, as all Windows clients do. On the other clients an
 // administrator can set a limit of bytes.
 func TestDesktopsAndRoutersRenewTheirKeysByKilobytesWithoutLoss(t *testing.T) {
 	for _, make := range append(slices.Concat(desktops, routers), func() Profile {
@@ -97,7 +99,7 @@ func TestDesktopsAndRoutersRenewTheirKeysByKilobytesWithoutLoss(t *testing.T) {
 				for range 500 {
 					s.step(10 * time.Millisecond)
 				}
-				time.Sleep(time.Second) // what is on its way arrives
+				time.Sleep(time.Second) // until packets on their way have arrived
 				s.want(t, c.Stats().UnknownSPI)
 				if n := len(sim.All[vpn.ChildUp](w.Events)); n < 3 {
 					t.Errorf("%d pairs of SAs came up", n)
@@ -108,4 +110,41 @@ func TestDesktopsAndRoutersRenewTheirKeysByKilobytesWithoutLoss(t *testing.T) {
 			})
 		})
 	}
+}
+
+// RRAS may have the other end authenticate itself, too. It does so to the caller of a link,
+// and RRAS goes on without where the server has nothing to show.
+func TestRRASHasTheOtherEndAuthenticateItself(t *testing.T) {
+	for name, shown := range map[string]auth.Link{
+		"it does": {User: "head", Password: secret.String("what head says")}, "it has nothing to show": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := sim.New(t, sim.Options{
+					Policy:  func(p *vpn.Policy) { p.PPP.Shows = shown.User != "" },
+					Backend: linked{auth.NewLocal([]auth.User{{Name: sim.User, Password: secret.String(sim.Password)}}), shown},
+				})
+				a := account
+				if shown.User != "" {
+					a.PeerUser, a.PeerPassword = "head", "what head says"
+				}
+				c := online(t, RRAS(RRASOptions{Mutual: true}), a, w.Net.Host("198.51.100.7"))
+				passes(t, w, c, 1)
+				leaves(t, w, c)
+			})
+		})
+	}
+}
+
+// linked says of every user that it is the other end of a link.
+type linked struct {
+	*auth.Local
+	shown auth.Link
+}
+
+// Authenticate implements auth.Backend.
+func (l linked) Authenticate(ctx context.Context, r *auth.Request) (auth.Response, error) {
+	answer, err := l.Local.Authenticate(ctx, r)
+	l.shown.Local, answer.Grant.Link = netip.MustParseAddr("10.83.0.1"), &l.shown
+	return answer, err
 }

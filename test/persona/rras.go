@@ -14,10 +14,10 @@ const (
 	optLinkID   = 23
 )
 
-// RRASOptions are what nobody has seen on a wire of a demand-dial interface.
+// RRASOptions are behaviour that nobody has seen on the wire of a demand-dial interface.
 type RRASOptions struct {
-	Address   netip.Addr // that it asks for; invalid: none of its own
-	Mutual    bool       // it asks the server to prove who it is
+	Address   netip.Addr // the address that it asks for; invalid: none of its own
+	Mutual    bool       // it asks the server to authenticate itself
 	NoMulti   bool       // multilink is switched off
 	Kilobytes int        // 0: 250,000
 	Length    bool       // data messages have a length
@@ -27,7 +27,7 @@ type RRASOptions struct {
 	Certificate bool // of the machine, instead of a pre-shared key
 }
 
-// RRAS is a Windows Server that dials on demand, as a router.
+// RRAS is a Windows Server that dials on demand, used as a router.
 func RRAS(o RRASOptions) Profile {
 	p := Windows10(WindowsOptions{Computer: "BRANCH-ROUTER", Length: o.Length, Kilobytes: o.Kilobytes, Certificate: o.Certificate})
 	p.Name = strings.Replace(p.Name, "Windows 10", "RRAS", 1)
@@ -54,7 +54,7 @@ func RRAS(o RRASOptions) Profile {
 			case optMRRU:
 				c.refuse("the server agreed to multilink: its frames come in fragments from now on (RFC 1990 section 5.1.1)")
 			case optAuth:
-				c.refuse("the server agreed to prove who it is, and answers no challenge")
+				c.challenge()
 			}
 		}
 		opened(c)

@@ -9,17 +9,17 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// Clients that have a tunnel secret, and hide by it what may be hidden, connect
-// where the server has it, too; the others of the same server as ever, unless it
-// requires the secret.
+// Clients that have a tunnel secret, and use it to hide what may be hidden, connect if
+// the server has it, too. Other clients of the same server connect as usual, unless the
+// server requires the secret.
 func TestTunnelSecrets(t *testing.T) {
 	const one = "a tunnel secret"
 	for name, tt := range map[string]struct {
-		client   L2TPProfile // its secret alone
+		client   L2TPProfile // only its secret is used
 		server   string
 		required bool
-		refused  bool // by the server
-		refuses  bool // the client goes, without a word
+		refused  bool // the server refuses
+		refuses  bool // the client leaves without any message
 	}{
 		"no secret":                 {},
 		"the server's alone":        {server: one},
@@ -47,7 +47,7 @@ func TestTunnelSecrets(t *testing.T) {
 						online(t, p, account, h)
 						return
 					}
-					c := New(p, account, h, 1, func(string) {}) // what it refuses is meant
+					c := New(p, account, h, 1, func(string) {}) // refusals are intended here
 					defer c.Vanish()
 					if err := c.Dial(); err == nil {
 						t.Errorf("%s connects", p.Name)

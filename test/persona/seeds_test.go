@@ -18,8 +18,8 @@ var rewrite = flag.Bool("rewrite", false, "write the seeds of the fuzz targets a
 
 const seedFile = "testdata/seeds.txt"
 
-// seeds are what clients sent, a line a message: layer, client, hex. Messages of
-// one client and layer that have one length are taken to be alike.
+// seeds are messages that clients sent, one per line: layer, client, hex. Messages of one
+// client and layer that have the same length count as alike.
 type seeds struct {
 	seen  map[string]bool
 	lines []string
@@ -28,7 +28,7 @@ type seeds struct {
 func (s *seeds) add(l Layer, client string, b []byte) {
 	key := fmt.Sprintf("%s\t%s\t%d", l, client, len(b))
 	if l == LayerUDP && bytes.HasPrefix(b, []byte{0, 0, 0, 0}) {
-		return // IKE behind the marker: its clear text is there
+		return // IKE after the non-ESP marker: its clear text is there
 	}
 	if !s.seen[key] {
 		s.seen[key] = true
@@ -36,7 +36,7 @@ func (s *seeds) add(l Layer, client string, b []byte) {
 	}
 }
 
-// keys are the lines without what differs from run to run.
+// keys are the lines without the parts that differ from run to run.
 func keys(lines []string) []string {
 	var list []string
 	for _, l := range lines {
@@ -48,8 +48,8 @@ func keys(lines []string) []string {
 	return list
 }
 
-// The fuzz targets of every layer begin with what the clients send: the file
-// with it is as complete as the clients are.
+// The fuzz targets of every layer start from what the clients send. The file of these
+// messages is complete for all clients.
 func TestTheSeedsOfTheFuzzTargetsAreWhatTheClientsSend(t *testing.T) {
 	s := &seeds{seen: map[string]bool{}}
 	each(t, func(t *testing.T, p Profile) {

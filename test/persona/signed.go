@@ -15,15 +15,14 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// Signing is how a client authenticates by certificates (RFC 2409 section
-// 5.1).
+// Signing is how a client authenticates with certificates (RFC 2409 section 5.1).
 type Signing struct {
 	PKCS7        bool // its certificate comes in an envelope (RFC 2408 section 3.9, encoding 1)
 	RequestIn3   bool // its certificate request is in message 3, not 5
-	RequestFirst bool // in message 5 it is before the signature, not behind
-	Usage        bool // the server's certificate must be meant for a server, or for IKE
-	AnyName      bool // the server's certificate may be of any name
-	CommonName   bool // a certificate without alternative names may have the name in its subject
+	RequestFirst bool // in message 5 the request comes before the signature, not after it
+	Usage        bool // the server's certificate must be valid for a server, or for IKE
+	AnyName      bool // the server's certificate may have any name
+	CommonName   bool // for a certificate without alternative names, the name in the subject counts
 }
 
 // Encodings of certificates (RFC 2408 section 3.9).
@@ -32,21 +31,21 @@ const (
 	certX509  = 4
 )
 
-// Fragments are as long as these clients make them.
+// The lengths of the fragments that these clients make.
 const (
 	fragmentKAME    = 552 - 36 // bytes of a message in one
 	fragmentCharon  = 1280 - 20 - 8 - 4 - 36
 	fragmentWindows = 548 - 36
 )
 
-// sign has a client that was set up for a pre-shared key use certificates.
+// sign makes a client that was configured for a pre-shared key use certificates.
 func (p *Profile) sign(s Signing, fragment int, atOnce bool) {
 	p.Name += ", certificate"
 	p.IKE.SA = signatures(p.IKE.SA)
 	p.IKE.Signs, p.IKE.Fragment, p.IKE.FragmentAtOnce = &s, fragment, atOnce
 }
 
-// signatures makes RSA signatures, 3, the method of every transform.
+// signatures sets the method of every transform to 3, RSA signatures.
 func signatures(sa []byte) []byte {
 	list, err := wire.ParseSA(sa)
 	if err != nil {
@@ -76,7 +75,7 @@ func (c *Client) request() wire.Payload {
 	return wire.Payload{Type: wire.PayloadCertReq, Body: append([]byte{certX509}, c.CA.RawSubject...)}
 }
 
-// prove makes the payloads of message 5 that say and prove who the client is.
+// prove makes the payloads of message 5 that state and prove the client's identity.
 func (c *Client) prove(p *phase1, gxi, gxr []byte) []wire.Payload {
 	id := c.identity()
 	hash := p.keys.PRF(p.keys.Root, gxi, gxr, p.ci[:], p.cr[:], c.IKE.SA, id)
@@ -85,7 +84,7 @@ func (c *Client) prove(p *phase1, gxi, gxr []byte) []wire.Payload {
 	if s == nil {
 		return append(list, wire.Payload{Type: wire.PayloadHash, Body: hash})
 	}
-	// The signature has no identifier of the hash in it (RFC 2409 section 5.1).
+	// The signature does not contain an identifier of the hash (RFC 2409 section 5.1).
 	sig, err := rsa.SignPKCS1v15(nil, c.Key, crypto.Hash(0), hash)
 	if err != nil {
 		panic(err)
@@ -132,7 +131,7 @@ func envelope(der []byte) []byte {
 	return b
 }
 
-// proved judges what message 6 says and proves of the server.
+// proved judges the server's identity and proof in message 6.
 func (c *Client) proved(p *phase1, all map[byte][][]byte, gxi, gxr []byte) (idr []byte) {
 	proof := byte(wire.PayloadHash)
 	if c.IKE.Signs != nil {
@@ -161,8 +160,8 @@ func (c *Client) proved(p *phase1, all map[byte][][]byte, gxi, gxr []byte) (idr 
 	return idr
 }
 
-// trusted judges the server's certificates, of which the first is its own, and
-// ends the connection as its user is told: that the certificate is not trusted.
+// trusted judges the server's certificates, of which the first is the server's own. If
+// they are not trusted, it ends the connection with the reason that the user is shown.
 func (c *Client) trusted(bodies [][]byte) *x509.Certificate {
 	if len(bodies) == 0 {
 		c.refuse("message 6 has no certificate, and it was asked for one")
@@ -199,14 +198,13 @@ func (c *Client) trusted(bodies [][]byte) *x509.Certificate {
 	panic(c.end)
 }
 
-// forServers reports whether a certificate is meant for servers or for IKE.
+// forServers reports whether a certificate is valid for servers or for IKE.
 func forServers(c *x509.Certificate) bool {
 	ike := asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 8, 2, 2}
 	return slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.ContainsFunc(c.UnknownExtKeyUsage, ike.Equal)
 }
 
-// named reports whether a certificate is of what was dialled: a name, or an
-// address.
+// named reports whether a certificate names what was dialled: a name or an address.
 func (c *Client) named(leaf *x509.Certificate) bool {
 	if c.Dialled == "" {
 		return hasAddress(leaf, c.Server.AsSlice())

@@ -18,8 +18,8 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// signers are the clients that can use certificates, and what nobody has seen
-// of how they do.
+// signers are the clients that can use certificates, and the variants that nobody has
+// seen on a wire.
 var signers = []func() Profile{
 	func() Profile { return Windows10(WindowsOptions{Length: true, Inform: true, Certificate: true}) },
 	func() Profile {
@@ -38,7 +38,7 @@ type office struct {
 	ca                               *x509.Certificate
 	authority                        *pki.Authority
 	server, misnamed, good           *pki.Issued
-	expired, revoked, foreign, stray *pki.Issued // clients', and a server's of another CA
+	expired, revoked, foreign, stray *pki.Issued // of clients, and of a server from another CA
 }
 
 // dialled is the name of the server.
@@ -51,7 +51,7 @@ func check[T any](v T, err error) T {
 	return v
 }
 
-// theOffice is made once: keys take time. Bubbles begin in the year 2000.
+// theOffice is made only once, because keys take time. Bubbles begin in the year 2000.
 var theOffice = sync.OnceValue(func() *office {
 	dir := check(os.MkdirTemp("", "office"))
 	defer func() { _ = os.RemoveAll(dir) }()
@@ -88,7 +88,7 @@ func (o *office) Verify(now time.Time, certs [][]byte) (ike.PeerCert, error) {
 	}, nil
 }
 
-// identifies has a server use a certificate alone.
+// identifies makes a server use only a certificate.
 func (o *office) identifies(i *pki.Issued) func(*vpn.Policy) {
 	return func(p *vpn.Policy) {
 		p.IKE.PSKs = nil
@@ -97,7 +97,7 @@ func (o *office) identifies(i *pki.Issued) func(*vpn.Policy) {
 	}
 }
 
-// policyOf is what a client needs of the server.
+// policyOf returns the server policy that a client needs.
 func policyOf(p Profile) func(*vpn.Policy) {
 	if p.IKE.Signs == nil {
 		return nil
@@ -105,7 +105,7 @@ func policyOf(p Profile) func(*vpn.Policy) {
 	return theOffice().identifies(theOffice().server)
 }
 
-// accountOf is what a client is set up with.
+// accountOf returns the account with which a client is configured.
 func accountOf(p Profile) Account {
 	if p.IKE.Signs == nil {
 		return account
@@ -178,7 +178,7 @@ func TestClientsWithCertificatesConnectRenewTheirKeysAndLeave(t *testing.T) {
 	}
 }
 
-// Many networks lose what does not fit a datagram of 1280 bytes.
+// Many networks lose packets that do not fit a datagram of 1280 bytes.
 func TestClientsWithCertificatesConnectWhereLargeDatagramsAreLost(t *testing.T) {
 	eachSigner(t, func(t *testing.T, p Profile) {
 		w := sim.New(t, sim.Options{Policy: policyOf(p)})
@@ -211,8 +211,8 @@ func TestClientsWithCertificatesConnectWhereLargeDatagramsAreLost(t *testing.T) 
 	})
 }
 
-// The server's certificate is of another CA, or of another name than was
-// dialled. Those that look at names do not connect, and say so themselves.
+// The server's certificate is from another CA, or has another name than the one dialled.
+// Clients that check names do not connect, and report the reason themselves.
 func TestClientsRefuseTheWrongServer(t *testing.T) {
 	eachSigner(t, func(t *testing.T, p Profile) {
 		o := theOffice()

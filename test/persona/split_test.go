@@ -12,10 +12,10 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// splits are what a NAT with several public addresses does with port 500 of a
-// client: it leaves from the first of these when the client connects, and from the
-// next ones at its renewals. Port 4500 leaves from 198.51.100.8 all the time, for
-// it is never idle.
+// splits are what a NAT with several public addresses does with a client's port 500: its
+// packets leave from the first of these addresses when the client connects, and from the
+// next ones at its renewals. Packets from port 4500 always leave from 198.51.100.8,
+// because that mapping is never idle.
 var splits = []struct {
 	name      string
 	addresses []string
@@ -30,9 +30,9 @@ var splits = []struct {
 	{"one at first, two after", []string{"198.51.100.8", "198.51.100.9"}, false},
 }
 
-// Ports 500 and 4500 of a client leave from different public addresses. Its keys
-// are renewed in every order under 50 packets a second each way: nothing is lost,
-// and there is one connection and one session all the time.
+// Packets from a client's ports 500 and 4500 leave from different public addresses. The
+// client's keys are renewed in every order, under 50 packets a second in each direction.
+// Nothing is lost, and there is one connection and one session all the time.
 func TestPortsThatLeaveFromDifferentAddresses(t *testing.T) {
 	orders := map[string][]func(*Client) error{
 		"phase 1 first": {(*Client).Rephase, (*Client).Rekey, (*Client).Rephase, (*Client).Rephase, (*Client).Rekey, (*Client).Rekey},
@@ -78,7 +78,7 @@ func renewSplit(t *testing.T, p Profile, addresses []string, renewals []func(*Cl
 			t.Fatalf("renewal %d: %v", i, err)
 		}
 		one(fmt.Sprintf("after renewal %d", i))
-		for range 7 { // longer than a newcomer has to bring a user
+		for range 7 { // longer than the time that a new peer has to bring a user
 			s.step(10 * time.Second)
 		}
 		one(fmt.Sprintf("70 s after renewal %d", i))
@@ -87,13 +87,14 @@ func renewSplit(t *testing.T, p Profile, addresses []string, renewals []func(*Cl
 	if n := len(sim.All[vpn.SessionUp](w.Events)); n != 1 {
 		t.Errorf("it had %d sessions, want one", n)
 	}
-	time.Sleep(time.Minute) // some keep old SAs for that long
+	time.Sleep(time.Minute) // some clients keep old SAs for that long
 	w.Net.SetPolicy(udptest.Policy{})
 	leaves(t, w, c)
 }
 
-// Such a client's NAT gives it another port, or another address, between a new phase
-// 1 and the next Quick Mode, whoever begins that: it is the same client there.
+// The NAT of such a client gives it another port or another address between a new phase 1
+// and the next Quick Mode, whichever side begins that. The server recognises the client
+// there.
 func TestAPhase1ThatWaitsFollowsItsClient(t *testing.T) {
 	for name, move := range map[string]func(*udptest.NAT){
 		"another port": (*udptest.NAT).Rebind, "another address": func(n *udptest.NAT) { n.Move("198.51.100.20") },
@@ -136,10 +137,10 @@ func moveWaiting(t *testing.T, move func(*udptest.NAT), ours bool) {
 	}
 }
 
-// The server renews the keys of a client whose ports leave from different addresses,
-// and which has renewed its phase 1, as the last resort: the phase 1 that waits is
-// what it needs. Message 3 is slow, or lost. Somebody else who knows the pre-shared
-// key may have one wait there, too, and gets nothing by that.
+// As a last resort, the server renews the keys of a client whose ports leave from
+// different addresses and which has renewed its phase 1. The server needs the parked
+// phase 1 for this. Message 3 is slow, or lost. Somebody else who knows the pre-shared
+// key may have a phase 1 parked there, too, and gains nothing from it.
 func TestTheServerRenewsKeysUnderAPhase1ThatWaits(t *testing.T) {
 	for _, lost := range []int{0, 1, 2} {
 		for _, addresses := range [][]string{{"198.51.100.7"}, {"198.51.100.7", "198.51.100.9"}} {
@@ -191,7 +192,7 @@ func renewWaiting(t *testing.T, lost int, addresses []string, forged bool) {
 	}
 }
 
-// waitForged has a phase 1 wait for a victim that is not its own.
+// waitForged makes a phase 1 wait for a victim's connection to which it does not belong.
 func waitForged(t *testing.T, evil, victim *Client) {
 	t.Helper()
 	const mainMode = 2

@@ -9,23 +9,23 @@ import (
 	"github.com/adit-vpn/adit/test/persona/wire"
 )
 
-// tunnel is the control connection and its one session.
+// tunnel is the control connection and its only session.
 type tunnel struct {
 	local, remote    uint16
 	session, distant uint16 // session ids, ours and the server's
 
-	ns, nr  uint16 // next to send, next expected
+	ns, nr  uint16 // the next to send, and the next expected
 	acked   uint16 // what the server expects next, as far as we know
 	told    uint16 // the highest Nr that the server may have seen
 	window  int    // the server's
 	sending []*control
 	in      []*wire.Control
 	ack     *timer
-	callUp  bool // PPP frames are taken
+	callUp  bool // PPP frames are accepted
 	closed  bool
 }
 
-// control is a control message that is not acknowledged.
+// control is a control message that has not been acknowledged.
 type control struct {
 	*wire.Control
 	what   string
@@ -56,7 +56,7 @@ func (c *Client) flush() {
 	}
 }
 
-// transmit sends a control message, and again until it is acknowledged.
+// transmit sends a control message, and repeats it until it is acknowledged.
 func (c *Client) transmit(m *control) {
 	m.Nr = c.tun.nr
 	m.copies = append(m.copies, c.sendControl(m.Control))
@@ -70,7 +70,7 @@ func (c *Client) transmit(m *control) {
 	})
 }
 
-// sendControl sends a control message as this client writes it.
+// sendControl sends a control message in this client's encoding.
 func (c *Client) sendControl(m *wire.Control) []byte {
 	sent := *m
 	if c.L2TP.IDs != nil && (m.Tunnel != 0 || c.L2TP.AllIDs) {
@@ -138,7 +138,7 @@ func (c *Client) receiveControl(b []byte) {
 			c.refuse("control message Ns %d came again though nothing was lost", m.Ns)
 		}
 		c.acknowledge()
-	case d > 0: // out of order: it comes again
+	case d > 0: // out of order: it will come again
 	default:
 		t.nr++
 		c.control(m)
@@ -167,11 +167,12 @@ func (c *Client) acknowledged(nr uint16) {
 
 // known are the attributes that RFC 2661 section 4.4 defines for a message.
 var known = map[int][]uint16{
+	wire.SCCRQ: {0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, wire.SCCCN: {0, 13}, wire.ICRQ: {0, 14, 15, 18}, wire.ICCN: {0, 19, 24},
 	wire.SCCRP: {0, 2, 3, 4, 6, 7, 8, 9, 10, 11, 13}, wire.ICRP: {0, 14, 25},
 	wire.StopCCN: {0, 1, 9}, wire.CDN: {0, 1, 14, 12}, wire.Hello: {0},
 }
 
-// control handles a control message in its turn.
+// control handles the control message that is next in order.
 func (c *Client) control(m *wire.Control) {
 	list, ok := known[m.Type()]
 	if !ok {
@@ -207,7 +208,7 @@ func (c *Client) control(m *wire.Control) {
 	}
 }
 
-// reply waits for a control message of the server's.
+// reply waits for a control message from the server.
 func (c *Client) reply(t int, within time.Duration) *wire.Control {
 	what := fmt.Sprintf("control message %d", t)
 	if !c.wait(within, func() bool { return len(c.tun.in) > 0 }) {
@@ -221,7 +222,8 @@ func (c *Client) reply(t int, within time.Duration) *wire.Control {
 	return m
 }
 
-// value returns an attribute that a message must have, of n bytes, 0 for any.
+// value returns an attribute that a message must have and that has n bytes, 0 for any
+// number.
 func (c *Client) value(m *wire.Control, t uint16, n int) []byte {
 	v := m.Find(t)
 	if v == nil || n != 0 && len(v) != n {
@@ -230,7 +232,7 @@ func (c *Client) value(m *wire.Control, t uint16, n int) []byte {
 	return v
 }
 
-// silence stops repeating control messages.
+// silence stops the repetition of control messages.
 func (c *Client) silence() {
 	for _, m := range c.tun.sending {
 		c.cancel(m.repeat)
@@ -238,7 +240,7 @@ func (c *Client) silence() {
 	c.tun.sending = nil
 }
 
-// drained waits until everything is acknowledged.
+// drained waits until every control message is acknowledged.
 func (c *Client) drained(within time.Duration) {
 	if !c.wait(within, func() bool { return len(c.tun.sending) == 0 }) {
 		m := c.tun.sending[0]

@@ -8,21 +8,21 @@ import (
 
 var errStopped = errors.New("the client was switched off")
 
-// Refusal is a rule of the client that the server broke.
+// Refusal is a rule of the client that the server has broken.
 type Refusal struct{ Rule string }
 
 func (r *Refusal) Error() string { return r.Rule }
 
-// GaveUp says that a request had no answer.
+// GaveUp says that a request got no answer.
 type GaveUp struct {
 	What string
 
-	// Copies are the datagrams that carried the request. Answers says whether
-	// a datagram of the server's is an answer to it.
+	// Copies are the datagrams that carried the request. Answers reports whether a
+	// datagram from the server is an answer to it.
 	Copies  [][]byte
 	Answers func(datagram []byte) bool
 
-	// Pieces are the fragments of copies that left in fragments instead.
+	// Pieces are the fragments of copies that were sent in fragments instead.
 	Pieces [][][]byte
 }
 
@@ -40,7 +40,7 @@ func (c *Client) refuse(format string, args ...any) {
 	panic(&Refusal{c.Name + ": " + fmt.Sprintf(format, args...)})
 }
 
-// over notes that there is no connection any more.
+// over records that there is no connection any more.
 func (c *Client) over(format string, args ...any) {
 	e := &Ended{fmt.Sprintf(format, args...)}
 	c.logf("%s", e.Why)
@@ -49,7 +49,7 @@ func (c *Client) over(format string, args ...any) {
 	}
 }
 
-// guard runs f and returns why it gave up.
+// guard runs f and returns the reason if f gave up.
 func (c *Client) guard(f func()) (err error) {
 	defer func() {
 		switch v := recover().(type) {
@@ -74,7 +74,7 @@ func (c *Client) guard(f func()) (err error) {
 	return nil
 }
 
-// ask sends a request, and again after each wait, until it is answered.
+// ask sends a request, and repeats it after each wait until it is answered.
 func (c *Client) ask(what string, retry []time.Duration, answers func([]byte) bool, send func() []byte, answered func() bool) {
 	g := &GaveUp{What: what, Answers: answers}
 	c.logf("> %s", what)

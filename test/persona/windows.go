@@ -11,9 +11,8 @@ import (
 // unhex decodes hexadecimal digits between any spaces.
 func unhex(s string) []byte { return vendor(strings.Join(strings.Fields(s), "")) }
 
-// windowsSA is the SA payload of message 1 of every Windows since Vista, as it
-// is on the wire. Durations are long attributes though they would fit short
-// ones.
+// windowsSA is the SA payload of message 1 of every Windows since Vista, as seen on the
+// wire. Durations are long attributes, although they would fit short ones.
 var windowsSA = unhex(`
 	00000001 00000001
 	000000c8 01010005
@@ -23,8 +22,8 @@ var windowsSA = unhex(`
 	03000024 04010000 80010005 80020002 8004000e 80030001 800b0001 000c0004 00007080
 	00000024 05010000 80010005 80020002 80040002 80030001 800b0001 000c0004 00007080`)
 
-// windowsVendors are the vendor IDs of Windows 7; release is the version in
-// the second.
+// windowsVendors are the vendor IDs of Windows 7; release is the version in the second
+// one.
 func windowsVendors(release byte) [][]byte {
 	return [][]byte{
 		vendor("1e2b516905991c7d7c96fcbfb587e461000000" + hex.EncodeToString([]byte{release})),
@@ -35,7 +34,7 @@ func windowsVendors(release byte) [][]byte {
 	}
 }
 
-// WindowsOptions are what differs between Windows machines, or what nobody
+// WindowsOptions are the differences between Windows machines, and behaviour that nobody
 // has seen on a wire.
 type WindowsOptions struct {
 	Computer string // default DESKTOP-PERSONA
@@ -47,11 +46,11 @@ type WindowsOptions struct {
 	Length   bool // data messages have a length
 	Inform   bool // DHCPINFORM is sent
 
-	// Certificate: the machine's is used. It may come in a PKCS #7 envelope, and
-	// the request for the server's in message 3 or 5.
+	// Certificate: the machine's certificate is used. It may come in a PKCS #7 envelope,
+	// and the request for the server's certificate in message 3 or 5.
 	Certificate, PKCS7, RequestIn3 bool
 
-	Kilobytes int // of ESP keys, 0: 250,000 as Windows has it
+	Kilobytes int // limit of ESP keys; 0: 250,000, the default of Windows
 }
 
 // WindowsCipher is one cipher of Quick Mode.
@@ -66,8 +65,7 @@ const (
 	WindowsAES256 WindowsCipher = 255
 )
 
-// windowsESP makes a proposal of each cipher, all with HMAC-SHA1 and 3600
-// seconds.
+// windowsESP makes one proposal for each cipher, all with HMAC-SHA1 and 3600 seconds.
 func windowsESP(ciphers []WindowsCipher, kilobytes int) func(mode uint16, spi uint32) []byte {
 	return func(mode uint16, spi uint32) []byte {
 		var list []wire.Proposal
@@ -164,7 +162,7 @@ func windowsPPP(o WindowsOptions) PPPProfile {
 	}
 }
 
-// leaveWindows is the order that Windows says goodbye in.
+// leaveWindows says goodbye in the order that Windows uses.
 func leaveWindows(c *Client) {
 	c.hangUp(append(append([]byte(nil), c.link.magic...), 0x00, 0x3c, 0xcd, 0x74, 0, 0, 0, 0), seconds(2, 2, 2)...)
 	t := c.tun

@@ -14,8 +14,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// tap keeps what a host sends, without UDP headers, and goes on to do what
-// else is asked.
+// tap stores what a host sends, without UDP headers. It drops nothing.
 type tap struct {
 	mu   sync.Mutex
 	from netip.Addr
@@ -46,9 +45,9 @@ func (x *tap) isakmp() (list []int) {
 	return list
 }
 
-// Captures and the logs of other servers have these lengths: of message 1, of
-// message 3 with a group of 2048 bits, of messages 5 and of Quick Mode, with
-// five ciphers and NAT-OA.
+// These lengths appear in captures and in the logs of other servers: of message 1, of
+// message 3 with a 2048-bit group, of messages 5 and of Quick Mode, with five ciphers and
+// NAT-OA.
 func TestWindowsMessagesHaveTheLengthsThatAreSeen(t *testing.T) {
 	for _, test := range []struct {
 		p    Profile
@@ -71,9 +70,8 @@ func TestWindowsMessagesHaveTheLengthsThatAreSeen(t *testing.T) {
 	}
 }
 
-// Windows repeats in fragments what had no answer, for somewhere a router may
-// drop large datagrams: here all of more than 420 bytes, such as message 1 of
-// Quick Mode.
+// Windows repeats an unanswered message in fragments, because a router on the path may
+// drop large datagrams: here all of more than 420 bytes, such as message 1 of Quick Mode.
 func TestWindowsConnectsInFragmentsWhereLargeDatagramsAreLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := sim.New(t, sim.Options{})

@@ -14,7 +14,7 @@ import (
 	"github.com/adit-vpn/adit/test/sim"
 )
 
-// everyone are the clients that every scenario is played with.
+// everyone is the list of clients with which every scenario is played.
 var everyone = slices.Concat(systems, desktops, routers)
 
 // systems are the clients of Windows, Apple and Android.
@@ -35,7 +35,7 @@ func named(name string, p Profile) Profile {
 	return p
 }
 
-// each plays a scenario with every client, each in virtual time of its own.
+// each plays a scenario with every client, each in a bubble of its own.
 func each(t *testing.T, play func(t *testing.T, p Profile)) {
 	t.Helper()
 	for _, make := range everyone {
@@ -46,16 +46,16 @@ func each(t *testing.T, play func(t *testing.T, p Profile)) {
 	}
 }
 
-// bubble plays in virtual time.
+// bubble plays in virtual time, in a synctest bubble.
 func bubble(t *testing.T, play func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, play)
 }
 
-// account is what the simulated server knows.
+// account is the account that the simulated server knows.
 var account = Account{Server: netip.MustParseAddr(sim.ServerAddr), PSK: sim.PSK, User: sim.User, Password: sim.Password}
 
-// start makes a client that leaves with the test.
+// start makes a client that ends with the test.
 func start(t *testing.T, p Profile, a Account, h *udptest.Host) *Client {
 	t.Helper()
 	c := New(p, a, h, rand.Uint64(), func(rule string) { t.Error(rule) })
@@ -80,7 +80,7 @@ func online(t *testing.T, p Profile, a Account, h *udptest.Host) *Client {
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("connecting took %v on a network without delay", took)
 	}
-	time.Sleep(time.Millisecond) // nothing else happens in the very same instant
+	time.Sleep(time.Millisecond) // so that nothing else happens at the very same instant
 	addr, dns := c.Address()
 	if !netip.MustParsePrefix("10.83.0.0/16").Contains(addr) {
 		t.Errorf("its address is %v", addr)
@@ -95,7 +95,7 @@ func online(t *testing.T, p Profile, a Account, h *udptest.Host) *Client {
 	return c
 }
 
-// internet is a host that clients talk with.
+// internet is a host with which clients communicate.
 var internet = netip.MustParseAddr("203.0.113.80")
 
 // numbered is a datagram with a number in it.
@@ -111,7 +111,7 @@ func number(b []byte) uint32 {
 	return binary.BigEndian.Uint32(b[28:])
 }
 
-// passes fails the test unless a packet goes each way.
+// passes fails the test unless a packet gets through in each direction.
 func passes(t *testing.T, w *sim.World, c *Client, n uint32) {
 	t.Helper()
 	own, _ := c.Address()
@@ -127,8 +127,8 @@ func passes(t *testing.T, w *sim.World, c *Client, n uint32) {
 	}
 }
 
-// leaves disconnects a client and fails the test unless the server holds
-// nothing of it ten seconds later.
+// leaves disconnects a client, and fails the test unless the server holds nothing of it
+// ten seconds later.
 func leaves(t *testing.T, w *sim.World, c *Client) {
 	t.Helper()
 	if err := c.Close(); err != nil {

@@ -3,9 +3,11 @@
 package real
 
 import (
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +19,9 @@ import (
 type delayed struct {
 	t     *testing.T
 	takes time.Duration
+
+	// Where lossy is above 0, so many of a hundred packets are lost, and some overtake others.
+	lossy atomic.Int32
 
 	mu   sync.Mutex
 	away map[netip.AddrPort]*net.UDPConn // towards the server, of a client's endpoint
@@ -41,7 +46,7 @@ func (d *delayed) serve(near *net.UDPConn, server netip.AddrPort) {
 				return // the test has ended
 			}
 			far := d.far(near, client, server)
-			later(d.takes, b[:n], func(b []byte) { _, _ = far.WriteToUDPAddrPort(b, server) })
+			d.later(b[:n], func(b []byte) { _, _ = far.WriteToUDPAddrPort(b, server) })
 		}
 	}()
 }
@@ -62,14 +67,23 @@ func (d *delayed) far(near *net.UDPConn, client, server netip.AddrPort) *net.UDP
 			if err != nil {
 				return
 			}
-			later(d.takes, b[:n], func(b []byte) { _, _ = near.WriteToUDPAddrPort(b, client) })
+			d.later(b[:n], func(b []byte) { _, _ = near.WriteToUDPAddrPort(b, client) })
 		}
 	}()
 	return c
 }
 
-func later(takes time.Duration, b []byte, send func([]byte)) {
+func (d *delayed) later(b []byte, send func([]byte)) {
 	b = append([]byte(nil), b...)
+	takes := d.takes
+	if lossy := d.lossy.Load(); lossy > 0 {
+		if rand.Int32N(100) < lossy {
+			return
+		}
+		if rand.IntN(20) == 0 {
+			takes += takes / 2
+		}
+	}
 	time.AfterFunc(takes, func() { send(b) })
 }
 

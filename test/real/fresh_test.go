@@ -110,7 +110,7 @@ func testMakeRun(t *testing.T, f fresh) {
 	}
 	for _, secret := range []string{value("psk"), value("password")} {
 		if up.Printed(secret) {
-			t.Error("a secret was printed to what is no terminal")
+			t.Error("a secret was printed to what is not a terminal")
 		}
 	}
 	g := here.Connect(t, lab.Client{NAT: true, PSK: value("psk"), User: value("name"), Password: value("password")})

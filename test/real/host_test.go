@@ -73,7 +73,8 @@ func shell(ns string) func(string) (string, error) {
 // client; with IPv4 and IPv6. Whoever does not ask has it delivered.
 func TestSendersAreToldWhatIsTooLong(t *testing.T) {
 	ns, host, _ := makeBranch(t)
-	s := here.Serve(t, lab.Config{"network": `pool6 = ["2001:db8:83::/48"]`})
+	s := here.Serve(t, lab.Config{"network": `pool6 = ["2001:db8:83::/48"]
+inbound = ["192.168.60.0/24", "2001:db8:60::/64"]`})
 	g := here.Connect(t, lab.Client{ID: 1, Args: []string{"--mtu", "1300", "--route", "192.168.60.0/24", "--route", "10.83.0.0/24", "--ping", host}})
 	client := s.Session(t).Address
 	other := here.Connect(t, lab.Client{ID: 2, Args: []string{"--route", "10.83.0.0/24"}})

@@ -18,7 +18,7 @@ import (
 // IPv6.
 var waiting = []struct{ keys, text string }{
 	{
-		"server.listen server.state_dir network.mode network.pool network.bridge network.lan network.gateway auth.backend radius.servers",
+		"server.listen server.state_dir network.mode network.pool network.bridge network.lan network.gateway auth.backend",
 		`[server]
 listen = ["192.0.2.77"]
 state_dir = "/nonexistent/state"
@@ -36,8 +36,8 @@ servers = [{ address = "192.0.2.200:1812", secret = "s" }]
 	},
 	{
 		"server.state_dir ipsec.nat_traversal ipsec.key_log network.device network.pool network.pool6 network.delegate6 network.delegate6_bits " +
-			"network.masquerade network.masquerade6 network.client_to_client network.multicast radius.nas_identifier radius.timeout radius.tries " +
-			"radius.allow_unsigned_replies limits.connections limits.half_open limits.half_open_per_source log.format admin.socket admin.metrics",
+			"network.masquerade network.masquerade6 network.client_to_client network.multicast " +
+			"limits.connections limits.half_open limits.half_open_per_source log.format admin.socket admin.metrics",
 		`[server]
 state_dir = "DIR/other"
 [network]
@@ -50,11 +50,6 @@ masquerade = false
 masquerade6 = true
 client_to_client = false
 multicast = true
-[radius]
-nas_identifier = "other"
-timeout = "7s"
-tries = 7
-allow_unsigned_replies = true
 [limits]
 connections = 10
 half_open = 10
@@ -72,7 +67,7 @@ metrics = "127.0.0.1:9799"
 // client: nothing changes, for it or for the next, until the restart; then all
 // of it does.
 func TestReloadOfWhatWaitsForARestartChangesNothing(t *testing.T) {
-	s := here.Serve(t, nil)
+	s := here.Serve(t, lab.Config{"network": "host_access = []"}) // as in the configurations above
 	g := here.Connect(t, lab.Client{})
 	before := hostNow(t)
 	for _, w := range waiting {

@@ -32,13 +32,19 @@ type depot struct {
 
 func newDepot(t *testing.T, size int64) *depot {
 	t.Helper()
+	return newDepotOf(t, size, rand.NewChaCha8([32]byte{1}))
+}
+
+// newDepotOf makes a depot whose file is what source has.
+func newDepotOf(t *testing.T, size int64, source io.Reader) *depot {
+	t.Helper()
 	d := &depot{size: size, file: filepath.Join(t.TempDir(), "blob")}
 	f, err := os.Create(d.file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := sha256.New()
-	if _, err := io.CopyN(io.MultiWriter(f, h), rand.NewChaCha8([32]byte{1}), size); err != nil {
+	if _, err := io.CopyN(io.MultiWriter(f, h), source, size); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.Close(); err != nil {

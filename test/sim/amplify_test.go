@@ -23,10 +23,11 @@ type ledger struct {
 	mu      sync.Mutex
 	in, out map[netip.Addr]int
 	heard   [][]byte // first datagrams to the server
-	worst   int      // most that any address ever got more than it had sent
+	worst   int      // the most by which an address ever received more than it had sent
 }
 
-// note loses a fifth of the datagrams, those to the server before it counts them.
+// note loses a fifth of the datagrams. Those to the server are lost before they are
+// counted.
 func (l *ledger) note(d udptest.Datagram) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,15 +49,15 @@ func (l *ledger) note(d udptest.Datagram) bool {
 	return lost
 }
 
-// sofar is what was counted until now.
+// sofar returns what has been counted so far.
 func (l *ledger) sofar() (heard [][]byte, answered bool, worst int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.heard), len(l.out) > 0, l.worst
 }
 
-// Whoever has proved nothing gets no more bytes than they sent, at any moment,
-// whatever they send: the server is no amplifier.
+// A peer that has proved nothing never receives more bytes than it sent, whatever it
+// sends: the server is not an amplifier.
 func TestUnauthenticatedPeersNeverGetMoreBytesThanTheySent(t *testing.T) {
 	ours, foreign := newOffice(), newOffice()
 	for name, change := range map[string]func(*client.Config){
@@ -98,7 +99,7 @@ func neverAmplifies(t *testing.T, w *World, change func(*client.Config)) {
 		t.Fatal("nothing was exchanged")
 	}
 
-	// A spoofer repeats what it heard, cut and whole, from another address.
+	// A spoofer repeats what it heard, truncated and whole, from another address.
 	spoofer := w.Net.Host("198.18.9.9").Listen(500)
 	for _, b := range heard {
 		for n := 28; n <= len(b); n += max(1, len(b)/7) {

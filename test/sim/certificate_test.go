@@ -44,8 +44,8 @@ func (o *office) Verify(_ time.Time, certs [][]byte) (ike.PeerCert, error) {
 	return ike.PeerCert{Name: c.Subject.CommonName, Subject: c.RawSubject, PublicKey: c.PublicKey, Fingerprint: sha256.Sum256(c.Raw)}, nil
 }
 
-// identity issues a certificate. It is large, as those of companies are: it
-// does not fit a datagram with its issuer's.
+// identity issues a certificate. It is as large as those of companies: together with its
+// issuer's certificate it does not fit a datagram.
 func (o *office) identity(name string, key crypto.Signer) *ike.Identity {
 	c := o.issue(&x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name, Organization: []string{"Adit"}},
@@ -99,7 +99,7 @@ var rsaKeys = sync.OnceValue(func() [2]crypto.Signer {
 	return keys
 })
 
-// with has both ends authenticate by certificates alone.
+// with makes both ends authenticate by certificates alone.
 func with(o *office, name string, key crypto.Signer) func(*vpn.Policy) {
 	return func(p *vpn.Policy) {
 		p.IKE.PSKs = nil
@@ -107,8 +107,8 @@ func with(o *office, name string, key crypto.Signer) func(*vpn.Policy) {
 	}
 }
 
-// Certificates through a NAT, over a path that loses every datagram of more
-// than 1280 bytes, as many do with fragments of IP; and phase 1 is renewed.
+// Clients with certificates connect through a NAT, over a path that loses every datagram
+// of more than 1280 bytes, as many paths do with IP fragments; and phase 1 is renewed.
 func TestCertificatesOverAPathWithoutLargePackets(t *testing.T) {
 	o := newOffice()
 	for name, keys := range map[string][2]crypto.Signer{"RSA": rsaKeys(), "ECDSA": {ecKey(), ecKey()}} {
@@ -143,8 +143,8 @@ func TestCertificatesOverAPathWithoutLargePackets(t *testing.T) {
 	}
 }
 
-// Two clients of one NAT that share an address inside, each with a certificate
-// of its own: the one does not join the other's connection.
+// Two clients behind one NAT have the same inner address and a certificate each: neither
+// joins the other's connection.
 func TestAnotherCertificateIsAnotherClient(t *testing.T) {
 	o := newOffice()
 	in(t, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestAnotherCertificateIsAnotherClient(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		// The same address, ports and name, and another key.
+		// the same address, ports and name, but another key
 		l = w.Laptop(h, func(c *client.Config) { c.Change = with(o, "laptop", ecKey()) })
 		if d, err = l.Connect(ServerAddr); err != nil {
 			t.Fatal(err)

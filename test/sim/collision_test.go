@@ -11,9 +11,9 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// Both sides renew their ESP SAs at the same moment, time and again, over paths
-// of any length: two pairs come of it, and no packet is lost, whichever was
-// agreed first at either side.
+// Both sides renew their ESP SAs at the same moment, again and again, over paths of any
+// length. This results in two pairs, and no packet is lost, whichever pair was agreed
+// first at either side.
 func TestBothSidesRekeyAtTheSameTime(t *testing.T) {
 	for _, delay := range []time.Duration{0, 2 * time.Millisecond, 20 * time.Millisecond, 150 * time.Millisecond} {
 		t.Run(fmt.Sprint(delay), func(t *testing.T) {

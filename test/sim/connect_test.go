@@ -13,7 +13,7 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// in runs f in a bubble of virtual time.
+// in runs f in a synctest bubble, in virtual time.
 func in(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)
@@ -49,8 +49,8 @@ func number(b []byte) uint32 {
 
 var internet = netip.MustParseAddr("203.0.113.80")
 
-// passes fails the test unless a packet goes each way.
-func passes(t *testing.T, w *World, l *Laptop, d *vpn.Dialled, n uint32) {
+// passes fails the test unless a packet gets through in each direction.
+func passes(t *testing.T, w *World, l *Laptop, d *client.Dialled, n uint32) {
 	t.Helper()
 	own := d.Network.Peer
 	l.Device.Inject(0, datagram(own, internet, n))
@@ -106,7 +106,7 @@ func TestTwoClientsBehindOneNATWithEqualPorts(t *testing.T) {
 	})
 }
 
-// natAddr is where a server behind a NAT is dialled.
+// natAddr is the address at which clients dial a server behind a NAT.
 const natAddr = "192.0.2.99"
 
 // serverBehindNAT is a network with a NAT that leads to a server's host.
@@ -270,8 +270,8 @@ func TestNumberedDataMessagesWhenThePeerAsksForThem(t *testing.T) {
 	})
 }
 
-// A client that agreed on a lifetime in kilobytes and does not renew gets new
-// keys from the server, as a last resort and without loss.
+// If a client agreed on a lifetime in kilobytes and does not renew its keys, the server
+// renews them, as a last resort and without loss.
 func TestTheServerRenewsKeysWhoseKilobytesAreOver(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := New(t, Options{})

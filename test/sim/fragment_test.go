@@ -10,8 +10,8 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// shredder is a client's socket that sends every IKE message which can be in
-// fragments so, as clients with large certificate requests do: several at once.
+// shredder is a client's socket that sends every IKE message as fragments if that is
+// possible, several at once, as clients with large certificate requests do.
 type shredder struct {
 	udp.Conn
 	marker int // bytes
@@ -52,8 +52,8 @@ func (s *shredder) shred(data []byte) [][]byte {
 	return list
 }
 
-// All fragments of message 3 arrive before the server has made a connection of
-// the first.
+// All fragments of message 3 arrive before the server has made a connection of the first
+// fragment.
 func TestAClientThatSendsEverythingInFragments(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := New(t, Options{})
@@ -74,7 +74,7 @@ func TestAClientThatSendsEverythingInFragments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(began); took > 1900*time.Millisecond { // Connect waits a second in the end
+		if took := time.Since(began); took > 1900*time.Millisecond { // Connect waits for a second at its end
 			t.Errorf("it took %v: something was lost and sent again", took)
 		}
 		passes(t, w, l, d, 1)

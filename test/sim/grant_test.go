@@ -10,11 +10,13 @@ import (
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/ike"
+	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/secret"
 	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/test/client"
 )
 
-// granting accepts alice's password and grants what the test says.
+// granting is a backend that accepts alice's password and grants what the test says.
 type granting struct {
 	auth.Local
 	grant auth.Grant
@@ -41,7 +43,7 @@ func (b *granting) Authenticate(ctx context.Context, r *auth.Request) (auth.Resp
 	return resp, err
 }
 
-// books keeps accounting records.
+// books stores accounting records.
 type books struct {
 	mu      sync.Mutex
 	records []auth.Record
@@ -60,15 +62,15 @@ func (b *books) all() []auth.Record {
 }
 
 // connected makes a world with this grant and one connected client.
-func connected(t *testing.T, g auth.Grant) (*World, *Laptop, *vpn.Dialled, *books) {
+func connected(t *testing.T, g auth.Grant) (*World, *Laptop, *client.Dialled, *books) {
 	t.Helper()
 	b := &books{}
 	w, l, d := online(t, Options{Backend: backend(g), Accountant: b})
 	return w, l, d, b
 }
 
-// wantEnd waits until the client is gone, and checks when and why.
-func wantEnd(t *testing.T, d *vpn.Dialled, b *books, after time.Duration, cause auth.Cause) auth.Record {
+// wantEnd waits until the client is gone, and checks the time and the reason.
+func wantEnd(t *testing.T, d *client.Dialled, b *books, after time.Duration, cause auth.Cause) auth.Record {
 	t.Helper()
 	began := time.Now()
 	<-d.Done()
@@ -148,8 +150,8 @@ func TestSessionsPerUserAreLimited(t *testing.T) {
 	})
 }
 
-// A user with a static address whose plug was pulled comes back from another
-// network: the new session wins.
+// A user with a static address whose cable was pulled comes back from another network:
+// the new session wins.
 func TestAStaticAddressFollowsItsUser(t *testing.T) {
 	in(t, func(t *testing.T) {
 		static := netip.MustParseAddr("10.83.7.7")
@@ -175,7 +177,7 @@ func TestAStaticAddressFollowsItsUser(t *testing.T) {
 func TestASlowBackendIsWaitedFor(t *testing.T) {
 	in(t, func(t *testing.T) {
 		b := backend(auth.Grant{})
-		b.delay = 25 * time.Second // a person reaches for the phone
+		b.delay = 25 * time.Second // the user needs time to reach for the phone
 		w := New(t, Options{Backend: b})
 		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
 		if _, err := l.Connect(ServerAddr); err != nil {
@@ -184,7 +186,7 @@ func TestASlowBackendIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Whatever a RADIUS server says: no user gets every address, or the others'.
+// Whatever a RADIUS server grants, no user gets all addresses, or those of other users.
 func TestRoutesThatWouldTakeOthersAddressesAreRefused(t *testing.T) {
 	for _, route := range []string{"0.0.0.0/0", "10.83.0.0/16", "10.83.1.128/25", "10.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4"} {
 		t.Run(route, func(t *testing.T) {
@@ -207,8 +209,8 @@ func TestRoutesThatWouldTakeOthersAddressesAreRefused(t *testing.T) {
 	}
 }
 
-// Whoever only knows the pre-shared key has a minute to bring a user, however
-// often they negotiate keys.
+// A peer that only knows the pre-shared key has a minute to bring a user, however often
+// it negotiates keys.
 func TestKeysAloneKeepNoConnection(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w, _, d, _ := connected(t, auth.Grant{})
@@ -223,13 +225,15 @@ func TestKeysAloneKeepNoConnection(t *testing.T) {
 	})
 }
 
-// An address of the server's own host is nobody's to have, whoever grants it: the
-// host itself would answer to what is sent there.
+// Nobody can have an address of the server's own host, whoever grants it: the host itself
+// would answer what is sent to it.
 func TestTheServersOwnAddressesAreRefused(t *testing.T) {
 	own, own6 := netip.MustParseAddr("203.0.113.50"), netip.MustParseAddr("2001:db8::50")
 	for _, g := range []auth.Grant{{Address: own}, {IPv6: auth.IPv6{Address: own6}}} {
 		in(t, func(t *testing.T) {
-			w := New(t, Options{Backend: backend(g), Policy: func(p *vpn.Policy) { p.Own = []netip.Addr{own, own6} }})
+			w := New(t, Options{Backend: backend(g), Policy: func(p *vpn.Policy) {
+				p.Foreign = []pool.Foreign{{Network: netip.PrefixFrom(own, 32), Whose: "the server's own host"}, {Network: netip.PrefixFrom(own6, 128), Whose: "the server's own host"}}
+			}})
 			if _, err := w.Laptop(w.Net.Host("198.51.100.7"), nil).Connect(ServerAddr); err == nil {
 				t.Error("the client is in")
 			}
@@ -238,4 +242,53 @@ func TestTheServersOwnAddressesAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client that falls silent has its true counters in the Stop, and wherever it was by then,
+// all of its records name the origin that the backend was asked with: servers find a session, and
+// an address that they lease, by that.
+func TestASilentClientsStopHasItsCountersAndItsFirstOrigin(t *testing.T) {
+	in(t, func(t *testing.T) {
+		asked := &asking{Backend: backend(auth.Grant{InterimInterval: time.Minute})}
+		b := &books{}
+		w := New(t, Options{Backend: asked, Accountant: b})
+		nat := w.Net.NAT("198.51.100.7")
+		l := w.Laptop(nat.Host("192.168.1.10"), nil)
+		d, err := l.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range uint32(20) {
+			passes(t, w, l, d, 10*n+1)
+		}
+		nat.Move("203.0.113.77")
+		for n := range uint32(20) {
+			passes(t, w, l, d, 1000+10*n+1)
+		}
+		time.Sleep(2 * time.Minute)
+		d.Vanish()
+		<-d.Done()
+		time.Sleep(10 * time.Minute)
+		records := b.all()
+		stop := records[len(records)-1]
+		if stop.Status != auth.Stop || stop.Cause != auth.LostCarrier || stop.InputPackets != 40 || stop.OutputPackets != 40 || stop.InputOctets != 40*32 || stop.Duration < time.Minute {
+			t.Errorf("the Stop record is %+v", stop)
+		}
+		for _, r := range records {
+			if r.Call != asked.call || r.Call.Port == 0 || r.Call.PortID == "" || !strings.HasPrefix(r.Call.Info, "L2TP/IPsec ") {
+				t.Errorf("%v comes from %+v, and was asked for as %+v", r.Status, r.Call, asked.call)
+			}
+		}
+	})
+}
+
+// asking is a backend that keeps how it was asked.
+type asking struct {
+	auth.Backend
+	call auth.Call
+}
+
+func (a *asking) Authenticate(ctx context.Context, r *auth.Request) (auth.Response, error) {
+	a.call = r.Call
+	return a.Backend.Authenticate(ctx, r)
 }

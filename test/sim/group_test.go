@@ -14,8 +14,8 @@ import (
 
 const staffPSK = "the pre-shared key of the staff"
 
-// groups is a world with the groups staff and guests; alice is of the staff,
-// bob of none.
+// groups is a world with the groups staff and guests; alice is in staff, bob is in
+// neither.
 func groups(t *testing.T, change func(*vpn.Policy)) *World {
 	return New(t, Options{
 		Backend: auth.NewLocal([]auth.User{
@@ -33,7 +33,7 @@ func groups(t *testing.T, change func(*vpn.Policy)) *World {
 	})
 }
 
-// as makes a client one of a group, with its key.
+// as makes a client a member of a group, with the group's key.
 func as(group, key string, aggressive bool) func(*client.Config) {
 	return func(c *client.Config) {
 		c.Change = func(p *vpn.Policy) {
@@ -43,7 +43,7 @@ func as(group, key string, aggressive bool) func(*client.Config) {
 	}
 }
 
-// The pre-shared key says which group's users come in.
+// The pre-shared key determines the group whose users may log in.
 func TestAKeyAdmitsItsGroupsUsersAlone(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := groups(t, nil)
@@ -63,7 +63,7 @@ func TestAKeyAdmitsItsGroupsUsersAlone(t *testing.T) {
 		if last.Verdict != auth.NotAllowed || last.Detail != want {
 			t.Errorf("the refusal is %v: %q, want %q", last.Verdict, last.Detail, want)
 		}
-		// The key that is bound to no group admits everybody.
+		// the key that is bound to no group admits every user
 		other := w.Laptop(w.Net.Host("198.51.100.8"), nil)
 		for _, who := range [][2]string{{User, Password}, {"bob", "builder"}} {
 			d, err := other.ConnectAs(ServerAddr, who[0], who[1])
@@ -106,8 +106,8 @@ func TestAggressiveModeWithAGroupName(t *testing.T) {
 	})
 }
 
-// Many clients behind one NAT, in Aggressive Mode at the same moment: who is
-// beyond the ration gets in a little later.
+// Many clients behind one NAT use Aggressive Mode at the same moment: those beyond the
+// limit connect a little later.
 func TestManyInAggressiveModeAtOnce(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := groups(t, func(p *vpn.Policy) { p.IKE.Aggressive = true })
@@ -136,8 +136,9 @@ func TestManyInAggressiveModeAtOnce(t *testing.T) {
 	})
 }
 
-// Apple's clients renew phase 1 every hour, with message 1 on port 4500, and if
-// that fails on port 500: it joins its connection, and nothing else changes.
+// Apple's clients renew phase 1 every hour, with message 1 on port 4500, and if that
+// fails on port 500. The new phase 1 joins the client's connection, and nothing else
+// changes.
 func TestANewPhase1OnEitherPortJoinsItsConnection(t *testing.T) {
 	for name, setup := range map[string]func(*vpn.Policy) func(*client.Config){
 		"Main Mode": func(*vpn.Policy) func(*client.Config) { return nil },
@@ -152,9 +153,9 @@ func TestANewPhase1OnEitherPortJoinsItsConnection(t *testing.T) {
 	}
 }
 
-// rephases renews a client's phase 1 on a port, and fails the test unless it is
-// the nth and joins a connection. It returns the first and the last.
-func rephases(t *testing.T, w *World, l *Laptop, d *vpn.Dialled, n int, port uint16) (first, last vpn.PhaseOneUp) {
+// rephases renews a client's phase 1 on a port, and fails the test unless it is the nth
+// phase 1 and joins a connection. It returns the first and the last.
+func rephases(t *testing.T, w *World, l *Laptop, d *client.Dialled, n int, port uint16) (first, last vpn.PhaseOneUp) {
 	t.Helper()
 	d.RephaseOn(ike.Path{
 		Local:  netip.AddrPortFrom(l.Host.Addr(), port),

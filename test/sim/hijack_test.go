@@ -13,9 +13,9 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// forger is a socket of somebody who knows the pre-shared key and says of
-// himself that he has the victim's address. Where stage allows it, what he
-// sends does leave with that source.
+// forger is a socket of somebody who knows the pre-shared key and claims to have the
+// victim's address. Where stage allows it, what it sends really has the victim's source
+// address.
 type forger struct {
 	udp.Conn
 	own, victim netip.Addr
@@ -46,10 +46,10 @@ func (f *forger) WriteBatch(list []udp.Packet) (int, error) {
 	return len(list), nil
 }
 
-// Whoever knows the pre-shared key can complete a Main Mode from an address of
-// their own and forge the source of its last message, with the victim's
-// identification, which is a private address and easily guessed. That must not
-// make their keys those of the victim's connection.
+// Somebody who knows the pre-shared key can complete a Main Mode from an address of their
+// own and forge the source of its last message, with the victim's identification, which
+// is a private address and easily guessed. The resulting keys must not become those of
+// the victim's connection.
 func TestAForgedSourceInMessage5JoinsNoOthersConnection(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := New(t, Options{})
@@ -84,7 +84,7 @@ func TestAForgedSourceInMessage5JoinsNoOthersConnection(t *testing.T) {
 			t.Error("the forger's phase 1 joined the victim's connection")
 		}
 		passes(t, w, l, d, 100)
-		d.Rephase() // the victim's own still does, for all that the forger's claims its endpoint
+		d.Rephase() // the victim's own phase 1 still joins it, although the forger's claims its endpoint
 		time.Sleep(2 * time.Second)
 		up = All[vpn.PhaseOneUp](w.Events)
 		if len(up) != 3 || !up[2].Adopted || up[2].Conn != up[0].Conn {
@@ -94,9 +94,9 @@ func TestAForgedSourceInMessage5JoinsNoOthersConnection(t *testing.T) {
 	})
 }
 
-// Who has keys of their own can forge the source of ESP, and so have a
-// connection follow them to a victim's address. There they hear nothing, and
-// the victim's phase 1 must not become theirs.
+// A peer with keys of its own can forge the source of ESP, and so make its connection
+// move to a victim's address. It receives nothing there, and the victim's phase 1 must
+// not join its connection.
 func TestAForgedSourceOfESPAdoptsNobodysPhase1(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := New(t, Options{})
@@ -143,7 +143,7 @@ func TestAForgedSourceOfESPAdoptsNobodysPhase1(t *testing.T) {
 		if up := All[vpn.PhaseOneUp](w.Events); len(up) != 2 || up[1].Adopted || up[1].Conn == up[0].Conn {
 			t.Errorf("phases 1 = %+v: the victim's joined the forger's connection", up)
 		}
-		for b := w.Device.Poll(); b != nil; b = w.Device.Poll() { // the forger's
+		for b := w.Device.Poll(); b != nil; b = w.Device.Poll() { // packets of the forger
 		}
 		passes(t, w, l, d, 100)
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/internal/packet"
 	"github.com/adit-vpn/adit/internal/vpn"
+	"github.com/adit-vpn/adit/test/client"
 )
 
 func split(list ...string) (all []netip.Prefix) {
@@ -21,8 +22,8 @@ func split(list ...string) (all []netip.Prefix) {
 	return all
 }
 
-// inform is a DHCPINFORM as Windows sends it, built by a library that the
-// server's own encoder is no part of.
+// inform is a DHCPINFORM as Windows sends it, built by a library that shares no code with
+// the server's encoder.
 func inform(t *testing.T, src netip.Addr) []byte {
 	t.Helper()
 	m, err := dhcpv4.NewInform(net.HardwareAddr{2, 0, 0, 1, 2, 3}, src.AsSlice(),
@@ -45,7 +46,7 @@ func udp4(src, dst netip.Addr, from, to uint16, payload []byte) []byte {
 }
 
 // informed sends a DHCPINFORM and returns the answer, nil if there is none.
-func informed(t *testing.T, l *Laptop, d *vpn.Dialled) *dhcpv4.DHCPv4 {
+func informed(t *testing.T, l *Laptop, d *client.Dialled) *dhcpv4.DHCPv4 {
 	t.Helper()
 	l.Device.Inject(0, inform(t, d.Network.Peer))
 	time.Sleep(time.Second)
@@ -89,9 +90,9 @@ func TestTheMostSpecificSettingsWin(t *testing.T) {
 	in(t, func(t *testing.T) {
 		_, l, d := online(t, Options{Backend: backend(grant), Policy: func(p *vpn.Policy) {
 			p.Settings.Split, p.Settings.Domain = split("192.168.0.0/16"), "corp.example"
-			p.Groups = map[string]auth.Settings{
-				"staff": {Domain: "staff.example", Split: split("10.8.0.0/16"), DNS: []netip.Addr{netip.MustParseAddr("10.8.0.53")}},
-				"other": {Domain: "other.example"},
+			p.Groups = map[string]auth.Profile{
+				"staff": {Settings: auth.Settings{Domain: "staff.example", Split: split("10.8.0.0/16"), DNS: []netip.Addr{netip.MustParseAddr("10.8.0.53")}}},
+				"other": {Settings: auth.Settings{Domain: "other.example"}},
 			}
 		}})
 		m := informed(t, l, d)
@@ -107,8 +108,8 @@ func TestTheMostSpecificSettingsWin(t *testing.T) {
 	})
 }
 
-// Who has no list of routes at all keeps the default route: an empty list in a
-// user is no list.
+// A user without any list of routes keeps the default route: an empty list in a user
+// counts as no list.
 func TestAUserWithoutRoutesSendsEverythingThrough(t *testing.T) {
 	grant := auth.Grant{}
 	grant.Split = []netip.Prefix{}

@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/internal/dataplane"
-	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// heard keeps the packets that a client's host gets beside unicast.
+// heard stores the packets that a client's host receives other than unicast.
 type heard struct {
 	mu      sync.Mutex
 	packets [][]byte
@@ -36,8 +35,8 @@ func (h *heard) count(b []byte) (n int) {
 	return n
 }
 
-// listening connects a laptop of its own that keeps what it hears.
-func listening(t *testing.T, w *World, from string) (*Laptop, *vpn.Dialled, *heard) {
+// listening connects a separate laptop that stores what it receives.
+func listening(t *testing.T, w *World, from string) (*Laptop, *client.Dialled, *heard) {
 	t.Helper()
 	l, h := w.Laptop(w.Net.Host(from), nil), &heard{}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)

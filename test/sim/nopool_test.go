@@ -11,9 +11,9 @@ import (
 	"github.com/adit-vpn/adit/ppp"
 )
 
-// Who finds the pool empty is not told of a wrong name or password, whatever
-// the method: the user is let in, and the link ends with the reason. It connects
-// once there is an address again.
+// A user for whom the pool is empty is not told that the name or password is wrong,
+// whatever the method: authentication succeeds, and the link ends with the reason. The
+// client connects once an address is free again.
 func TestAnEmptyPoolIsNoWrongPassword(t *testing.T) {
 	for _, method := range []ppp.Method{ppp.MethodMSCHAPv2, ppp.MethodCHAP, ppp.MethodPAP} {
 		t.Run(method.String(), func(t *testing.T) {

@@ -11,14 +11,14 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// auto is a server that takes ESP without UDP, too.
+// auto is a server that also accepts ESP without UDP.
 func auto(o Options) Options {
 	o.Ports = []uint16{ESPPort}
 	o.Policy = func(p *vpn.Policy) { p.IKE.NATT = ike.NATTAuto }
 	return o
 }
 
-// bare makes a client that would rather do without UDP.
+// bare makes a client that prefers ESP without UDP.
 func bare(h *udptest.Host) func(*client.Config) {
 	return func(c *client.Config) {
 		c.NATT = ike.NATTAuto

@@ -9,8 +9,8 @@ import (
 	"github.com/adit-vpn/adit/internal/vpn"
 )
 
-// A server that answers nonsense, or whoever speaks in its name, harms at most
-// the user whom it speaks of, and that is said.
+// A server that answers nonsense, or somebody who answers in its name, harms at most the
+// user that the answer is about, and the log says so.
 func TestGrantsThatNoClientCanHave(t *testing.T) {
 	six := make([]netip.Prefix, 60)
 	for i := range six {
@@ -47,7 +47,7 @@ func TestGrantsThatNoClientCanHave(t *testing.T) {
 	}
 }
 
-// An MTU below what every host takes would turn each packet into dozens.
+// An MTU smaller than every host must accept would split each packet into dozens.
 func TestTheLeastMTU(t *testing.T) {
 	for _, mtu := range []int{1, 20, 28, 68, 575} {
 		in(t, func(t *testing.T) {

@@ -30,8 +30,8 @@ var aliceAndBob = []auth.User{
 	{Name: "bob", Password: secret.String("builder"), Address: netip.MustParseAddr("10.83.2.2")},
 }
 
-// A link that authenticates again as another user gets that user's grant, and
-// accounting of its own: nobody's traffic goes onto somebody else's bill.
+// A link that authenticates again as another user gets that user's grant and separate
+// accounting: no traffic is billed to the wrong user.
 func TestAuthenticatingAgainAsAnotherUserIsAnotherSession(t *testing.T) {
 	in(t, func(t *testing.T) {
 		b := &books{}
@@ -82,8 +82,8 @@ func TestAuthenticatingAgainAsAnotherUserIsAnotherSession(t *testing.T) {
 	})
 }
 
-// A verdict that comes after the link asked about somebody else changes
-// nothing: it would take away what the other user was granted.
+// A verdict that arrives after the link has asked about another user changes nothing.
+// Otherwise it would take away what the other user was granted.
 func TestALateVerdictOnAnEarlierUserIsIgnored(t *testing.T) {
 	in(t, func(t *testing.T) {
 		b := &books{}

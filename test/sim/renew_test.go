@@ -10,9 +10,8 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// Both ends renew keys of ten seconds at the same time, again and again, with
-// any delay between them. Whoever's pair of SAs is deleted then, nobody sends on
-// it.
+// Both ends renew keys of ten seconds at the same time, again and again, with any delay
+// between them. Whichever pair of SAs is deleted then, nobody sends on it.
 func TestKeysThatBothEndsRenewAtOnceLoseNothing(t *testing.T) {
 	for _, delay := range []time.Duration{0, 100 * time.Microsecond, 3 * time.Millisecond, 40 * time.Millisecond, 150 * time.Millisecond} {
 		t.Run(delay.String(), func(t *testing.T) {

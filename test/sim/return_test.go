@@ -13,8 +13,8 @@ import (
 // silence drops every datagram from now on.
 func silence(n *udptest.Net) { n.SetPolicy(udptest.Policy{Loss: 1}) }
 
-// A laptop whose plug was pulled comes back through another port of its NAT:
-// only one session of it remains, and soon.
+// A laptop whose cable was pulled comes back through another port of its NAT: soon only
+// one of its sessions remains.
 func TestAReturningClientTakesItsOldSessionsPlace(t *testing.T) {
 	for name, limit := range map[string]int{"without a limit": 0, "one session a user": 1} {
 		t.Run(name, func(t *testing.T) {
@@ -46,9 +46,9 @@ func TestAReturningClientTakesItsOldSessionsPlace(t *testing.T) {
 	}
 }
 
-// Two machines of one user that look alike, behind NATs behind one NAT: both
-// stay, idle as they are: that the old one answers in the very instant of the
-// question counts.
+// Two machines of one user that look alike are behind NATs behind one NAT. Both stay
+// connected, although they are idle: the old session's answer counts even if it arrives
+// at the very moment of the question.
 func TestALookalikeThatLivesIsLeftAlone(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := New(t, Options{})
@@ -72,7 +72,8 @@ func TestALookalikeThatLivesIsLeftAlone(t *testing.T) {
 	})
 }
 
-// The limit is not a place to lose: a session that lives keeps it.
+// The limit on sessions does not cost a session its place: one whose client is alive
+// keeps it.
 func TestTheLimitHoldsAgainstALookalike(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := New(t, Options{Policy: func(p *vpn.Policy) { p.SessionsPerUser = 1 }})
@@ -90,7 +91,7 @@ func TestTheLimitHoldsAgainstALookalike(t *testing.T) {
 	})
 }
 
-// With every layer's own questions off, dead peer detection alone finds out.
+// With the other layers' own probes switched off, dead peer detection alone notices.
 func TestDeadPeerDetectionEndsASilentConnection(t *testing.T) {
 	quiet := func(p *vpn.Policy) {
 		p.DeadPeer, p.IKE.DPDTimeout = 2*time.Minute, time.Minute
@@ -121,9 +122,9 @@ func TestDeadPeerDetectionEndsASilentConnection(t *testing.T) {
 			w, l, d := online(t, Options{Policy: quiet})
 			time.Sleep(30 * time.Second)
 			w.Net.SetPolicy(udptest.Policy{Drop: func(p udptest.Datagram) bool {
-				return len(p.Data) > 4 && p.Data[0]|p.Data[1]|p.Data[2]|p.Data[3] == 0 // IKE behind the marker
+				return len(p.Data) > 4 && p.Data[0]|p.Data[1]|p.Data[2]|p.Data[3] == 0 // IKE after the non-ESP marker
 			}})
-			time.Sleep(70 * time.Second) // it is being asked
+			time.Sleep(70 * time.Second) // the server is probing meanwhile
 			passes(t, w, l, d, 1)
 			time.Sleep(40 * time.Second)
 			passes(t, w, l, d, 100)
@@ -134,8 +135,8 @@ func TestDeadPeerDetectionEndsASilentConnection(t *testing.T) {
 	})
 }
 
-// The shortest server.dead_peer_timeout, in the shares that each layer gets of it:
-// who is gone is noticed within it, and who has nothing to say stays.
+// With the shortest server.dead_peer_timeout, of which each layer gets a share, a dead
+// client is noticed within that time, and an idle client stays connected.
 func TestAShortDeadPeerTimeout(t *testing.T) {
 	short := func(p *vpn.Policy) {
 		p.DeadPeer, p.IKE.DPDTimeout = 20*time.Second, 10*time.Second

@@ -31,7 +31,7 @@ func (r *revoking) Verify(now time.Time, certs [][]byte) (ike.PeerCert, error) {
 	return r.office.Verify(now, certs)
 }
 
-// reload is what a reload does that revokes a certificate, and no other.
+// reload does what a reload does that revokes a certificate and changes nothing else.
 func (w *World) reload(o *office, revoked *ike.Identity) {
 	p := *w.Policy
 	i := *p.IKE
@@ -40,9 +40,9 @@ func (w *World) reload(o *office, revoked *ike.Identity) {
 	w.Server.SetPolicy(&p)
 }
 
-// A client whose certificate was revoked may have named any lifetime for its
-// phase 1, and renews its ESP under it as long as it likes: a reload ends that.
-// Nobody else notices.
+// A client whose certificate was revoked may have chosen any lifetime for its phase 1,
+// and renews its ESP under it as long as it likes: a reload ends that. Nobody else
+// notices.
 func TestARevokedCertificateEndsWithTheReload(t *testing.T) {
 	o := newOffice()
 	in(t, func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestARevokedCertificateEndsWithTheReload(t *testing.T) {
 			p.IKE.Identity, p.IKE.Authority = o.identity("server", ecKey()), o
 		}})
 		lost, kept := o.identity("lost", ecKey()), o.identity("kept", ecKey())
-		dial := func(from string, i *ike.Identity) (*Laptop, *vpn.Dialled) {
+		dial := func(from string, i *ike.Identity) (*Laptop, *client.Dialled) {
 			l := w.Laptop(w.Net.Host(from), func(c *client.Config) {
 				c.Lifetime = 365 * 24 * time.Hour
 				if c.PSK = secret.String(PSK); i != nil {
@@ -84,15 +84,15 @@ func TestARevokedCertificateEndsWithTheReload(t *testing.T) {
 		}
 		for i, x := range []struct {
 			l *Laptop
-			d *vpn.Dialled
+			d *client.Dialled
 		}{{l2, d2}, {l3, d3}} {
 			passes(t, w, x.l, x.d, uint32(10*i))
 		}
 	})
 }
 
-// Between the reload and the end of its handshake a client may get in under the
-// policy of before, and a new phase 1 asks the new one in any case.
+// A client whose handshake began before the reload may get in under the earlier policy. A
+// new phase 1 always uses the new policy.
 func TestARevokedCertificateRenewsNothing(t *testing.T) {
 	o := newOffice()
 	in(t, func(t *testing.T) {
@@ -139,7 +139,7 @@ func TestARevokedCertificateRenewsNothing(t *testing.T) {
 	})
 }
 
-// slowAuthority has the policy exchanged while it verifies.
+// slowAuthority lets the policy be replaced while it verifies.
 type slowAuthority struct {
 	*office
 	once sync.Once

@@ -18,6 +18,7 @@ import (
 	"github.com/adit-vpn/adit/internal/dataplane"
 	"github.com/adit-vpn/adit/internal/packet"
 	"github.com/adit-vpn/adit/internal/pool"
+	"github.com/adit-vpn/adit/internal/session"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/ppp"
 	"github.com/adit-vpn/adit/test/client"
@@ -28,8 +29,8 @@ var (
 	allNodes = netip.MustParseAddr("ff02::1")
 )
 
-// with6 gives a world IPv6: a /64 a session of one network, and a /56 of
-// another for routers.
+// with6 gives a world IPv6: each session gets a /64 of one network, and routers get a /56
+// of another.
 func with6(o Options) Options {
 	nets := []netip.Prefix{netip.MustParsePrefix("2001:db8:1::/48")}
 	o.Pool6 = pool.NewPrefixes(nets, 64, server6)
@@ -38,13 +39,13 @@ func with6(o Options) Options {
 	return on6(o, append(nets, delegate)...)
 }
 
-// on6 has a world serve IPv6, whatever it leases.
+// on6 makes a world serve IPv6, whatever it leases.
 func on6(o Options, networks ...netip.Prefix) Options {
 	change := o.Policy
 	o.Policy = func(p *vpn.Policy) {
-		p.IPv6 = &vpn.IPv6{Server: server6}
+		p.IPv6 = &session.IPv6{Server: server6}
 		for _, n := range networks {
-			p.Networks = append(p.Networks, vpn.Network{Prefix: n, Server: server6})
+			p.Networks = append(p.Networks, pool.Network{Prefix: n, Server: server6})
 		}
 		p.Settings.DNS = append(p.Settings.DNS, netip.MustParseAddr("2620:fe::9"))
 		if change != nil {
@@ -59,7 +60,7 @@ func on6(o Options, networks ...netip.Prefix) Options {
 type host6 struct {
 	heard
 	t       *testing.T
-	d       *vpn.Dialled
+	d       *client.Dialled
 	l       *Laptop
 	mu      sync.Mutex
 	network ppp.Network6
@@ -121,10 +122,10 @@ type advertisement struct {
 	prefix         netip.Prefix
 	prefixFlags    byte
 	routes         []netip.Prefix
-	options        []byte // their types
+	options        []byte // the types of its options
 }
 
-// advertisements returns those that were heard, and forgets them.
+// advertisements returns the advertisements that were received, and forgets them.
 func (h *host6) advertisements() (list []advertisement) {
 	h.t.Helper()
 	for _, b := range h.take() {
@@ -150,7 +151,7 @@ func (h *host6) advertisements() (list []advertisement) {
 	return list
 }
 
-// take returns what was heard, and forgets it.
+// take returns what was received, and forgets it.
 func (h *heard) take() [][]byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -159,7 +160,7 @@ func (h *heard) take() [][]byte {
 	return list
 }
 
-// solicit asks for a router, and returns its answer.
+// solicit asks for a router, and returns the answer.
 func (h *host6) solicit() advertisement {
 	h.t.Helper()
 	h.take()
@@ -196,7 +197,7 @@ func (h *host6) ask(kind dhcpv6.MessageType, options ...dhcpv6.Option) *dhcpv6.M
 	return nil
 }
 
-// passes6 fails the test unless a packet goes each way.
+// passes6 fails the test unless a packet gets through in each direction.
 func (h *host6) passes6(w *World, own netip.Addr, n byte) {
 	h.t.Helper()
 	h.d.Own(netip.PrefixFrom(own, 128))
@@ -249,7 +250,7 @@ func TestRouterAdvertisementsGoOn(t *testing.T) {
 	in(t, func(t *testing.T) {
 		h := connect6(t, New(t, with6(Options{})), "198.51.100.7")
 		time.Sleep(20 * time.Second)
-		if n := len(h.advertisements()); n < 2 || n > 3 { // the first may come before the client has its address
+		if n := len(h.advertisements()); n < 2 || n > 3 { // the first may arrive before the client has its address
 			t.Errorf("%d in the beginning, want 3", n)
 		}
 		time.Sleep(time.Hour)
@@ -277,7 +278,7 @@ func TestARouterIsDelegatedAPrefix(t *testing.T) {
 	})
 }
 
-// A /64 for all of them is too small to be divided: addresses come by DHCPv6.
+// One /64 for all sessions is too small to be divided: addresses are assigned by DHCPv6.
 func TestASmallPoolGivesAddresses(t *testing.T) {
 	n := netip.MustParsePrefix("2001:db8:1::/64")
 	in(t, func(t *testing.T) {
@@ -312,7 +313,7 @@ func TestTheUsersOwnIPv6(t *testing.T) {
 		if list := w.Server.List(); len(list) != 1 || list[0].Sessions[0].IPv6 != grant.IPv6 {
 			t.Errorf("List = %+v", list)
 		}
-		// The same user comes back, and takes over what is theirs alone.
+		// The same user comes back, and takes over what only that user can have.
 		again := connect6(t, w, "198.51.100.8")
 		if a := again.solicit(); a.prefix != grant.IPv6.Prefix {
 			t.Errorf("the second time %+v", a)
@@ -391,7 +392,7 @@ func TestTheRouterIsANeighbor(t *testing.T) {
 	})
 }
 
-// Leases come back when sessions go.
+// Leases are returned when sessions end.
 func TestIPv6LeasesAreReleased(t *testing.T) {
 	in(t, func(t *testing.T) {
 		o := with6(Options{})

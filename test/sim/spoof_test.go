@@ -16,8 +16,8 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// behind puts a destination options header of nothing before what an IPv6
-// packet carries.
+// behind inserts an empty destination options header before the payload of an IPv6
+// packet.
 func behind(b []byte) []byte {
 	hidden := append(append(bytes.Clone(b[:40]), b[6], 0, 1, 4, 0, 0, 0, 0), b[40:]...)
 	binary.BigEndian.PutUint16(hidden[4:], uint16(len(hidden)-40))
@@ -25,9 +25,9 @@ func behind(b []byte) []byte {
 	return hidden
 }
 
-// A user who is let in sends whatever comes to mind. What claims to be another
-// or a router, over IPv4, IPv6 and multicast, reaches neither the device nor
-// another client, and what is answered is answered to the sender.
+// A logged-in user sends all kinds of forged packets. A packet that claims to come from
+// another client or a router, over IPv4, IPv6 or multicast, reaches neither the device
+// nor another client, and answers go only to the sender.
 func TestWhatAUserMayNotSend(t *testing.T) {
 	in(t, func(t *testing.T) {
 		o := with6(Options{})
@@ -104,7 +104,7 @@ func TestWhatAUserMayNotSend(t *testing.T) {
 				t.Errorf("%s: the victim's device got %x", name, got)
 			}
 		}
-		// What may pass still does.
+		// Legitimate packets still pass.
 		for name, b := range map[string][]byte{
 			"mDNS":          datagram(own4, a("224.0.0.251"), 1),
 			"mDNS of IPv6":  udp6(own6, a("ff02::fb"), 5353, 5353, []byte{1}),
@@ -124,15 +124,14 @@ func TestWhatAUserMayNotSend(t *testing.T) {
 	})
 }
 
-// One user with any number of sessions has no more of the small pools than of
-// their own making: who comes later connects without IPv6, and gets it when
-// there is some again.
+// However many sessions one user opens, a small IPv6 pool that is exhausted ends none of
+// them: a later session connects without IPv6, and gets it once there is some again.
 func TestAnExhaustedPoolOfIPv6EndsNoSession(t *testing.T) {
 	in(t, func(t *testing.T) {
 		o := on6(Options{Backend: auth.NewLocal([]auth.User{
 			{Name: User, Password: secret.String(Password)}, {Name: "bob", Password: secret.String(Password)},
 		})}, netip.MustParsePrefix("2001:db8:1::/62"))
-		o.Pool6 = pool.NewPrefixes([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::/62")}, 64, server6) // three to lease
+		o.Pool6 = pool.NewPrefixes([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::/62")}, 64, server6) // three leases
 		w := New(t, o)
 		for i := range 5 {
 			h := w.Laptop(w.Net.Host(netip.AddrFrom4([4]byte{198, 51, 100, byte(10 + i)}).String()), nil)

@@ -18,10 +18,10 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// cheap is a suite whose key exchange costs little, so that many fit a test.
+// cheap is a suite whose key exchange costs little, so that a test can do many.
 var cheap = []ike.Suite{{Cipher: ike.CipherAES, KeyBits: 128, Hash: ike.HashSHA1, Group: ike.GroupECP256}}
 
-// crowd is a host with many addresses: a fleet of strangers.
+// crowd is a host with many addresses, used by many strangers.
 func crowd(w *World, n int, first string, change func(*client.Config)) (*Laptop, []netip.Addr) {
 	addrs := make([]string, n)
 	list := make([]netip.Addr, n)
@@ -36,21 +36,21 @@ func crowd(w *World, n int, first string, change func(*client.Config)) (*Laptop,
 	}), list
 }
 
-// goroutines counts all that there are, with the world stopped:
-// runtime.NumGoroutine is now and then wrong by those that have just ended.
+// goroutines counts all goroutines with the world stopped: runtime.NumGoroutine sometimes
+// still counts those that have just ended.
 func goroutines() int {
 	n, _ := runtime.GoroutineProfile(make([]runtime.StackRecord, 10000))
 	return n
 }
 
-// Ten thousand handshakes that fail or stop at every point, and nothing of
-// them remains: no goroutine, connection, cookie, slot or lease.
+// Ten thousand handshakes fail or stop at every point, and nothing of them remains: no
+// goroutine, connection, cookie, slot or lease.
 func TestTenThousandFailedHandshakesLeaveNothing(t *testing.T) {
 	in(t, func(t *testing.T) {
 		const slots, batch = 300, 100
-		rounds := 25 // of four kinds: 10,000
+		rounds := 25 // of four kinds each: 10,000 in all
 		if testing.Short() {
-			rounds = 5 // the race detector's run
+			rounds = 5 // in the race detector's run
 		}
 		w := New(t, Options{Slots: slots, Policy: func(p *vpn.Policy) { p.IKE.Suites = cheap }})
 		w.Net.SetPolicy(udptest.Policy{Delay: 10 * time.Millisecond})
@@ -77,7 +77,7 @@ func TestTenThousandFailedHandshakesLeaveNothing(t *testing.T) {
 				})
 			}
 			for i := range batch {
-				// From the first message to a session that vanishes: some 40
+				// From the first message to a session that vanishes takes some 40
 				// messages of 10 ms each.
 				dial(abandon, from[i], Password, time.Duration(1+i*5+round%5)*time.Millisecond)
 				dial(badPSK, from2[i], Password, 40*time.Second)
@@ -107,7 +107,7 @@ func TestTenThousandFailedHandshakesLeaveNothing(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			time.Sleep(2 * time.Minute) // slots rest
+			time.Sleep(2 * time.Minute) // until slots may be used again
 		}
 		time.Sleep(5 * time.Minute)
 		w.WantNothingLeft(t)
@@ -118,11 +118,11 @@ func TestTenThousandFailedHandshakesLeaveNothing(t *testing.T) {
 			t.Errorf("only %d connections were tried as far as message 3", n)
 		}
 
-		// Every slot can still be had: connect as many as there are.
+		// Every slot is available again: connect as many clients as there are slots.
 		many, from4 := crowd(w, slots, "198.19.0.1", nil)
 		var wg sync.WaitGroup
 		for i := range slots {
-			if i%50 == 0 { // fewer at once than the ring of embryos holds
+			if i%50 == 0 { // fewer at once than the number of embryos
 				wg.Wait()
 			}
 			wg.Go(func() {

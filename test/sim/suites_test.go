@@ -26,8 +26,8 @@ func espSuites() []ike.ESPSuite {
 	return list
 }
 
-// Every phase-1 suite with every ESP suite, each with a packet both ways. With
-// -short, which the race detector's run uses, every eleventh phase-1 suite.
+// Tests every phase 1 suite with every ESP suite, each with a packet in both directions.
+// With -short, which the race detector's run uses, it tests every eleventh phase 1 suite.
 func TestFullProductOfSuites(t *testing.T) {
 	in(t, func(t *testing.T) {
 		esp := espSuites()

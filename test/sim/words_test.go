@@ -24,8 +24,8 @@ func (b *speaking) Authenticate(ctx context.Context, r *auth.Request) (auth.Resp
 	return resp, err
 }
 
-// What a backend says to the user, and what of its answer could not be read,
-// reaches the administrator, whatever the verdict; who is accepted connects.
+// What a backend says to the user, and what could not be read in its answer, reaches the
+// administrator, whatever the verdict; a user who is accepted connects.
 func TestTheBackendsWordsReachTheLog(t *testing.T) {
 	for _, verdict := range []auth.Verdict{auth.Accepted, auth.BadCredentials, auth.NotAllowed} {
 		t.Run(verdict.String(), func(t *testing.T) {

@@ -1,6 +1,6 @@
-// Package sim runs whole servers and whole clients over a simulated network,
-// in virtual time: what users see when packets are lost, repeated, reordered
-// or redirected, and when peers vanish.
+// Package sim runs whole servers and whole clients over a simulated network in virtual
+// time. It shows what users see when packets are lost, repeated, reordered or redirected,
+// and when peers vanish.
 package sim
 
 import (
@@ -16,6 +16,7 @@ import (
 	"github.com/adit-vpn/adit/internal/netdev/netdevtest"
 	"github.com/adit-vpn/adit/internal/pool"
 	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/session"
 	"github.com/adit-vpn/adit/internal/udp/udptest"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/l2tp"
@@ -23,7 +24,7 @@ import (
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// What every world agrees on.
+// What all worlds have in common.
 const (
 	ServerAddr = "192.0.2.1"
 	PSK        = "a pre-shared key of good length"
@@ -31,7 +32,7 @@ const (
 	Password   = "wonderland"
 )
 
-// World is a server on a simulated network. All of it lives in one synctest
+// World is a server on a simulated network. Everything in it belongs to one synctest
 // bubble.
 type World struct {
 	t      testing.TB
@@ -54,17 +55,18 @@ type Options struct {
 	Policy     func(*vpn.Policy)
 	Backend    auth.Backend
 	Accountant auth.Accountant
+	Observer   vpn.Observer // used instead of Events; nil: Events
 	Plane      func(*dataplane.Config)
-	Addresses  string // the pool, within 10.83.0.0/16; "": all of that
+	Addresses  string // the pool, within 10.83.0.0/16; "": the whole network
 
 	Pool6, Delegate6 *pool.Pool
 
 	Host  *udptest.Host // where the server runs; nil: a host of its own at ServerAddr
 	Net   *udptest.Net
-	Ports []uint16 // more that the server listens on: ESPPort
+	Ports []uint16 // further ports on which the server listens: see ESPPort
 }
 
-// Policy is a server's policy as the defaults have it.
+// Policy is a server's policy with the default settings.
 func Policy() *vpn.Policy {
 	return &vpn.Policy{
 		IKE: &ike.Policy{
@@ -80,16 +82,18 @@ func Policy() *vpn.Policy {
 			Name: "adit", MRU: 1400, Methods: []ppp.Method{ppp.MethodMSCHAPv2},
 			Echo: 30 * time.Second, EchoFailures: 4, SetupTimeout: 90 * time.Second, AuthTimeout: time.Minute,
 		},
+		Policy: session.Policy{
+			Networks: []pool.Network{{Prefix: netip.MustParsePrefix("10.83.0.0/16"), Server: netip.MustParseAddr("10.83.0.1")}},
+			Settings: auth.Settings{DNS: []netip.Addr{netip.MustParseAddr("9.9.9.9")}},
+			MTU:      1400,
+		},
 		ReplayWindow: 1024,
-		Networks:     []vpn.Network{{Prefix: netip.MustParsePrefix("10.83.0.0/16"), Server: netip.MustParseAddr("10.83.0.1")}},
-		Settings:     auth.Settings{DNS: []netip.Addr{netip.MustParseAddr("9.9.9.9")}},
-		MTU:          1400,
 		Connections:  1000, HalfOpen: 64, HalfOpenPerSource: 32,
 		SetupTimeout: time.Minute, AuthTimeout: time.Minute, DrainTimeout: 5 * time.Second, Keepalive: 20 * time.Second,
 	}
 }
 
-// New starts a world; its end is the test's.
+// New starts a world, which ends with the test.
 func New(t testing.TB, o Options) *World {
 	t.Helper()
 	if o.Slots == 0 {
@@ -117,8 +121,11 @@ func New(t testing.TB, o Options) *World {
 	if o.Policy != nil {
 		o.Policy(w.Policy)
 	}
+	if o.Observer == nil {
+		o.Observer = w.Events
+	}
 	w.Server = vpn.New(vpn.Config{
-		Policy: w.Policy, Backend: o.Backend, Accountant: o.Accountant, Pool: w.Pool, Observer: w.Events,
+		Policy: w.Policy, Backend: o.Backend, Accountant: o.Accountant, Pool: w.Pool, Observer: o.Observer,
 		Pool6: o.Pool6, Delegate6: o.Delegate6,
 	})
 	plane := dataplane.Config{
@@ -148,7 +155,7 @@ func New(t testing.TB, o Options) *World {
 // ESPPort stands for IP protocol 50, which has no ports.
 const ESPPort = 0
 
-// sockets are those that every end has, and more.
+// sockets are the sockets that every end has, and further ones on these ports.
 func sockets(h *udptest.Host, more ...uint16) []dataplane.Socket {
 	var list []dataplane.Socket
 	for _, port := range append([]uint16{client.IKEPort, client.NATTPort}, more...) {
@@ -157,7 +164,7 @@ func sockets(h *udptest.Host, more ...uint16) []dataplane.Socket {
 	return list
 }
 
-// socket is one on every address of the host's first family.
+// socket is a socket on every address of the host's first family.
 func socket(h *udptest.Host, port uint16) dataplane.Socket {
 	every := netip.IPv4Unspecified()
 	if h.Addr().Is6() {
@@ -166,10 +173,10 @@ func socket(h *udptest.Host, port uint16) dataplane.Socket {
 	return dataplane.Socket{Conn: h.Listen(port), Bound: netip.AddrPortFrom(every, port), Kind: dataplane.KindOf(port)}
 }
 
-// Stop has the server begin to stop, as its end does.
+// Stop makes the server begin to stop, as at the end of the test.
 func (w *World) Stop() { w.stop() }
 
-// WantNothingLeft fails the test if the server still holds anything.
+// WantNothingLeft fails the test if the server still holds any resource.
 func (w *World) WantNothingLeft(t testing.TB) {
 	t.Helper()
 	if n := w.Server.Counts(); n != (vpn.Counts{}) {
@@ -180,7 +187,7 @@ func (w *World) WantNothingLeft(t testing.TB) {
 	}
 }
 
-// Laptop is one host with a fleet of clients, by default one.
+// Laptop is one host with a number of clients, by default one.
 type Laptop struct {
 	*client.Fleet
 	Host   *udptest.Host
@@ -212,22 +219,22 @@ func (w *World) Laptop(h *udptest.Host, change func(*client.Config)) *Laptop {
 }
 
 // Connect dials the server as alice.
-func (l *Laptop) Connect(server string) (*vpn.Dialled, error) {
+func (l *Laptop) Connect(server string) (*client.Dialled, error) {
 	return l.ConnectAs(server, User, Password)
 }
 
 // ConnectAs dials the server.
-func (l *Laptop) ConnectAs(server, user, password string) (*vpn.Dialled, error) {
+func (l *Laptop) ConnectAs(server, user, password string) (*client.Dialled, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	d, err := l.Dial(ctx, client.Target{
 		Local: l.Host.Addr(), Server: netip.MustParseAddr(server), User: user, Password: password,
 	})
-	time.Sleep(time.Second) // the client's last Configure-Ack reaches the server
+	time.Sleep(time.Second) // until the client's last Configure-Ack reaches the server
 	return d, err
 }
 
-// Recorder keeps a server's events.
+// Recorder stores a server's events.
 type Recorder struct {
 	t      testing.TB
 	mu     sync.Mutex
@@ -264,8 +271,8 @@ func All[E vpn.Event](r *Recorder) []E {
 	return list
 }
 
-// online is a world with one laptop, connected as alice.
-func online(t testing.TB, o Options) (*World, *Laptop, *vpn.Dialled) {
+// online returns a world with one laptop, connected as alice.
+func online(t testing.TB, o Options) (*World, *Laptop, *client.Dialled) {
 	t.Helper()
 	w := New(t, o)
 	l := w.Laptop(w.Net.Host("198.51.100.7"), nil)

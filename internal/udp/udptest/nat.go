@@ -9,8 +9,8 @@ import (
 const firstPort = 20000
 
 // NAT translates the addresses of the hosts behind it to its public one. A
-// mapping depends on the inside address and port alone, and lets only those in
-// that were sent to (RFC 4787: endpoint-independent mapping, address- and
+// mapping depends on the inside address and port alone, and lets in only datagrams from
+// peers that were sent to (RFC 4787: endpoint-independent mapping, address- and
 // port-dependent filtering).
 type NAT struct {
 	net      *Net
@@ -168,7 +168,7 @@ func (t *NAT) arrive(d Datagram) {
 	t.inward(d)
 }
 
-// inward hands a datagram to whoever has its destination behind the NAT.
+// inward hands a datagram to the host that has its destination behind the NAT.
 func (t *NAT) inward(d Datagram) {
 	if h := t.hosts[d.Dst.Addr()]; h != nil {
 		h.deliver(d)

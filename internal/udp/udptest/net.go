@@ -107,8 +107,8 @@ func (n *Net) send(from *Host, d Datagram) {
 	}
 }
 
-// release lets everything arrive that is due, in order: of timers that are due
-// at the same time, any may be the first.
+// release lets everything arrive that is due, in order: timers that are due at the same
+// time fire in any order.
 func (n *Net) release() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -121,7 +121,7 @@ func (n *Net) release() {
 	}
 }
 
-// arrive hands a datagram to whoever has its destination now.
+// arrive hands a datagram to the host that has its destination now.
 func (n *Net) arrive(from *Host, d Datagram) {
 	addr := d.Dst.Addr()
 	for nat := from.nat; nat != nil; nat = nat.outer {

@@ -16,11 +16,11 @@ import (
 	"github.com/adit-vpn/adit/internal/udp"
 )
 
-// blastBatch is how many datagrams go into a system call.
+// blastBatch is how many datagrams are sent with one system call.
 const blastBatch = 64
 
 // runBlast sends UDP from here to clients of the server, as fast as the kernel
-// takes it. It knows
+// accepts it. Its commands are
 //
 //	down SIZE ADDRESS,…   in IP packets of so many bytes, to each in turn
 //	stop
@@ -77,8 +77,8 @@ func blast(ctx context.Context, socket *udp.Socket, to []netip.AddrPort, data []
 	}
 }
 
-// discarding is a UDP socket that nobody reads: the kernel drops what comes to it,
-// and counts that.
+// discarding is a UDP socket that nobody reads: the kernel drops the datagrams
+// that arrive, and counts the drops.
 type discarding struct{ *net.UDPConn }
 
 func discardUDP(at string) (d discarding, err error) {
@@ -89,10 +89,11 @@ func discardUDP(at string) (d discarding, err error) {
 	if d.UDPConn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(host.Addr(), discardPort))); err != nil {
 		return d, err
 	}
-	return d, d.SetReadBuffer(1) // the kernel makes that room for a packet or two
+	return d, d.SetReadBuffer(1) // the kernel rounds this up to room for a packet or two
 }
 
-// dropped is how many datagrams have come but for those that there was room for.
+// dropped is how many datagrams have arrived, without the few for which there was
+// room.
 func (d discarding) dropped() (n uint32, err error) {
 	raw, err := d.SyscallConn()
 	if err != nil {
@@ -105,8 +106,8 @@ func (d discarding) dropped() (n uint32, err error) {
 	return n, gerr
 }
 
-// drops reads SK_MEMINFO_DROPS of a socket, of which golang.org/x/sys knows
-// nothing.
+// drops reads SK_MEMINFO_DROPS of a socket, which golang.org/x/sys does not
+// support.
 func drops(fd uintptr) (uint32, error) {
 	const place = 8
 	var info [place + 1]uint32

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// capture sees the UDP datagrams that one address sends and gets, with the
-// kernel's times: what programs make of them before and after does not count.
+// capture records the UDP datagrams that one address sends and receives, with the
+// kernel's times, so that the time that programs spend before and after is not
+// included.
 type capture struct {
 	fd       int
 	buf, oob []byte
@@ -28,13 +29,14 @@ type seen struct {
 
 var errNothing = errors.New("nothing was seen in time")
 
-// newCapture listens at a device.
+// newCapture listens on a device.
 func newCapture(device string, address netip.Addr, patience time.Duration) (*capture, error) {
 	link, err := net.InterfaceByName(device)
 	if err != nil {
 		return nil, err
 	}
-	// Of all protocols: what goes out is not shown to others.
+	// All protocols are captured, because a capture of only some does not see
+	// outgoing packets.
 	all := binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, unix.ETH_P_ALL))
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, int(all))
 	if err != nil {

@@ -12,13 +12,14 @@ import (
 	"github.com/adit-vpn/adit/internal/netdev"
 )
 
-// innerMTU is that of every device that carries what is in a tunnel, bytes.
+// innerMTU is the MTU of every device that carries the packets inside a tunnel, in
+// bytes.
 const innerMTU = 1400
 
-// runClient connects clients and gives their device, clients, the addresses
-// that they were leased and a route to the network behind the server. It knows
-// "addresses", which answers when all are up, and for a client without IKE
-// "spi", the one that it receives on.
+// runClient connects clients and gives the clients' device the addresses that they
+// were leased and a route to the network behind the server. It accepts
+// "addresses", which is answered when all clients are up, and for a client without
+// IKE "spi", which is answered with the SPI of its inbound SA.
 func runClient(ctx context.Context, o options) error {
 	device, err := netdev.Open("clients", innerMTU, 1)
 	if err != nil {
@@ -40,7 +41,7 @@ func runClient(ctx context.Context, o options) error {
 	})
 }
 
-// clients are those of one process.
+// clients are the clients of one process.
 type clients struct {
 	leased []netip.Addr
 	spi    uint32
@@ -58,8 +59,8 @@ func (c *clients) answer(word string) (any, error) {
 	}
 }
 
-// connect connects as many clients as the flags say, or one without IKE if they
-// have its keys.
+// connect connects as many clients as the flags say, or one without IKE if the
+// flags have its keys.
 func (o options) connect(ctx context.Context, device netdev.Device) (*clients, error) {
 	if o.upKey != "" {
 		return o.connectStatic(device)
@@ -79,7 +80,7 @@ func (o options) connect(ctx context.Context, device netdev.Device) (*clients, e
 	return c, nil
 }
 
-// configure gives a device its addresses, and the way to what is behind the
+// configure gives a device its addresses, and a route to the network behind the
 // server.
 func configure(device string, own []netip.Addr, inside netip.Prefix) error {
 	link, err := netlink.LinkByName(device)

@@ -11,11 +11,10 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/internal/netdev/netdevtest"
-	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/test/client"
 )
 
-// dialled answers "dial".
+// dialled is the answer to "dial".
 type dialled struct {
 	Up, Failed int
 	Start, End int64 // Unix nanoseconds
@@ -28,10 +27,11 @@ type crowd struct {
 	next  netip.Addr
 
 	mu sync.Mutex
-	up []*vpn.Dialled
+	up []*client.Dialled
 }
 
-// runCrowd knows "dial N PARALLEL" and "close", which ends all that are up.
+// runCrowd accepts "dial N PARALLEL" and "close", which ends all clients that are
+// up.
 func runCrowd(ctx context.Context, o options) error {
 	fleet, err := o.fleet(netdevtest.New("crowd", 1400, 1))
 	if err != nil {
@@ -55,7 +55,7 @@ func runCrowd(ctx context.Context, o options) error {
 	})
 }
 
-// dial connects n clients more, so many at a time.
+// dial connects n more clients, that many in parallel.
 func (c *crowd) dial(ctx context.Context, n, parallel int) dialled {
 	from := make(chan netip.Addr)
 	go func() {
@@ -89,13 +89,13 @@ func (c *crowd) dial(ctx context.Context, n, parallel int) dialled {
 	return r
 }
 
-func (c *crowd) one(ctx context.Context, from netip.Addr) (*vpn.Dialled, error) {
+func (c *crowd) one(ctx context.Context, from netip.Addr) (*client.Dialled, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	return c.fleet.Dial(ctx, c.options.dial(from))
 }
 
-// close says goodbye for all, and waits.
+// close closes all connections properly, and waits.
 func (c *crowd) close() dialled {
 	r := dialled{Start: time.Now().UnixNano()}
 	var wg sync.WaitGroup

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// runDepot is a web server that gives what has no end, and takes anything.
+// runDepot is a web server that sends endless data, and accepts any amount.
 func runDepot(ctx context.Context, o options) error {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", o.target)
@@ -17,7 +17,7 @@ func runDepot(ctx context.Context, o options) error {
 	}
 	server := http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
-			_, _ = io.Copy(io.Discard, r.Body) // whoever sends ends it as they like
+			_, _ = io.Copy(io.Discard, r.Body) // the sender decides when it ends
 			return
 		}
 		for b := make([]byte, chunk); ; {

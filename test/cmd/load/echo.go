@@ -15,12 +15,12 @@ import (
 // echoEvery is the interval of echo requests.
 const echoEvery = 5 * time.Millisecond
 
-// echo is one request: when it was sent, Unix nanoseconds, and how many
-// nanoseconds later its reply came, -1 if none did.
+// echo is one request: when it was sent, in Unix nanoseconds, and how many
+// nanoseconds later its reply came, -1 if there was none.
 type echo struct{ Sent, RTT int64 }
 
-// runEcho pings the target from the moment on that it is connected. It knows
-// "ping", which answers at once, and "report", which answers with every echo.
+// runEcho pings the target as soon as it is connected. It accepts "ping", which is
+// answered at once, and "report", which is answered with every echo.
 func runEcho(ctx context.Context, o options) error {
 	target, err := netip.ParseAddr(o.target)
 	if err != nil {
@@ -79,7 +79,7 @@ func (p *pinger) send(ctx context.Context, from, to netip.Addr) {
 func (p *pinger) receive() {
 	for b := p.device.Read(); b != nil; b = p.device.Read() {
 		now := time.Now().UnixNano()
-		if len(b) < 28 || b[0] != 0x45 || b[9] != 1 || b[20] != 0 { // no echo reply
+		if len(b) < 28 || b[0] != 0x45 || b[9] != 1 || b[20] != 0 { // it is not an echo reply
 			continue
 		}
 		seq := int(binary.BigEndian.Uint16(b[26:]))

@@ -16,15 +16,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// counters answers "info": sums over the TCP connections of one end, those
-// that ended included. The receiving kernel counts what arrived, so that what
-// is still in a buffer counts as neither carried nor lost.
+// counters is the answer to "info": sums over the TCP connections of one end,
+// including those that ended. The receiving kernel counts what arrived, so data
+// that is still in a buffer counts neither as carried nor as lost.
 type counters struct {
-	Flows         int    // that are open
+	Flows         int    // open connections
 	Received      uint64 // bytes
-	Segments      uint64 // with data, sent
-	Retransmitted uint64 // of them
-	Sent          uint64 // bytes, repetitions included
+	Segments      uint64 // segments with data that were sent
+	Retransmitted uint64 // of these, retransmissions
+	Sent          uint64 // bytes, including retransmissions
 	MSS           int    // bytes of data in a full segment
 }
 
@@ -33,7 +33,7 @@ type end struct {
 	mu   sync.Mutex
 	open map[*net.TCPConn]bool
 	past counters
-	wg   sync.WaitGroup // of the goroutines that carry
+	wg   sync.WaitGroup // of the goroutines that send or receive
 }
 
 func (e *end) add(c *net.TCPConn) {
@@ -45,7 +45,7 @@ func (e *end) add(c *net.TCPConn) {
 	e.open[c] = true
 }
 
-// drop closes a connection, at once for both sides, and keeps its counters.
+// drop closes a connection, at once in both directions, and keeps its counters.
 func (e *end) drop(c *net.TCPConn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -54,7 +54,7 @@ func (e *end) drop(c *net.TCPConn) {
 	}
 	delete(e.open, c)
 	e.past.add(c)
-	_ = c.SetLinger(0) // a connection that cannot be reset is closed
+	_ = c.SetLinger(0) // if a connection cannot be reset, it is closed
 	_ = c.Close()
 }
 
@@ -87,19 +87,19 @@ func (s *counters) add(c *net.TCPConn) {
 	})
 }
 
-// A TCP connection of ours begins with who sends, and how many bytes a second
-// at most, 0 for as many as can be.
+// header begins each of our TCP connections. It says which side sends, and how
+// many bytes a second at most; 0 means no limit.
 type header struct {
-	Way  byte // 'u': who connected, 'd': who accepted
+	Way  byte // 'u': the side that connected, 'd': the side that accepted
 	Pace uint64
 }
 
 const headerLen = 9
 
-// chunk is how much is given to the kernel, or thrown away, at a time.
+// chunk is how much data is passed to the kernel, or discarded, at a time.
 const chunk = 1 << 20
 
-// runFlows opens TCP connections to the target. It knows
+// runFlows opens TCP connections to the target. It accepts
 //
 //	open WAY PACE ADDRESS,…   one from each address, "-" for any
 //	info
@@ -127,8 +127,8 @@ func runFlows(ctx context.Context, o options) error {
 	})
 }
 
-// dial connects from each address, and only then begins to carry: a flow that
-// flows is in the way of others.
+// dial connects from every address before any connection begins to carry data: a
+// flow that carries data would slow down those that are still connecting.
 func (e *end) dial(ctx context.Context, from []string, to string, h header) error {
 	var all []*net.TCPConn
 	for _, a := range from {
@@ -170,7 +170,7 @@ func connect(ctx context.Context, from, to string) (*net.TCPConn, error) {
 	return c, nil
 }
 
-// close ends all connections, and waits until nothing is carried any more.
+// close ends all connections, and waits until no data is carried any longer.
 func (e *end) close() counters {
 	e.mu.Lock()
 	var all []*net.TCPConn
@@ -185,8 +185,8 @@ func (e *end) close() counters {
 	return e.info()
 }
 
-// runSink accepts what flows opens, and throws away UDP. It knows "info", and
-// "datagrams", how many have come.
+// runSink accepts the connections of runFlows, and discards UDP. It accepts
+// "info", and "datagrams", which is answered with how many have come.
 func runSink(ctx context.Context, o options) error {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", o.target)
@@ -234,8 +234,8 @@ func (e *end) accept(c *net.TCPConn) {
 	e.carry(c, h, h.Way == 'd')
 }
 
-// carry sends, or receives, until the other side goes away: that is how a
-// measurement ends.
+// carry sends, or receives, until the other side closes the connection, which is
+// how a measurement ends.
 func (e *end) carry(c *net.TCPConn, h header, sends bool) {
 	defer e.drop(c)
 	var err error
@@ -249,8 +249,8 @@ func (e *end) carry(c *net.TCPConn, h header, sends bool) {
 	}
 }
 
-// source sends the same bytes again and again, without copying them: an end
-// should take little of the core that it shares with the client.
+// source sends the same bytes again and again without copying them, so that it
+// takes little of the core that it shares with the client.
 func source(c *net.TCPConn, pace uint64) error {
 	if pace > 0 {
 		if err := control(c, func(fd int) error {
@@ -263,7 +263,8 @@ func source(c *net.TCPConn, pace uint64) error {
 	if err != nil {
 		return err
 	}
-	// Opened anew, since every connection has a place of its own in it.
+	// It is opened again, because each connection needs its own position in the
+	// file.
 	file, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", shared.Fd()))
 	if err != nil {
 		return err
@@ -273,13 +274,13 @@ func source(c *net.TCPConn, pace uint64) error {
 		if _, err := file.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
-		if _, err := c.ReadFrom(file); err != nil { // sendfile
+		if _, err := c.ReadFrom(file); err != nil { // this uses sendfile
 			return err
 		}
 	}
 }
 
-// zeros is a file of one chunk that exists nowhere else.
+// zeros is a file of one chunk that has no name in any directory.
 var zeros = sync.OnceValues(func() (*os.File, error) {
 	fd, err := unix.MemfdCreate("load", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -290,7 +291,7 @@ var zeros = sync.OnceValues(func() (*os.File, error) {
 	return file, err
 })
 
-// discard has the kernel throw away what arrives (MSG_TRUNC, tcp(7)).
+// discard makes the kernel discard what arrives (MSG_TRUNC, tcp(7)).
 func discard(c *net.TCPConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -13,7 +13,8 @@
 //	load depot   a web server behind the server
 //	load serve   the server, with profiles on a socket
 //
-// All but serve read one command a line, and answer each with a line of JSON.
+// All except serve read commands, one on each line, and answer each with a line of
+// JSON.
 package main
 
 import (
@@ -116,7 +117,7 @@ type options struct {
 	config, pprof       string
 }
 
-// address is a flag.
+// address is a flag with an address.
 type address struct{ a *netip.Addr }
 
 func (a *address) String() string { return "" }
@@ -126,7 +127,7 @@ func (a *address) Set(s string) (err error) {
 	return err
 }
 
-// prefix is one, too.
+// prefix is a flag with a prefix.
 type prefix struct{ p *netip.Prefix }
 
 func (p *prefix) String() string { return "" }
@@ -136,7 +137,7 @@ func (p *prefix) Set(s string) (err error) {
 	return err
 }
 
-// suites are what the flags may name.
+// suites are the suites that the flags may name.
 var suites = map[string]ike.ESPSuite{
 	"cbc-sha1":   {Cipher: ike.ESPAESCBC, KeyBits: 256, Auth: ike.ESPAuthSHA1_96},
 	"cbc-sha256": {Cipher: ike.ESPAESCBC, KeyBits: 256, Auth: ike.ESPAuthSHA256_128},
@@ -145,7 +146,7 @@ var suites = map[string]ike.ESPSuite{
 
 var hashes = map[string]ike.Hash{"sha1": ike.HashSHA1, "sha256": ike.HashSHA256}
 
-// fleet starts clients behind one device.
+// fleet starts clients that share one device.
 func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
 	esp, ok := suites[o.esp]
 	hash, ok2 := hashes[o.hash]
@@ -166,12 +167,12 @@ func (o options) fleet(device netdev.Device) (*client.Fleet, error) {
 	})
 }
 
-// sockets are those of one worker.
+// sockets are the sockets of one worker.
 func (o options) sockets() (sockets []dataplane.Socket, err error) {
 	for _, port := range []uint16{client.IKEPort, client.NATTPort} {
 		bound := netip.AddrPortFrom(netip.IPv4Unspecified(), port)
 		if o.n == 1 && !o.crowd {
-			bound = netip.AddrPortFrom(o.first, port) // there may be others beside us
+			bound = netip.AddrPortFrom(o.first, port) // other clients may run beside us
 		}
 		opened, err := udp.Listen(bound, 1)
 		if err != nil {
@@ -198,7 +199,7 @@ func serve(ctx context.Context, do func(words []string) (any, error)) error {
 	go func() {
 		defer close(lines)
 		s := bufio.NewScanner(os.Stdin)
-		s.Buffer(nil, 1<<20) // a thousand addresses
+		s.Buffer(nil, 1<<20) // enough for a thousand addresses
 		for s.Scan() {
 			lines <- s.Text()
 		}

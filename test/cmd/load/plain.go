@@ -9,8 +9,9 @@ import (
 	"github.com/adit-vpn/adit/internal/udp"
 )
 
-// plain is a socket whose datagrams have no checksum, as RFC 3948, section 2.1
-// has it, and leave one by one: the kernel makes no trains of such.
+// plain is a socket whose datagrams have no checksum, as RFC 3948, section 2.1,
+// recommends, and are sent one by one: the kernel cannot send datagrams without a
+// checksum as a train.
 type plain struct {
 	*udp.Socket
 	rooms sync.Pool // of *[]udp.Packet
@@ -51,7 +52,7 @@ func (p *plain) WriteBatch(packets []udp.Packet) (int, error) {
 	return len(packets), nil
 }
 
-// cut appends the datagrams of a train.
+// cut appends the single datagrams of a train.
 func cut(all []udp.Packet, p udp.Packet) []udp.Packet {
 	if p.Segment == 0 {
 		return append(all, p)

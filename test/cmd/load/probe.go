@@ -24,17 +24,18 @@ const (
 	probeWait = time.Second
 )
 
-// probed answers "probe": for each probe the time between its datagram's
-// leaving the client's device and the answer's coming there, nanoseconds,
+// probed is the answer to "probe": for each probe the time, in nanoseconds, from
+// when its datagram left the client's device until the answer arrived there,
 // through the tunnel and without it.
 type probed struct {
 	Tunnel, Bare []int64
 	Lost         int
 }
 
-// runProbe is one client that sends UDP to the echo behind the server, through
-// the tunnel and past it. It knows "ready", and "probe N MICROSECONDS", which
-// sends so many of each, in turn, with that time between two.
+// runProbe is one client that sends UDP to the echo server behind the server,
+// through the tunnel and outside it. It accepts "ready", and "probe N
+// MICROSECONDS", which sends N probes each way, in turn, with that time between
+// two.
 func runProbe(ctx context.Context, o options) error {
 	device := netdevtest.New("probe", innerMTU, 1)
 	fleet, err := o.fleet(device)
@@ -46,7 +47,7 @@ func runProbe(ctx context.Context, o options) error {
 		return err
 	}
 	go func() {
-		for device.Read() != nil { // the capture has seen it
+		for device.Read() != nil { // it is discarded, because the capture has recorded it
 			continue
 		}
 	}()
@@ -84,7 +85,7 @@ type prober struct {
 	device  *netdevtest.Device
 	bare    *net.UDPConn
 	inner   []byte
-	length  int // of UDP with a probe in it, once it is known
+	length  int // length of the UDP datagram that carries a probe, once it is known
 }
 
 func (p *prober) run(ctx context.Context, n int, every time.Duration) (r probed, err error) {
@@ -113,7 +114,7 @@ func (p *prober) run(ctx context.Context, n int, every time.Duration) (r probed,
 	return r, nil
 }
 
-// probe sends one datagram and waits for its answer, which is as long.
+// probe sends one datagram and waits for its answer, which has the same length.
 func (p *prober) probe(through bool) (took int64, err error) {
 	port := uint16(client.NATTPort)
 	if through {
@@ -123,7 +124,7 @@ func (p *prober) probe(through bool) (took int64, err error) {
 			return 0, errNothing
 		}
 		port = echoPort
-		// As long as the other on the wire.
+		// It is as long as the tunnelled one is on the wire.
 		if _, err := p.bare.Write(make([]byte, p.length-udpLen)); err != nil {
 			return 0, err
 		}
@@ -135,7 +136,7 @@ func (p *prober) probe(through bool) (took int64, err error) {
 			return 0, err
 		}
 		switch {
-		case s.length < probeLen: // not ours, but L2TP's or PPP's
+		case s.length < probeLen: // a packet of L2TP or PPP, not a probe
 		case s.out && s.to == port:
 			sent = s
 		case !s.out && s.from == port && s.length == sent.length:
@@ -145,8 +146,8 @@ func (p *prober) probe(through bool) (took int64, err error) {
 	}
 }
 
-// runUDPEcho returns datagrams to where they came from, with as little ado as
-// there can be.
+// runUDPEcho returns datagrams to where they came from, with as little work as
+// possible.
 func runUDPEcho(ctx context.Context, _ options) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -155,14 +156,15 @@ func runUDPEcho(ctx context.Context, _ options) error {
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: echoPort}); err != nil {
 		return fmt.Errorf("UDP port %d: %w", echoPort, err)
 	}
-	runtime.GOMAXPROCS(2)  // one of which waits in the kernel all the time,
-	debug.SetGCPercent(-1) // and stops for nobody
+	runtime.GOMAXPROCS(2)  // one of them waits in the kernel all the time
+	debug.SetGCPercent(-1) // no garbage collection may stop it
 	go echoAll(fd)
 	return serve(ctx, func([]string) (any, error) { return "ready", nil })
 }
 
-// echoAll answers what comes, from one thread that does nothing else: the
-// scheduler is not told of calls that wait, and has nothing to do after them.
+// echoAll answers every datagram, in one thread that does nothing else. The Go
+// scheduler is not told about its blocking system calls, and so has no work to do
+// after them.
 func echoAll(fd int) {
 	runtime.LockOSThread()
 	b := make([]byte, 1<<16)
@@ -171,7 +173,7 @@ func echoAll(fd int) {
 		size := uint32(unix.SizeofSockaddrInet4)
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0,
 			uintptr(unsafe.Pointer(&from)), uintptr(unsafe.Pointer(&size)))
-		if errno == 0 { // an answer that cannot be sent is lost, as datagrams may be
+		if errno == 0 { // an answer that cannot be sent is lost, as any datagram may be
 			_, _, _ = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), n, 0,
 				uintptr(unsafe.Pointer(&from)), uintptr(size))
 		}

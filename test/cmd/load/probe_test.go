@@ -10,7 +10,7 @@ import (
 	"github.com/adit-vpn/adit/internal/udp"
 )
 
-// What a client sends of itself is a packet that every host would take.
+// The packets that a client makes itself would be accepted by every host.
 func TestDatagramIsWhole(t *testing.T) {
 	from, to := netip.MustParseAddrPort("10.83.0.2:9"), netip.MustParseAddrPort("10.83.0.1:7")
 	for size := ipLen + udpLen; size <= innerMTU; size++ {
@@ -76,7 +76,7 @@ func TestCaptureSeesBothWays(t *testing.T) {
 	send(third, other, 11)
 	send(one, other, 22)
 	send(other, one, 33)
-	// The loopback device shows everything twice, going out and coming in.
+	// The loopback device shows every packet twice, outgoing and incoming.
 	last := before
 	for _, want := range []seen{
 		{out: true, from: port(one), to: port(other), length: 30}, {from: port(one), to: port(other), length: 30},

@@ -14,8 +14,8 @@ import (
 	"github.com/adit-vpn/adit/internal/app"
 )
 
-// runServe is adit serve with profiles, and a count of the objects that it has
-// allocated, which the product has not.
+// runServe is adit serve with profiles, and with a count of the objects that it
+// has allocated, which the product does not have.
 func runServe(ctx context.Context, o options) error {
 	load := func() (*conf.Config, error) { return conf.Load(o.config, os.Environ()) }
 	c, err := load()

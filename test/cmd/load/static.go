@@ -13,14 +13,14 @@ import (
 	"github.com/adit-vpn/adit/ipsec"
 )
 
-// nobody is the control plane of a client that has none.
+// nobody is the control plane of a client that needs none.
 type nobody struct{}
 
-func (nobody) IKE(_, _ netip.AddrPort, _ bool, _ []byte) {}
-func (nobody) Deliver(dataplane.Note) bool               { return true }
+func (nobody) IKE(reply []byte, _, _ netip.AddrPort, _ bool, _ []byte) []byte { return reply }
+func (nobody) Deliver(dataplane.Note) bool                                    { return true }
 
-// connectStatic makes a client that needs no IKE, L2TP or PPP: the program naive
-// has none. Everything is AES-256-CBC with HMAC-SHA1, tunnel 1, session 1.
+// connectStatic makes a client that needs no IKE, L2TP or PPP, because the program
+// naive has none. All packets use AES-256-CBC with HMAC-SHA1, tunnel 1, session 1.
 func (o options) connectStatic(device netdev.Device) (*clients, error) {
 	sockets, err := o.sockets()
 	if err != nil {
@@ -85,7 +85,7 @@ func (o options) static(plane *dataplane.Plane, slot *dataplane.Slot) (spi uint3
 	return spi, plane.Route(netip.PrefixFrom(o.lease, 32), slot, session)
 }
 
-// espKeys reads the key of AES-256 and that of HMAC-SHA1.
+// espKeys reads the keys of AES-256 and HMAC-SHA1.
 func espKeys(s string) (k ipsec.Keys, err error) {
 	b, err := hex.DecodeString(s)
 	if err == nil && len(b) != 32+20 {

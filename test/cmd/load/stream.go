@@ -14,15 +14,16 @@ import (
 	"github.com/adit-vpn/adit/internal/netdev"
 )
 
-// discardPort is where streams go: both ends throw away what comes there.
+// discardPort is the port to which streams are sent: both ends discard what
+// arrives there.
 const discardPort = 9
 
-// streamed answers "count": what came to the clients.
+// streamed is the answer to "count": what arrived at the clients.
 type streamed struct{ Packets, Bytes uint64 }
 
-// runStream is runClient without a device of the kernel: the clients' packets
-// are made as fast as they are taken, and those for them are counted. It knows
-// what runClient knows, and
+// runStream is runClient without a device of the kernel: the clients' packets are
+// made as fast as they are accepted, and the packets for them are counted. It
+// accepts the commands of runClient, and
 //
 //	up SIZE   send UDP in IP packets of so many bytes to the server's inside, from each client in turn
 //	stop
@@ -65,7 +66,7 @@ type stream struct {
 
 	mu     sync.Mutex
 	ready  *sync.Cond
-	send   [][]byte // what to send, over and over
+	send   [][]byte // packets to send, over and over again
 	next   int
 	closed bool
 }
@@ -112,7 +113,8 @@ func (s *stream) Read(room netdev.Room, packets []netdev.Packet, handle func(n i
 	}
 }
 
-// take waits until there is something to send, and returns how many packets.
+// take waits until there is something to send, and returns how many packets it
+// took.
 func (s *stream) take(room netdev.Room, packets []netdev.Packet) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ var suite = ipsec.Suite{Cipher: ipsec.AESCBC, KeyBits: 256, Auth: ipsec.HMACSHA1
 
 const spi = 0x1001
 
-// key is the same for whoever needs one.
+// key is the same key in the form of each side.
 func key(t *testing.T) (ours string, theirs ipsec.Keys) {
 	t.Helper()
 	b := make([]byte, keyLen+sha1.Size)
@@ -46,7 +46,8 @@ func newIn(t *testing.T) (*inbound, ipsec.Keys) {
 	return sa, theirs
 }
 
-// sealed is an IP packet of n bytes as it is on the wire, and the packet.
+// sealed is an IP packet of n bytes in its form on the wire, and the packet
+// itself.
 func sealed(t *testing.T, sa *outbound, n int) (datagram, packet []byte) {
 	t.Helper()
 	b := make([]byte, room)
@@ -91,7 +92,8 @@ func TestNaiveReadsWhatTheServerSends(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := 20; n <= innerMTU; n++ {
-		// Decrypted, a packet of naive's own is the frame that the server would seal.
+		// When decrypted, a packet from naive is the same frame that the server
+		// would seal.
 		datagram, packet := sealed(t, out, n)
 		far, err := ipsec.NewInbound(spi, suite, keys, 2048)
 		if err != nil {

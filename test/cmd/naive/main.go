@@ -1,11 +1,11 @@
-// Naive is what the benchmarks measure the server against: the same packets on
-// the wire, by the most straightforward Go there is. It reads one packet of a
-// TUN device through package water, seals it with the standard library, and
-// writes one datagram; and the same the other way. Nothing is batched, and
-// nothing is made slow on purpose: the key schedule and the HMAC live as long as
-// the SA, and buffers are used again.
+// Naive is the program against which the benchmarks measure the server: it sends
+// the same packets on the wire, with the most straightforward Go code. It reads
+// one packet of a TUN device through package water, seals it with the standard
+// library, and writes one datagram; and the reverse in the other direction.
+// Nothing is batched, but nothing is slow on purpose: the key schedule and the
+// HMAC live as long as the SA, and buffers are reused.
 //
-// It is no VPN: it is told its keys, and where its one peer is.
+// It is not a VPN: its keys and the address of its one peer are given to it.
 package main
 
 import (
@@ -25,8 +25,8 @@ import (
 
 const (
 	innerMTU     = 1400
-	socketBuffer = 7 << 20 // as the server's
-	queueLen     = 5000    // packets: TCP should not lose what we are slow to read
+	socketBuffer = 7 << 20 // as large as the server's
+	queueLen     = 5000    // packets: TCP should not lose those that we read too late
 )
 
 func main() {
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	_ = conn.SetReadBuffer(socketBuffer) // the kernel's limit will do, too
+	_ = conn.SetReadBuffer(socketBuffer) // if the kernel's limit is smaller, that is enough
 	_ = conn.SetWriteBuffer(socketBuffer)
 
 	fmt.Println("ready")
@@ -135,7 +135,7 @@ func receive(conn *net.UDPConn, tun *water.Interface, sa *inbound) error {
 		}
 		packet, err := sa.open(b[:n])
 		if err != nil {
-			continue // not of our peer
+			continue // it is not from our peer
 		}
 		if _, err := tun.Write(packet); err != nil {
 			return err

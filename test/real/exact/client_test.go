@@ -49,7 +49,7 @@ type peer struct {
 
 // tunnel is a client that is connected.
 type tunnel struct {
-	*vpn.Dialled
+	*client.Dialled
 	fleet *client.Fleet
 	four  netip.Addr
 	six   netip.Addr // one that it may use; none without IPv6

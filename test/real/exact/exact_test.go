@@ -66,7 +66,7 @@ func scenarios() (list []scenario) {
 		{name: "without offloads", host: host{without: "offloads"}},
 		{name: "without vnet headers", host: host{without: "headers"}},
 		{name: "narrow path", joins: joinsAll, narrow: true},
-		{name: "TAP", office: true, host: host{network: officeConfig}},
+		{name: "TAP", office: true, joins: []byte{gsoTCP4, gsoUDP}, host: host{network: officeConfig}},
 	} {
 		switch {
 		case c.tier != "":

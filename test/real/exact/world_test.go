@@ -188,7 +188,8 @@ func launch(t testing.TB, h host) *server {
 	dir := t.TempDir()
 	s := &server{dir: dir, control: admin.NewClient(filepath.Join(dir, "sock"))}
 	if h.network == "" {
-		h.network = fmt.Sprintf("pool = [%q]\npool6 = [%q]", inside4, inside6)
+		h.network = fmt.Sprintf("pool = [%q]\npool6 = [%q]\n", inside4, inside6) +
+			"inbound = [\"0.0.0.0/0\", \"::/0\"]\nhost_access = [\"all\"]"
 	}
 	text := fmt.Sprintf(`[server]
 listen = ["0.0.0.0"]

@@ -11,30 +11,36 @@ import (
 	"time"
 )
 
-// Capture records what the server sends and receives outside.
+// Capture records what passes a device.
 type Capture struct {
 	lab  *Lab
 	dir  string
 	dump *Process
 }
 
-// Capture starts recording.
+// Capture starts recording what the server sends and receives outside.
 func (l *Lab) Capture(t testing.TB) *Capture {
+	t.Helper()
+	// The kernel would cut the server's trains of packets only behind the
+	// place where they are recorded.
+	Run(t, l.Server, "ip", "link", "set", "eth0", "gso_max_segs", "1")
+	t.Cleanup(func() { Run(t, l.Server, "ip", "link", "set", "eth0", "gso_max_segs", "65535") })
+	return l.CaptureOn(t, l.Server, "eth0", "udp port 500 or udp port 4500 or proto 50")
+}
+
+// CaptureOn starts recording what passes a device of a namespace, or what a filter takes of it.
+func (l *Lab) CaptureOn(t testing.TB, ns, device string, filter ...string) *Capture {
 	t.Helper()
 	dir, err := l.newDir("capture")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The kernel would cut the server's trains of packets only behind the
-	// place where they are recorded.
-	Run(t, l.Server, "ip", "link", "set", "eth0", "gso_max_segs", "1")
-	c := Command(l.Server, "chroot", l.tools(), "tcpdump", "-i", "eth0", "--immediate-mode", "-U", "-s", "2048", "-Z", "root", "-B", "16384",
-		"-w", filepath.Join(l.inTools(dir), "pcap"), "udp port 500 or udp port 4500 or proto 50")
+	c := Command(ns, append([]string{"chroot", l.tools(), "tcpdump", "-i", device, "--immediate-mode", "-U", "-s", "2048", "-Z", "root", "-B", "16384",
+		"-w", filepath.Join(l.inTools(dir), "pcap")}, filter...)...)
 	k := &Capture{lab: l, dir: dir, dump: Start(t, c, filepath.Join(dir, "log"))}
 	if !Wait(10*time.Second, func() bool { return k.dump.Printed("listening on") || k.dump.Ended() }) || k.dump.Ended() {
 		t.Fatalf("tcpdump did not start: %s", k.dump.Output())
 	}
-	t.Cleanup(func() { Run(t, l.Server, "ip", "link", "set", "eth0", "gso_max_segs", "65535") })
 	return k
 }
 
@@ -47,6 +53,22 @@ func (k *Capture) Stop(t testing.TB) {
 	if code := k.dump.Exit(10 * time.Second); code != 0 || !k.dump.Printed("\n0 packets dropped by kernel") {
 		t.Errorf("tcpdump ended with %d: %s", code, k.dump.Output())
 	}
+}
+
+// Kinds has tshark count the packets of the recording by the protocols that it finds in them,
+// as in "eth:ethertype:ip:esp".
+func (k *Capture) Kinds(t testing.TB) map[string]int {
+	t.Helper()
+	c := Command(k.lab.Server, "chroot", k.lab.tools(), "tshark", "-r", filepath.Join(k.lab.inTools(k.dir), "pcap"), "-T", "fields", "-e", "frame.protocols")
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("tshark: %v", err)
+	}
+	kinds := map[string]int{}
+	for line := range strings.Lines(string(out)) {
+		kinds[strings.TrimSpace(line)]++
+	}
+	return kinds
 }
 
 // Decode has tshark decrypt the recording with the keys that the server wrote

@@ -162,6 +162,29 @@ func (g *Guest) Redial(t testing.TB, conn string) int {
 	}
 }
 
+// As has the next dialling be another user's, with the same password as before.
+func (g *Guest) As(t testing.TB, user string) {
+	t.Helper()
+	g.Exec(t, fmt.Sprintf(`sed -i 's/^name .*/name "%[1]s"/' /etc/ppp/options.xl2tpd
+for f in pap chap; do sed -i 's/^"[^"]*"/"%[1]s"/' /etc/ppp/$f-secrets; done`, user))
+}
+
+// Step is how long a step of the last dialling took: "ike", "l2tp" or "ppp".
+func (g *Guest) Step(t testing.TB, step string) time.Duration {
+	t.Helper()
+	var took, at, before float64
+	var what string
+	for line := range strings.Lines(g.Log(t, "status")) {
+		if n, _ := fmt.Sscan(line, &at, &what); n == 2 {
+			if what == step+"-up" {
+				took = at - before
+			}
+			before = at
+		}
+	}
+	return time.Duration(took * float64(time.Second))
+}
+
 // Timing is how long each step of the last dialling took.
 func (g *Guest) Timing(t testing.TB) string {
 	t.Helper()

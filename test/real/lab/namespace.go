@@ -93,3 +93,11 @@ func Run(t testing.TB, ns string, args ...string) string {
 	}
 	return string(out)
 }
+
+// RunHere runs a command outside of any namespace of the lab.
+func RunHere(t testing.TB, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}

@@ -30,7 +30,9 @@ type Config map[string]string
 
 // Server is a server in the lab's namespace.
 type Server struct {
-	Dir string // its state, and the test's own files
+	Dir    string   // its state, and the test's own files
+	Binary string   // "": the lab's
+	Args   []string // further arguments
 
 	lab    *Lab
 	file   string
@@ -55,11 +57,16 @@ func (l *Lab) Prepare(t testing.TB, c Config) *Server {
 		Dir: dir, lab: l,
 		file: filepath.Join(dir, "adit.toml"), socket: filepath.Join(dir, "adit.sock"), log: filepath.Join(dir, "adit.log"),
 	}
+	network := "pool = " + or(c["pool"], `["10.83.0.0/24"]`)
+	if !strings.Contains(c["network"], "host_access") && !strings.Contains(c["network"], `"tap"`) {
+		network += "\nhost_access = [\"all\"]" // AppIP is the server's own
+	}
 	base := []struct{ table, lines string }{
 		{"server", fmt.Sprintf("state_dir = %q", dir)},
 		{"ipsec", fmt.Sprintf("psk = %q", PSK)},
-		{"network", "pool = " + or(c["pool"], `["10.83.0.0/24"]`)},
+		{"network", network},
 		{"l2tp", ""},
+		{"ppp", ""},
 		{"auth", ""},
 		{"radius", ""},
 		{"limits", ""},
@@ -98,7 +105,8 @@ func (s *Server) Start(t testing.TB) {
 // Launch starts the server, behind the programs in wrap, without waiting.
 func (s *Server) Launch(t testing.TB, wrap ...string) *Process {
 	t.Helper()
-	c := Command(s.lab.Server, append(wrap, s.lab.Adit, "serve", "-c", s.file)...)
+	args := append(wrap, or(s.Binary, s.lab.Adit), "serve", "-c", s.file)
+	c := Command(s.lab.Server, append(args, s.Args...)...)
 	s.run = Start(t, c, s.log)
 	return s.run
 }
@@ -106,6 +114,26 @@ func (s *Server) Launch(t testing.TB, wrap ...string) *Process {
 // Command is a command of adit's that takes this server's configuration.
 func (s *Server) Command(args ...string) *exec.Cmd {
 	return Command(s.lab.Server, append(append([]string{s.lab.Adit}, args...), "-c", s.file)...)
+}
+
+// Control runs a command of adit's that talks to this server.
+func (s *Server) Control(args ...string) ([]byte, error) {
+	return Command(s.lab.Server, append(append([]string{s.lab.Adit}, args...), "--socket", s.socket)...).CombinedOutput()
+}
+
+// Change replaces a text in the configuration's file by another.
+func (s *Server) Change(t testing.TB, old, now string) {
+	t.Helper()
+	b, err := os.ReadFile(s.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(b, []byte(old)) {
+		t.Fatalf("the configuration does not have %q", old)
+	}
+	if err := os.WriteFile(s.file, bytes.Replace(b, []byte(old), []byte(now), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Reload is adit reload, and returns what it reports.

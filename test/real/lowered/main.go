@@ -4,7 +4,7 @@
 // does without some of the kernel's help is tested with it. The product has no
 // such switches.
 //
-//	lowered -c FILE -pprof SOCKET -without no-gro,...
+//	lowered [serve] -c FILE -pprof SOCKET -without no-gro,... -lifetime 1m
 package main
 
 import (
@@ -28,6 +28,7 @@ import (
 	"github.com/adit-vpn/adit/internal/app"
 	"github.com/adit-vpn/adit/internal/netdev"
 	"github.com/adit-vpn/adit/internal/udp"
+	"github.com/adit-vpn/adit/internal/vpn"
 )
 
 // What there may be less of.
@@ -56,7 +57,11 @@ func run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("lowered", flag.ContinueOnError)
 	config := f.String("c", "", "configuration file")
 	profiles := f.String("pprof", "", "path of the socket with profiles")
+	lifetime := f.Duration("lifetime", 0, "lifetime of ESP's keys, of which those of IKE have three; 0: the product's")
 	without := f.String("without", "", "what is missing, by commas: "+strings.Join(known, ", "))
+	if len(args) > 0 && args[0] == "serve" { // as adit's own
+		args = args[1:]
+	}
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -79,6 +84,11 @@ func run(ctx context.Context, args []string) error {
 	defer end()
 	return app.Run(ctx, app.Options{
 		Config: c, Load: load, Log: os.Stderr, Version: "lowered",
+		Tune: func(p *vpn.Policy) {
+			if *lifetime > 0 {
+				p.IKE.ChildLifetime, p.IKE.Lifetime = *lifetime, 3**lifetime
+			}
+		},
 		Socket: func(s *udp.Socket) error { return lowerSocket(s, missing) },
 		Device: func(name string, mtu, queues int) (netdev.Device, error) {
 			c := netdev.TUNConfig{Name: name, MTU: mtu, Queues: queues}

@@ -1,0 +1,285 @@
+package radius
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"layeh.com/radius"
+	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/rfc3576"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/secret"
+)
+
+// Authority is who may end and change sessions: a dynamic authorization client of RFC 5176.
+type Authority struct {
+	Network       netip.Prefix // from where its requests come
+	Secret        secret.Bytes
+	AllowUnsigned bool // they need no Message-Authenticator
+}
+
+// DynamicConfig is what a Dynamic works with.
+type DynamicConfig struct {
+	Authorities   []Authority
+	NASIdentifier string
+	NASIP, NASIP6 netip.Addr
+	Identity      auth.Identity // of users
+	ClassGroup    bool          // as in Config
+}
+
+// Dynamic answers requests that end and change sessions (RFC 5176). It is safe for concurrent
+// use.
+type Dynamic struct {
+	sessions auth.Sessions
+	tell     func(DynamicEvent)
+	cfg      atomic.Pointer[DynamicConfig]
+	room     chan struct{} // one for each request that is worked on
+
+	mu    sync.Mutex
+	seen  given
+	count dynamicCounts
+}
+
+// DynamicEvent is a request that was believed and answered.
+type DynamicEvent struct {
+	From     string // the authority
+	What     string // Disconnect or CoA
+	User     string // as the request names it
+	Sessions []string
+	Error    string   // "": it was done
+	Notes    []string // parts that have no effect
+}
+
+const (
+	// maxWorking bounds the requests that are worked on at once.
+	maxWorking = 64
+	// workTime is how long a connection may take to end or change a session.
+	workTime = 3 * time.Second
+)
+
+// NewDynamic returns one for these sessions. tell may be nil.
+func NewDynamic(s auth.Sessions, cfg DynamicConfig, tell func(DynamicEvent)) *Dynamic {
+	if tell == nil {
+		tell = func(DynamicEvent) {}
+	}
+	d := &Dynamic{sessions: s, tell: tell, room: make(chan struct{}, maxWorking)}
+	d.Replace(cfg)
+	return d
+}
+
+// Replace changes who may ask, and who we are.
+func (d *Dynamic) Replace(cfg DynamicConfig) { d.cfg.Store(&cfg) }
+
+// Serve answers what comes on a socket until that is closed.
+func (d *Dynamic) Serve(ctx context.Context, conn DynamicConn) error {
+	buf := make([]byte, radius.MaxPacketLength+1)
+	for {
+		n, from, at, err := conn.Receive(buf)
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		b := append([]byte(nil), buf[:n]...)
+		d.work(func() {
+			if reply := d.Handle(ctx, from, at, b); reply != nil {
+				_ = conn.Send(reply, from, at) // lost like any datagram: it is asked for again
+			}
+		})
+	}
+}
+
+// DynamicConn is a socket that knows at which of our addresses a datagram has come, so that
+// the answer leaves from there.
+type DynamicConn interface {
+	Receive(b []byte) (n int, from netip.AddrPort, at netip.Addr, err error)
+	Send(b []byte, to netip.AddrPort, from netip.Addr) error
+}
+
+// work runs f on a goroutine of its own, if there is room.
+func (d *Dynamic) work(f func()) {
+	select {
+	case d.room <- struct{}{}:
+	default:
+		d.drop(dynamicBusy)
+		return
+	}
+	go func() {
+		defer func() { <-d.room }()
+		f()
+	}()
+}
+
+// Handle answers one datagram from an authority that has reached us at an address; nil: it is
+// dropped, and counted.
+func (d *Dynamic) Handle(ctx context.Context, from netip.AddrPort, at netip.Addr, b []byte) []byte {
+	from, at = netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port()), at.Unmap()
+	b, why := dynamicFrame(b)
+	if why != 0 {
+		return d.drop(why)
+	}
+	of, why := d.cfg.Load().authority(from.Addr(), b)
+	if why != 0 {
+		return d.drop(why)
+	}
+	return d.authentic(ctx, dynamicRequest{source: from.String(), from: from.Addr().String(), at: at, b: b, secret: of.Secret.Reveal(), unsigned: of.AllowUnsigned})
+}
+
+// HandleOver answers a request that a server has sent on a TLS connection of ours: that proves
+// who asks (RFC 6614, section 2.5).
+func (d *Dynamic) HandleOver(server string, secret, b []byte, reply func([]byte)) {
+	d.work(func() {
+		b, why := dynamicFrame(b)
+		if why == 0 && !authenticRequest(b, secret) {
+			why = dynamicForged
+		}
+		if why != 0 {
+			d.drop(why)
+			return
+		}
+		if answer := d.authentic(context.Background(), dynamicRequest{source: server, from: server, b: b, secret: secret, unsigned: true}); answer != nil {
+			reply(answer)
+		}
+	})
+}
+
+// dynamicRequest is a request whose sender is known.
+type dynamicRequest struct {
+	source   string     // address and port, by which repeats are known
+	from     string     // for people
+	at       netip.Addr // of ours; not valid: not known
+	b        []byte
+	secret   []byte
+	unsigned bool
+}
+
+// authentic answers a request whose authenticator is right.
+func (d *Dynamic) authentic(ctx context.Context, r dynamicRequest) []byte {
+	p, err := radius.Parse(r.b, r.secret)
+	if err != nil {
+		return d.drop(dynamicMalformed)
+	}
+	if why := checkSignedRequest(r.b, r.secret, r.unsigned); why != 0 {
+		return d.drop(why)
+	}
+	now := time.Now()
+	if stale(now, p) {
+		return d.drop(dynamicStale)
+	}
+	id := answerID{r.source, p.Identifier, p.Authenticator}
+	d.mu.Lock()
+	answer, again := d.seen.begin(now, id)
+	if again {
+		d.count.repeats++
+	}
+	d.mu.Unlock()
+	if again {
+		return answer // nil: the first one's answer comes
+	}
+	answer = d.reply(ctx, p, r)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen.end(id, answer)
+	return answer
+}
+
+// maxClockSkew is how far an Event-Timestamp may be from our clock (RFC 5176, section 6.3).
+const maxClockSkew = 300 * time.Second
+
+// stale reports whether a request was recorded, and is sent again.
+func stale(now time.Time, p *radius.Packet) bool {
+	at, err := rfc2869.EventTimestamp_Lookup(p)
+	if errors.Is(err, radius.ErrNoAttribute) {
+		return false
+	}
+	return err != nil || now.Sub(at).Abs() > maxClockSkew
+}
+
+// refused is why a request is not done: an Error-Cause, and what people read.
+type refused struct {
+	cause rfc3576.ErrorCause
+	text  string
+}
+
+func (r *refused) Error() string { return fmt.Sprintf("%s (Error-Cause %d)", r.text, r.cause) }
+
+func refuse(cause rfc3576.ErrorCause, format string, args ...any) *refused {
+	return &refused{cause, fmt.Sprintf(format, args...)}
+}
+
+// reply does what a request asks for, and writes the answer.
+func (d *Dynamic) reply(ctx context.Context, p *radius.Packet, r dynamicRequest) []byte {
+	ctx, cancel := context.WithTimeout(ctx, workTime)
+	defer cancel()
+	e := DynamicEvent{From: r.from, What: "Disconnect"}
+	if p.Code == radius.CodeCoARequest {
+		e.What = "CoA"
+	}
+	no := d.do(ctx, p, r.at, &e)
+	if no != nil {
+		e.Error = no.Error()
+	}
+	d.mu.Lock()
+	d.count.answered(e.What, no)
+	d.mu.Unlock()
+	d.tell(e)
+	b, err := encodeDynamic(p, no)
+	if err != nil { // its Proxy-States fill the packet
+		return d.drop(dynamicMalformed)
+	}
+	return b
+}
+
+// do does what a request asks for, and says in e what that was.
+func (d *Dynamic) do(ctx context.Context, p *radius.Packet, at netip.Addr, e *DynamicEvent) *refused {
+	cfg := d.cfg.Load()
+	if no := checkService(p); no != nil {
+		return no
+	}
+	m, rest, no := cfg.identify(p)
+	if no != nil {
+		return no
+	}
+	e.User = m.user
+	if no := m.ours(cfg, at, d.sessions); no != nil {
+		return no
+	}
+	change, no := cfg.changeOf(p.Code, rest)
+	if no != nil {
+		return no
+	}
+	live := d.sessions.Live(m.matches)
+	if len(live) == 0 {
+		return refuse(rfc3576.ErrorCause_Value_SessionContextNotFound, "no session has all that the request names")
+	}
+	for i := range live {
+		e.Sessions = append(e.Sessions, live[i].Call.SessionID)
+	}
+	var n int
+	var err error
+	if p.Code == radius.CodeDisconnectRequest {
+		n, err = d.sessions.Disconnect(ctx, e.Sessions)
+	} else {
+		e.Notes = change.notes
+		n, err = d.sessions.Change(ctx, e.Sessions, change.Change)
+	}
+	switch {
+	case errors.Is(err, auth.ErrUnknownName):
+		return refuse(invalidValue, "%v", err)
+	case errors.Is(err, auth.ErrProhibited):
+		return refuse(rfc3576.ErrorCause_Value_AdministrativelyProhibited, "%v", err)
+	case err != nil:
+		return refuse(rfc3576.ErrorCause_Value_ResourcesUnavailable, "the session does not answer in time: %v", err)
+	case n == 0:
+		return refuse(rfc3576.ErrorCause_Value_SessionContextNotFound, "the session has just ended")
+	}
+	return nil
+}

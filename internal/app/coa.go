@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/adit-vpn/adit/auth/radius"
+	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/vpn"
+)
+
+// coa is where RADIUS servers end and change sessions. The reload lock guards all but the
+// Dynamic.
+type coa struct {
+	*radius.Dynamic
+	ready  atomic.Bool   // the Dynamic is there
+	listen conf.HostPort // where it listens; none: nowhere
+	socket *coaSocket
+	done   chan struct{} // closed once nothing reads from the socket
+}
+
+// openCoA has RADIUS servers end and change sessions.
+func (a *instance) openCoA(ctx context.Context, c *conf.Config, cleanup *closers) error {
+	a.coa.Dynamic = radius.NewDynamic(vpn.Dynamic{Server: a.server}, dynamicConfig(ctx, c), a.coaDone)
+	a.coa.ready.Store(true)
+	cleanup.add(func() error {
+		a.reload.Lock()
+		defer a.reload.Unlock()
+		return a.coa.close()
+	})
+	return a.listenCoA(c)
+}
+
+// changeCoA takes a new configuration over.
+func (a *instance) changeCoA(ctx context.Context, c *conf.Config) error {
+	if !a.coa.ready.Load() {
+		return nil
+	}
+	a.coa.Replace(dynamicConfig(ctx, c))
+	return a.listenCoA(c)
+}
+
+// listenCoA listens where the configuration says.
+func (a *instance) listenCoA(c *conf.Config) error {
+	if a.coa.listen == c.Radius.CoAListen {
+		return nil
+	}
+	if err := a.coa.close(); err != nil || !c.Radius.CoAListen.IsValid() {
+		return err
+	}
+	socket, err := listenCoA(c.Radius.CoAListen.String())
+	if err != nil {
+		return fmt.Errorf("radius.coa_listen: %w", err)
+	}
+	a.coa.listen, a.coa.socket, a.coa.done = c.Radius.CoAListen, socket, make(chan struct{})
+	go func(done chan struct{}) {
+		defer close(done)
+		if err := a.coa.Serve(context.Background(), socket); err != nil {
+			a.log.WithField("error", err.Error()).Error("nothing more is heard at radius.coa_listen")
+		}
+	}(a.coa.done)
+	return nil
+}
+
+func (c *coa) close() error {
+	if c.socket == nil {
+		return nil
+	}
+	err := c.socket.Close()
+	<-c.done
+	c.listen, c.socket = conf.HostPort{}, nil
+	return err
+}
+
+// dynamicConfig is who may end and change sessions, and who we are.
+func dynamicConfig(ctx context.Context, c *conf.Config) radius.DynamicConfig {
+	r := &c.Radius
+	cfg := radius.DynamicConfig{
+		NASIdentifier: r.NASIdentifier, NASIP: r.NASIP, NASIP6: r.NASIP6, Identity: identity(c), ClassGroup: r.ClassGroup,
+	}
+	for i := range r.CoAClients {
+		s := &r.CoAClients[i]
+		cfg.Authorities = append(cfg.Authorities, radius.Authority{Network: s.Address.Prefix, Secret: s.Secret, AllowUnsigned: s.AllowUnsigned})
+	}
+	if len(r.CoAClients) > 0 || !r.CoAListen.IsValid() {
+		return cfg
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for i := range r.Servers {
+		cfg.Authorities = append(cfg.Authorities, authoritiesOf(ctx, &r.Servers[i])...)
+	}
+	return cfg
+}
+
+// authoritiesOf are the addresses of a RADIUS server, with the secrets that it has. One that is
+// asked over TLS asks over TLS.
+func authoritiesOf(ctx context.Context, s *conf.RadiusServer) (list []radius.Authority) {
+	if s.TLS() {
+		return nil
+	}
+	for _, at := range []conf.HostPort{s.Address, s.Accounting} {
+		addresses, err := resolve(ctx, at.Host)
+		if err != nil || !at.IsValid() {
+			continue
+		}
+		of := s.Secret
+		if at == s.Accounting && s.AccountingSecret.Len() > 0 {
+			of = s.AccountingSecret
+		}
+		for _, address := range addresses {
+			address = address.Unmap().WithZone("")
+			list = append(list, radius.Authority{Network: netip.PrefixFrom(address, address.BitLen()), Secret: of})
+		}
+	}
+	return list
+}
+
+// coaDone says what an authority has had done, or why not.
+func (a *instance) coaDone(e radius.DynamicEvent) {
+	l := a.log.WithFields(logrus.Fields{"server": e.From, "sessions": bounded(strings.Join(e.Sessions, " "), errorLimit)})
+	if e.User != "" {
+		l = l.WithField("user", field(e.User))
+	}
+	if len(e.Notes) > 0 {
+		l = l.WithField("ignored", bounded(strings.Join(e.Notes, "; "), errorLimit))
+	}
+	switch {
+	case e.Error != "":
+		l.WithFields(logrus.Fields{"request": e.What, "reason": bounded(e.Error, errorLimit)}).Warn("a request of a RADIUS server about sessions is refused")
+	case e.What == "Disconnect":
+		l.Info("disconnected by a RADIUS server")
+	default:
+		l.Info("changed by a RADIUS server")
+	}
+}
+
+// asked answers what a RADIUS server asks over TLS.
+func (a *instance) asked(server string, secret, request []byte, reply func([]byte)) {
+	if a.coa.ready.Load() {
+		a.coa.HandleOver(server, secret, request, reply)
+	}
+}
+
+var errNoUDP = errors.New("no UDP socket")
+
+// listenCoA opens a socket, whose answers leave from where the requests came to.
+func listenCoA(address string) (*coaSocket, error) {
+	conn, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return nil, err
+	}
+	udp, ok := conn.(*net.UDPConn)
+	if !ok {
+		return nil, errNoUDP
+	}
+	s := &coaSocket{UDPConn: udp}
+	if err := s.wantAddresses(); err != nil {
+		return nil, errors.Join(err, udp.Close())
+	}
+	return s, nil
+}

@@ -1,0 +1,83 @@
+package session
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/machine"
+)
+
+// Change changes what the user of a session that is up may have: rates, filter, quotas,
+// timeouts, group. It is as if the backend had granted that at the session's beginning, from
+// which Session-Timeout counts. An error says why nothing changes; Changes says so beforehand.
+func (s *Session) Change(now time.Time, c auth.Change, b Bound) error {
+	g, err := s.changed(now, c, b)
+	if err != nil {
+		return err
+	}
+	s.st.grant = g
+	s.limitTime(now)
+	if s.limited() {
+		s.checkQuota(now)
+	} else if s.st.usage.next = (time.Time{}); s.st.usage.garden {
+		s.st.usage.garden = false
+		s.push(Gardened{false})
+	}
+	if s.interimInterval() > 0 {
+		s.st.interim = machine.Earliest(s.st.interim, s.nextInterim(now))
+	} else {
+		s.st.interim = time.Time{}
+	}
+	s.limit()
+	s.push(Changed{})
+	s.pump(now)
+	return nil
+}
+
+// Changes says why Change would change nothing, nil if it would.
+func (s *Session) Changes(now time.Time, c auth.Change, b Bound) error {
+	_, err := s.changed(now, c, b)
+	return err
+}
+
+// changed is the session's grant after a change.
+func (s *Session) changed(now time.Time, c auth.Change, b Bound) (auth.Grant, error) {
+	g := s.st.grant
+	g.Class, g.Limits.Filter = slices.Clone(g.Class), slices.Clone(g.Limits.Filter)
+	var named auth.Grant
+	for _, name := range c.Names {
+		if why := s.env.Policy.name(&named, name); why != "" {
+			return g, fmt.Errorf("%w: %s", auth.ErrUnknownName, why)
+		}
+	}
+	if named.Group != "" {
+		if detail := b.judge(named.Group); detail != "" {
+			return g, fmt.Errorf("%w: %s", auth.ErrProhibited, detail)
+		}
+		g = g.Disinherit(s.env.Policy.Groups[g.Group])
+		g.Group, g.Until = named.Group, time.Time{}
+		named = named.Inherit(s.env.Policy.Groups[named.Group])
+	}
+	g = g.Override(auth.Profile{Limits: named.Limits, SessionTimeout: named.SessionTimeout, IdleTimeout: named.IdleTimeout})
+	c.Apply(&g)
+	if err := s.admits(now, &g); err != nil {
+		return g, fmt.Errorf("%w: %w", auth.ErrProhibited, err)
+	}
+	return g, nil
+}
+
+// limitTime sets when a session that is up ends, at the latest and if it is idle.
+func (s *Session) limitTime(now time.Time) {
+	s.st.end = time.Time{}
+	if s.st.grant.SessionTimeout > 0 {
+		s.st.end = s.st.since.Add(s.st.grant.SessionTimeout)
+	}
+	s.st.end = machine.Earliest(s.st.end, s.st.grant.Until)
+	s.st.idle = time.Time{}
+	if s.st.grant.IdleTimeout > 0 {
+		s.st.active = now
+		s.checkIdle(now)
+	}
+}
