@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
-// headers are the bytes of an IPv4 packet that TCP with time stamps does not
-// count as its data.
+// headers are the bytes of an IPv4 packet that TCP with timestamps does not count
+// as data.
 const headers = 20 + 20 + 12
 
-// counters are one end's, of the program load.
+// counters are the counters of one end, as the program load reports them.
 type counters struct {
 	Flows                         int
 	Received                      uint64
@@ -24,40 +25,40 @@ type counters struct {
 	MSS                           int
 }
 
-// traffic is what a lane carried for a while.
+// traffic is what a lane carried in a period.
 type traffic struct {
-	seconds float64 // on the clock
-	bytes   float64 // of IP packets inside, that arrived, of the way that was asked for
+	seconds float64 // by the clock
+	bytes   float64 // of inner IP packets that arrived in the measured direction
 	cpu     float64 // seconds, of the server
-	core    float64 // seconds, of the server's core, whoever had it
-	repeats float64 // share of segments that were sent again
+	core    float64 // seconds that the server's core was busy, for any program
+	repeats float64 // share of segments that were retransmitted
 }
 
 func (t traffic) cost() float64  { return t.cpu / t.bytes * 1e9 }
 func (t traffic) gbits() float64 { return 8 * t.bytes / t.seconds / 1e9 }
 func (t traffic) busy() float64  { return 100 * t.cpu / t.seconds }
 
-// load is what is asked of a lane.
+// load is the traffic that a lane is to carry.
 type load struct {
 	way   string // "up" or "down"
 	flows int
-	pace  float64 // bits a second a flow, 0 for as many as can be
+	pace  float64 // bits a second for each flow, 0 for no limit
 	warm  time.Duration
 	watch time.Duration
 }
 
-// carry has TCP flow one way, and measures in the midst of it.
+// carry makes TCP flow in one direction, and measures in the middle of it.
 func (l *lane) carry(ctx context.Context, o load) (t traffic, err error) {
 	var c counters
 	if err := l.flow.order(&c, "open %c %d %s", o.way[0], int64(o.pace/8), l.addresses(o.flows)); err != nil {
 		return t, err
 	}
-	pause(ctx, o.warm)
+	lab.Pause(ctx, o.warm)
 	before, err := l.read(o.way)
 	if err != nil {
 		return t, err
 	}
-	pause(ctx, o.watch)
+	lab.Pause(ctx, o.watch)
 	after, err := l.read(o.way)
 	if err != nil {
 		return t, err
@@ -79,7 +80,7 @@ func (l *lane) carry(ctx context.Context, o load) (t traffic, err error) {
 	}, nil
 }
 
-// reading is one look at all clocks and counters.
+// reading is the state of all clocks and counters at one moment.
 type reading struct {
 	at               time.Time
 	cpu, core        float64
@@ -108,9 +109,9 @@ func (l *lane) read(way string) (r reading, err error) {
 
 var ways = []string{"down", "up"}
 
-// runBulk measures one TCP flow each way through every contestant. All run at
-// the same time and have their turns, so that a machine that is slower for a
-// while is so for all of them.
+// runBulk measures one TCP flow in each direction through every contestant. All of
+// them run at the same time and are measured in turn, so that a period in which
+// the machine is slower affects them all.
 func (b *bench) runBulk(ctx context.Context) error {
 	var wanted []contestant
 	for _, c := range contestants() {
@@ -140,7 +141,7 @@ func (b *bench) runBulk(ctx context.Context) error {
 	return nil
 }
 
-// absent remembers why there are no figures of a contestant.
+// absent records why there are no figures of a contestant.
 func (b *bench) absent(c contestant, why string) {
 	for _, way := range ways {
 		b.Add(&report.Figure{Key: bulkKey(c.key, way, "cost"), Name: c.name + ", " + way, Why: why})
@@ -151,7 +152,7 @@ func bulkKey(contestant, way, what string) string {
 	return "bulk/" + contestant + "/" + way + "/" + what
 }
 
-// turn measures one lane both ways, and the unit between.
+// turn measures one lane in both directions, and the unit U in between.
 func (b *bench) turn(ctx context.Context, l *lane) error {
 	unit := 0.0
 	for _, way := range ways {
@@ -183,8 +184,8 @@ func (b *bench) turn(ctx context.Context, l *lane) error {
 	return nil
 }
 
-// disturbance is how much of the server's core others had while transfers were
-// watched, of which a quiet machine has little: the kernel's interrupts.
+// disturbance reports how much of the server's core other work took during the
+// transfers. On a quiet machine that is little: the kernel's interrupts.
 func (b *bench) disturbance(all []contestant) {
 	var f report.Figure
 	for _, c := range all {
@@ -233,7 +234,7 @@ func (b *bench) bulkTable(all []contestant) {
 	b.Tables = append(b.Tables, t, again)
 }
 
-// openssl is the unit U: CPU seconds for 10^9 bytes of AES-256-CBC with
+// openssl measures the unit U: CPU seconds for 10^9 bytes of AES-256-CBC with
 // HMAC-SHA1 in OpenSSL, on the server's core.
 func openssl(ctx context.Context) (float64, error) {
 	args := append(onServerCore(), "openssl", "speed", "-mr", "-seconds", "1", "-bytes", "1424", "-evp", "aes-256-cbc-hmac-sha1")

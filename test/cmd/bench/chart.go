@@ -2,7 +2,7 @@ package main
 
 import "github.com/adit-vpn/adit/test/cmd/bench/report"
 
-// chart is what the README shows: what a GB takes, of whom.
+// chart is the chart of the README: what a GB costs with each contestant.
 func (b *bench) chart() *report.Chart {
 	c := &report.Chart{
 		Title:  "CPU seconds of the server for a GB of TCP, AES-256 with HMAC-SHA1; less is better",

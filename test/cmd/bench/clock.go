@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuClock is the processor time that a process has had, user's and system's,
-// of all its threads, in seconds: clock_getcpuclockid(3).
+// cpuClock is the processor time, user and system, that all threads of a process
+// have used, in seconds: clock_getcpuclockid(3).
 func cpuClock(pid int) (float64, error) {
-	const whole = 2 // CPUCLOCK_SCHED, of the process
+	const whole = 2 // CPUCLOCK_SCHED, for the whole process
 	var t unix.Timespec
 	if err := unix.ClockGettime(int32(^pid<<3|whole), &t); err != nil {
 		return 0, fmt.Errorf("the processor time of process %d: %w", pid, err)
@@ -23,7 +23,7 @@ func cpuClock(pid int) (float64, error) {
 	return float64(t.Nano()) / 1e9, nil
 }
 
-// descendants are all that a process is an ancestor of.
+// descendants are all processes of which a process is an ancestor.
 func descendants(pid int) ([]int, error) {
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -47,8 +47,8 @@ func descendants(pid int) ([]int, error) {
 	return all, nil
 }
 
-// parents reads a process and its parent from /proc/PID/stat: proc(5). The name
-// in it may hold anything.
+// parents reads the ids of a process and of its parent from /proc/PID/stat:
+// proc(5). The name in it may contain anything.
 func parents(stat []byte) (pid, parent int, err error) {
 	number, _, ok := bytes.Cut(stat, []byte(" ("))
 	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
@@ -60,7 +60,7 @@ func parents(stat []byte) (pid, parent int, err error) {
 	return pid, parent, errors.Join(err, err2)
 }
 
-// coreBusy is how long a core has done anything, for whomever, in seconds.
+// coreBusy is how long a core has been busy, for any program, in seconds.
 func coreBusy(core int) (float64, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -92,12 +92,11 @@ func parseBusy(stat []byte, core int) (float64, error) {
 	return 0, fmt.Errorf("/proc/stat has no core %d", core)
 }
 
-// ticks is what /proc counts a second (USER_HZ, the same on every machine that
-// Go runs on).
+// ticks is how many units /proc counts in a second (USER_HZ, which is the same on
+// every machine that Go runs on).
 const ticks = 100
 
-// switches is how often the threads of a process have gone to sleep of
-// themselves.
+// switches is how often the threads of a process have gone to sleep voluntarily.
 func switches(pid int) (n float64, err error) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 	if err != nil || len(files) == 0 {

@@ -9,18 +9,19 @@ import (
 	"slices"
 
 	"github.com/adit-vpn/adit/internal/admin"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
-// variant is one way to run this server and its client.
+// variant is one configuration of this server and its client.
 type variant struct {
-	tier    string // ADIT_CPU of the server
+	tier    string // ADIT_CPU for the server
 	esp     string
 	build   string   // "" or "-nocrypto", of both ends
 	clients int      // 0: one
-	client  []string // more flags
-	pprof   bool     // the server can be asked what it does
-	first   bool     // the server comes before all else, in real time
-	cut     bool     // the server's device cuts no trains: its kernel does
+	client  []string // additional flags
+	pprof   bool     // the server can be profiled
+	first   bool     // the server has real-time priority over all other programs
+	cut     bool     // the server's device does not cut trains, so its kernel has to
 	noSums  bool     // the client's datagrams come without checksums
 }
 
@@ -41,7 +42,7 @@ const (
 	oneByOne  = noSums + "-one"
 )
 
-// quickly are those of a short run.
+// quickly are the contestants of a short run.
 var quickly = []string{best, aditKey("aesni", "cbc-sha1"), aditKey("generic", "cbc-sha1"), noSums, noCrypto, naive, softEther, bare}
 
 func contestants() []contestant {
@@ -51,24 +52,28 @@ func contestants() []contestant {
 			all = append(all, adit(aditKey(t.env, s.flag), fmt.Sprintf("adit, %s, %s", t.name, s.name), variant{tier: t.env, esp: s.flag}))
 		}
 	}
-	// What is compared to a few percent is measured one behind the other.
+	// Contestants that are compared to within a few percent are measured one after
+	// the other.
 	all = slices.Insert(all, 1, adit(noCrypto, "adit, no cryptography", variant{esp: "cbc-sha1", build: "-nocrypto"}))
-	return append(all,
-		adit("gcm", "adit, GCM, in every tier", variant{esp: "gcm"}), // the standard library's
+	all = append(all,
+		adit("gcm", "adit, GCM, in every tier", variant{esp: "gcm"}), // the implementation of the standard library
 		adit(noSums, "adit, AVX-512, CBC-SHA1, client sends no UDP checksums", variant{tier: "avx512", esp: "cbc-sha1", noSums: true}),
 		adit(oneByOne, "adit, AVX-512, CBC-SHA1, the same, and a system call for each datagram", variant{tier: "avx512", esp: "cbc-sha1", client: []string{"-zero"}}),
 		adit(best+"-cut", "adit, AVX-512, CBC-SHA1, server's device cuts no trains", variant{tier: "avx512", esp: "cbc-sha1", cut: true}),
+	)
+	all = append(all, joined()...)
+	return append(all,
 		contestant{naive, "naive Go, CBC-SHA1", startNaive},
 		contestant{softEther, "SoftEther, CBC-SHA1", startSoftEther},
 		contestant{bare, "no tunnel", startBare},
 	)
 }
 
-// adit is this server, with our own client.
+// adit is this server with our own client.
 func adit(key, name string, v variant) contestant {
 	return contestant{key, name, func(ctx context.Context, l *lane) error {
 		if v.cut {
-			if err := commands(ctx, "ip netns exec "+l.srv+" ethtool -K out tx-udp-segmentation off"); err != nil {
+			if err := lab.Commands(ctx, "ip netns exec "+l.srv+" ethtool -K out tx-udp-segmentation off"); err != nil {
 				return err
 			}
 		}
@@ -90,7 +95,11 @@ func adit(key, name string, v variant) contestant {
 func (l *lane) startAdit(ctx context.Context, v variant) error {
 	socket := filepath.Join(l.dir, "adit.sock")
 	file := filepath.Join(l.dir, "adit.toml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, config, l.dir, psk, socket, user, password), 0o600); err != nil {
+	text := fmt.Sprintf(config, l.dir, psk, socket, user, password)
+	if l.tap {
+		text = inTAP(text)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
 	}
 	args := []string{l.rig.program("adit" + v.build), "serve", "-c", file}
@@ -124,8 +133,8 @@ func (l *lane) startClient(ctx context.Context, program string, flags ...string)
 	return l.client.order(&l.clients, "addresses")
 }
 
-// The keys of the naive path, and the SPI of its client's packets. Nothing that
-// is carried is secret.
+// The keys of the naive path, and the SPI of its client's packets. No secret data
+// is carried.
 const (
 	naiveUpSPI   = 0x4711
 	naiveUpKey   = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef01234567"
@@ -133,8 +142,8 @@ const (
 	naiveClient  = "10.83.0.2"
 )
 
-// startNaive starts the naive path, and as its client our own data path: the
-// faster the client, the better the server does.
+// startNaive starts the naive path, with our own data path as its client: the
+// faster the client is, the better the server's result.
 func startNaive(ctx context.Context, l *lane) error {
 	if err := l.startClient(ctx, "load", "-server", outsideServer, "-first", outsideClient, "-inside", insideNet,
 		"-lease", naiveClient, "-up-spi", fmt.Sprint(naiveUpSPI), "-up-key", naiveUpKey, "-down-key", naiveDownKey); err != nil {
@@ -154,7 +163,7 @@ func startNaive(ctx context.Context, l *lane) error {
 	return l.server.line("ready")
 }
 
-// startBare starts nothing: the way is the same, without a tunnel.
+// startBare starts nothing: it measures the same path without a tunnel.
 func startBare(_ context.Context, l *lane) error {
 	l.inside, l.clients = outsideServer, []netip.Addr{netip.MustParseAddr(outsideClient)}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
 // The key exchanges that are measured, by their IANA numbers.
@@ -25,7 +26,7 @@ type dialled struct {
 
 func (d dialled) seconds() float64 { return float64(d.End-d.Start) / 1e9 }
 
-// runIdle measures what sessions cost that do nothing.
+// runIdle measures what idle sessions cost.
 func (b *bench) runIdle(ctx context.Context) error {
 	if err := b.rig.network(ctx); err != nil {
 		return err
@@ -41,7 +42,7 @@ func (b *bench) runIdle(ctx context.Context) error {
 		return err
 	}
 	defer crowd.kill()
-	pause(ctx, time.Second)
+	lab.Pause(ctx, time.Second)
 	rss0, pss0, err := server.memory()
 	if err != nil {
 		return err
@@ -52,7 +53,7 @@ func (b *bench) runIdle(ctx context.Context) error {
 	}
 	b.say(&report.Figure{Key: "idle/connect", Name: fmt.Sprintf("%d clients connect (ECP-256)", b.n), Unit: "s", Samples: []float64{d.seconds()}},
 		report.Bound{}, fmt.Sprintf("%d did, %d failed", d.Up, d.Failed))
-	pause(ctx, 5*time.Second)
+	lab.Pause(ctx, 5*time.Second)
 	rss1, _, err := server.memory()
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ func (b *bench) runIdle(ctx context.Context) error {
 		return err
 	}
 	from := time.Now()
-	pause(ctx, b.idle)
+	lab.Pause(ctx, b.idle)
 	cpu1, err := server.cpu()
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (b *bench) runIdle(ctx context.Context) error {
 	return b.profiles(ctx, b.rig.pprof(), "idle")
 }
 
-// runConnect measures whole connects, from the first message to IPCP.
+// runConnect measures complete connects, from the first message to IPCP.
 func (b *bench) runConnect(ctx context.Context) error {
 	if err := b.rig.network(ctx); err != nil {
 		return err
@@ -121,8 +122,8 @@ func (b *bench) runConnect(ctx context.Context) error {
 	return nil
 }
 
-// connect returns the server's CPU seconds a connect, and connects a second on
-// the clock.
+// connect returns the server's CPU seconds for each connect, and the number of
+// connects a second by the clock.
 func (b *bench) connect(ctx context.Context, group, n int) (cpu, wall float64, err error) {
 	server, err := b.rig.server(ctx)
 	if err != nil {
@@ -135,7 +136,7 @@ func (b *bench) connect(ctx context.Context, group, n int) (cpu, wall float64, e
 	}
 	defer crowd.kill()
 	var d dialled
-	if err := crowd.order(&d, "dial 10 10"); err != nil { // tables, code, buffers
+	if err := crowd.order(&d, "dial 10 10"); err != nil { // to fill tables, code caches and buffers
 		return 0, 0, err
 	}
 	before, err := server.cpu()
@@ -150,7 +151,7 @@ func (b *bench) connect(ctx context.Context, group, n int) (cpu, wall float64, e
 	if d.Up == 0 {
 		return 0, 0, crowd.complaint()
 	}
-	pause(ctx, 500*time.Millisecond) // the last Configure-Acks
+	lab.Pause(ctx, 500*time.Millisecond) // for the last Configure-Acks
 	after, err := server.cpu()
 	return (after - before) / float64(d.Up), float64(d.Up) / d.seconds(), err
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
 )
 
-// goals judges what was measured by what the data path is to reach.
+// goals compares the measurements with the goals of the data path.
 func (b *bench) goals() {
 	for _, t := range []struct {
 		env, name string

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
 // Where test/guest/net puts the server, and the scripts of the guests.
@@ -25,8 +26,8 @@ const (
 func guestKey(way, what string) string { return "guest/" + way + "/" + what }
 
 // runGuest measures TCP with an unmodified Linux client in a kernel of its own:
-// strongSwan, the kernel's ESP and L2TP, xl2tpd, pppd. It is a check of our own
-// client: what a packet costs the server should not depend on whose it is.
+// strongSwan, the kernel's ESP and L2TP, xl2tpd, pppd. It checks our own client:
+// what a packet costs the server should not depend on which client sends it.
 func (b *bench) runGuest(ctx context.Context) error {
 	if err := b.guest(ctx); err != nil {
 		why, err := broken(ctx, err)
@@ -55,8 +56,8 @@ func (b *bench) runGuest(ctx context.Context) error {
 	return nil
 }
 
-// kit is a script of the guests, in front of which prefix may put programs. What
-// it is told to end by cleans up.
+// kit runs a script of the guests. prefix may put programs in front of it. The
+// signal that ends it makes it clean up.
 func kit(ctx context.Context, prefix []string, script string, args ...string) *exec.Cmd {
 	all := slices.Concat(prefix, []string{guestKit + script}, args)
 	c := exec.CommandContext(ctx, all[0], all[1:]...)
@@ -74,7 +75,7 @@ func (b *bench) guest(ctx context.Context) error {
 	if out, err := kit(ctx, nil, "net", "up").CombinedOutput(); err != nil {
 		return fmt.Errorf("the guest's network: %w: %s", err, lastLines(out))
 	}
-	defer func() { _ = kit(context.Background(), nil, "net", "down").Run() }() // nothing more can be done
+	defer func() { _ = kit(context.Background(), nil, "net", "down").Run() }() // if it fails, nothing more can be done
 	l := &lane{contestant: contestant{key: "guest"}, rig: b.rig, srv: guestServer, dir: b.rig.program("guest")}
 	defer l.stop()
 	if err := os.MkdirAll(l.dir, 0o700); err != nil {
@@ -106,7 +107,7 @@ func (b *bench) guest(ctx context.Context) error {
 	}
 	defer func() {
 		cancel()
-		_ = connect.Wait() // that it was told to end is no news
+		_ = connect.Wait() // it was told to end, so its error does not matter
 	}()
 	if err := until(bufio.NewScanner(out), "holding"); err != nil {
 		return err
@@ -121,7 +122,7 @@ func (b *bench) guest(ctx context.Context) error {
 	return nil
 }
 
-// until reads lines up to one that has a word in it.
+// until reads lines up to one that contains a word.
 func until(s *bufio.Scanner, word string) error {
 	last := "it said nothing"
 	for s.Scan() {
@@ -132,7 +133,8 @@ func until(s *bufio.Scanner, word string) error {
 	return errors.Join(fmt.Errorf("the guest did not connect: %s", last), s.Err())
 }
 
-// fetchBy has the guest carry TCP one way, and measures in the midst of it.
+// fetchBy makes the guest carry TCP in one direction, and measures in the middle
+// of it.
 func (b *bench) fetchBy(ctx context.Context, l *lane, way string) error {
 	watch := 2 * b.watch
 	curl := fmt.Sprintf("curl -s -m %.0f -o /dev/null http://%s/", watch.Seconds()+4, insideServer)
@@ -142,14 +144,14 @@ func (b *bench) fetchBy(ctx context.Context, l *lane, way string) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = kit(ctx, nil, "exec", curl).Run() // it runs out of its time, as it should
+		_ = kit(ctx, nil, "exec", curl).Run() // it ends with a timeout, as intended
 	}()
-	pause(ctx, 2*time.Second)
+	lab.Pause(ctx, 2*time.Second)
 	from, n0, cpu0, err := l.octets(ctx, way)
 	if err != nil {
 		return err
 	}
-	pause(ctx, watch)
+	lab.Pause(ctx, watch)
 	to, n1, cpu1, err := l.octets(ctx, way)
 	if err != nil {
 		return err
@@ -167,7 +169,7 @@ func (b *bench) fetchBy(ctx context.Context, l *lane, way string) error {
 	return nil
 }
 
-// octets are the bytes of IP that our server has carried one way.
+// octets is how many bytes of IP packets our server has carried in one direction.
 func (l *lane) octets(ctx context.Context, way string) (at time.Time, n, cpu float64, err error) {
 	status, err := l.server.control.Status(ctx)
 	if err != nil {

@@ -11,10 +11,12 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
-// The server has a core for itself; all else that a measurement needs has the
-// others.
+// The server has a core for itself. Everything else that a measurement needs runs
+// on the other cores.
 const serverCore = 0
 
 func onServerCore() []string { return pin(strconv.Itoa(serverCore)) }
@@ -27,59 +29,60 @@ func onOtherCores() []string {
 	return pin(fmt.Sprintf("1-%d", n-1))
 }
 
-// pin is what to put in front of a program for it to run on some cores, before
-// whatever else the machine does.
+// pin is the command prefix that makes a program run on some cores, with priority
+// over other programs of the machine.
 func pin(cores string) []string { return []string{"nice", "-n", "-10", "taskset", "-c", cores} }
 
-// inRealTime is what to put in front of a program that comes before all others.
+// inRealTime is the command prefix that gives a program real-time priority.
 func inRealTime() []string { return []string{"chrt", "-f", "50"} }
 
 // The addresses of every lane.
 const (
 	outsideServer = "203.0.113.1"
 	outsideClient = "203.0.113.2"
-	outsideNet    = "198.18.0.0/15" // more clients
+	outsideNet    = "198.18.0.0/15" // addresses of additional clients
 	outsideFirst  = "198.18.0.1"
-	insideServer  = "10.83.0.1" // the server's, inside the tunnel
+	insideServer  = "10.83.0.1" // the server's address inside the tunnel
 	insideNet     = "10.83.0.0/16"
 	sinkPort      = ":5001"
 )
 
-// contestant is what is measured: how its server and its client are started in
-// a lane.
+// contestant is a system that is measured: how to start its server and its client
+// in a lane.
 type contestant struct {
 	key, name string
 	start     func(context.Context, *lane) error
 }
 
-// kind is what a lane's clients carry, by the command of the program load that
-// they are.
+// kind is what a lane's clients carry. Its value is the command of the program
+// load that runs them.
 type kind string
 
 const (
-	forTCP kind = "client" // what others send: they have a TUN device
-	forUDP kind = "stream" // what they send themselves: they have none
+	forTCP kind = "client" // packets of other programs: the clients have a TUN device
+	forUDP kind = "stream" // packets of their own: they have none
 )
 
-// lane is a contestant that runs: a server and a client in namespaces of their
-// own, joined by a pair of veth devices, and the two ends of TCP.
+// lane is a running contestant: a server and a client in namespaces of their own,
+// joined by a pair of veth devices, and the two ends of TCP.
 type lane struct {
 	contestant
 	kind       kind
 	rig        *rig
 	dir        string   // for files
 	srv, cli   string   // namespaces
-	hop        string   // and what is between them, if something is
-	server     *process // its processor time, and that of its children, counts
+	hop        string   // namespace between them, if there is one
+	tap        bool     // the server's clients are hosts of an office network
+	server     *process // its processor time, and that of its children, is measured
 	client     *process
-	clients    []netip.Addr // inside, where traffic comes from
-	inside     string       // where it goes to
-	sink, flow *process     // behind the server, and of the clients
+	clients    []netip.Addr // inner addresses that traffic comes from
+	inside     string       // address that traffic goes to
+	sink, flow *process     // sink behind the server, flow at the clients
 	blast      *process     // behind the server
 	all        []*process
 }
 
-// lane makes the network and starts a contestant.
+// lane makes the network and starts a contestant in it.
 func (r *rig) lane(ctx context.Context, c contestant, k kind) (*lane, error) {
 	l := &lane{contestant: c, kind: k, rig: r, dir: filepath.Join(r.dir, c.key), srv: "bench-" + c.key + "-s", cli: "bench-" + c.key + "-c", inside: insideServer}
 	err := os.MkdirAll(l.dir, 0o700)
@@ -100,7 +103,7 @@ func (r *rig) lane(ctx context.Context, c contestant, k kind) (*lane, error) {
 }
 
 func (l *lane) network(ctx context.Context) error {
-	return commands(ctx,
+	return lab.Commands(ctx,
 		"ip netns add "+l.srv,
 		"ip netns add "+l.cli,
 		"ip netns exec "+l.srv+" sysctl -qw net.ipv6.conf.default.disable_ipv6=1",
@@ -114,21 +117,21 @@ func (l *lane) network(ctx context.Context) error {
 		"ip -n "+l.cli+" link set eth0 up",
 		"ip -n "+l.srv+" route add "+outsideNet+" via "+outsideClient,
 		"ip -n "+l.cli+" route add local "+outsideNet+" dev lo",
-		// The client's datagrams come one by one, as from afar, and the server's
-		// device joins those that it may. The other way a train is cut beyond the
-		// server, as by a network card.
+		// The client's datagrams arrive one by one, as from a distance, and the
+		// server's device joins those that it may. In the other direction a train
+		// is cut only beyond the server, as by a network card.
 		"ip netns exec "+l.cli+" ethtool -K eth0 tso off tx-udp-segmentation off",
 		"ip netns exec "+l.srv+" ethtool -K out gro on",
 	)
 }
 
-// withoutSums puts a hop between the client and the server that takes the
-// checksums of the client's datagrams away. The client's kernel cuts no trains
-// without them, and what it is given one by one comes to the server one by one,
-// at the client's pace, and not as from a network.
+// withoutSums puts a hop between the client and the server that removes the
+// checksums of the client's datagrams. It cannot be done at the client: its kernel
+// cuts no trains without checksums, and datagrams that it is given one by one
+// reach the server one by one, at the client's pace, unlike those from a network.
 func (l *lane) withoutSums(ctx context.Context) error {
 	hop := "bench-" + l.key + "-h"
-	if err := commands(ctx,
+	if err := lab.Commands(ctx,
 		"ip netns add "+hop,
 		"ip -n "+l.cli+" link set eth0 netns "+hop+" name right",
 		"ip -n "+hop+" link add left type veth peer name eth0 netns "+l.cli,
@@ -153,23 +156,14 @@ func (l *lane) withoutSums(ctx context.Context) error {
 	return nil
 }
 
-func commands(ctx context.Context, all ...string) error {
-	for _, c := range all {
-		f := strings.Fields(c)
-		if out, err := exec.CommandContext(ctx, f[0], f[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w: %s", c, err, out)
-		}
-	}
-	return nil
-}
-
-// ends starts what traffic goes between, beside the clients.
+// ends starts the programs between which traffic flows, in addition to the
+// clients.
 func (l *lane) ends(ctx context.Context) (err error) {
 	if l.sink, err = l.load(ctx, l.srv, "sink", "-target", l.inside+sinkPort); err != nil {
 		return err
 	}
 	var c counters
-	if err := l.sink.order(&c, "info"); err != nil { // from now on it listens
+	if err := l.sink.order(&c, "info"); err != nil { // once it has answered, it listens
 		return err
 	}
 	if l.kind == forUDP {
@@ -180,7 +174,7 @@ func (l *lane) ends(ctx context.Context) (err error) {
 	return err
 }
 
-// startLanes starts contestants, and says of those that did not start why.
+// startLanes starts contestants, and reports why some of them did not start.
 func (b *bench) startLanes(ctx context.Context, all []contestant, k kind, absent func(contestant, string)) ([]*lane, error) {
 	var lanes []*lane
 	for _, c := range all {
@@ -206,7 +200,7 @@ func closeLanes(lanes []*lane) {
 	}
 }
 
-// start runs a program in a namespace of the lane. It ends with the lane.
+// start runs a program in a namespace of the lane. The program ends with the lane.
 func (l *lane) start(ctx context.Context, ns string, env []string, args ...string) (*process, error) {
 	p, err := l.rig.start(ctx, ns, env, args...)
 	if err == nil {
@@ -215,12 +209,12 @@ func (l *lane) start(ctx context.Context, ns string, env []string, args ...strin
 	return p, err
 }
 
-// load runs the load of this build.
+// load runs the program load of this build.
 func (l *lane) load(ctx context.Context, ns string, args ...string) (*process, error) {
 	return l.start(ctx, ns, nil, append(append(onOtherCores(), l.rig.program("load")), args...)...)
 }
 
-// stop ends what was started, not the network.
+// stop ends the programs, but keeps the network.
 func (l *lane) stop() {
 	for _, p := range l.all {
 		p.kill()
@@ -230,12 +224,12 @@ func (l *lane) stop() {
 func (l *lane) close() {
 	l.stop()
 	for _, ns := range []string{l.srv, l.cli, l.hop} {
-		_ = exec.Command("ip", "netns", "del", ns).Run() // there may be none
+		_ = exec.Command("ip", "netns", "del", ns).Run() // they may not exist
 	}
 }
 
-// addresses are the sources of n flows, which all clients have in turn, as the
-// program load wants them.
+// addresses are the sources of n flows, shared out among all clients in turn, in
+// the form that the program load accepts.
 func (l *lane) addresses(n int) string {
 	var s []string
 	for i := range n {
@@ -244,8 +238,9 @@ func (l *lane) addresses(n int) string {
 	return strings.Join(s, ",")
 }
 
-// broken is the gist of why a lane could not be started: what it said last. If
-// that is only that the run was ended, it is the run that fails.
+// broken is a short form of why a lane could not be started: the last output. If
+// the reason is only that the run was ended, it returns an error for the whole
+// run.
 func broken(ctx context.Context, err error) (string, error) {
 	if ctx.Err() != nil {
 		return "", errors.Join(err, ctx.Err())

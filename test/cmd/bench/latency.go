@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
 // weight is what else the server does while latency is measured.
@@ -19,8 +20,9 @@ type weight struct {
 	every     time.Duration
 }
 
-// A core that slept for ten milliseconds has little left in its caches, of our
-// server's and of the kernel's: the path past the tunnel takes twice as long, too.
+// After ten milliseconds of sleep little of our server and of the kernel is left
+// in the caches of a core, so the path outside the tunnel takes twice as long,
+// too.
 var (
 	lone = weight{"lone", "nothing else, a packet a millisecond", "", 0, time.Millisecond}
 	cold = weight{"idle", "nothing else, a packet in 10 ms", "", 0, 10 * time.Millisecond}
@@ -42,14 +44,14 @@ func latencyKey(weight, quantile, what string) string {
 // probeFrom is the outer address of the client that probes.
 const probeFrom = "198.18.0.9"
 
-// probes are the round trips that a client has measured, nanoseconds.
+// probes are the round-trip times that a client has measured, in nanoseconds.
 type probes struct {
 	Tunnel, Bare []int64
 	Lost         int
 }
 
 // runLatency measures how much later an answer comes through the tunnel than
-// past it.
+// outside it.
 func (b *bench) runLatency(ctx context.Context) error {
 	l, err := b.rig.lane(ctx, adit("latency", "latency", variant{tier: "avx512", esp: "cbc-sha1", first: true}), forTCP)
 	if err != nil {
@@ -85,10 +87,11 @@ func (b *bench) runLatency(ctx context.Context) error {
 	return nil
 }
 
-// prober starts the echo behind the server, and the client that has it answer.
-// Like the server they wait for nobody: what is to be seen is how long it all
-// takes, not what else the machine has to do. The echo is on the server's core, so
-// that with and without a tunnel one core wakes another as often.
+// prober starts the echo server behind the server, and the client that probes it.
+// Like the server, both have real-time priority: the result should show how long
+// the path takes, not what else the machine does. The echo server runs on the
+// server's core, so that one core wakes another equally often with and without a
+// tunnel.
 func (l *lane) prober(ctx context.Context) (*process, error) {
 	first := append(inRealTime(), l.rig.program("load"))
 	echo, err := l.start(ctx, l.srv, nil, slices.Concat(onServerCore(), first, []string{"udpecho"})...)
@@ -113,14 +116,14 @@ func (b *bench) latency(ctx context.Context, l *lane, prober *process, w weight,
 	if w.way == "" {
 		done <- nil
 	} else {
-		// The flow begins before the probes do, and outlasts them.
+		// The flow begins before the probes, and ends after them.
 		lasts := time.Duration(2*n) * w.every
 		go func() {
 			var err error
 			t, err = l.carry(ctx, load{way: w.way, flows: 1, pace: w.share * capacity, warm: 300 * time.Millisecond, watch: lasts + 500*time.Millisecond})
 			done <- err
 		}()
-		pause(ctx, 500*time.Millisecond)
+		lab.Pause(ctx, 500*time.Millisecond)
 	}
 	var p probes
 	if err := prober.order(&p, "probe %d %d", n, w.every.Microseconds()); err != nil {
@@ -149,7 +152,7 @@ func (b *bench) latency(ctx context.Context, l *lane, prober *process, w weight,
 	return nil
 }
 
-// quantile of nanoseconds, in microseconds.
+// quantile is the q-quantile of nanoseconds, in microseconds.
 func quantile(ns []int64, q float64) float64 {
 	s := slices.Sorted(slices.Values(ns))
 	return float64(s[min(len(s)-1, int(q*float64(len(s))))]) / 1e3

@@ -1,7 +1,7 @@
-// Bench measures the whole program, servers and clients in network namespaces of
-// their own, prints tables and draws the chart of the README. It asserts
-// nothing. It needs root, and cleans up behind itself. What is measured, and
-// how, is in docs/performance.md.
+// Bench measures the whole program, with servers and clients in network namespaces
+// of their own, prints tables and draws the chart of the README. It asserts
+// nothing. It needs root, and cleans up after itself. docs/performance.md says
+// what is measured, and how.
 package main
 
 import (
@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
 func main() {
@@ -38,9 +39,9 @@ type bench struct {
 	report.Report
 	rig     *rig
 	n       int           // idle sessions
-	idle    time.Duration // how long they are watched
+	idle    time.Duration // how long they are observed
 	repeat  int
-	watch   time.Duration // of one transfer
+	watch   time.Duration // how long one transfer is measured
 	lanes   []string      // the contestants of bulk transfers, by their keys; empty: all
 	profile string
 
@@ -70,7 +71,7 @@ func run(ctx context.Context) error {
 		keys = append(keys, c.key)
 	}
 	only := flag.String("only", strings.Join(names, ","), "the parts to run")
-	lanes := flag.String("contestants", "", "the contestants of the part bulk, where bare is no tunnel: all, or some of "+strings.Join(keys, ","))
+	lanes := flag.String("contestants", "", "the contestants of the part bulk, where bare is not a tunnel: all, or some of "+strings.Join(keys, ","))
 	file := flag.String("json", "", "write the figures to this file, too")
 	chart := flag.String("svg", "", "draw the chart to this file, if the run is whole: not -quick, nothing shortened or left out of bulk, and nothing failed")
 	quick := flag.Bool("quick", false, "fewer and shorter measurements, of fewer things: some three minutes")
@@ -111,14 +112,15 @@ func run(ctx context.Context) error {
 	return errors.Join(failed, b.publish(*file, *chart))
 }
 
-// A whole run repeats transfers so often, and watches each so long.
+// A whole run repeats each transfer this often, and measures each one for this
+// long.
 const (
 	wholeRepeat = 5
 	wholeWatch  = 2 * time.Second
 )
 
-// partial says why a run is not whole enough for the chart that is published, ""
-// if it is.
+// partial says why a run is not complete enough to draw the chart that is
+// published. It is "" if it is.
 func (b *bench) partial(parts []string, failed error) string {
 	switch {
 	case failed != nil:
@@ -133,7 +135,7 @@ func (b *bench) partial(parts []string, failed error) string {
 	return ""
 }
 
-// quicken makes the run a short one, as far as nobody said otherwise.
+// quicken makes the run a short one, except where flags say otherwise.
 func (b *bench) quicken(only *string) {
 	given := map[string]bool{}
 	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -166,7 +168,8 @@ func known(what string, wanted, there []string) error {
 	return nil
 }
 
-// alone waits until no other run is left: two would measure each other.
+// alone waits until no other run is left: the two would disturb each other's
+// measurements.
 func alone(ctx context.Context) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(os.TempDir(), scratch+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -182,7 +185,7 @@ func alone(ctx context.Context) (unlock func(), err error) {
 		case !said:
 			fmt.Fprintln(os.Stderr, "bench: waiting for another run to end")
 		}
-		if pause(ctx, 100*time.Millisecond); ctx.Err() != nil {
+		if lab.Pause(ctx, 100*time.Millisecond); ctx.Err() != nil {
 			return nil, errors.New("interrupted")
 		}
 	}
@@ -215,7 +218,7 @@ func (b *bench) measure(ctx context.Context, wanted []string) error {
 			break
 		}
 		if err != nil {
-			// The others' figures are good all the same.
+			// The figures of the other parts are valid nevertheless.
 			err = fmt.Errorf("%s: %w", p.name, err)
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			b.Notes = append(b.Notes, "Not everything was measured. "+err.Error())
@@ -241,7 +244,7 @@ func (b *bench) publish(file, chart string) error {
 	return write(chart, func(f *os.File) error { return b.chart().SVG(f) })
 }
 
-// write makes a file, and the directory that it is in.
+// write makes a file and its directory.
 func write(name string, content func(*os.File) error) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
@@ -253,7 +256,7 @@ func write(name string, content func(*os.File) error) error {
 	return errors.Join(content(f), f.Close())
 }
 
-// build makes the programs, the server as it is released.
+// build builds the programs, the server as it is released.
 func build(ctx context.Context, dir string) error {
 	for _, p := range []struct{ name, from, tags string }{
 		{"adit", "./cmd/adit", ""},

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The chart that is published comes of a whole run alone.
+// Only a whole run draws the chart that is published.
 func TestOnlyAWholeRunDrawsTheChart(t *testing.T) {
 	whole := func() *bench { return &bench{repeat: wholeRepeat, watch: wholeWatch} }
 	all := []string{"bulk", "udp", "idle"}

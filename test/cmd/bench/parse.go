@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// parseSpeed reads what openssl speed -mr prints, bytes a second, and returns
-// the seconds for 10^9 bytes.
+// parseSpeed reads the output of openssl speed -mr, which is in bytes a second,
+// and returns the seconds for 10^9 bytes.
 func parseSpeed(out string) (float64, error) {
 	for line := range strings.Lines(out) {
 		if f := strings.Split(strings.TrimSpace(line), ":"); f[0] == "+F" {

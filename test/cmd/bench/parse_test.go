@@ -44,8 +44,8 @@ func TestParents(t *testing.T) {
 	}
 }
 
-// The clock of a process counts what its threads did, that of a tree what its
-// children do.
+// The clock of a process counts the time of its threads, the clock of a tree also
+// that of its children.
 func TestClocksOfProcesses(t *testing.T) {
 	before, err := cpuClock(os.Getpid())
 	if err != nil {
@@ -83,7 +83,7 @@ func TestClocksOfProcesses(t *testing.T) {
 	}
 }
 
-// work keeps the processor busy for that much of its time.
+// work keeps the processor busy for d of its time.
 func work(d time.Duration) {
 	from, _ := cpuClock(os.Getpid())
 	for {

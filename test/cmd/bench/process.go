@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/internal/admin"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
 // process is a program in a namespace.
@@ -30,13 +31,14 @@ type process struct {
 	tree    []int // the process and its descendants
 }
 
-// start runs a program in a namespace, at most until ctx ends. ip, taskset, nice and chrt become what
-// they start, so that the process is the program's.
+// start runs a program in a namespace, at most until ctx ends. ip, taskset, nice
+// and chrt replace themselves by the program that they start, so the process is
+// that of the program.
 func (r *rig) start(ctx context.Context, ns string, env []string, args ...string) (*process, error) {
 	p := &process{rig: r, log: filepath.Join(r.dir, fmt.Sprintf("log%d", len(r.running)))}
 	p.cmd = exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns}, args...)...)
 	p.cmd.Env = append(environment(), env...)
-	// The terminal's Ctrl-C is ours, and nothing outlives us.
+	// A Ctrl-C in the terminal is for us alone, and no process outlives us.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	var err error
 	if p.in, err = p.cmd.StdinPipe(); err != nil {
@@ -60,7 +62,8 @@ func (r *rig) start(ctx context.Context, ns string, env []string, args ...string
 	return p, nil
 }
 
-// environment is ours, but for what changes a server's configuration.
+// environment is our own environment without the variables that change a server's
+// configuration.
 func environment() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ADIT_") })
 }
@@ -71,10 +74,10 @@ func (p *process) kill() {
 		return
 	}
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // that it was killed is no news
+	_ = p.cmd.Wait() // it was killed, so its error does not matter
 }
 
-// complaint is what the process said at its end.
+// complaint is the error of a process that has ended, with its last output.
 func (p *process) complaint() error {
 	b, err := os.ReadFile(p.log)
 	if err != nil {
@@ -84,7 +87,8 @@ func (p *process) complaint() error {
 	return errors.New(strings.Join(lines[max(0, len(lines)-5):], "\n"))
 }
 
-// patience is how long a process may take to obey. One that hangs is ended.
+// patience is how long a process may take to answer. A process that hangs is
+// killed.
 const patience = 5 * time.Minute
 
 // order sends a command and reads the answer.
@@ -109,8 +113,8 @@ func (p *process) line(want string) error {
 	return err
 }
 
-// cpu is the processor time, user's and system's, that the process has had and
-// whatever it had started when it was first asked, in seconds.
+// cpu is the processor time, user and system, in seconds, of the process and of
+// all descendants that it had when cpu was first called.
 func (p *process) cpu() (sum float64, err error) {
 	if p.tree == nil {
 		pid := p.cmd.Process.Pid
@@ -139,12 +143,13 @@ func (p *process) serves(ctx context.Context) (err error) {
 		if ctx.Err() != nil || time.Now().After(until) {
 			return errors.Join(errors.New("the server did not start"), err, p.complaint())
 		}
-		pause(ctx, 50*time.Millisecond)
+		lab.Pause(ctx, 50*time.Millisecond)
 	}
 }
 
-// memory is what of the process is resident, in bytes, whole (RSS) and with
-// shared pages divided among those who share them (PSS).
+// memory is how much of the process is resident, in bytes: with shared pages
+// counted in full (RSS), and with shared pages divided among the processes that
+// share them (PSS).
 func (p *process) memory() (rss, pss float64, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
 	if err != nil {

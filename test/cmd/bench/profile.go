@@ -3,15 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
-// profiles writes what the server holds, if profiles are wanted.
+// profiles writes the server's heap and goroutine profiles, if profiles are
+// wanted.
 func (b *bench) profiles(ctx context.Context, socket, name string) error {
 	if b.profile == "" {
 		return nil
@@ -24,8 +24,8 @@ func (b *bench) profiles(ctx context.Context, socket, name string) error {
 	return nil
 }
 
-// profileCPU writes what the server does for a while, if profiles are wanted.
-// The channel is closed when that is done.
+// profileCPU writes a CPU profile of the server for a while, if profiles are
+// wanted. The channel is closed when that is done.
 func (b *bench) profileCPU(ctx context.Context, socket, name string, d time.Duration) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -44,28 +44,9 @@ func (b *bench) fetch(ctx context.Context, socket, path, file string) error {
 	if err := os.MkdirAll(b.profile, 0o755); err != nil {
 		return err
 	}
-	body, err := get(ctx, socket, path)
+	body, err := lab.Get(ctx, socket, path)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(b.profile, file), body, 0o644)
-}
-
-// get asks a server that is started as load serve.
-func get(ctx context.Context, socket, path string) ([]byte, error) {
-	var d net.Dialer
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return d.DialContext(ctx, "unix", socket)
-	}}}
-	defer client.CloseIdleConnections()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://server"+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	return io.ReadAll(resp.Body)
 }

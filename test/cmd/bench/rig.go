@@ -9,23 +9,23 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/adit-vpn/adit/internal/admin"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
-// The namespaces: the server's, that of the many clients, and that of the one
-// that is watched.
+// The namespaces of the server, of the many clients, and of the one client that is
+// observed.
 const (
 	nsServer = "bench-srv"
 	nsCrowd  = "bench-cli"
 	nsOne    = "bench-one"
 )
 
-// The addresses. The crowd has one each in crowdNet.
+// The addresses. Each client of the crowd has one in crowdNet.
 const (
 	serverAddr = "192.0.2.1"
-	oneServer  = "203.0.113.1" // the server's, on the way to the one
+	oneServer  = "203.0.113.1" // the server's, on the link to the one client
 	oneAddr    = "203.0.113.2"
 	crowdFirst = "198.18.0.1"
 	crowdNet   = "198.18.0.0/15"
@@ -47,6 +47,8 @@ psk = %[2]q
 device = "adit0"
 pool = ["10.83.0.0/16"]
 masquerade = false
+inbound = ["0.0.0.0/0", "::/0"]
+host_access = ["all"]
 [limits]
 connections = 100000
 half_open = 20000
@@ -58,17 +60,17 @@ name = %[4]q
 password = %[5]q
 `
 
-// rig is where everything runs.
+// rig is the environment in which everything runs.
 type rig struct {
 	dir      string // programs and files
 	profiled bool
 	running  []*process
 }
 
-// network makes that of the many clients and the one that is watched.
+// network makes the network of the many clients and of the one that is observed.
 func (r *rig) network(ctx context.Context) error {
-	r.removeNetwork() // that of the part before
-	return commands(ctx,
+	r.removeNetwork() // the network of the previous part
+	return lab.Commands(ctx,
 		"ip netns add "+nsServer,
 		"ip netns add "+nsCrowd,
 		"ip netns add "+nsOne,
@@ -99,14 +101,14 @@ func (r *rig) close() {
 
 func (r *rig) removeNetwork() {
 	for _, ns := range []string{nsServer, nsCrowd, nsOne} {
-		_ = exec.Command("ip", "netns", "del", ns).Run() // there may be none
+		_ = exec.Command("ip", "netns", "del", ns).Run() // they may not exist
 	}
 }
 
-// scratch is how the names of runs' directories begin, and of their lock.
+// scratch is how the names of runs' directories, and of their lock, begin.
 const scratch = "adit-bench"
 
-// sweep removes what runs that were killed left. There is no other run now.
+// sweep removes what killed runs left. There is no other run at this time.
 func sweep() {
 	out, _ := exec.Command("ip", "netns", "list").Output() // there may be none
 	for line := range strings.Lines(string(out)) {
@@ -114,17 +116,17 @@ func sweep() {
 			_ = exec.Command("ip", "netns", "del", name).Run()
 		}
 	}
-	left, _ := filepath.Glob(filepath.Join(os.TempDir(), scratch+"[0-9]*")) // the pattern is right
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), scratch+"[0-9]*")) // the pattern is valid
 	for _, dir := range left {
 		_ = os.RemoveAll(dir)
 	}
 }
 
-// ours are the namespaces of all runs.
+// ours matches the namespaces of all runs.
 var ours = regexp.MustCompile("^bench-(srv|cli|one|.+-[sch])$")
 
-// server starts a server, fresh, in front of which prefix may put programs
-// such as taskset, and waits until it serves.
+// server starts a fresh server and waits until it is ready. prefix may put
+// programs such as taskset in front of it.
 func (r *rig) server(ctx context.Context, prefix ...string) (*process, error) {
 	socket := filepath.Join(r.dir, "adit.sock")
 	file := filepath.Join(r.dir, "adit.toml")
@@ -145,12 +147,12 @@ func (r *rig) server(ctx context.Context, prefix ...string) (*process, error) {
 	return p, p.serves(ctx)
 }
 
-// program is the path of one that was built.
+// program is the path of a program that was built.
 func (r *rig) program(name string) string { return filepath.Join(r.dir, "bin", name) }
 
 func (r *rig) pprof() string { return filepath.Join(r.dir, "pprof.sock") }
 
-// load starts the other end.
+// load starts the program load, the other end of a measurement.
 func (r *rig) load(ctx context.Context, ns string, prefix []string, args ...string) (*process, error) {
 	return r.start(ctx, ns, nil, append(append(prefix, r.program("load")), args...)...)
 }
@@ -181,11 +183,4 @@ func (r *rig) packets(ctx context.Context) (n float64, err error) {
 		n += k
 	}
 	return n, nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
-// runServer measures what the server does beside carrying packets: what it
-// allocates meanwhile, and how often an idle one wakes up.
+// runServer measures what the server does besides carrying packets: what it
+// allocates at the same time, and how often an idle server wakes up.
 func (b *bench) runServer(ctx context.Context) error {
 	var why string
 	for _, do := range []func(context.Context) error{b.allocations, b.wakeUps} {
@@ -33,7 +34,7 @@ func (b *bench) allocations(ctx context.Context) error {
 	}
 	defer l.close()
 	read := func() (n float64, err error) {
-		body, err := get(ctx, l.pprof(), "/allocations")
+		body, err := lab.Get(ctx, l.pprof(), "/allocations")
 		if err == nil {
 			err = json.Unmarshal(body, &n)
 		}
@@ -41,7 +42,7 @@ func (b *bench) allocations(ctx context.Context) error {
 	}
 	for _, way := range ways {
 		var before, after [2]float64
-		// Two readings at each end: what one costs is seen in the other.
+		// Two readings at each end: the second shows what the first one costs.
 		look := func(n *[2]float64) (err error) {
 			for i := range n {
 				var rerr error
@@ -62,23 +63,23 @@ func (b *bench) allocations(ctx context.Context) error {
 		}
 		objects := max(0, after[0]-before[1]-(after[1]-after[0]))
 		packets := t.bytes / 1400
-		// A few objects are those of timers and of the reading itself: a packet's
-		// would be a thousand times as many.
+		// A few objects belong to timers and to the reading itself. Objects for
+		// each packet would be a thousand times as many.
 		b.say(&report.Figure{Key: "server/allocations/" + way, Name: "heap objects a data packet, " + way, Samples: []float64{objects / packets}},
 			report.Bound{}, fmt.Sprintf("%.0f objects of all the server while %.0f packets passed", objects, packets))
 	}
 	return nil
 }
 
-// wakeUps counts how often the threads of a server with one idle session sleep
-// and are woken.
+// wakeUps counts how often the threads of a server with one idle session sleep and
+// are woken.
 func (b *bench) wakeUps(ctx context.Context) error {
 	l, err := b.rig.lane(ctx, adit("idle", "idle", variant{esp: "cbc-sha1"}), forTCP)
 	if err != nil {
 		return err
 	}
 	defer l.close()
-	pause(ctx, 2*time.Second)
+	lab.Pause(ctx, 2*time.Second)
 	from := time.Now()
 	n0, err := switches(l.server.cmd.Process.Pid)
 	if err != nil {
@@ -88,7 +89,7 @@ func (b *bench) wakeUps(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pause(ctx, 5*b.watch)
+	lab.Pause(ctx, 5*b.watch)
 	n1, err := switches(l.server.cmd.Process.Pid)
 	if err != nil {
 		return err

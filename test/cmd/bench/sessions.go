@@ -13,19 +13,18 @@ import (
 var crowds = []int{1, 10, 1000}
 
 const (
-	// sessionFlows is how many TCP flows there are, however many sessions they
-	// are in: many flows send a few segments at a time, and that is not to be
-	// compared with one flow's super-packets.
+	// sessionFlows is how many TCP flows there are, whatever the number of
+	// sessions that carry them. Many flows send a few segments at a time, which
+	// cannot be compared with the super-packets of one flow.
 	sessionFlows = 1000
 
-	// share is how much of what one flow can carry they all together do. With as
-	// much as the server can take it would be measured how a thousand flows get on
-	// in one queue.
+	// share is the throughput of all flows together, as a fraction of what one
+	// flow can carry. At the most that the server can carry, the result would show
+	// how a thousand flows compete in one queue.
 	share = 0.25
 )
 
-// runSessions measures what it costs that the same traffic is that of many
-// sessions.
+// runSessions measures what it costs if the same traffic belongs to many sessions.
 func (b *bench) runSessions(ctx context.Context) error {
 	var all []contestant
 	for _, n := range crowds {

@@ -10,20 +10,24 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
-// Where Debian's packages softether-vpnserver and softether-vpncmd put things.
+// Where Debian's packages softether-vpnserver and softether-vpncmd install their
+// files.
 const (
 	softEtherServer = "/usr/libexec/softether/vpnserver/vpnserver"
 	softEtherTool   = "vpncmd"
 	softEtherTap    = "tap_se"
 )
 
-// softEtherState are the directories that it writes to, which it gets its own of.
+// softEtherState are the directories that the server writes to. It gets its own
+// copies of them.
 var softEtherState = []string{"/var/lib/softether", "/var/log/softether", "/run/softether"}
 
-// softEtherSetup is a hub whose inside is a tap device, with addresses from
-// SoftEther's DHCP and no NAT, and L2TP over IPsec into it.
+// softEtherSetup configures a hub whose inside is a tap device, with addresses
+// from SoftEther's DHCP and no NAT, and with L2TP over IPsec.
 const softEtherSetup = `HubCreate VPN /PASSWORD:hub
 IPsecEnable /L2TP:yes /L2TPRAW:no /ETHERIP:no /PSK:%[1]q /DEFAULTHUB:VPN
 BridgeCreate VPN /DEVICE:se /TAP:yes
@@ -40,7 +44,7 @@ LogDisable security
 Flush
 `
 
-// startSoftEther starts SoftEther's server, and our client against it.
+// startSoftEther starts SoftEther's server, and connects our client to it.
 func startSoftEther(ctx context.Context, l *lane) error {
 	for _, program := range []string{softEtherServer, softEtherTool} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -65,7 +69,8 @@ func startSoftEther(ctx context.Context, l *lane) error {
 	if out, err := l.softEther(ctx, "/IN:"+orders).CombinedOutput(); err != nil {
 		return fmt.Errorf("vpncmd: %w: %s", err, lastLines(out))
 	}
-	// It identifies itself as the address that it listens on: it has to be one.
+	// Its identity is the address on which it listens, so it has to be a specific
+	// one.
 	l.server.kill()
 	config := filepath.Join(l.own(softEtherState[0]), "vpn_server.config")
 	b, err := os.ReadFile(config)
@@ -86,14 +91,14 @@ func startSoftEther(ctx context.Context, l *lane) error {
 		"-group", fmt.Sprint(modp2048), "-hash", "sha1", "-esp", "cbc-sha1", "-psk", softEtherPSK, "-user", user, "-password", password)
 }
 
-// softEtherPSK is short: SoftEther takes no more than nine characters.
+// softEtherPSK is short: SoftEther accepts no more than nine characters.
 const softEtherPSK = "benchmark"
 
-// own is what the server sees in place of a directory.
+// own is the directory that the server sees instead of dir.
 func (l *lane) own(dir string) string { return filepath.Join(l.dir, strings.ReplaceAll(dir, "/", "_")) }
 
-// launchSoftEther starts the server. Its mounts and processes are in namespaces
-// of their own, and go when it does.
+// launchSoftEther starts the server. Its mounts and processes are in namespaces of
+// their own, and end with it.
 func (l *lane) launchSoftEther(ctx context.Context) (err error) {
 	script := "mount --make-rprivate /"
 	for _, dir := range softEtherState {
@@ -104,7 +109,7 @@ func (l *lane) launchSoftEther(ctx context.Context) (err error) {
 	return err
 }
 
-// softEtherAnswers waits until the server can be spoken to.
+// softEtherAnswers waits until the server answers commands.
 func (l *lane) softEtherAnswers(ctx context.Context) error {
 	for until := time.Now().Add(15 * time.Second); ; {
 		out, err := l.softEther(ctx, "/CMD", "ServerInfoGet").CombinedOutput()
@@ -114,7 +119,7 @@ func (l *lane) softEtherAnswers(ctx context.Context) error {
 		if ctx.Err() != nil || time.Now().After(until) {
 			return fmt.Errorf("SoftEther did not start: %w: %s; it said: %w", err, lastLines(out), l.server.complaint())
 		}
-		pause(ctx, 100*time.Millisecond)
+		lab.Pause(ctx, 100*time.Millisecond)
 	}
 }
 
@@ -122,11 +127,11 @@ func (l *lane) softEther(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", l.srv, softEtherTool, "127.0.0.1", "/SERVER"}, args...)...)
 }
 
-// softEtherInside gives the tap device, as soon as it is there, the address
-// that flows go to, and waits until the server has its ports.
+// softEtherInside gives the tap device, as soon as it exists, the address to which
+// flows go, and waits until the server has opened its ports.
 func (l *lane) softEtherInside(ctx context.Context) (err error) {
-	for until := time.Now().Add(15 * time.Second); ctx.Err() == nil && time.Now().Before(until); pause(ctx, 100*time.Millisecond) {
-		if err = commands(ctx,
+	for until := time.Now().Add(15 * time.Second); ctx.Err() == nil && time.Now().Before(until); lab.Pause(ctx, 100*time.Millisecond) {
+		if err = lab.Commands(ctx,
 			"ip -n "+l.srv+" addr replace "+insideServer+"/16 dev "+softEtherTap,
 			"ip -n "+l.srv+" link set "+softEtherTap+" up",
 		); err != nil {
@@ -141,7 +146,7 @@ func (l *lane) softEtherInside(ctx context.Context) (err error) {
 	return errors.Join(errors.New("SoftEther did not open its device and ports"), err, ctx.Err())
 }
 
-// lastLines is the end of what a program printed, in one line.
+// lastLines is the end of a program's output, in one line.
 func lastLines(out []byte) string {
 	f := strings.FieldsFunc(strings.TrimSpace(string(out)), func(r rune) bool { return r == '\n' || r == '\r' })
 	return strings.Join(f[max(0, len(f)-4):], " ")

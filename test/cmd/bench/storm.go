@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
 const (
@@ -15,19 +16,19 @@ const (
 	calm        = 10 * time.Second
 )
 
-// echo is one ping of the one client.
+// echo is one ping of the observed client.
 type echo struct{ Sent, RTT int64 }
 
-// runStorm measures how long an established session's packets take, while
-// nothing else happens and while many handshakes do.
+// runStorm measures how long an established session's packets take, first while
+// nothing else happens and then during many handshakes.
 func (b *bench) runStorm(ctx context.Context) error {
 	if err := b.rig.network(ctx); err != nil {
 		return err
 	}
 	defer b.rig.removeNetwork()
-	// All share the machine. The server and the one client that is watched come
-	// first, and the crowd takes what is left: what is seen is the server's doing,
-	// as if clients had machines of their own.
+	// All programs share the machine. The server and the observed client have
+	// priority, and the crowd gets the rest, so the result shows the effect of the
+	// server, as if clients had machines of their own.
 	server, err := b.rig.server(ctx, "nice", "-n", "-20")
 	if err != nil {
 		return err
@@ -51,9 +52,9 @@ func (b *bench) runStorm(ctx context.Context) error {
 	if err := crowd.order(&d, "dial 10 10"); err != nil {
 		return err
 	}
-	pause(ctx, time.Second)
+	lab.Pause(ctx, time.Second)
 	quiet := [2]int64{time.Now().UnixNano()}
-	pause(ctx, calm)
+	lab.Pause(ctx, calm)
 	quiet[1] = time.Now().UnixNano()
 	var storms [][2]int64
 	var took []float64
@@ -66,7 +67,7 @@ func (b *bench) runStorm(ctx context.Context) error {
 		if err := crowd.order(&d, "close"); err != nil {
 			return err
 		}
-		pause(ctx, 500*time.Millisecond)
+		lab.Pause(ctx, 500*time.Millisecond)
 	}
 	var echoes []echo
 	if err := one.order(&echoes, "report"); err != nil {
@@ -91,13 +92,14 @@ func (b *bench) runStorm(ctx context.Context) error {
 	return nil
 }
 
-// sample are round trips in milliseconds, sorted.
+// sample are round-trip times in milliseconds, sorted.
 type sample struct {
 	ms   []float64
 	lost int
 }
 
-// latencies are the round trips of what was sent in some windows of time.
+// latencies are the round-trip times of the echoes that were sent in some windows
+// of time.
 func latencies(echoes []echo, windows [][2]int64) (s sample) {
 	for _, e := range echoes {
 		if !slices.ContainsFunc(windows, func(w [2]int64) bool { return w[0] <= e.Sent && e.Sent < w[1] }) {

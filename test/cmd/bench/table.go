@@ -11,15 +11,14 @@ import (
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
 )
 
-// say adds a figure that has a bound and something to be said about it, but is
-// not one of the goals.
+// say adds a figure that has a bound and a remark, but is not one of the goals.
 func (b *bench) say(f *report.Figure, aim report.Bound, how string) {
 	f.Aim, f.How = aim, how
 	b.said = append(b.said, b.Add(f))
 	fmt.Fprintf(os.Stderr, "%s: %s\n", f.Name, f)
 }
 
-// saidTable is the table of what was said.
+// saidTable is the table of these figures.
 func (b *bench) saidTable() {
 	if len(b.said) == 0 {
 		return
@@ -31,7 +30,7 @@ func (b *bench) saidTable() {
 	b.Tables = append(b.Tables, t)
 }
 
-// machine says what was measured on.
+// machine describes the machine on which the run measures.
 func machine(ctx context.Context) string {
 	model := runtime.GOARCH
 	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -55,5 +54,5 @@ func machine(ctx context.Context) string {
 
 func cores() string { return fmt.Sprintf("%d cores", runtime.NumCPU()) }
 
-// spread writes a median, and the range that it is the median of.
+// spread formats a median and the range of its samples.
 func spread(v []float64) string { return (&report.Figure{Samples: v}).Bare() }

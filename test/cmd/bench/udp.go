@@ -8,17 +8,18 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/test/cmd/bench/report"
+	"github.com/adit-vpn/adit/test/cmd/lab"
 )
 
-// sizes are those of the IP packets inside, bytes.
+// sizes are the sizes of the inner IP packets, in bytes.
 var sizes = []int{64, 512, 1400}
 
-// streamed is what the clients of a lane for UDP have got.
+// streamed is what the clients of a lane for UDP have received.
 type streamed struct{ Packets, Bytes uint64 }
 
-// runUDP measures packets that no kernel joins or cuts, one client's, more than
-// the server can take. SoftEther has no part in it: when it gets more than it can
-// take, hardly anything comes out.
+// runUDP measures packets of one client that no kernel joins or cuts, more of them
+// than the server can process. SoftEther does not take part: when it gets more
+// than it can process, hardly anything comes out.
 func (b *bench) runUDP(ctx context.Context) error {
 	var all []contestant
 	for _, c := range contestants() {
@@ -69,17 +70,17 @@ func (b *bench) packets(ctx context.Context, l *lane, way string, size int) erro
 	return nil
 }
 
-// streamTraffic is what a lane carried for a while.
+// streamTraffic is what a lane carried in a period.
 type streamTraffic struct{ seconds, packets, cpu float64 }
 
-// stream has UDP flow one way through every client of a lane, as much as can
-// be, and measures in the midst of it.
+// stream makes UDP flow in one direction through every client of a lane, as much
+// as possible, and measures in the middle of it.
 func (l *lane) stream(ctx context.Context, way string, size int, watch time.Duration) (t streamTraffic, err error) {
 	stop, err := l.startStream(way, size)
 	if err != nil {
 		return t, err
 	}
-	pause(ctx, 300*time.Millisecond)
+	lab.Pause(ctx, 300*time.Millisecond)
 	n0, err := l.carried(ctx, way)
 	if err != nil {
 		return t, err
@@ -88,7 +89,7 @@ func (l *lane) stream(ctx context.Context, way string, size int, watch time.Dura
 	if cpu0, err = l.server.cpu(); err != nil {
 		return t, err
 	}
-	pause(ctx, watch)
+	lab.Pause(ctx, watch)
 	n1, err := l.carried(ctx, way)
 	if err != nil {
 		return t, err
@@ -114,8 +115,9 @@ func (l *lane) startStream(way string, size int) (stop func() error, err error) 
 	return func() error { return l.blast.order(&said, "stop") }, l.blast.order(&said, "down %d %s", size, l.addresses(len(l.clients)))
 }
 
-// carried is how many packets the server has carried one way. Our own says so.
-// Of naive we see what arrives: its client is ours, and much faster.
+// carried is how many packets the server has carried in one direction. Our own
+// server reports it. For naive it is what arrives: naive's client is ours, and
+// much faster than naive.
 func (l *lane) carried(ctx context.Context, way string) (float64, error) {
 	if way == "up" {
 		var n uint32

@@ -1,4 +1,4 @@
-// Package report holds what a benchmark measured, and writes it as Markdown,
-// JSON and a chart. It measures nothing and judges nothing but whether a figure
-// is within a bound that is named beside it.
+// Package report holds the measurements of a benchmark, and writes them as
+// Markdown, JSON and a chart. It measures nothing, and the only thing that it
+// judges is whether a figure is within a bound that is printed beside it.
 package report

@@ -7,14 +7,15 @@ import (
 	"strconv"
 )
 
-// Figure is one thing that was measured several times, or why it was not.
+// Figure is a quantity that was measured several times, or the reason why it was
+// not.
 type Figure struct {
 	Key     string    // its name for programs: part/contestant/…
-	Name    string    // and for people
+	Name    string    // its name for people
 	Unit    string    // of the samples
 	Samples []float64 // in the order in which they were taken
-	Why     string    // there are none
-	How     string    // what else is to be said
+	Why     string    // why there are no samples
+	How     string    // additional remarks
 
 	Must, Aim Bound
 }
@@ -40,8 +41,8 @@ func (f *Figure) Range() (low, high float64) {
 	return slices.Min(f.Samples), slices.Max(f.Samples)
 }
 
-// String is the median and the range that it is the median of, with the unit;
-// or why there is none.
+// String is the median and the range of the samples, with the unit, or the reason
+// why there are none.
 func (f *Figure) String() string {
 	if len(f.Samples) == 0 {
 		return "not measured: " + f.Why
@@ -69,13 +70,13 @@ func unit(u string) string {
 	return " " + u
 }
 
-// number writes three digits that count, and never an exponent.
+// number formats three significant digits, and never uses an exponent.
 func number(v float64) string {
 	a := math.Abs(v)
 	switch {
 	case v == 0:
 		return "0"
-	case a >= 99.95: // what will be rounded has the digits of what it is rounded to
+	case a >= 99.95: // the number of digits is chosen after rounding
 		return strconv.FormatFloat(math.Round(v), 'f', 0, 64)
 	case a >= 9.995:
 		return strconv.FormatFloat(v, 'f', 1, 64)
@@ -86,9 +87,9 @@ func number(v float64) string {
 	}
 }
 
-// Ratio is a figure made of two others, sample by sample: they were taken in
-// turn, so that a machine that is slower for a while is so for both. A sample
-// too many of one is left out.
+// Ratio is a figure made from two others, sample by sample. The samples of both
+// were taken in turn, so a period in which the machine is slower affects both. If
+// one has more samples, the last are left out.
 func Ratio(key, name string, of, by *Figure) *Figure {
 	f := &Figure{Key: key, Name: name, Unit: "×"}
 	for i := range min(len(of.Samples), len(by.Samples)) {
@@ -111,18 +112,18 @@ func first(reasons ...string) string {
 	return ""
 }
 
-// Bound is what a figure should be: at most or at least so much. The zero Bound
-// bounds nothing.
+// Bound is a limit for a figure: at most or at least a value. The zero Bound
+// limits nothing.
 type Bound struct {
-	Least bool // else at most
+	Least bool // at least; else at most
 	Value float64
 	Set   bool
 }
 
-// AtMost and AtLeast are bounds.
+// AtMost is the bound of a figure that should be no larger than v.
 func AtMost(v float64) Bound { return Bound{Value: v, Set: true} }
 
-// AtLeast is the other kind.
+// AtLeast is the bound of a figure that should be no smaller than v.
 func AtLeast(v float64) Bound { return Bound{Least: true, Value: v, Set: true} }
 
 // Holds reports whether a value is within the bound.
@@ -130,7 +131,7 @@ func (b Bound) Holds(v float64) bool {
 	return !b.Set || b.Least && v >= b.Value || !b.Least && v <= b.Value
 }
 
-// Text writes the bound with a unit; nothing if there is none.
+// Text writes the bound with a unit, and nothing if there is no bound.
 func (b Bound) Text(u string) string {
 	switch {
 	case !b.Set:
@@ -144,7 +145,7 @@ func (b Bound) Text(u string) string {
 	}
 }
 
-// Verdict says which of its bounds the median is within.
+// Verdict says which of its bounds the median keeps.
 func (f *Figure) Verdict() string {
 	switch m := f.Median(); {
 	case len(f.Samples) == 0 || !f.Must.Set && !f.Aim.Set:

@@ -9,28 +9,28 @@ import (
 
 // Report is what one run measured.
 type Report struct {
-	Machine string // what it ran on
+	Machine string // the machine on which it ran
 	Notes   []string
-	Goals   []*Figure // those with bounds: the first table
+	Goals   []*Figure // those with bounds, which form the first table
 	Tables  []Table   // the details
 
 	figures []*Figure
 }
 
-// Table is printed as it is.
+// Table is printed unchanged.
 type Table struct {
-	Title, Text string // Text: above it
+	Title, Text string // Text is printed above the table
 	Header      []string
 	Rows        [][]string
 }
 
-// Add remembers a figure, for JSON and Find.
+// Add stores a figure, for JSON and Find.
 func (r *Report) Add(f *Figure) *Figure {
 	r.figures = append(r.figures, f)
 	return f
 }
 
-// Sample adds a sample to a figure, which is made if there is none.
+// Sample adds a sample to a figure. The figure is made if it does not exist.
 func (r *Report) Sample(key, name, unit string, v float64) *Figure {
 	f := r.Find(key)
 	if f == nil {
@@ -52,7 +52,7 @@ func (r *Report) Find(key string) *Figure {
 
 const notPart = "not part of this run"
 
-// Get is Find, with a figure that says why for one that is not there.
+// Get is Find, but for a figure that does not exist it returns one that says so.
 func (r *Report) Get(key string) *Figure {
 	if f := r.Find(key); f != nil {
 		return f

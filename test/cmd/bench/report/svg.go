@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// Chart is a chart of horizontal bars, some to each row.
+// Chart is a chart of horizontal bars, one or two in each row.
 type Chart struct {
-	Title, Note string   // above and below
-	Series      []string // what the bars of a row are; at most two
+	Title, Note string   // printed above and below
+	Series      []string // the meanings of the bars in a row; at most two
 	Rows        []Row
-	Mark        float64 // where a line is drawn; 0 or NaN: nowhere
+	Mark        float64 // where a line is drawn; 0 or NaN: no line
 	MarkName    string
 }
 
@@ -27,7 +27,7 @@ type Row struct {
 const (
 	chartWidth  = 760
 	nameWidth   = 210
-	valueWidth  = 60 // right of the longest bar
+	valueWidth  = 60 // for the value right of the longest bar
 	barWidth    = chartWidth - nameWidth - valueWidth
 	barHeight   = 13
 	rowGap      = 11
@@ -120,6 +120,6 @@ func text(b *strings.Builder, x, y float64, class, anchor, s string) {
 
 func escape(s string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes everything
+	_ = xml.EscapeText(&b, []byte(s)) // writing to a Builder never fails
 	return b.String()
 }

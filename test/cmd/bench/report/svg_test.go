@@ -17,7 +17,7 @@ type bar struct {
 	width float64
 }
 
-// read returns the bars and the texts of an SVG, which it parses.
+// read parses an SVG and returns its bars and texts.
 func read(t *testing.T, svg string) (bars []bar, texts []string) {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(svg))
@@ -68,7 +68,7 @@ func TestBarsAreAsLongAsTheirValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	bars, texts := read(t, out.String())
-	bars = bars[2:] // the legend's come first
+	bars = bars[2:] // the first two belong to the legend
 	want := []bar{{"s0", 2}, {"s1", 4}, {"s1", 8}}
 	if len(bars) != len(want) {
 		t.Fatalf("%+v", bars)
