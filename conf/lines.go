@@ -12,17 +12,14 @@ func keyLines(text string) map[string]int {
 	lines := map[string]int{}
 	counts := map[string]int{}
 	table := ""
-	inString := false
+	within := "" // the delimiter of a string that goes on
 	for i, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		if strings.Count(line, `"""`)%2 == 1 {
-			inString = !inString
-			if !inString {
-				continue
-			}
-		} else if inString {
+		before := within
+		within = stringAfter(line, before)
+		if before != "" {
 			continue
 		}
+		line = strings.TrimSpace(line)
 		switch {
 		case line == "" || line[0] == '#':
 		case strings.HasPrefix(line, "[["):
@@ -42,6 +39,35 @@ func keyLines(text string) map[string]int {
 		}
 	}
 	return lines
+}
+
+// stringAfter is the delimiter of the multi-line string that goes on after a line, "" if
+// none does; before is that of the one that the line begins in.
+func stringAfter(line, before string) string {
+	within := before
+	for line != "" {
+		switch {
+		case within != "" && strings.HasPrefix(line, within):
+			line, within = line[len(within):], ""
+		case within != "" && within[0] == '"' && line[0] == '\\' && len(line) > 1:
+			line = line[2:] // what is escaped ends nothing
+		case within != "":
+			line = line[1:]
+		case line[0] == '#':
+			return ""
+		case line[0] == '"' || line[0] == '\'':
+			if within = strings.Repeat(line[:1], 3); !strings.HasPrefix(line, within) {
+				within = line[:1]
+			}
+			line = line[len(within):]
+		default:
+			line = line[1:]
+		}
+	}
+	if len(within) < 3 {
+		return "" // a string of one line ends with it
+	}
+	return within
 }
 
 func note(lines map[string]int, key string, line int) {
