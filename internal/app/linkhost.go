@@ -95,6 +95,11 @@ func (o *linkLog) report(e links.Event) {
 		o.log.WithFields(fields).WithField("error", errorField(e.Err)).Error("the host could not be changed for a link")
 		return
 	}
+	if e.Looped.IsValid() {
+		o.log.WithFields(fields).WithField("remote", e.Looped.String()).Warn("a route leads the link's own packets into the link, which drops them: " +
+			"have the other end not announce the network that its address outside is in, or add a route to that address")
+		return
+	}
 	if e.Why != "" {
 		fields["reason"] = bounded(e.Why, errorLimit)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/adit-vpn/adit/internal/packet"
 )
 
-// PortConfig is what a Port works with. Wanted and Failed are called on a worker and
-// must not block.
+// PortConfig is what a Port works with. Wanted, Failed and Looped are called on a worker
+// and must not block.
 type PortConfig struct {
 	Device netdev.Device // the port closes it
 
@@ -29,6 +29,10 @@ type PortConfig struct {
 	Hold   int         // packets that wait while there is no session; 0: they are dropped
 	Wanted func()      // a packet waits, or would; nil: nobody wants to know
 	Failed func(error) // the device is gone; nil: nobody wants to know
+
+	// Looped is told once a session that the host's routes lead the session's own ESP for
+	// an address into the device; nil: nobody wants to know.
+	Looped func(netip.Addr)
 }
 
 // Port is a device that leads to one session at a time: a link's, or a user's. What comes
@@ -40,6 +44,7 @@ type Port struct {
 	queues []netdev.Queue
 	tally  *tally
 	target atomic.Pointer[target] // nil: there is no session
+	looped atomic.Bool            // Looped has been told of this session
 
 	_       [64]byte
 	numbers atomic.Uint32 // of the next packet of a tunnel that numbers them
@@ -130,6 +135,7 @@ func (t *Port) Lead(slot *Slot, s *Session) {
 		slot.SendPacket(s, b)
 	}
 	t.held = nil
+	t.looped.Store(false)
 	t.target.Store(&target{slot, s})
 }
 
@@ -177,6 +183,7 @@ func (t *Port) hold(b []byte) bool {
 func (t *Port) to(p *netdev.Packet, b []byte, h *packet.IP) (*target, Drop, bool) {
 	if to := t.target.Load(); to != nil {
 		if t.cfg.Router && to.slot.sealed(b, h) {
+			t.loops(h.Dst)
 			return nil, DropLoop, false
 		}
 		return to, 0, true
@@ -187,6 +194,13 @@ func (t *Port) to(p *netdev.Packet, b []byte, h *packet.IP) (*target, Drop, bool
 	// A super-packet is dropped: no TCP begins with one. What hosts and routers say to
 	// whoever is on the device wants to go nowhere: it would keep a link up that nobody uses.
 	return nil, DropNoPath, p.Segment == 0 && !local(h.Dst) && t.hold(b)
+}
+
+// loops tells of the first packet of a session's own that comes from the device.
+func (t *Port) loops(remote netip.Addr) {
+	if t.cfg.Looped != nil && !t.looped.Load() && t.looped.CompareAndSwap(false, true) {
+		t.cfg.Looped(remote)
+	}
 }
 
 // local reports whether an address is of no network beyond the device.

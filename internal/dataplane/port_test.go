@@ -96,7 +96,8 @@ func TestALinkDoesNotCarryItself(t *testing.T) {
 	for name, alone := range map[string]bool{"ESP in UDP": false, "ESP alone": true} {
 		t.Run(name, func(t *testing.T) {
 			inRig(t, Config{}, func(r *rig) {
-				port, own := r.port(PortConfig{Router: true})
+				var told []netip.Addr
+				port, own := r.port(PortConfig{Router: true, Looped: func(a netip.Addr) { told = append(told, a) }})
 				r.session.SetNetwork(everywhere, 1400)
 				port.Lead(r.slot, r.session)
 				from, to := r.view.Local.Addr(), r.view.Remote.Addr()
@@ -113,6 +114,11 @@ func TestALinkDoesNotCarryItself(t *testing.T) {
 				}
 				own.Inject(0, datagram(from, to))
 				r.wantDrop(DropLoop, 1, "the link's own")
+				own.Inject(0, datagram(from, to))
+				r.wantDrop(DropLoop, 2, "the link's own, again")
+				if len(told) != 1 || told[0] != to {
+					t.Errorf("told of %v, want one %v", told, to)
+				}
 				if alone {
 					return // the rig's client has no raw socket
 				}

@@ -86,6 +86,8 @@ type Event struct {
 	Fell  bool       // it was up before
 	Why   string     // why it is as it is; "": nothing has to be said
 	Err   error      // what could not be done on the host
+
+	Looped netip.Addr // outside: the host's routes lead there through the link itself
 }
 
 // Config is what a Manager works with.

@@ -73,6 +73,7 @@ func (l *one) open() error {
 		Failed: func(err error) {
 			l.m.cfg.Report(Event{Link: l.cfg.Name, Err: fmt.Errorf("the device %s is gone: restart the server: %w", l.cfg.Device, err)})
 		},
+		Looped: func(remote netip.Addr) { l.m.cfg.Report(Event{Link: l.cfg.Name, Looped: remote}) },
 	}
 	if l.cfg.Rules.Dial == link.Demand {
 		c.Hold, c.Wanted = held, l.want
