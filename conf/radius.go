@@ -19,6 +19,7 @@ type Radius struct {
 	Patience      time.Duration  `toml:"patience" reload:"new" doc:"how long a login waits for a server that lives, as where the user is asked on a telephone, 5s to 2m; with pap and for Apple's clients at most 28s, since they wait no longer"`
 	CoAListen     HostPort       `toml:"coa_listen" as:":3799" reload:"live" doc:"host:port at which RADIUS servers may end and change sessions: CoA and Disconnect (RFC 5176); empty: nowhere"`
 	CoAClients    []CoAClient    `toml:"coa_clients" reload:"live" doc:"who may; empty: the addresses of radius.servers, by their secrets"`
+	CoADated      bool           `toml:"coa_require_timestamp" reload:"live" doc:"drop requests about sessions by UDP that have no Event-Timestamp: without one a request that somebody has recorded can be sent again at any time"`
 	Timeout       time.Duration  `toml:"timeout" reload:"live" doc:"has no effect any more: see patience"`
 	Tries         int            `toml:"tries" reload:"live" doc:"has no effect any more: see patience"`
 	Interim       time.Duration  `toml:"interim" reload:"new" doc:"interval of interim accounting; 0: none unless the server asks"`

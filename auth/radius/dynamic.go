@@ -32,6 +32,7 @@ type DynamicConfig struct {
 	NASIP, NASIP6 netip.Addr
 	Identity      auth.Identity // of users
 	ClassGroup    bool          // as in Config
+	Dated         bool          // a request by UDP must have an Event-Timestamp
 }
 
 // Dynamic answers requests that end and change sessions (RFC 5176). It is safe for concurrent
@@ -130,7 +131,7 @@ func (d *Dynamic) Handle(ctx context.Context, from netip.AddrPort, at netip.Addr
 	if why != 0 {
 		return d.drop(why)
 	}
-	return d.authentic(ctx, dynamicRequest{source: from.String(), from: from.Addr().String(), at: at, b: b, secret: of.Secret.Reveal(), unsigned: of.AllowUnsigned})
+	return d.authentic(ctx, dynamicRequest{from: from.Addr().String(), at: at, b: b, secret: of.Secret.Reveal(), unsigned: of.AllowUnsigned, dated: d.cfg.Load().Dated})
 }
 
 // HandleOver answers a request that a server has sent on a TLS connection of ours: that proves
@@ -145,7 +146,7 @@ func (d *Dynamic) HandleOver(server string, secret, b []byte, reply func([]byte)
 			d.drop(why)
 			return
 		}
-		if answer := d.authentic(context.Background(), dynamicRequest{source: server, from: server, b: b, secret: secret, unsigned: true}); answer != nil {
+		if answer := d.authentic(context.Background(), dynamicRequest{from: server, b: b, secret: secret, unsigned: true}); answer != nil {
 			reply(answer)
 		}
 	})
@@ -153,12 +154,12 @@ func (d *Dynamic) HandleOver(server string, secret, b []byte, reply func([]byte)
 
 // dynamicRequest is a request whose sender is known.
 type dynamicRequest struct {
-	source   string     // address and port, by which repeats are known
 	from     string     // for people
 	at       netip.Addr // of ours; not valid: not known
 	b        []byte
 	secret   []byte
-	unsigned bool
+	unsigned bool // it needs no Message-Authenticator
+	dated    bool // it needs an Event-Timestamp
 }
 
 // authentic answers a request whose authenticator is right.
@@ -171,36 +172,55 @@ func (d *Dynamic) authentic(ctx context.Context, r dynamicRequest) []byte {
 		return d.drop(why)
 	}
 	now := time.Now()
-	if stale(now, p) {
-		return d.drop(dynamicStale)
+	until, why := believed(now, p, r.dated)
+	if why != 0 {
+		return d.drop(why)
 	}
-	id := answerID{r.source, p.Identifier, p.Authenticator}
-	d.mu.Lock()
-	answer, again := d.seen.begin(now, id)
-	if again {
-		d.count.repeats++
-	}
-	d.mu.Unlock()
-	if again {
+	id := answerID{p.Identifier, p.Authenticator}
+	switch answer, turn := d.begin(now, until, id); turn {
+	case turnFirst:
+	case turnAgain:
 		return answer // nil: the first one's answer comes
+	case turnForgone:
+		return d.drop(dynamicReplayed)
+	case turnFull:
+		return d.drop(dynamicFull)
 	}
-	answer = d.reply(ctx, p, r)
+	answer := d.reply(ctx, p, r)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.seen.end(id, answer)
+	d.seen.end(time.Now(), id, answer)
 	return answer
+}
+
+// begin says whether a request has come before.
+func (d *Dynamic) begin(now, until time.Time, id answerID) ([]byte, turn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	answer, turn := d.seen.begin(now, until, id)
+	if turn == turnAgain {
+		d.count.repeats++
+	}
+	return answer, turn
 }
 
 // maxClockSkew is how far an Event-Timestamp may be from our clock (RFC 5176, section 6.3).
 const maxClockSkew = 300 * time.Second
 
-// stale reports whether a request was recorded, and is sent again.
-func stale(now time.Time, p *radius.Packet) bool {
+// believed says until when a request is believed: as long as its Event-Timestamp is (RFC 5176,
+// section 6.3). One without is believed for ever, and known again for as long as its sender
+// may repeat it.
+func believed(now time.Time, p *radius.Packet, dated bool) (until time.Time, why dynamicDrop) {
 	at, err := rfc2869.EventTimestamp_Lookup(p)
-	if errors.Is(err, radius.ErrNoAttribute) {
-		return false
+	switch {
+	case errors.Is(err, radius.ErrNoAttribute) && dated:
+		return until, dynamicUndated
+	case errors.Is(err, radius.ErrNoAttribute):
+		return now.Add(answerLife), 0
+	case err != nil || now.Sub(at).Abs() > maxClockSkew:
+		return until, dynamicStale
 	}
-	return err != nil || now.Sub(at).Abs() > maxClockSkew
+	return at.Add(maxClockSkew), 0
 }
 
 // refused is why a request is not done: an Error-Cause, and what people read.

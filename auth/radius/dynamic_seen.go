@@ -1,120 +1,122 @@
 package radius
 
 import (
-	"fmt"
-	"maps"
+	"container/heap"
 	"time"
 )
 
-// answerID is what repeats of a request have in common (RFC 5080, section 2.2.2).
+// answerID is what repeats of a request have in common. The authenticator is a digest of all of
+// the request and the secret, so requests that share it are one.
+//
+// Deviation: RFC 5080, section 2.2.2 takes the source's address and port in. The authenticator
+// does not cover these: with them in, a recorded request would be another one from another port,
+// or from another address that has the same secret.
 type answerID struct {
-	source        string
 	identifier    byte
 	authenticator [16]byte
 }
 
 const (
+	// answerLife is how long an answer is kept for those who did not get it.
 	answerLife = 30 * time.Second
-	maxAnswers = 1024 // all of them are authentic
+	// maxAnswerBytes bounds the answers that are kept. Most have some 100 bytes.
+	maxAnswerBytes = 4 << 20
+	// maxRequests bounds the requests that are remembered, all of them authentic: 200 a second
+	// for the 5 minutes for which they could be sent again. They take 13 MB, and the answers more.
+	maxRequests = 1 << 16
 )
 
-// given are the answers to recent requests, for requests that come again because their answer
-// was lost.
+// given are the requests that would be believed if they came again, and the answers to the
+// latest, for those that come again because their answer was lost.
 type given struct {
-	of    map[answerID]*answer
-	order []*answer // the oldest first
+	of       map[answerID]*answer
+	aging    ages
+	answered []*answer // those whose bytes are kept, the oldest first
+	size     int       // of these bytes
 }
 
 type answer struct {
 	id    answerID
-	at    time.Time
-	bytes []byte // nil: it is not there yet
+	until time.Time // it is believed no longer after that
+	done  time.Time // zero: it is worked on
+	bytes []byte    // nil: there is none, or none any more
 }
 
-// begin reports whether a request has come before, and what was answered.
-func (s *given) begin(now time.Time, id answerID) (bytes []byte, again bool) {
-	for len(s.order) > 0 && (len(s.order) >= maxAnswers || now.Sub(s.order[0].at) > answerLife) {
-		delete(s.of, s.order[0].id)
-		s.order[0] = nil
-		s.order = s.order[1:]
-	}
-	if a := s.of[id]; a != nil {
-		return a.bytes, true
+// turn is what becomes of a request.
+type turn uint8
+
+const (
+	turnFirst   turn = iota + 1 // it is to be done
+	turnAgain                   // its repeat; with the answer, unless that is still to come
+	turnForgone                 // its repeat, whose answer is kept no longer
+	turnFull                    // there is no room to remember it: it must not be done
+)
+
+// begin says whether a request, which is believed until some time, has come before, and what was
+// answered. None is forgotten to make room for another: it could be sent again, and be done.
+func (s *given) begin(now, until time.Time, id answerID) ([]byte, turn) {
+	s.expire(now)
+	switch a := s.of[id]; {
+	case a != nil && a.bytes == nil && !a.done.IsZero():
+		return nil, turnForgone
+	case a != nil:
+		return a.bytes, turnAgain
+	case len(s.of) >= maxRequests:
+		return nil, turnFull
 	}
 	if s.of == nil {
 		s.of = map[answerID]*answer{}
 	}
-	a := &answer{id: id, at: now}
+	a := &answer{id: id, until: until.Round(0)} // by the wall clock, as Event-Timestamps are
 	s.of[id] = a
-	s.order = append(s.order, a)
-	return nil, false
+	heap.Push(&s.aging, a)
+	return nil, turnFirst
 }
 
-// end keeps an answer.
-func (s *given) end(id answerID, bytes []byte) {
-	if a := s.of[id]; a != nil {
+// expire forgets requests that are believed no longer, and answers that nobody waits for.
+func (s *given) expire(now time.Time) {
+	for len(s.aging) > 0 && now.After(s.aging[0].until) {
+		a := heap.Pop(&s.aging).(*answer)
+		delete(s.of, a.id)
+	}
+	for len(s.answered) > 0 && (s.size > maxAnswerBytes || now.Sub(s.answered[0].done) >= answerLife) {
+		a := s.answered[0]
+		s.size -= len(a.bytes)
+		a.bytes = nil
+		s.answered[0] = nil
+		s.answered = s.answered[1:]
+	}
+}
+
+// end keeps an answer; nil: there is none.
+func (s *given) end(now time.Time, id answerID, bytes []byte) {
+	a := s.of[id]
+	if a == nil {
+		return
+	}
+	if a.done = now; bytes != nil {
 		a.bytes = bytes
+		s.answered = append(s.answered, a)
+		s.size += len(bytes)
+		s.expire(now)
 	}
 }
 
-// dynamicDrop is why a datagram is not answered.
-type dynamicDrop uint8
+// ages are requests, the one that is forgotten next first.
+type ages []*answer
 
-const (
-	dynamicMalformed dynamicDrop = iota + 1
-	dynamicCode                  // neither CoA-Request nor Disconnect-Request
-	dynamicSource                // nobody there may ask
-	dynamicForged                // the secret is another one
-	dynamicUnsigned
-	dynamicStale
-	dynamicBusy
-	dynamicDrops
-)
+func (h ages) Len() int           { return len(h) }
+func (h ages) Less(i, j int) bool { return h[i].until.Before(h[j].until) }
+func (h ages) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 
-func (d dynamicDrop) String() string {
-	return [...]string{"", "malformed", "code", "source", "forged", "unsigned", "stale", "busy"}[d]
-}
+// Push implements heap.Interface.
+func (h *ages) Push(x any) { *h = append(*h, x.(*answer)) }
 
-// dynamicCounts are what has come.
-type dynamicCounts struct {
-	dropped [dynamicDrops]uint64
-	repeats uint64
-	results map[[2]string]uint64 // by what was asked for, and the Error-Cause
-}
-
-func (c *dynamicCounts) answered(what string, no *refused) {
-	if c.results == nil {
-		c.results = map[[2]string]uint64{}
-	}
-	result := "done"
-	if no != nil {
-		result = fmt.Sprint(uint32(no.cause))
-	}
-	c.results[[2]string{what, result}]++
-}
-
-// drop counts a datagram that is not answered.
-func (d *Dynamic) drop(why dynamicDrop) []byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.count.dropped[why]++
-	return nil
-}
-
-// DynamicStats is what has come so far.
-type DynamicStats struct {
-	Dropped map[string]uint64    // by reason
-	Results map[[2]string]uint64 // by what was asked for, and "done" or the Error-Cause
-	Repeats uint64
-}
-
-// Stats says what has come so far.
-func (d *Dynamic) Stats() DynamicStats {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	st := DynamicStats{Dropped: map[string]uint64{}, Results: maps.Clone(d.count.results), Repeats: d.count.repeats}
-	for why := dynamicMalformed; why < dynamicDrops; why++ {
-		st.Dropped[why.String()] = d.count.dropped[why]
-	}
-	return st
+// Pop implements heap.Interface.
+func (h *ages) Pop() any {
+	n := len(*h) - 1
+	a := (*h)[n]
+	(*h)[n] = nil
+	*h = (*h)[:n]
+	return a
 }

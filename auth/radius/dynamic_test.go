@@ -327,49 +327,6 @@ func TestAnAuthorityMayBeAllowedToSignNothing(t *testing.T) {
 	}
 }
 
-// A request whose answer was lost comes again, and gets the same answer: it is done once. One
-// whose signature is wrong does not get it.
-func TestARepeatGetsTheSameAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		crew := newCrew()
-		d := dynamicOf(crew)
-		b := ask(disconnect, tlv(44, "a1"))
-		first := d.Handle(t.Context(), coaFrom, netip.Addr{}, b)
-		time.Sleep(29 * time.Second)
-		if again := d.Handle(t.Context(), coaFrom, netip.Addr{}, b); !bytes.Equal(first, again) || len(crew.ended) != 1 {
-			t.Errorf("the second answer is %x, not %x; %d were ended", again, first, len(crew.ended))
-		}
-		forged := slices.Clone(b)
-		forged[len(forged)-1]++
-		if d.Handle(t.Context(), coaFrom, netip.Addr{}, forged) != nil {
-			t.Error("one that only looks like it is answered")
-		}
-		if d.Handle(t.Context(), netip.MustParseAddrPort("203.0.113.5:40001"), netip.Addr{}, b); len(crew.ended) != 2 {
-			t.Error("the same bytes from another port are a repeat")
-		}
-		time.Sleep(2 * time.Second)
-		if d.Handle(t.Context(), coaFrom, netip.Addr{}, b); len(crew.ended) != 3 {
-			t.Error("after half a minute it is a repeat")
-		}
-		if st := d.Stats(); st.Repeats != 1 || st.Results[[2]string{"Disconnect", "done"}] != 3 {
-			t.Errorf("counted: %+v", st)
-		}
-	})
-}
-
-func TestAnswersThatAreKeptAreBounded(t *testing.T) {
-	var s given
-	now := time.Now()
-	for i := range 5 * maxAnswers {
-		id := answerID{source: fmt.Sprint(i)}
-		s.begin(now, id)
-		s.end(id, []byte{1})
-	}
-	if len(s.of) > maxAnswers || len(s.order) > maxAnswers {
-		t.Errorf("%d and %d are kept", len(s.of), len(s.order))
-	}
-}
-
 // Of requests at the same time each has an answer. Of repeats of one that is worked on, that
 // one.
 func TestRequestsAtTheSameTimeAreAllAnswered(t *testing.T) {

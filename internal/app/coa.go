@@ -84,7 +84,7 @@ func (c *coa) close() error {
 func dynamicConfig(ctx context.Context, c *conf.Config) radius.DynamicConfig {
 	r := &c.Radius
 	cfg := radius.DynamicConfig{
-		NASIdentifier: r.NASIdentifier, NASIP: r.NASIP, NASIP6: r.NASIP6, Identity: identity(c), ClassGroup: r.ClassGroup,
+		NASIdentifier: r.NASIdentifier, NASIP: r.NASIP, NASIP6: r.NASIP6, Identity: identity(c), ClassGroup: r.ClassGroup, Dated: r.CoADated,
 	}
 	for i := range r.CoAClients {
 		s := &r.CoAClients[i]

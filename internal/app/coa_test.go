@@ -45,22 +45,29 @@ func startWithCoA(t *testing.T) *host {
 
 var authority = netip.MustParseAddrPort("203.0.113.5:40000")
 
-// order has an authority ask for something, and returns the answer's code and Error-Cause.
-func (h *host) order(code radius.Code, build func(*radius.Packet)) (radius.Code, rfc3576.ErrorCause) {
-	h.t.Helper()
+// signedOrder is a request of an authority.
+func signedOrder(t *testing.T, code radius.Code, build func(*radius.Packet)) []byte {
+	t.Helper()
 	p := radius.New(code, []byte(coaSecret))
 	p.Add(rfc2869.MessageAuthenticator_Type, make([]byte, 16))
 	build(p)
 	p.Authenticator = [16]byte{}
 	b, err := p.MarshalBinary()
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
 	mac := hmac.New(md5.New, []byte(coaSecret))
 	mac.Write(b)
 	copy(b[22:38], mac.Sum(nil))
 	sum := md5.Sum(append(append([]byte(nil), b...), coaSecret...))
 	copy(b[4:20], sum[:])
+	return b
+}
+
+// order has an authority ask for something, and returns the answer's code and Error-Cause.
+func (h *host) order(code radius.Code, build func(*radius.Packet)) (radius.Code, rfc3576.ErrorCause) {
+	h.t.Helper()
+	b := signedOrder(h.t, code, build)
 	reply := h.coa.Handle(h.t.Context(), authority, netip.MustParseAddr("192.0.2.1"), b)
 	if !radius.IsAuthenticResponse(reply, b, []byte(coaSecret)) {
 		h.t.Fatalf("the answer is %x: %+v", reply, h.coa.Stats())
@@ -250,6 +257,17 @@ func TestWhoMayChangeSessionsChangesByAReload(t *testing.T) {
 	}
 	if h.coa.socket == nil {
 		t.Fatal("it does not listen after the reload")
+	}
+	h.write(coaSettings(settingsOf{"radius.coa_require_timestamp": "true"}))
+	if _, err := h.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if reply := h.coa.Handle(t.Context(), authority, netip.Addr{}, signedOrder(t, radius.CodeDisconnectRequest, func(p *radius.Packet) { _ = rfc2865.UserName_AddString(p, "nobody") })); reply != nil || h.coa.Stats().Dropped["undated"] != 1 {
+		t.Errorf("one without Event-Timestamp is answered: %x, %+v", reply, h.coa.Stats())
+	}
+	h.write(coaSettings(nil))
+	if _, err := h.Reload(); err != nil {
+		t.Fatal(err)
 	}
 	if code, cause := h.order(radius.CodeDisconnectRequest, func(p *radius.Packet) { _ = rfc2865.UserName_AddString(p, "nobody") }); code != radius.CodeDisconnectNAK || cause != 503 {
 		t.Errorf("the answer is %v with %v", code, cause)
