@@ -53,10 +53,10 @@ func (m *match) sessionIs(f func(*auth.Live) bool) bool {
 }
 
 // textual is an identification that is text.
-func textual(is func(cfg *DynamicConfig, l *auth.Live, s string) bool) func(*DynamicConfig, *match, []byte) bool {
-	return func(cfg *DynamicConfig, m *match, v []byte) bool {
+func textual(is func(l *auth.Live, s string) bool) func(*DynamicConfig, *match, []byte) bool {
+	return func(_ *DynamicConfig, m *match, v []byte) bool {
 		s := strings.TrimRight(string(v), "\x00")
-		return s != "" && m.sessionIs(func(l *auth.Live) bool { return is(cfg, l, s) })
+		return s != "" && m.sessionIs(func(l *auth.Live) bool { return is(l, s) })
 	}
 }
 
@@ -74,45 +74,49 @@ func prefixed(of func(*auth.Live) netip.Prefix) func(*DynamicConfig, *match, []b
 
 const nasPortVirtual = 5 // NAS-Port-Type (RFC 2865, section 5.41)
 
-// identifications are those that are understood, by number.
+// identifications are those that are understood, by number. A value that stands for none cannot be
+// read: sessions that lack what it is about, such as those without IPv6, have it, too.
 var identifications = map[radius.Type]identification{
 	1: {"User-Name", func(cfg *DynamicConfig, m *match, v []byte) bool {
 		m.user = string(v)
-		return textual(func(cfg *DynamicConfig, l *auth.Live, s string) bool {
+		return textual(func(l *auth.Live, s string) bool {
 			return l.User == s || l.Name == s || l.User == cfg.Identity.Of(s)
 		})(cfg, m, v)
 	}},
 	4: {"NAS-IP-Address", func(_ *DynamicConfig, m *match, v []byte) bool { return m.takeNAS(v, 4) }},
 	5: {"NAS-Port", func(_ *DynamicConfig, m *match, v []byte) bool {
-		return len(v) == 4 && m.sessionIs(func(l *auth.Live) bool { return l.Call.Port == binary.BigEndian.Uint32(v) })
+		return len(v) == 4 && binary.BigEndian.Uint32(v) != 0 && m.sessionIs(func(l *auth.Live) bool { return l.Call.Port == binary.BigEndian.Uint32(v) })
 	}},
 	8: {"Framed-IP-Address", func(_ *DynamicConfig, m *match, v []byte) bool {
 		a, ok := netip.AddrFromSlice(v)
-		return ok && a.Is4() && m.sessionIs(func(l *auth.Live) bool { return l.Address == a })
+		return ok && a.Is4() && !fromPool(a) && m.sessionIs(func(l *auth.Live) bool { return l.Address == a })
 	}},
-	30: {"Called-Station-Id", textual(func(_ *DynamicConfig, l *auth.Live, s string) bool { return sameAddress(l.Call.Local.Addr(), s) })},
-	31: {"Calling-Station-Id", textual(func(_ *DynamicConfig, l *auth.Live, s string) bool { return sameAddress(l.Call.Remote.Addr(), s) })},
+	30: {"Called-Station-Id", textual(func(l *auth.Live, s string) bool { return sameAddress(l.Call.Local.Addr(), s) })},
+	31: {"Calling-Station-Id", textual(func(l *auth.Live, s string) bool { return sameAddress(l.Call.Remote.Addr(), s) })},
 	32: {"NAS-Identifier", func(_ *DynamicConfig, m *match, v []byte) bool {
 		m.nasIDs = append(m.nasIDs, string(v))
 		return len(v) > 0
 	}},
-	44: {"Acct-Session-Id", textual(func(_ *DynamicConfig, l *auth.Live, s string) bool { return l.Call.SessionID == s })},
-	50: {"Acct-Multi-Session-Id", textual(func(_ *DynamicConfig, l *auth.Live, s string) bool { return l.Call.Multi == s })},
+	44: {"Acct-Session-Id", textual(func(l *auth.Live, s string) bool { return l.Call.SessionID == s })},
+	50: {"Acct-Multi-Session-Id", textual(func(l *auth.Live, s string) bool { return l.Call.Multi == s })},
 	61: {"NAS-Port-Type", func(_ *DynamicConfig, m *match, v []byte) bool {
 		return len(v) == 4 && m.sessionIs(func(*auth.Live) bool { return binary.BigEndian.Uint32(v) == nasPortVirtual })
 	}},
-	87: {"NAS-Port-Id", textual(func(_ *DynamicConfig, l *auth.Live, s string) bool { return l.Call.PortID == s })},
+	87: {"NAS-Port-Id", textual(func(l *auth.Live, s string) bool { return l.Call.PortID == s })},
 	95: {"NAS-IPv6-Address", func(_ *DynamicConfig, m *match, v []byte) bool { return m.takeNAS(v, 16) }},
 	96: {"Framed-Interface-Id", func(_ *DynamicConfig, m *match, v []byte) bool {
-		return len(v) == 8 && m.sessionIs(func(l *auth.Live) bool { return l.IPv6.Interface == [8]byte(v) })
+		return len(v) == 8 && [8]byte(v) != [8]byte{} && m.sessionIs(func(l *auth.Live) bool { return l.IPv6.Interface == [8]byte(v) })
 	}},
 	97:  {"Framed-IPv6-Prefix", prefixed(func(l *auth.Live) netip.Prefix { return l.IPv6.Prefix })},
 	123: {"Delegated-IPv6-Prefix", prefixed(func(l *auth.Live) netip.Prefix { return l.IPv6.Delegated })},
 	168: {"Framed-IPv6-Address", func(_ *DynamicConfig, m *match, v []byte) bool {
 		a, ok := netip.AddrFromSlice(v)
-		return ok && len(v) == 16 && m.sessionIs(func(l *auth.Live) bool { return l.IPv6.Address == a })
+		return ok && a.Is6() && !a.IsUnspecified() && m.sessionIs(func(l *auth.Live) bool { return l.IPv6.Address == a })
 	}},
 }
+
+// common are identifications that all sessions of a server may share: they narrow what others say.
+var common = map[radius.Type]bool{4: true, 30: true, 32: true, 61: true, 95: true}
 
 // sameAddress reports whether a text is an address, however that is written.
 func sameAddress(a netip.Addr, text string) bool {
@@ -150,13 +154,18 @@ func reached(s auth.Sessions, a netip.Addr) bool {
 // identify reads which sessions a request is about, and returns what else is in it.
 func (cfg *DynamicConfig) identify(p *radius.Packet) (m *match, rest []value, no *refused) {
 	m = &match{}
+	named, said := false, map[string]bool{}
 	for _, avp := range p.Attributes {
 		t, v := avp.Type, avp.Attribute
 		id, ok := identifications[t]
+		again := string([]byte{byte(t)}) + string(v)
 		switch {
+		case ok && said[again]: // thousands of them would have every session asked as often
 		case ok && !id.read(cfg, m, v):
 			return nil, nil, refuse(invalidValue, "%s (%d) cannot be read", id.name, t)
 		case ok:
+			said[again] = true
+			named = named || !common[t]
 		case t == rfc2865.VendorSpecific_Type:
 			list, err := vendorValues(v)
 			if err != nil {
@@ -168,8 +177,8 @@ func (cfg *DynamicConfig) identify(p *radius.Packet) (m *match, rest []value, no
 			rest = append(rest, value{key{0, byte(t)}, v})
 		}
 	}
-	if len(m.of) == 0 {
-		return nil, nil, refuse(rfc3576.ErrorCause_Value_MissingAttribute, "no attribute says which session is meant, such as Acct-Session-Id or User-Name")
+	if !named {
+		return nil, nil, refuse(rfc3576.ErrorCause_Value_MissingAttribute, "no attribute says which session or user is meant, such as Acct-Session-Id or User-Name: what all sessions share does not")
 	}
 	return m, rest, nil
 }

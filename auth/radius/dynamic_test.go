@@ -187,6 +187,11 @@ func TestWhatRequestsAboutSessionsAreAnswered(t *testing.T) {
 		"Framed-IPv6-Address":            {disconnect, [][]byte{tlv(168, four("2001:db8:f::1"))}, 0, "a1"},
 		"NAS-Port-Type":                  {disconnect, [][]byte{id("b1"), tlv(61, word(5))}, 0, "b1"},
 		"another NAS-Port-Type":          {disconnect, [][]byte{id("b1"), tlv(61, word(0))}, 503, ""},
+		"the same twice":                 {disconnect, [][]byte{id("b1"), id("b1"), tlv(1, "bob"), tlv(1, "BOB"), tlv(1, "bob")}, 0, "b1"},
+		"NAS-Port-Type alone":            {disconnect, [][]byte{tlv(61, word(5))}, 402, ""},
+		"Called-Station-Id alone":        {disconnect, [][]byte{tlv(30, "192.0.2.1")}, 402, ""},
+		"all that sessions share":        {disconnect, [][]byte{tlv(30, "192.0.2.1"), tlv(61, word(5)), tlv(32, "adit"), tlv(4, four("192.0.2.77"))}, 402, ""},
+		"a change of all":                {coaRequest, [][]byte{tlv(61, word(5)), rate}, 402, ""},
 		"nobody":                         {disconnect, [][]byte{id("c9")}, 503, ""},
 		"no identification":              {disconnect, nil, 402, ""},
 		"our name alone":                 {disconnect, [][]byte{tlv(32, "adit")}, 402, ""},
@@ -247,6 +252,54 @@ func TestWhatRequestsAboutSessionsAreAnswered(t *testing.T) {
 				t.Errorf("Acct-Terminate-Cause is %x", p.Get(49))
 			}
 		})
+	}
+}
+
+// What stands for none of its kind, as a session has it that has none, names no session: with
+// others, neither.
+func TestWhatStandsForNoneNamesNoSession(t *testing.T) {
+	zeros := func(n int) string { return string(make([]byte, n)) }
+	for name, b := range map[string][]byte{
+		"User-Name":               tlv(1, ""),
+		"User-Name of a NUL":      tlv(1, "\x00"),
+		"NAS-Port 0":              tlv(5, word(0)),
+		"0.0.0.0":                 tlv(8, four("0.0.0.0")),
+		"255.255.255.255":         tlv(8, four("255.255.255.255")), // RFC 2865, section 5.8
+		"255.255.255.254":         tlv(8, four("255.255.255.254")),
+		"an empty address":        tlv(8, ""),
+		"Called-Station-Id":       tlv(30, ""),
+		"Calling-Station-Id":      tlv(31, "\x00\x00"),
+		"Acct-Session-Id":         tlv(44, ""),
+		"Acct-Multi-Session-Id":   tlv(50, ""),
+		"Acct-Multi of a NUL":     tlv(50, "\x00"),
+		"NAS-Port-Type":           tlv(61, ""),
+		"NAS-Port-Id":             tlv(87, ""),
+		"Framed-Interface-Id":     tlv(96, zeros(8)),
+		"an empty interface":      tlv(96, ""),
+		"Framed-IPv6-Prefix ::/0": tlv(97, "\x00\x00"),
+		"with bytes":              tlv(97, "\x00\x00"+zeros(16)),
+		"2001:db8::/0":            tlv(97, "\x00\x00"+four("2001:db8::")),
+		"::/128":                  tlv(97, "\x00\x80"),
+		"Delegated-IPv6-Prefix":   tlv(123, "\x00\x00"),
+		"Delegated ::/64":         tlv(123, "\x00\x40"+zeros(8)),
+		"an empty prefix":         tlv(123, ""),
+		"Framed-IPv6-Address ::":  tlv(168, zeros(16)),
+	} {
+		for kind, with := range map[string][][]byte{"alone": {b}, "with another": {tlv(1, "bob"), b}} {
+			t.Run(name+" "+kind, func(t *testing.T) {
+				crew := newCrew()
+				for i := range crew.live { // they have nothing but a name
+					crew.live[i] = auth.Live{User: crew.live[i].User, Name: crew.live[i].Name}
+				}
+				d, b := dynamicOf(crew), ask(disconnect, with...)
+				if code, cause, _ := opened(t, b, d.Handle(t.Context(), coaFrom, netip.Addr{}, b)); code != radius.CodeDisconnectNAK || cause != 407 {
+					t.Errorf("the answer is %v with Error-Cause %d", code, cause)
+				}
+				if len(crew.ended) > 0 {
+					t.Errorf("%q ended", crew.ended)
+				}
+			})
+		}
 	}
 }
 
