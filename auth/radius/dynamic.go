@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,7 @@ type DynamicConfig struct {
 type Dynamic struct {
 	sessions auth.Sessions
 	tell     func(DynamicEvent)
+	panicked func(value any, stack []byte)
 	cfg      atomic.Pointer[DynamicConfig]
 	room     chan struct{} // one for each request that is worked on
 
@@ -65,12 +67,16 @@ const (
 	workTime = 3 * time.Second
 )
 
-// NewDynamic returns one for these sessions. tell may be nil.
-func NewDynamic(s auth.Sessions, cfg DynamicConfig, tell func(DynamicEvent)) *Dynamic {
+// NewDynamic returns one for these sessions. tell hears of every request that was answered, and
+// panicked of every one that an error in the server kept from being done; both may be nil.
+func NewDynamic(s auth.Sessions, cfg DynamicConfig, tell func(DynamicEvent), panicked func(value any, stack []byte)) *Dynamic {
 	if tell == nil {
 		tell = func(DynamicEvent) {}
 	}
-	d := &Dynamic{sessions: s, tell: tell, room: make(chan struct{}, maxWorking)}
+	if panicked == nil {
+		panicked = func(any, []byte) {}
+	}
+	d := &Dynamic{sessions: s, tell: tell, panicked: panicked, room: make(chan struct{}, maxWorking)}
 	d.Replace(cfg)
 	return d
 }
@@ -105,7 +111,7 @@ type DynamicConn interface {
 	Send(b []byte, to netip.AddrPort, from netip.Addr) error
 }
 
-// work runs f on a goroutine of its own, if there is room.
+// work runs f on a goroutine of its own, if there is room. A panic costs f's request its answer.
 func (d *Dynamic) work(f func()) {
 	select {
 	case d.room <- struct{}{}:
@@ -115,8 +121,21 @@ func (d *Dynamic) work(f func()) {
 	}
 	go func() {
 		defer func() { <-d.room }()
+		defer func() {
+			if v := recover(); v != nil {
+				d.rescue(v)
+			}
+		}()
 		f()
 	}()
+}
+
+// rescue counts a panic, and reports it. The stack is the one that panicked.
+func (d *Dynamic) rescue(v any) {
+	d.mu.Lock()
+	d.count.panics++
+	d.mu.Unlock()
+	d.panicked(v, debug.Stack())
 }
 
 // Handle answers one datagram from an authority that has reached us at an address; nil: it is
@@ -243,7 +262,7 @@ func (d *Dynamic) reply(ctx context.Context, p *radius.Packet, r dynamicRequest)
 	if p.Code == radius.CodeCoARequest {
 		e.What = "CoA"
 	}
-	no := d.do(ctx, p, r.at, &e)
+	no := d.try(ctx, p, r.at, &e)
 	if no != nil {
 		e.Error = no.Error()
 	}
@@ -256,6 +275,18 @@ func (d *Dynamic) reply(ctx context.Context, p *radius.Packet, r dynamicRequest)
 		return d.drop(dynamicMalformed)
 	}
 	return b
+}
+
+// try does what a request asks for. If that panics, nobody knows what of it is done: it is refused,
+// and its sender hears of it.
+func (d *Dynamic) try(ctx context.Context, p *radius.Packet, at netip.Addr, e *DynamicEvent) (no *refused) {
+	defer func() {
+		if v := recover(); v != nil {
+			d.rescue(v)
+			no = refuse(rfc3576.ErrorCause_Value_ResourcesUnavailable, "an error in the server: its log has it")
+		}
+	}()
+	return d.do(ctx, p, at, e)
 }
 
 // do does what a request asks for, and says in e what that was.

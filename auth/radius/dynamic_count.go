@@ -30,6 +30,7 @@ func (d dynamicDrop) String() string {
 type dynamicCounts struct {
 	dropped [dynamicDrops]uint64
 	repeats uint64
+	panics  uint64
 	results map[[2]string]uint64 // by what was asked for, and the Error-Cause
 }
 
@@ -57,13 +58,14 @@ type DynamicStats struct {
 	Dropped map[string]uint64    // by reason
 	Results map[[2]string]uint64 // by what was asked for, and "done" or the Error-Cause
 	Repeats uint64
+	Panics  uint64 // of these requests some were refused, some dropped
 }
 
 // Stats says what has come so far.
 func (d *Dynamic) Stats() DynamicStats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	st := DynamicStats{Dropped: map[string]uint64{}, Results: maps.Clone(d.count.results), Repeats: d.count.repeats}
+	st := DynamicStats{Dropped: map[string]uint64{}, Results: maps.Clone(d.count.results), Repeats: d.count.repeats, Panics: d.count.panics}
 	for why := dynamicMalformed; why < dynamicDrops; why++ {
 		st.Dropped[why.String()] = d.count.dropped[why]
 	}

@@ -33,9 +33,13 @@ type crew struct {
 	names   []string
 	err     error
 	slow    chan struct{} // nil: at once
+	bad     bool          // it panics
 }
 
 func (c *crew) Live(match func(*auth.Live) bool) (list []auth.Live) {
+	if c.bad {
+		panic("on purpose")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.live {
@@ -101,7 +105,7 @@ func dynamicOf(c *crew, change ...func(*DynamicConfig)) *Dynamic {
 	for _, f := range change {
 		f(&cfg)
 	}
-	return NewDynamic(c, cfg, nil)
+	return NewDynamic(c, cfg, nil, nil)
 }
 
 // tlv is an attribute.
@@ -421,6 +425,51 @@ func TestRequestsBeyondTheRoomAreDropped(t *testing.T) {
 			t.Errorf("%d are dropped", n)
 		}
 		close(stop)
+	})
+}
+
+// A request that an error in the server keeps from being done is refused, and costs nobody else
+// anything.
+func TestAPanicCostsOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		crew := newCrew()
+		told, hurt := []any{}, false
+		d := NewDynamic(crew, *dynamicOf(crew).cfg.Load(), func(DynamicEvent) {
+			if hurt {
+				panic("while it is told")
+			}
+		}, func(value any, stack []byte) {
+			if told = append(told, value); !bytes.Contains(stack, []byte("dynamic_test.go")) {
+				t.Errorf("the stack is\n%s", stack)
+			}
+		})
+		var replies [][]byte
+		over := func(b []byte) {
+			d.HandleOver("r", []byte(coaSecret), b, func(reply []byte) { replies = append(replies, reply) })
+			synctest.Wait()
+		}
+		crew.bad = true
+		b := ask(disconnect, tlv(44, "a1"))
+		for range 2 { // the repeat gets the same answer
+			over(b)
+		}
+		for _, reply := range replies {
+			if code, cause, _ := opened(t, b, reply); code != radius.CodeDisconnectNAK || cause != 506 {
+				t.Errorf("the answer is %v with Error-Cause %d", code, cause)
+			}
+		}
+		crew.bad, hurt = false, true
+		for i := range 2 * maxWorking {
+			over(ask(disconnect, tlv(44, "a2"), tlv(33, fmt.Sprint(i))))
+		}
+		hurt = false
+		over(ask(disconnect, tlv(44, "b1")))
+		if len(replies) != 3 || len(told) != 1+2*maxWorking || told[0] != "on purpose" || told[1] != "while it is told" {
+			t.Errorf("%d answers; told %v", len(replies), told)
+		}
+		if st := d.Stats(); st.Panics != 1+2*maxWorking || st.Dropped["busy"] != 0 || st.Results[[2]string{"Disconnect", "506"}] != 1 {
+			t.Errorf("counted: %+v", st)
+		}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,11 +26,14 @@ type coa struct {
 	listen conf.HostPort // where it listens; none: nowhere
 	socket *coaSocket
 	done   chan struct{} // closed once nothing reads from the socket
+
+	saying sync.Mutex
+	said   time.Time // when a panic was logged
 }
 
 // openCoA has RADIUS servers end and change sessions.
 func (a *instance) openCoA(ctx context.Context, c *conf.Config, cleanup *closers) error {
-	a.coa.Dynamic = radius.NewDynamic(vpn.Dynamic{Server: a.server}, dynamicConfig(ctx, c), a.coaDone)
+	a.coa.Dynamic = radius.NewDynamic(vpn.Dynamic{Server: a.server}, dynamicConfig(ctx, c), a.coaDone, a.coaPanicked)
 	a.coa.ready.Store(true)
 	cleanup.add(func() error {
 		a.reload.Lock()
@@ -141,6 +145,20 @@ func (a *instance) coaDone(e radius.DynamicEvent) {
 	default:
 		l.Info("changed by a RADIUS server")
 	}
+}
+
+// coaPanicked logs what kept a request from being done. Each request may have it happen, so there is
+// one line a minute; all are counted.
+func (a *instance) coaPanicked(value any, stack []byte) {
+	a.coa.saying.Lock()
+	defer a.coa.saying.Unlock()
+	now := time.Now()
+	if !a.coa.said.IsZero() && now.Sub(a.coa.said) < time.Minute {
+		return
+	}
+	a.coa.said = now
+	a.log.WithFields(logrus.Fields{"panic": value, "stack": string(stack)}).
+		Error("an error in the server kept a request of a RADIUS server from being done; please report it")
 }
 
 // asked answers what a RADIUS server asks over TLS.

@@ -286,6 +286,22 @@ func TestWhoMayChangeSessionsChangesByAReload(t *testing.T) {
 	}
 }
 
+// However many requests meet an error in the server, there is a line a minute.
+func TestErrorsInTheServerFloodNoLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startWithCoA(t)
+		for range 61 {
+			for range 100 {
+				h.coaPanicked("on purpose", []byte("the stack"))
+			}
+			time.Sleep(time.Second)
+		}
+		if n := strings.Count(h.logged(), "kept a request of a RADIUS server from being done"); n != 2 {
+			t.Errorf("there are %d lines", n)
+		}
+	})
+}
+
 // The socket's answers leave from the address that was asked, of both families.
 func TestAnswersAboutSessionsLeaveFromWhereTheyWereAsked(t *testing.T) {
 	s, err := listenCoA(":0")

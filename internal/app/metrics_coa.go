@@ -6,6 +6,7 @@ var (
 	descCoADropped  = prometheus.NewDesc("adit_radius_coa_dropped_total", "Datagrams to radius.coa_listen that were not answered, by reason.", []string{"reason"}, nil)
 	descCoARequests = prometheus.NewDesc("adit_radius_coa_requests_total", "Requests of RADIUS servers about sessions, by what they ask for and by result: done, or the Error-Cause.", []string{"request", "result"}, nil)
 	descCoARepeats  = prometheus.NewDesc("adit_radius_coa_repeats_total", "Requests of RADIUS servers about sessions that came again.", nil, nil)
+	descCoAPanics   = prometheus.NewDesc("adit_radius_coa_panics_total", "Requests of RADIUS servers about sessions that an error in the server kept from being done.", nil, nil)
 )
 
 // coaGauges reads what RADIUS servers have asked for when it is scraped.
@@ -13,7 +14,7 @@ type coaGauges struct{ *instance }
 
 // Describe implements prometheus.Collector.
 func (g coaGauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descCoADropped, descCoARequests, descCoARepeats} {
+	for _, d := range []*prometheus.Desc{descCoADropped, descCoARequests, descCoARepeats, descCoAPanics} {
 		ch <- d
 	}
 }
@@ -28,6 +29,7 @@ func (g coaGauges) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
 	counter(descCoARepeats, st.Repeats)
+	counter(descCoAPanics, st.Panics)
 	for reason, n := range st.Dropped {
 		counter(descCoADropped, n, reason)
 	}
