@@ -53,7 +53,7 @@ type place struct {
 	wait  time.Duration
 	taken []share
 	late  bool       // it has waited for answers in vain: what is under way counts as failed
-	full  bool       // a queue has no more places: it goes with others, at its end
+	full  Queue      // it has no more places: the attempt goes with others, at its end
 	asked []*counter // which count it as under way
 }
 
@@ -124,29 +124,31 @@ func (b *backoff) waitFor(now time.Time, p pair, late bool) (at place, ok bool) 
 	at.late = late
 	if k := b.right[p]; k != nil {
 		if k.next.Sub(now) > longestWait-gapOfKnown {
+			at.full = OfUser
 			return at, false
 		}
-		at.takeOver(now, &k.counter, freeOfPair, gapOfKnown)
+		at.takeOver(now, OfUser, &k.counter, freeOfPair, gapOfKnown)
 		return at, true
 	}
 	of := b.pairs.get(now, p)
 	gap := time.Duration(0)
-	if over := of.left(now) - freeOfPair; over > -0.5 {
+	if over := at.count(now, of) - freeOfPair; over > -0.5 {
 		gap = time.Duration(float64(gapOfPair) * math.Exp2(min(over, 3)))
 	}
 	source := b.sources.get(now, pair{source: p.source})
 	if at.count(now, source) > freeOfSource-0.5 && source.next.Sub(now) > longestWait-gapOfSource {
+		at.full = OfSource
 		return at, false
 	}
-	at.take(now, of, gap)
-	at.takeOver(now, source, freeOfSource, gapOfSource)
+	at.take(now, OfUser, of, gap)
+	at.takeOver(now, OfSource, source, freeOfSource, gapOfSource)
 	name := b.names.get(now, pair{name: p.name})
 	if guessed := at.count(now, name) >= freeOfName-0.5; guessed && gap == 0 {
-		at.take(now, b.firsts.get(now, pair{name: p.name}), gapOfFirst)
+		at.take(now, OfUser, b.firsts.get(now, pair{name: p.name}), gapOfFirst)
 	} else if guessed {
-		at.take(now, name, gapOfName)
+		at.take(now, OfUser, name, gapOfName)
 	}
-	at.takeOver(now, &b.sum, freeInSum, gapInSum)
+	at.takeOver(now, InSum, &b.sum, freeInSum, gapInSum)
 	return at, true
 }
 
@@ -165,10 +167,11 @@ func (b *backoff) waitAgain(now time.Time, connection uint32, name string) (at p
 	of := b.again.get(now, pair{name: strconv.FormatUint(uint64(connection), 10)})
 	user := b.users.get(now, pair{name: folded(name)})
 	if user.next.Sub(now) > longestWait-gapAgainOfUser {
+		at.full = OfAgain
 		return at, false
 	}
-	at.takeOver(now, of, freeAgain, gapAgain)
-	at.takeOver(now, user, freeAgainOfUser, gapAgainOfUser)
+	at.takeOver(now, OfAgain, of, freeAgain, gapAgain)
+	at.takeOver(now, OfAgain, user, freeAgainOfUser, gapAgainOfUser)
 	of.failures, of.at = of.left(now)+1, now
 	return at, true
 }
@@ -218,7 +221,7 @@ func (c *counter) left(now time.Time) float64 {
 }
 
 // take takes the place after the last one that waits for c, at most longestWait from now.
-func (at *place) take(now time.Time, c *counter, gap time.Duration) {
+func (at *place) take(now time.Time, q Queue, c *counter, gap time.Duration) {
 	if gap == 0 {
 		return
 	}
@@ -226,7 +229,7 @@ func (at *place) take(now time.Time, c *counter, gap time.Duration) {
 		c.next = now
 	}
 	if room := max(0, now.Add(longestWait).Sub(c.next)); gap > room {
-		gap, at.full = room, true
+		gap, at.full = room, q
 	}
 	c.next = c.next.Add(gap)
 	at.taken = append(at.taken, share{c, gap})
@@ -234,9 +237,9 @@ func (at *place) take(now time.Time, c *counter, gap time.Duration) {
 }
 
 // takeOver takes a place if more attempts have failed than cost nothing.
-func (at *place) takeOver(now time.Time, c *counter, free float64, gap time.Duration) {
+func (at *place) takeOver(now time.Time, q Queue, c *counter, free float64, gap time.Duration) {
 	if at.count(now, c) >= free-0.5 {
-		at.take(now, c, gap)
+		at.take(now, q, c, gap)
 	}
 }
 

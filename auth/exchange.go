@@ -33,7 +33,7 @@ const stepTime = 10 * time.Second
 // exchange is an attempt of several steps as the guard sees it. The peer may know before its
 // end that it was wrong: one that is left alone counts as a wrong one.
 type exchange struct {
-	g     *guard
+	g     *Guard
 	first *Request
 	next  Backend
 
@@ -44,7 +44,7 @@ type exchange struct {
 }
 
 // goOn goes on with an exchange.
-func (g *guard) goOn(r *Request, t *turn, next Backend) *exchange {
+func (g *Guard) goOn(r *Request, t *turn, next Backend) *exchange {
 	x := &exchange{g: g, first: r, next: next, turn: t}
 	g.mu.Lock()
 	defer g.mu.Unlock()

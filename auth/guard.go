@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -24,12 +25,17 @@ var errTooOften = errors.New("the user's connections authenticate again and agai
 // errBehind says that an attempt has waited for answers to others in vain.
 var errBehind = errors.New("attempts of the same user, or from the client's network, were wrong or wait for the authentication backend, and more wait than can be made: nothing was asked; the user may try again")
 
-// guard slows guessing, and authenticating again, down before a backend is asked. See backoff.
-type guard struct {
+// Guard slows guessing, and authenticating again, down before a backend is asked. See backoff.
+type Guard struct {
+	// Exempt reports whether guesses from an address are neither slowed down nor counted. Nil: none
+	// is. It is set before the guard is used.
+	Exempt func(netip.Addr) bool
+
 	backend Backend
 
 	mu      sync.Mutex
 	backoff backoff
+	refused [queues]uint64
 	waiting int
 	crowds  map[pair]int // those that wait for their time, by source
 	behind  []*follower  // those that wait for answers to others, in order
@@ -47,21 +53,26 @@ type turn struct {
 	place
 	of    pair
 	crowd pair // in which it waits
+	free  bool // its source is exempt
 	err   error
+	by    Queue // has no place for it
 }
 
 // NewGuard returns a backend that slows the guessing of passwords down.
-func NewGuard(b Backend) Backend { return &guard{backend: b, crowds: map[pair]int{}} }
+func NewGuard(b Backend) *Guard { return &Guard{backend: b, crowds: map[pair]int{}} }
 
 // Authenticate implements Backend.
-func (g *guard) Authenticate(ctx context.Context, r *Request) (Response, error) {
+func (g *Guard) Authenticate(ctx context.Context, r *Request) (Response, error) {
 	p := pairOf(r.User, r.Call.Remote.Addr())
 	if r.Call.Before > 0 {
 		if err := g.again(ctx, p, r); err != nil {
 			return Response{}, err
 		}
 	}
-	t := g.follow(ctx, p)
+	t := turn{of: p, free: g.Exempt != nil && g.Exempt(r.Call.Remote.Addr())}
+	if !t.free {
+		t = g.follow(ctx, p)
+	}
 	if err := g.wait(ctx, &t, true); err != nil {
 		return Response{}, err
 	}
@@ -84,7 +95,7 @@ var errNoAnswer = errors.New("no answer")
 // answered takes over what the backend said, and lets those through who waited for that. A
 // client that has gone meanwhile may have been wrong, too: otherwise who never waits for
 // answers could guess as fast as they like.
-func (g *guard) answered(ctx context.Context, r *Request, t *turn, answer Response, err error) {
+func (g *Guard) answered(ctx context.Context, r *Request, t *turn, answer Response, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch now := time.Now(); {
@@ -99,7 +110,7 @@ func (g *guard) answered(ctx context.Context, r *Request, t *turn, answer Respon
 }
 
 // ended counts an attempt that was right or wrong. g.mu is locked.
-func (g *guard) ended(now time.Time, r *Request, t *turn, right bool) {
+func (g *Guard) ended(now time.Time, r *Request, t *turn, right bool) {
 	t.end()
 	if right {
 		t.leave()
@@ -107,7 +118,7 @@ func (g *guard) ended(now time.Time, r *Request, t *turn, right bool) {
 		if r.Call.Before > 0 {
 			g.backoff.succeededAgain(now, r.User)
 		}
-	} else {
+	} else if !t.free {
 		g.backoff.failed(now, t.of)
 	}
 	g.letThrough(now)
@@ -115,7 +126,7 @@ func (g *guard) ended(now time.Time, r *Request, t *turn, right bool) {
 
 // letThrough lets those make their attempt who have waited for an answer, as far as there is
 // room now. g.mu is locked.
-func (g *guard) letThrough(now time.Time) {
+func (g *Guard) letThrough(now time.Time) {
 	g.behind = slices.DeleteFunc(g.behind, func(f *follower) bool {
 		if !g.backoff.room(now, f.of) {
 			return false
@@ -131,7 +142,7 @@ func (g *guard) letThrough(now time.Time) {
 
 // follow lets an attempt wait for answers to others, if too many are under way, and takes its
 // turn.
-func (g *guard) follow(ctx context.Context, p pair) turn {
+func (g *Guard) follow(ctx context.Context, p pair) turn {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := time.Now(); g.backoff.room(now, p) {
@@ -139,7 +150,7 @@ func (g *guard) follow(ctx context.Context, p pair) turn {
 		return g.take(now, p, at, ok)
 	}
 	if len(g.behind) >= maxWaiting {
-		return turn{err: errBehind}
+		return turn{by: InSum, err: errBehind}
 	}
 	f := &follower{of: p, ready: make(chan struct{})}
 	g.behind = append(g.behind, f)
@@ -165,9 +176,9 @@ func (g *guard) follow(ctx context.Context, p pair) turn {
 
 // takeBehind takes the turn of an attempt that has waited for answers: not at the end of a
 // queue that is full, where all the others that have waited would go, too. g.mu is locked.
-func (g *guard) takeBehind(now time.Time, p pair, late bool) turn {
+func (g *Guard) takeBehind(now time.Time, p pair, late bool) turn {
 	at, ok := g.backoff.waitFor(now, p, late)
-	if ok && at.full {
+	if ok && at.full != NoQueue {
 		at.leave()
 		ok = false
 	}
@@ -179,7 +190,7 @@ func (g *guard) takeBehind(now time.Time, p pair, late bool) turn {
 }
 
 // take takes the turn of an attempt: at once, or at a time. g.mu is locked.
-func (g *guard) take(now time.Time, p pair, at place, ok bool) turn {
+func (g *Guard) take(now time.Time, p pair, at place, ok bool) turn {
 	t := g.reserve(p, at, ok)
 	if t.err == nil && t.wait == 0 {
 		t.begin(now, &g.backoff, p)
@@ -189,17 +200,22 @@ func (g *guard) take(now time.Time, p pair, at place, ok bool) turn {
 
 // reserve takes a place among those that wait for their time, if there is one. Who need not
 // wait always has one: others can fill the queues. g.mu is locked.
-func (g *guard) reserve(p pair, at place, ok bool) turn {
+func (g *Guard) reserve(p pair, at place, ok bool) turn {
 	t := turn{place: at, of: p, crowd: p}
+	crowd := OfUser
 	if g.backoff.right[p] == nil {
 		t.crowd.name = "" // of all names of that source
+		crowd = OfSource
 	}
 	switch {
-	case ok && at.wait > 0 && (g.waiting >= maxWaiting || g.crowds[t.crowd] >= maxOfSource):
-		at.leave()
-		t.err = errGuessing
 	case !ok:
-		t.err = errGuessing
+		t.by, t.err = at.full, errGuessing
+	case at.wait > 0 && g.waiting >= maxWaiting:
+		at.leave()
+		t.by, t.err = InSum, errGuessing
+	case at.wait > 0 && g.crowds[t.crowd] >= maxOfSource:
+		at.leave()
+		t.by, t.err = crowd, errGuessing
 	case at.wait > 0:
 		g.waiting++
 		g.crowds[t.crowd]++
@@ -208,19 +224,24 @@ func (g *guard) reserve(p pair, at place, ok bool) turn {
 }
 
 // again lets an attempt wait of a connection that has made one before.
-func (g *guard) again(ctx context.Context, p pair, r *Request) error {
+func (g *Guard) again(ctx context.Context, p pair, r *Request) error {
 	g.mu.Lock()
 	at, ok := g.backoff.waitAgain(time.Now(), r.Call.Port, r.User)
 	t := g.reserve(p, at, ok)
 	g.mu.Unlock()
 	if t.err != nil {
-		return errTooOften
+		t.by, t.err = OfAgain, errTooOften
 	}
 	return g.wait(ctx, &t, false)
 }
 
 // wait lets an attempt wait for its time, after which it begins, or is only the next step.
-func (g *guard) wait(ctx context.Context, t *turn, begin bool) error {
+func (g *Guard) wait(ctx context.Context, t *turn, begin bool) error {
+	if t.err != nil {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.refused[t.by]++
+	}
 	if t.err != nil || t.wait == 0 {
 		return t.err
 	}

@@ -2,9 +2,9 @@ package auth
 
 import "time"
 
-// Attempts under way are those that the backend has not answered. Each could be wrong, so
-// only as many of a name, and of a source, are under way at once as may be wrong before
-// anybody waits. Further ones wait for answers, first come first served: a right one lets
+// Attempts under way are those that the backend has not answered, and exchanges that have not
+// ended. Each could be wrong, so only as many of a name, of a source, and of a name from a
+// source, are under way at once as may be wrong before anybody waits. Further ones wait for answers, first come first served: a right one lets
 // the next attempt through, a wrong one counts as ever. Who has waited in vain for
 // longestWait takes a place as if all that is under way had failed: a backend that does
 // not answer for some names keeps no others out.
@@ -12,8 +12,10 @@ import "time"
 // Where more have failed than cost nothing, attempts are spaced by time already, and wait for
 // no answers.
 const (
+	atOnceOfPair   = freeOfPair
 	atOnceOfName   = freeOfName
 	atOnceOfSource = maxOfSource // people behind one NAT, who all come when the server has started
+	atOnceOfKnown  = 32          // the devices of a user, or the users of an anonymous name of EAP, likewise
 )
 
 // limited is a counter, and the limits of it that an attempt is under.
@@ -25,9 +27,10 @@ type limited struct {
 // concerned are the counters that count an attempt while it is under way.
 func (b *backoff) concerned(now time.Time, p pair) []limited {
 	if k := b.right[p]; k != nil {
-		return []limited{{&k.counter, freeOfPair, atOnceOfName}}
+		return []limited{{&k.counter, freeOfPair, atOnceOfKnown}}
 	}
 	return []limited{
+		{b.pairs.get(now, p), freeOfPair, atOnceOfPair},
 		{b.names.get(now, pair{name: p.name}), freeOfName, atOnceOfName},
 		{b.sources.get(now, pair{source: p.source}), freeOfSource, atOnceOfSource},
 	}

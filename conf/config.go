@@ -148,6 +148,8 @@ type Limits struct {
 	StrangerMemory    int `toml:"stranger_memory" reload:"restart" doc:"MiB of memory that all peers together can use before they prove a key; beyond it the oldest yield"`
 	SessionsPerUser   int `toml:"sessions_per_user" reload:"new" doc:"sessions of one user at once; 0: no limit. At the limit all of them are asked whether they live, and one that keeps silent for 4 seconds makes room"`
 
+	GuessExempt []netip.Prefix `toml:"guess_exempt" reload:"live" doc:"networks that clients come from whose wrong passwords neither slow anybody down nor count, as an office behind one address, or a host that tests logins; empty: none"`
+
 	OnExcess Excess `toml:"on_excess" reload:"new" doc:"what a new session comes to whose user has as many sessions as allowed, all of which live: deny refuses it, replace ends the oldest"`
 }
 

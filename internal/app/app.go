@@ -63,6 +63,7 @@ type instance struct {
 	delegate6 *pool.Pool
 	local     *auth.Local    // nil: another backend
 	radius    *radius.Client // nil: neither users come from there nor is there accounting
+	guard     *auth.Guard
 	coa       coa
 	meter     *meter
 	host      *hostnet.Host // nil: in tests

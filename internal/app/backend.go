@@ -1,7 +1,9 @@
 package app
 
 import (
+	"net/netip"
 	"path/filepath"
+	"slices"
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/auth/radius"
@@ -16,7 +18,7 @@ func (a *instance) backend(c *conf.Config, cleanup *closers) (auth.Backend, auth
 		a.local = auth.NewLocalWith(localUsers(c), a.usedCodes(c.Server.StateDir))
 		a.local.Changed = a.changePassword
 		if !accounted(c) {
-			return auth.NewGuard(a.withEAP(a.links.Callers(a.local))), nil, nil
+			return a.guarded(a.withEAP(a.links.Callers(a.local))), nil, nil
 		}
 	}
 	cfg, err := radiusConfig(c)
@@ -32,9 +34,19 @@ func (a *instance) backend(c *conf.Config, cleanup *closers) (auth.Backend, auth
 	}
 	cleanup.add(a.radius.Close)
 	if a.local != nil {
-		return auth.NewGuard(a.withEAP(a.links.Callers(a.local))), a.radius, nil
+		return a.guarded(a.withEAP(a.links.Callers(a.local))), a.radius, nil
 	}
-	return auth.NewGuard(a.links.Callers(a.radius)), a.radius, nil
+	return a.guarded(a.links.Callers(a.radius)), a.radius, nil
+}
+
+// guarded slows the guessing of passwords down, but for networks that are exempt.
+func (a *instance) guarded(b auth.Backend) auth.Backend {
+	a.guard = auth.NewGuard(b)
+	a.guard.Exempt = func(from netip.Addr) bool {
+		in := func(p netip.Prefix) bool { return p.Contains(from.Unmap()) }
+		return slices.ContainsFunc(a.config.Load().Limits.GuessExempt, in)
+	}
+	return a.guard
 }
 
 // observer turns the server's decisions into logs and counters.

@@ -97,7 +97,7 @@ func reason(err error) string {
 // registry returns everything that /metrics shows.
 func (m *meter) registry(a *instance) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.phaseOne, m.children, m.sessions, m.panics, m.refused, m.noted, m.auth, m.ended, gauges{a}, radiusGauges{a}, coaGauges{a})
+	r.MustRegister(m.phaseOne, m.children, m.sessions, m.panics, m.refused, m.noted, m.auth, m.ended, gauges{a}, radiusGauges{a}, coaGauges{a}, guardGauges{a})
 	return r
 }
 
