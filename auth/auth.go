@@ -46,6 +46,8 @@ type Request struct {
 
 	Change *PasswordChange // MS-CHAPv2: a new password, with which Response is made; nil: none
 
+	State []byte // what the backend gave for this in Grant.Again; nil: nothing
+
 	EAP []byte // EAP: the peer's Response, a whole packet
 	MTU int    // EAP: the largest packet that the peer can be sent, bytes
 
@@ -176,6 +178,8 @@ type Grant struct {
 	NBNS    []netip.Addr // WINS servers, at most two
 	Until   time.Time    // when the session ends at the latest; zero: SessionTimeout alone says
 
+	Again *Again // what follows on SessionTimeout; nil: the session's end
+
 	By   Authority // who accepted the user
 	Name string    // in accounting, if it is another than User
 }
@@ -193,6 +197,12 @@ func (g *Grant) Networks() (list []netip.Prefix) {
 		}
 	}
 	return list
+}
+
+// Again says that a user authenticates once more when SessionTimeout is over, and that the session
+// goes on if the backend accepts that (RFC 2865, section 5.29).
+type Again struct {
+	State []byte // goes back to the backend with that (section 5.24)
 }
 
 // Authority is who accepted a user: Acct-Authentic (RFC 2866, section 5.6).

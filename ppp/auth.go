@@ -14,6 +14,7 @@ const (
 // itself. Each LCP negotiation starts a new run.
 type authState struct {
 	method Method
+	again  bool // the peer has passed before: see Reauthenticate
 	passed bool
 	id     byte // of our Challenge, or of the peer's last PAP request
 	user   string
@@ -48,12 +49,7 @@ func (m Method) protocol() uint16 {
 // startAuth begins the Authenticate phase: in each direction by what was agreed for it.
 func (l *Link) startAuth(now time.Time) {
 	l.s.auth, l.s.self = authState{method: l.s.lcp.method}, nil
-	switch l.s.auth.method.protocol() {
-	case ProtocolCHAP:
-		l.startChallenge(now)
-	case ProtocolEAP:
-		l.startEAP(now)
-	}
+	l.askPeer(now)
 	if m := l.s.lcp.peerMethod; m != 0 {
 		l.s.self = &selfState{method: m}
 		if l.env.Config.Client {
@@ -62,6 +58,16 @@ func (l *Link) startAuth(now time.Time) {
 	}
 	if l.s.auth.method == 0 {
 		l.admitted(now, Network{}, Network6{})
+	}
+}
+
+// askPeer begins the exchange, if it is ours to begin.
+func (l *Link) askPeer(now time.Time) {
+	switch l.s.auth.method.protocol() {
+	case ProtocolCHAP:
+		l.startChallenge(now)
+	case ProtocolEAP:
+		l.startEAP(now)
 	}
 }
 
@@ -116,7 +122,7 @@ func (l *Link) request(now time.Time, r AuthRequest) {
 	if d := l.env.Config.AuthTimeout; d > 0 {
 		a.verdictBy = now.Add(d)
 	}
-	r.Ticket, r.Method = a.ticket, a.method
+	r.Ticket, r.Method, r.Again = a.ticket, a.method, a.again
 	l.emit(r)
 }
 
@@ -151,7 +157,7 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 	}
 	l.sendVerdict(answer)
 	a.passed = true
-	if a.method != MethodPAP { // a PAP client repeats its request, and gets the verdict again
+	if a.method != MethodPAP && !a.again { // a PAP client repeats its request, and gets the verdict again
 		a.timer, a.tries = now.Add(l.period()), 1
 	}
 	l.emit(Authenticated{Method: a.method, User: a.user})
@@ -162,6 +168,9 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 	if l.s.alone {
 		l.finish(0)
 		return
+	}
+	if a.again {
+		return // its network is up
 	}
 	if s := l.s.self; s != nil && !l.env.Config.Client {
 		s.network, s.network6 = answer.Network, answer.Network6
@@ -175,6 +184,9 @@ func (l *Link) HandleAuth(now time.Time, ticket uint32, answer AuthAnswer) {
 func (l *Link) refuse(now time.Time, answer AuthAnswer, why Reason) {
 	a := &l.s.auth
 	a.pending, a.verdictBy = false, time.Time{}
+	if a.again {
+		why = ReasonSessionTimeout
+	}
 	answer.OK, answer.Change = false, false
 	if answer.Message == "" {
 		answer.Message = "Authentication failed"
@@ -249,7 +261,10 @@ func (l *Link) handleAuthTimer(now time.Time) {
 	}
 	if a.tries >= maxAuthTries {
 		a.timer = time.Time{}
-		if !a.passed {
+		switch {
+		case a.again && !a.passed:
+			l.Close(now, ReasonSessionTimeout)
+		case !a.passed:
 			l.Close(now, l.unproven(ReasonAuthTimeout))
 		}
 		return

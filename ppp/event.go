@@ -40,6 +40,8 @@ type AuthRequest struct {
 	// with the new one.
 	Change *Change
 	MTU    uint16 // EAP: the longest packet for the peer
+	// Again says that the peer has passed before and its network stays up: see Reauthenticate.
+	Again bool
 }
 
 // Change is what a Change-Password packet has of the passwords (RFC 2759, section 7).

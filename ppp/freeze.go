@@ -10,7 +10,7 @@ import (
 
 // frozenVersion is the version of the format that Append writes. A change of the fields
 // below must raise it.
-const frozenVersion = 6
+const frozenVersion = 7
 
 var _ machine.Freezer = (*Link)(nil)
 
@@ -110,6 +110,7 @@ func (s *lcpState) fields(c *frozen.Codec) {
 
 func (a *authState) fields(c *frozen.Codec) {
 	frozen.Int(c, &a.method)
+	c.Bool(&a.again)
 	c.Bool(&a.passed)
 	c.String(&a.user)
 	c.Time(&a.timer)

@@ -42,7 +42,7 @@ func TestFrozenAndThawedAtEveryStep(t *testing.T) {
 		"the other way": TestANegotiationThatGoesTheOtherWayEnds, "who insists": TestAPeerThatInsistsIsLeft,
 		"close": TestCloseEndsBothSidesInOrder, "both networks": TestBothNetworksComeUpOverABadLine,
 		"windows compresses": TestWindowsCompressionTranscript, "pppd compresses": TestPppdCompressionTranscript,
-		"both compress": TestBothRolesAgreeOnCompression, "one network ends": TestALinkLivesByOneNetwork, "and comes back": TestANetworkThatEndedMayComeBack,
+		"both compress": TestBothRolesAgreeOnCompression, "authenticated again": TestAPeerAuthenticatesAgain, "one network ends": TestALinkLivesByOneNetwork, "and comes back": TestANetworkThatEndedMayComeBack,
 	})
 }
 

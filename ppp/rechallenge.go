@@ -21,3 +21,21 @@ func Rechallenge(env Env, method Method, now time.Time) *Link {
 	l.startAuth(now)
 	return l
 }
+
+// Reauthenticate has the peer of an open link show once more who it is, by the method by which
+// it did, while its network stays up (RFC 1994, section 2; RFC 3748, section 1.2). It is false
+// where a method has no way to ask, as PAP. Authenticated says that the peer passed; where it does
+// not, the link ends with ReasonSessionTimeout.
+//
+// A Success is sent once: the peer is not waiting for it to go on. One that repeats its Response
+// gets it again.
+func (l *Link) Reauthenticate(now time.Time) bool {
+	a := l.s.auth
+	if l.s.phase != phaseNetwork || l.s.why != 0 || !a.passed || a.method == 0 || a.method == MethodPAP {
+		return false
+	}
+	l.s.challenges = a.id // the next one differs from what the peer answered last
+	l.s.auth = authState{method: a.method, again: true}
+	l.askPeer(now)
+	return true
+}

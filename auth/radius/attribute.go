@@ -64,6 +64,9 @@ type granted struct {
 	warnings []string
 	ignored  []Ignored
 	refused  string // why the user cannot come in with this
+
+	again bool   // Termination-Action is RADIUS-Request
+	state []byte // State
 }
 
 // Ignored is an attribute of an Access-Accept that has no effect, in all or in part.

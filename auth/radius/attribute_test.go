@@ -140,8 +140,8 @@ func TestAttributesThatHaveNoEffect(t *testing.T) {
 	})
 	c := client(t, Config{}, s)
 	want := []string{
-		"attributes of vendor 14989 has no effect", "attribute 200 has", "attribute 241 has", "Termination-Action has", "Framed-IP-Netmask has",
-		"Mikrotik-Address-List has", "attribute 99 of vendor 14988 has", `Cisco-AVPair "x:y" has`, "MS-Filter has",
+		"attributes of vendor 14989 has no effect", "attribute 200 has", "attribute 241 has", "Framed-IP-Netmask has",
+		"Mikrotik-Address-List has", "attribute 99 of vendor 14988 has", `Cisco-AVPair "x:y" has`, "MS-Filter has", "Termination-Action has",
 	}
 	for i := range 2 {
 		r, err := c.Authenticate(context.Background(), papRequest())

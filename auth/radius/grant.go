@@ -29,6 +29,7 @@ func accepted(r *auth.Request, reply *radius.Packet, classGroup bool) (auth.Resp
 	}
 	g := grant(reply, classGroup)
 	g.By = auth.ByRADIUS
+	g.settleAgain(r.Method)
 	resp.Grant, resp.Warnings = g.Grant, g.warnings
 	if g.refused != "" {
 		resp.Verdict, resp.Success, resp.Detail, resp.Grant = auth.NotAllowed, "", g.refused, auth.Grant{}
@@ -66,6 +67,26 @@ func grant(reply *radius.Packet, classGroup bool) *granted {
 	g.settleQuota()
 	g.settleRules()
 	return g
+}
+
+// terminationAction reads what follows on Session-Timeout (RFC 2865, section 5.29).
+func terminationAction(g *granted, v []byte) error {
+	return number(func(g *granted, n uint32) {
+		if g.again = n == 1; n > 1 {
+			g.ignore("Termination-Action", "%d is neither Default nor RADIUS-Request: the session ends at its Session-Timeout", n)
+		}
+	})(g, v)
+}
+
+// settleAgain grants that the user authenticates again, where the client can be asked to.
+func (g *granted) settleAgain(m auth.Method) {
+	switch {
+	case !g.again:
+	case m == auth.PAP:
+		g.ignore("Termination-Action", "by PAP a client cannot be asked to authenticate again: the session ends at its Session-Timeout")
+	default:
+		g.Again = &auth.Again{State: g.state}
+	}
 }
 
 // classGroup takes "OU=staff;" of a Class for the name of a group, as Cisco's VPN servers do.

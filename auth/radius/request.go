@@ -29,8 +29,8 @@ func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (auth.Respon
 func (c *Client) authenticate(ctx context.Context, r *auth.Request, v conversation) (auth.Response, error) {
 	reply, by, err := c.exchange(ctx, question{kind: authentication, user: r.User, at: v.at, build: func(secret []byte) (*radius.Packet, error) {
 		p, err := c.accessRequest(secret, r)
-		if len(v.state) > 0 {
-			err = errors.Join(err, rfc2865.State_Add(p, v.state))
+		if state := cmp.Or(string(v.state), string(r.State)); state != "" {
+			err = errors.Join(err, rfc2865.State_AddString(p, state))
 		}
 		return p, err
 	}})

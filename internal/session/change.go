@@ -10,13 +10,20 @@ import (
 )
 
 // Change changes what the user of a session that is up may have: rates, filter, quotas,
-// timeouts, group. It is as if the backend had granted that at the session's beginning, from
-// which Session-Timeout counts. An error says why nothing changes; Changes says so beforehand.
+// timeouts, group. It is as if the backend had granted that when the user authenticated, from
+// when Session-Timeout counts. An error says why nothing changes; Changes says so beforehand.
 func (s *Session) Change(now time.Time, c auth.Change, b Bound) error {
 	g, err := s.changed(now, c, b)
 	if err != nil {
 		return err
 	}
+	s.regrant(now, g)
+	s.pump(now)
+	return nil
+}
+
+// regrant has a session that is up go on with another grant, of the same addresses.
+func (s *Session) regrant(now time.Time, g auth.Grant) {
 	s.st.grant = g
 	s.limitTime(now)
 	if s.limited() {
@@ -32,8 +39,6 @@ func (s *Session) Change(now time.Time, c auth.Change, b Bound) error {
 	}
 	s.limit()
 	s.push(Changed{})
-	s.pump(now)
-	return nil
 }
 
 // Changes says why Change would change nothing, nil if it would.
@@ -72,7 +77,7 @@ func (s *Session) changed(now time.Time, c auth.Change, b Bound) (auth.Grant, er
 func (s *Session) limitTime(now time.Time) {
 	s.st.end = time.Time{}
 	if s.st.grant.SessionTimeout > 0 {
-		s.st.end = s.st.since.Add(s.st.grant.SessionTimeout)
+		s.st.end = s.st.timed.Add(s.st.grant.SessionTimeout)
 	}
 	s.st.end = machine.Earliest(s.st.end, s.st.grant.Until)
 	s.st.idle = time.Time{}

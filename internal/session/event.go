@@ -23,6 +23,8 @@ type (
 		Request *auth.Request
 		// Continued says that it is for the Response.Next of the last verdict, which went on.
 		Continued bool
+		// Renews says that the session asked for it, not the client: see expire.
+		Renews bool
 	}
 	// Blocked says that an accepted user cannot get what Grant names, but could if other
 	// sessions ended: old ones of that user, or, if Leased, those of other users that have

@@ -13,7 +13,7 @@ import (
 
 // frozenVersion is the version of the format that Append writes, except for the link's
 // part, which has a version of its own. A change of the fields below must raise it.
-const frozenVersion = 8
+const frozenVersion = 9
 
 var _ machine.Freezer = (*Session)(nil)
 
@@ -95,6 +95,7 @@ func (s *state) fields(c *frozen.Codec) {
 	s.before.fields(c)
 	c.Time(&s.since)
 	c.Time(&s.interim)
+	c.Time(&s.timed)
 	c.Time(&s.end)
 	c.Time(&s.idle)
 	c.Time(&s.active)
@@ -113,6 +114,7 @@ func (a *attempt) fields(c *frozen.Codec) {
 	c.Time(&a.at)
 	frozen.Int(c, &a.waited)
 	c.String(&a.before)
+	c.Bool(&a.again)
 	c.String(&a.detail)
 	accepted := a.accepted != nil
 	if c.Bool(&accepted); accepted {
@@ -169,6 +171,10 @@ func grantFields(c *frozen.Codec, g *auth.Grant) {
 	c.String(&g.Interface)
 	c.Bool(&g.OwnDevice)
 	frozen.List(c, &g.Class, c.Bytes)
+	again := g.Again != nil
+	if c.Bool(&again); again {
+		c.Bytes(&frozen.New(c, &g.Again).State)
+	}
 	frozen.Int(c, &g.By)
 	c.String(&g.Name)
 	linked := g.Link != nil

@@ -56,7 +56,7 @@ func TestFrozenAndThawedAtEveryStep(t *testing.T) {
 		"proves": TestAClientProvesThatItHears, "challenge": TestOnlyTheUserOfASessionPassesItsChallenge,
 		"accounting": TestAccountingCountsWhatOneSessionCarried, "another user": TestAnotherUserOnTheSameLinkIsAnotherSession,
 		"IPv6": TestIPv6LeadsToTheSessionAndIsAdvertised, "solicitation": TestARouterSolicitationIsAnswered,
-		"quota": TestASessionEndsWhenItsQuotaIsUsedUp, "garden": TestAWalledGarden, "no IPv6": TestNoIPv6IsLeftAndTheSessionComesUp, "DHCPINFORM": TestDHCPINFORMIsAnsweredOnceTheNetworkIsUp,
+		"again": TestASessionGoesOnWhenItsUserAuthenticatesAgain, "quota": TestASessionEndsWhenItsQuotaIsUsedUp, "garden": TestAWalledGarden, "no IPv6": TestNoIPv6IsLeftAndTheSessionComesUp, "DHCPINFORM": TestDHCPINFORMIsAnsweredOnceTheNetworkIsUp,
 	} {
 		before := n
 		if t.Run(name, test); n == before {

@@ -69,7 +69,7 @@ func (s *Session) sessionUp(now time.Time) {
 		s.push(Changed{}) // renegotiated, or the other network came: the session continues
 		return
 	}
-	s.st.up, s.st.began, s.st.since, s.st.before = true, true, now, s.env.Traffic.Carried()
+	s.st.up, s.st.began, s.st.since, s.st.timed, s.st.before = true, true, now, now, s.env.Traffic.Carried()
 	s.limitTime(now)
 	if s.limited() {
 		s.checkQuota(now)

@@ -56,6 +56,7 @@ type state struct {
 	before  Counters  // what the link had carried when this session came up
 	since   time.Time // when that was
 	interim time.Time // when the next accounting record is due
+	timed   time.Time // from when Session-Timeout counts: since, or when the user authenticated last
 	end     time.Time // when Session-Timeout is over
 	idle    time.Time // when Idle-Timeout is checked next
 	active  time.Time // when the last check found traffic
@@ -121,8 +122,7 @@ func (s *Session) HandleTimer(now time.Time) {
 		s.advertise(now)
 	}
 	if due(s.st.end, now) {
-		s.st.end = time.Time{}
-		s.link.Close(now, ppp.ReasonSessionTimeout)
+		s.expire(now)
 	}
 	if due(s.st.idle, now) {
 		s.checkIdle(now)

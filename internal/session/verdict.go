@@ -22,6 +22,7 @@ type attempt struct {
 	at     time.Time
 	waited stage  // for old sessions to make room
 	before string // the user whose session continued meanwhile
+	again  bool   // the session is up, and goes on if the user is accepted: see renew
 	detail string // of an exchange that is under way: what its verdict is to be, for the administrator
 
 	accepted *acceptance // with which Retry continues; nil: there is none yet
@@ -76,12 +77,15 @@ func (s *Session) ask(now time.Time, e ppp.AuthRequest) {
 	case ppp.MethodEAP:
 		r.Method = auth.EAP
 	}
-	s.st.asked = &attempt{ticket: e.Ticket, method: r.Method, name: e.User, at: now}
+	s.st.asked = &attempt{ticket: e.Ticket, method: r.Method, name: e.User, at: now, again: e.Again}
+	if again := s.st.grant.Again; e.Again && !e.Continued && again != nil {
+		r.State = again.State
+	}
 	if e.Continued && s.st.open != nil {
 		s.st.asked.at = s.st.open.at
 	}
 	s.st.open = nil
-	s.push(Ask{e.Ticket, r, e.Continued})
+	s.push(Ask{e.Ticket, r, e.Continued, e.Again})
 }
 
 // attempt is the attempt with this ticket, nil if another attempt counts by now.
@@ -111,6 +115,8 @@ func (s *Session) Verdict(now time.Time, ticket uint32, b Bound, r auth.Response
 		s.judged(now, a, r, err, ppp.AuthAnswer{Message: "The server could not authenticate the user", Error: mschapNoDialin, Success: r.Success})
 	case r.Verdict != auth.Accepted:
 		s.judged(now, a, r, nil, ppp.AuthAnswer{Message: r.Message, Error: r.Code, Success: r.Success, Change: r.Verdict == auth.PasswordExpired})
+	case a.again:
+		s.renew(now, a, b, r)
 	default:
 		r.Grant.Identify(s.env.Policy.Identity, a.name)
 		a.accepted, a.bound = &acceptance{r.Grant, r.Detail, r.Message, r.Success, r.Code, r.Warnings}, b

@@ -24,6 +24,8 @@ func (c *Conn) ask(now time.Time, s *call, e session.Ask) {
 	by := s.next
 	if s.next = nil; !e.Continued {
 		by = c.judge()
+	}
+	if !e.Continued && !e.Renews {
 		r.Call.Before = c.attempts
 		c.attempts++
 	}

@@ -19,7 +19,8 @@ func TestSessionsEndWhenRADIUSSays(t *testing.T) {
 	for name, reply := range map[string]string{
 		"one":   "Port-Limit = 1, Acct-Interim-Interval = 60, WISPr-Session-Terminate-Time = \"" + until.Format("2006-01-02T15:04:05Z07:00") + "\"",
 		"asa":   "ASA-Simultaneous-Logins = 2, User-Name = one",
-		"timed": "Session-Timeout = 5, Termination-Action = RADIUS-Request",
+		"timed": "Session-Timeout = 5, Termination-Action = Default",
+		"again": "Session-Timeout = 5, Termination-Action = RADIUS-Request",
 		"idle":  "Idle-Timeout = 5",
 	} {
 		fmt.Fprintf(&users, "%s Cleartext-Password := %q\n\t%s\n", name, lab.Password, reply)
@@ -70,8 +71,25 @@ func TestSessionsEndWhenRADIUSSays(t *testing.T) {
 			}
 		}
 	}
-	if got := said(s, "timed"); !strings.Contains(got, "Termination-Action") {
-		t.Errorf("of Termination-Action the log says %q", got)
+	g.As(t, "again")
+	if code := g.Redial(t, "vpn"); code != lab.Connected {
+		t.Fatalf("dialling as again ended with %d", code)
+	}
+	accepted := func() (n int) {
+		for _, l := range s.Lines("user authenticated") {
+			if l["name"] == "again" {
+				n++
+			}
+		}
+		return n
+	}
+	if !lab.Wait(patience, func() bool { return accepted() >= 3 }) {
+		t.Errorf("with Termination-Action RADIUS-Request the user authenticated %d times, want 3", accepted())
+	}
+	for _, r := range radius.Records("Stop") {
+		if r["User-Name"] == "again" {
+			t.Errorf("the session did not go on: %v", r)
+		}
 	}
 	interims := func() (n int) {
 		for _, r := range radius.Records("Interim-Update") {

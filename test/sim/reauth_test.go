@@ -3,11 +3,15 @@ package sim
 import (
 	"context"
 	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/internal/secret"
+	"github.com/adit-vpn/adit/internal/vpn"
 )
 
 // slowFor delays the verdict on one user.
@@ -117,4 +121,73 @@ func TestALateVerdictOnAnEarlierUserIsIgnored(t *testing.T) {
 			t.Errorf("%d addresses stay leased", n-before)
 		}
 	})
+}
+
+// A user whom the backend wants to authenticate again at the end of the session's time does so
+// while packets pass. It is one session until the backend refuses.
+func TestASessionGoesOnWhileItsUserAuthenticatesAgain(t *testing.T) {
+	in(t, func(t *testing.T) {
+		b := &books{}
+		from := &states{Backend: backend(auth.Grant{SessionTimeout: time.Minute, Again: &auth.Again{State: []byte("one")}})}
+		w := New(t, Options{Backend: from, Accountant: b})
+		l := w.Laptop(w.Net.Host("198.51.100.7"), nil)
+		d, err := l.Connect(ServerAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range uint32(180) {
+			passes(t, w, l, d, n)
+			time.Sleep(time.Second)
+		}
+		done := All[vpn.AuthDone](w.Events)
+		if len(done) < 3 || len(All[vpn.SessionUp](w.Events)) != 1 || len(All[vpn.SessionDown](w.Events)) != 0 {
+			t.Fatalf("%d authentications: %+v", len(done), done)
+		}
+		for i, state := range from.all() {
+			if want := map[bool]string{true: "one"}[i > 0]; state != want {
+				t.Errorf("request %d has the State %q", i, state)
+			}
+		}
+		if n := from.before.Load(); n != 0 {
+			t.Errorf("attempts that the server made itself count as the client's, %d", n)
+		}
+		from.refuse.Store(true)
+		time.Sleep(2 * time.Minute)
+		if down := All[vpn.SessionDown](w.Events); len(down) != 1 || down[0].Cause != auth.SessionTimeout {
+			t.Errorf("session ends = %+v", down)
+		}
+		var kinds []auth.Status
+		for _, r := range b.all() {
+			kinds = append(kinds, r.Status)
+		}
+		if !slices.Equal(kinds, []auth.Status{auth.Start, auth.Stop}) {
+			t.Errorf("records %v", kinds)
+		}
+	})
+}
+
+// states keeps the State of each request, and refuses when it should.
+type states struct {
+	auth.Backend
+	mu     sync.Mutex
+	seen   []string
+	before atomic.Uint32 // attempts that requests say the connection has made
+	refuse atomic.Bool
+}
+
+func (s *states) Authenticate(ctx context.Context, r *auth.Request) (auth.Response, error) {
+	s.mu.Lock()
+	s.seen = append(s.seen, string(r.State))
+	s.before.Add(r.Call.Before)
+	s.mu.Unlock()
+	if s.refuse.Load() {
+		return auth.Response{Verdict: auth.BadCredentials}, nil
+	}
+	return s.Backend.Authenticate(ctx, r)
+}
+
+func (s *states) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
 }
