@@ -57,10 +57,14 @@ func (c *Client) judge(r *auth.Request, reply *radius.Packet, by *service) (auth
 	case radius.CodeAccessReject:
 		return rejected(reply), nil
 	}
+	// RFC 2865, section 4.4: "If the NAS does not support challenge/response, it MUST treat an
+	// Access-Challenge as though it had received an Access-Reject instead." We do, and nothing
+	// between us and the user's screen could: a client has one dialog, before it calls.
 	return auth.Response{
 		Verdict: auth.NotAllowed,
 		Message: message(reply),
-		Detail:  "the RADIUS server asks a further question (Access-Challenge), which " + r.Method.String() + " cannot carry",
+		Detail: "the RADIUS server asks a further question (Access-Challenge), which a client cannot be shown by " + r.Method.String() +
+			": have the server push to a telephone, or take the code right behind the password; clients with EAP can be asked",
 	}, nil
 }
 

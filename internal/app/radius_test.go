@@ -30,6 +30,7 @@ import (
 type radiusFakes struct {
 	mu      sync.Mutex
 	secrets map[string]string
+	asks    string              // what they ask further; "": nothing
 	users   map[string][]string // who was accepted, by address
 }
 
@@ -50,6 +51,11 @@ func (s *radiusFakes) answer(address string, b []byte) []byte {
 		s.users[address] = append(s.users[address], rfc2865.UserName_GetString(p))
 	}
 	r := p.Response(radius.CodeAccessAccept)
+	if s.asks != "" {
+		r.Code = radius.CodeAccessChallenge
+		_ = rfc2865.ReplyMessage_AddString(r, s.asks)
+		_ = rfc2865.State_AddString(r, "of the question")
+	}
 	_ = rfc2869.MessageAuthenticator_Set(r, make([]byte, 16))
 	plain, _ := r.MarshalBinary()
 	h := hmac.New(md5.New, secret)
@@ -231,5 +237,37 @@ func TestCertificatesForRADIUSThatCannotBeRead(t *testing.T) {
 	s.TLSCA, s.TLSCertificate, s.TLSPrivateKey = filepath.Join(dir, "x"), filepath.Join(dir, "x"), filepath.Join(dir, "x")
 	if _, err := radiusConfig(c); err == nil {
 		t.Error("a file without a certificate is taken")
+	}
+}
+
+// A client that cannot be asked a further question is refused at once, and told what it was. The
+// log has that, and what to do.
+func TestAnAccessChallengeIsARefusalThatSaysWhy(t *testing.T) {
+	for method, name := range map[string]string{"pap": "PAP", "chap": "CHAP-MD5", "mschapv2": "MS-CHAPv2"} {
+		t.Run(method, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &radiusFakes{secrets: map[string]string{"192.0.2.201:1812": "one"}, asks: "Enter your code", users: map[string][]string{}}
+				h := startHostWith(t, t.TempDir(), settingsOf{
+					"user": "", "auth.backend": `"radius"`, "auth.methods": fmt.Sprintf("[%q]", method),
+					"radius.servers": `[{ address = "192.0.2.201:1812", secret = "one" }]`,
+				}, Options{RadiusDial: s.dial})
+				if _, _, err := h.dial("alice", nil); err == nil || !strings.Contains(err.Error(), s.asks) {
+					t.Errorf("the client is told %v", err)
+				}
+				for _, want := range []string{
+					"user refused", `"reply_message":"Enter your code"`, "Access-Challenge", "by " + name + ": have the server push", `"verdict":"not allowed to connect"`,
+				} {
+					if !strings.Contains(h.logged(), want) {
+						t.Errorf("the log does not say %q:\n%s", want, h.logged())
+					}
+				}
+				if got := scraped(t, h); !strings.Contains(got, `result="challenge",server="192.0.2.201:1812",service="authentication"} 1`) {
+					t.Errorf("the metrics are\n%s", got)
+				}
+				if n := len(s.accepted("192.0.2.201:1812")); n != 1 {
+					t.Errorf("the server was asked %d times", n)
+				}
+			})
+		})
 	}
 }
