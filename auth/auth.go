@@ -61,6 +61,8 @@ type Call struct {
 	Remote     netip.AddrPort
 	Local      netip.AddrPort
 	ClientName string // L2TP Host Name: from the peer, a field only
+	RASName    string // of Windows, what it says of itself in PPP, likewise
+	RASVersion string
 	Group      string // the group of the pre-shared key, "" for any
 	Before     uint32 // attempts that the connection has made already
 
@@ -170,6 +172,7 @@ type Grant struct {
 	MTU             int
 	Interface       string   // the device of the session; "": the common one
 	Class           [][]byte // opaque, returned in accounting
+	LogonDomain     []byte   // MS-CHAP-Domain, likewise
 	Link            *Link    // of a caller that is the other end of a link; nil: it is none
 
 	Limits  Limits
@@ -313,6 +316,8 @@ type Record struct {
 	Method  Method
 	Class   [][]byte
 	By      Authority
+
+	LogonDomain []byte
 
 	Time          time.Time
 	Duration      time.Duration

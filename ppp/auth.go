@@ -123,6 +123,7 @@ func (l *Link) request(now time.Time, r AuthRequest) {
 		a.verdictBy = now.Add(d)
 	}
 	r.Ticket, r.Method, r.Again = a.ticket, a.method, a.again
+	r.ClientName, r.ClientVersion = l.s.named.name, l.s.named.version
 	l.emit(r)
 }
 

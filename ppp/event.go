@@ -40,6 +40,8 @@ type AuthRequest struct {
 	// with the new one.
 	Change *Change
 	MTU    uint16 // EAP: the longest packet for the peer
+	// What the peer says of itself by LCP Identification, if it is Windows.
+	ClientName, ClientVersion string
 	// Again says that the peer has passed before and its network stays up: see Reauthenticate.
 	Again bool
 }

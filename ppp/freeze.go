@@ -10,7 +10,7 @@ import (
 
 // frozenVersion is the version of the format that Append writes. A change of the fields
 // below must raise it.
-const frozenVersion = 7
+const frozenVersion = 8
 
 var _ machine.Freezer = (*Link)(nil)
 
@@ -42,6 +42,8 @@ func (s *linkState) fields(c *frozen.Codec) {
 	c.Bool(&s.heard)
 	c.Bool(&s.terminated)
 	c.String(&s.peerText)
+	c.String(&s.named.name)
+	c.String(&s.named.version)
 	c.String(&s.detail)
 	c.Time(&s.setup)
 	c.Time(&s.network)

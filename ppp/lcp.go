@@ -353,7 +353,9 @@ func (l *Link) handleLCP(now time.Time, p packet) error {
 		// Windows sends two or three right after LCP opens. RFC 1570, section 2.1,
 		// requires no answer.
 		if len(p.data) >= 4 {
-			l.emit(Note{Kind: NoteIdentification, Protocol: ProtocolLCP, Text: peerText(p.data[4:])})
+			text := peerText(p.data[4:])
+			l.s.named.take(text)
+			l.emit(Note{Kind: NoteIdentification, Protocol: ProtocolLCP, Text: text})
 		}
 		return nil
 	case codeTimeRemaining:

@@ -42,6 +42,7 @@ type linkState struct {
 	heard      bool   // a control packet has come at least once
 	terminated bool   // a Terminate-Request has come
 	peerText   string // the data of that Terminate-Request
+	named      named  // what the peer says of itself
 	detail     string // what the reason alone does not say
 
 	setup   time.Time // the time by which the link must be authenticated

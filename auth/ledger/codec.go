@@ -34,6 +34,8 @@ type stored struct {
 	Remote    netip.AddrPort `json:"remote,omitzero"`
 	Local     netip.AddrPort `json:"local,omitzero"`
 	Host      []byte         `json:"host,omitempty"`
+	RASName   []byte         `json:"ras_name,omitempty"`
+	RASVer    []byte         `json:"ras_version,omitempty"`
 	Group     string         `json:"group,omitempty"`
 	Info      string         `json:"info,omitempty"`
 	Multi     string         `json:"multi,omitempty"`
@@ -47,6 +49,7 @@ type stored struct {
 	Delegated netip.Prefix   `json:"delegated6,omitzero"`
 	Interface [8]byte        `json:"interface6,omitzero"`
 	Class     [][]byte       `json:"class,omitempty"`
+	Domain    []byte         `json:"logon_domain,omitempty"`
 	Time      time.Time      `json:"time"`
 	Duration  time.Duration  `json:"duration,omitempty"`
 	InOctets  uint64         `json:"in_octets,omitempty"`
@@ -60,7 +63,7 @@ type stored struct {
 func encode(r *auth.Record) ([]byte, error) {
 	text, err := json.Marshal(stored{
 		Status: r.Status, Session: r.Call.SessionID, Port: r.Call.Port, PortID: r.Call.PortID, Remote: r.Call.Remote, Local: r.Call.Local,
-		Host: []byte(r.Call.ClientName), Group: r.Call.Group, Info: r.Call.Info, Multi: r.Call.Multi, Links: r.Call.Links,
+		Host: []byte(r.Call.ClientName), RASName: []byte(r.Call.RASName), RASVer: []byte(r.Call.RASVersion), Domain: r.LogonDomain, Group: r.Call.Group, Info: r.Call.Info, Multi: r.Call.Multi, Links: r.Call.Links,
 		User: []byte(r.User), By: r.By, Method: r.Method, Address: r.Address,
 		Address6: r.IPv6.Address, Prefix6: r.IPv6.Prefix, Delegated: r.IPv6.Delegated, Interface: r.IPv6.Interface,
 		Class: r.Class, Time: r.Time, Duration: r.Duration,
@@ -98,9 +101,9 @@ func decode(b []byte) (auth.Record, error) {
 	return auth.Record{
 		Status: s.Status, User: string(s.User), By: s.By, Method: s.Method, Address: s.Address,
 		Call: auth.Call{SessionID: s.Session, Port: s.Port, PortID: s.PortID, Remote: s.Remote, Local: s.Local,
-			ClientName: string(s.Host), Group: s.Group, Info: s.Info, Multi: s.Multi, Links: s.Links},
+			ClientName: string(s.Host), RASName: string(s.RASName), RASVersion: string(s.RASVer), Group: s.Group, Info: s.Info, Multi: s.Multi, Links: s.Links},
 		IPv6:  auth.IPv6{Address: s.Address6, Prefix: s.Prefix6, Delegated: s.Delegated, Interface: s.Interface},
-		Class: s.Class, Time: s.Time, Duration: s.Duration,
+		Class: s.Class, LogonDomain: s.Domain, Time: s.Time, Duration: s.Duration,
 		InputOctets: s.InOctets, OutputOctets: s.OutOctets, InputPackets: s.InPkts, OutputPackets: s.OutPkts, Cause: s.Cause,
 	}, nil
 }

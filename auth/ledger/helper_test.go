@@ -18,11 +18,11 @@ func record(id string, status auth.Status, octets uint64) auth.Record {
 	return auth.Record{
 		Status: status, User: "al\xffice", By: auth.ByRADIUS, Method: auth.MSCHAPv2,
 		Call: auth.Call{SessionID: id, Port: 7, PortID: "l2tp-7", Remote: netip.MustParseAddrPort("198.51.100.7:4500"),
-			Local: netip.MustParseAddrPort("[2001:db8::1]:4500"), ClientName: "pc\x00", Group: "staff", Info: "L2TP", Multi: "m", Links: 2},
+			Local: netip.MustParseAddrPort("[2001:db8::1]:4500"), ClientName: "pc\x00", RASName: "MSRAS-0-PC\xff", RASVersion: "MSRASV5.20", Group: "staff", Info: "L2TP", Multi: "m", Links: 2},
 		Address: netip.MustParseAddr("10.83.0.2"),
 		IPv6: auth.IPv6{Address: netip.MustParseAddr("2001:db8::2"), Prefix: netip.MustParsePrefix("2001:db8:1::/64"),
 			Delegated: netip.MustParsePrefix("2001:db8:2::/56"), Interface: [8]byte{1, 2, 3, 4, 5, 6, 7, 8}},
-		Class: [][]byte{{0, 1}, []byte("c")}, Time: begin.Add(time.Duration(octets) * time.Second), Duration: time.Duration(octets) * time.Second,
+		Class: [][]byte{{0, 1}, []byte("c")}, LogonDomain: []byte("\x00CORP"), Time: begin.Add(time.Duration(octets) * time.Second), Duration: time.Duration(octets) * time.Second,
 		InputOctets: octets, OutputOctets: 2 * octets, InputPackets: 3 * octets, OutputPackets: 4 * octets,
 	}
 }

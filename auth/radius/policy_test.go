@@ -1,10 +1,10 @@
 package radius
 
 import (
-	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -195,24 +195,82 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// What policies of NPS match on is sent, and bounded.
-func TestWhatPoliciesOfNPSMatchOn(t *testing.T) {
-	for host, want := range map[string]string{"LAPTOP-7": "LAPTOP-7", "": "", strings.Repeat("x", 300): strings.Repeat("x", maxClientName)} {
-		var port, connect, name, version string
-		var vendor microsoft.MSRASVendor
-		s := serve(t, func(p *radius.Packet, _ []byte) []byte {
-			port, connect = rfc2869.NASPortID_GetString(p), rfc2869.ConnectInfo_GetString(p)
-			name, version, vendor = microsoft.MSRASClientName_GetString(p), microsoft.MSRASVersion_GetString(p), microsoft.MSRASVendor_Get(p)
-			return signed(p, radius.CodeAccessAccept, func(*radius.Packet) {})
-		})
+// What describes a call, in requests and in records, byte for byte: policies of NPS match on it.
+func TestWhatPoliciesMatchOn(t *testing.T) {
+	call := auth.Call{
+		SessionID: "0123", Port: 7, PortID: "l2tp-7", Info: "L2TP/IPsec AES-CBC-256/SHA1-96", ClientName: "laptop-7",
+		RASName: "MSRAS-0-LAPTOP-7", RASVersion: "MSRASV5.20",
+		Remote: netip.MustParseAddrPort("198.51.100.7:4500"), Local: netip.MustParseAddrPort("192.0.2.1:4500"),
+	}
+	six := call
+	six.Remote, six.Local = netip.MustParseAddrPort("[2001:db8::7]:4500"), netip.MustParseAddrPort("[2001:db8::1]:4500")
+	other := call
+	other.RASName, other.RASVersion, other.PortID, other.Info = "", "", "", ""
+	bad := call
+	bad.RASName, bad.RASVersion, bad.ClientName = "a \x00ü\"b/"+strings.Repeat("x", 300), "", strings.Repeat("y", 300)
+	const number = "\x00\x00\x00"
+	always := map[string]string{
+		"5": number + "\x07", "61": number + "\x05", "6": number + "\x02", "7": number + "\x01", "44": "0123", "32": "adit",
+		"64": "\x00" + "\x00\x00\x03", "311/9": "\x00\x00\x01\x37", "311/18": "adit",
+	}
+	for name, tt := range map[string]struct {
+		call auth.Call
+		want map[string]string // value by number, or by vendor and number; a tag of 0 is none (RFC 2868, section 3)
+	}{
+		"of Windows": {call, map[string]string{
+			"87": "l2tp-7", "77": "L2TP/IPsec AES-CBC-256/SHA1-96", "31": "198.51.100.7", "30": "192.0.2.1", "4": "\xc0\x00\x02\x01",
+			"65": number + "\x01", "66": "\x00198.51.100.7", "67": "\x00192.0.2.1", "90": "\x00laptop-7",
+			"311/34": "MSRAS-0-LAPTOP-7\x00", "311/35": "MSRASV5.20\x00",
+		}},
+		"over IPv6": {six, map[string]string{
+			"31": "2001:db8::7", "30": "2001:db8::1", "95": "\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01", "4": "",
+			"65": number + "\x02", "66": "\x002001:db8::7", "67": "\x002001:db8::1",
+		}},
+		"of another client": {other, map[string]string{"87": "l2tp-7", "77": "L2TP/IPsec", "311/34": "laptop-7\x00", "311/35": ""}},
+		"of a hostile one":  {bad, map[string]string{"311/34": "ab" + strings.Repeat("x", 30) + "\x00", "311/35": "", "90": "\x00" + strings.Repeat("y", maxClientName)}},
+	} {
+		c := client(t, Config{}, serve(t, nil))
 		r := papRequest()
-		r.Call.Port, r.Call.ClientName = 7, host
-		if _, err := client(t, Config{}, s).Authenticate(context.Background(), r); err != nil {
+		r.Call = tt.call
+		request, err := c.accessRequest([]byte("secret"), r)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if port != "l2tp-7" || connect != "L2TP/IPsec" || strings.TrimRight(name, "\x00") != want || strings.TrimRight(version, "\x00") != "adit" || vendor != 311 {
-			t.Errorf("%.20q: %q, %q, %.20q, %q, %d", host, port, connect, name, version, vendor)
+		record, err := c.accountingRequest([]byte("secret"), &auth.Record{Status: auth.Start, User: "alice", Call: tt.call, LogonDomain: []byte("\x00CORP")})
+		if err != nil {
+			t.Fatal(err)
 		}
+		maps.Copy(tt.want, always)
+		for what, p := range map[string]*radius.Packet{"Access-Request": request, "Accounting-Request": record} {
+			tt.want["311/10"] = map[string]string{"Accounting-Request": "\x00CORP"}[what] // RFC 2548, section 2.1.4
+			got := values(p)
+			for number, want := range tt.want {
+				if got[number] != want {
+					t.Errorf("%s, %s: %s is %q, want %q", name, what, number, got[number], want)
+				}
+			}
+		}
+	}
+}
+
+// values are a packet's attributes, by number, or by vendor and number.
+func values(p *radius.Packet) map[string]string {
+	all := map[string]string{}
+	for _, a := range p.Attributes {
+		if v := a.Attribute; a.Type == rfc2865.VendorSpecific_Type {
+			all[fmt.Sprintf("%d/%d", binary.BigEndian.Uint32(v), v[4])] = string(v[6:])
+		} else {
+			all[fmt.Sprint(int(a.Type))] = string(v)
+		}
+	}
+	return all
+}
+
+// A server's MS-CHAP-Domain comes back in records, as the server has sent it.
+func TestTheDomainOfALogonIsKept(t *testing.T) {
+	r, err := answered(t, radius.CodeAccessAccept, func(r *radius.Packet) { _ = microsoft.MSCHAPDomain_Add(r, []byte("\x07CORP")) })
+	if err != nil || string(r.Grant.LogonDomain) != "\x07CORP" {
+		t.Errorf("%q, %v", r.Grant.LogonDomain, err)
 	}
 }
 

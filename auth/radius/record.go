@@ -11,6 +11,7 @@ import (
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2866"
 	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/vendors/microsoft"
 
 	"github.com/adit-vpn/adit/auth"
 )
@@ -43,6 +44,9 @@ func (c *Client) accountingRequest(secret []byte, r *auth.Record) (*radius.Packe
 		errs = append(errs,
 			rfc2866.AcctMultiSessionID_AddString(p, r.Call.Multi),
 			rfc2866.AcctLinkCount_Add(p, rfc2866.AcctLinkCount(r.Call.Links)))
+	}
+	if len(r.LogonDomain) > 0 {
+		errs = append(errs, microsoft.MSCHAPDomain_Add(p, r.LogonDomain))
 	}
 	room := classRoom
 	for _, class := range r.Class {

@@ -133,11 +133,16 @@ func (c *Client) addCall(p *radius.Packet, call *auth.Call) error {
 		rfc2869.ConnectInfo_AddString(p, cmp.Or(call.Info, "L2TP/IPsec")),
 		addMicrosoft(p, call),
 	}
+	if name := call.ClientName; name != "" { // RFC 2868, section 3.9
+		errs = append(errs, rfc2868.TunnelClientAuthID_AddString(p, 0, name[:min(len(name), maxClientName)]))
+	}
 	return errors.Join(errs...)
 }
 
 // addMicrosoft adds what policies of NPS match on where the server before us was RRAS (RFC
-// 2548, section 2.7.5 and following). The client's name is what it says itself in L2TP.
+// 2548, section 2.7.5 and following). The client's name and version are what Windows says itself in PPP; of others the name
+// is that of L2TP. [MS-RNAP], section 2.2.1.1: it is "sent in ASCII format, and MUST be null
+// terminated"; the version is, too.
 //
 // Deviation: MS-RAS-Vendor is the maker of the RADIUS client, and has to be a number of
 // IANA's, which we have none of. Policies that were made for RRAS ask for Microsoft's.
@@ -146,14 +151,31 @@ func addMicrosoft(p *radius.Packet, call *auth.Call) error {
 		microsoft.MSRASVendor_Add(p, vendorMicrosoft),
 		microsoft.MSRASVersion_AddString(p, "adit"),
 	}
-	if name := call.ClientName; name != "" {
-		errs = append(errs, microsoft.MSRASClientName_AddString(p, name[:min(len(name), maxClientName)]))
+	if name := ras(cmp.Or(call.RASName, call.ClientName)); name != "" {
+		errs = append(errs, microsoft.MSRASClientName_AddString(p, name+"\x00"))
+	}
+	if version := ras(call.RASVersion); version != "" {
+		errs = append(errs, microsoft.MSRASClientVersion_AddString(p, version+"\x00"))
 	}
 	return errors.Join(errs...)
 }
 
-// maxClientName bounds what a client says of itself.
-const maxClientName = 64
+// maxClientName bounds what a client says of itself; [MS-RNAP] allows 33 bytes with the last one.
+const (
+	maxClientName = 64
+	maxRAS        = 32
+)
+
+// ras is a text of a client's with the characters that [MS-RNAP] allows.
+func ras(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || strings.ContainsRune("!@#$%^&')(.-_{}~", r) {
+			return r
+		}
+		return -1
+	}, text)
+	return text[:min(len(text), maxRAS)]
+}
 
 // addNAS adds who we are: the addresses that the configuration names, or if it names none,
 // the one that the client has reached.

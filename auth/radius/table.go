@@ -77,7 +77,7 @@ var attributes = []attribute{
 	// RFC 2548.
 	{vendor: vendorMicrosoft, number: 7, name: "MS-MPPE-Encryption-Policy", fate: isProof},
 	{vendor: vendorMicrosoft, number: 8, name: "MS-MPPE-Encryption-Types", fate: isProof},
-	{vendor: vendorMicrosoft, number: 10, name: "MS-CHAP-Domain", fate: "nothing: it is the domain that the server has found the user in"},
+	{vendor: vendorMicrosoft, number: 10, name: "MS-CHAP-Domain", fate: "the domain that the server has found the user in: returned in accounting", read: func(g *granted, v []byte) error { g.LogonDomain = v; return nil }},
 	{vendor: vendorMicrosoft, number: 12, name: "MS-CHAP-MPPE-Keys", fate: isProof},
 	{vendor: vendorMicrosoft, number: 13, name: "MS-BAP-Usage", fate: noBAP},
 	{vendor: vendorMicrosoft, number: 14, name: "MS-Link-Utilization-Threshold", fate: noBAP},

@@ -35,14 +35,17 @@ func (s *Session) Meter() Meter { return Meter{s.env.Traffic, s.st.before} }
 // event: see NextEvent.
 func (s *Session) account(now time.Time, status auth.Status, cause auth.Cause) {
 	s.push(Account{Record: auth.Record{
-		Status:   status,
-		Call:     auth.Call{SessionID: s.st.id},
-		User:     s.st.grant.Called(),
-		Address:  s.st.address,
-		IPv6:     s.st.six.IPv6,
-		Method:   s.st.method,
-		Class:    s.st.grant.Class,
-		By:       s.st.grant.By,
+		Status:  status,
+		Call:    auth.Call{SessionID: s.st.id},
+		User:    s.st.grant.Called(),
+		Address: s.st.address,
+		IPv6:    s.st.six.IPv6,
+		Method:  s.st.method,
+		Class:   s.st.grant.Class,
+		By:      s.st.grant.By,
+
+		LogonDomain: s.st.grant.LogonDomain,
+
 		Time:     now,
 		Duration: now.Sub(s.st.since),
 		Cause:    cause,
@@ -70,7 +73,7 @@ func Unused(id string, m auth.Method, g auth.Grant, now time.Time, cause auth.Ca
 	}
 	r := auth.Record{
 		Status: auth.Start, Call: auth.Call{SessionID: id}, User: g.Called(), Address: g.Address, IPv6: g.IPv6,
-		Method: m, Class: g.Class, By: g.By, Time: now,
+		Method: m, Class: g.Class, By: g.By, LogonDomain: g.LogonDomain, Time: now,
 	}
 	stop := r
 	stop.Status, stop.Cause = auth.Stop, cause

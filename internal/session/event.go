@@ -17,7 +17,7 @@ type (
 	Send struct{ Frame []byte }
 	// Ask requests a verdict, which the driver passes to Verdict with this ticket. It
 	// replaces an earlier Ask, whose answer no longer counts. Of the request's Call, only
-	// the session's id is known here.
+	// the session's id, and what the client says of itself in PPP, is known here.
 	Ask struct {
 		Ticket  uint32
 		Request *auth.Request

@@ -13,7 +13,7 @@ import (
 
 // frozenVersion is the version of the format that Append writes, except for the link's
 // part, which has a version of its own. A change of the fields below must raise it.
-const frozenVersion = 9
+const frozenVersion = 10
 
 var _ machine.Freezer = (*Session)(nil)
 
@@ -171,6 +171,7 @@ func grantFields(c *frozen.Codec, g *auth.Grant) {
 	c.String(&g.Interface)
 	c.Bool(&g.OwnDevice)
 	frozen.List(c, &g.Class, c.Bytes)
+	c.Bytes(&g.LogonDomain)
 	again := g.Again != nil
 	if c.Bool(&again); again {
 		c.Bytes(&frozen.New(c, &g.Again).State)

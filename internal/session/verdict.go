@@ -65,7 +65,7 @@ func (s *Session) ask(now time.Time, e ppp.AuthRequest) {
 		EAP:       e.EAP,
 		Change:    (*auth.PasswordChange)(e.Change),
 		MTU:       int(e.MTU),
-		Call:      auth.Call{SessionID: s.st.id},
+		Call:      auth.Call{SessionID: s.st.id, RASName: e.ClientName, RASVersion: e.ClientVersion},
 	}
 	switch e.Method {
 	case ppp.MethodPAP:

@@ -20,6 +20,7 @@ func (c *Conn) ask(now time.Time, s *call, e session.Ask) {
 		s.cancel()
 	}
 	r := e.Request
+	s.says = r.Call
 	r.Call = c.authCall(s, r.Call.SessionID)
 	by := s.next
 	if s.next = nil; !e.Continued {
@@ -100,6 +101,7 @@ var errBackend = errors.New("an error in the authentication backend")
 func (c *Conn) authCall(s *call, id string) auth.Call {
 	if s.origin == nil || s.origin.SessionID != id {
 		origin := c.origin(id)
+		origin.RASName, origin.RASVersion = s.says.RASName, s.says.RASVersion
 		s.origin = &origin
 	}
 	return *s.origin

@@ -29,6 +29,7 @@ type call struct {
 	l2tp   l2tp.Session
 	data   *dataplane.Session
 	origin *auth.Call         // where it comes from, as the backend was told
+	says   auth.Call          // of that, what its client says in PPP
 	asked  uint32             // ticket of the last question to the backend
 	cancel context.CancelFunc // cancels that question; nil: it has an answer, or there was none
 	next   auth.Backend       // who goes on with the user's exchange of EAP; nil: none is under way
