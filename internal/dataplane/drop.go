@@ -40,6 +40,7 @@ const (
 	DropWriteDevice             // the device took no more
 	DropPanic                   // the batch that a worker panicked on
 	DropFilter                  // the session's filter denies it
+	DropSourceRoute             // the session has a filter, and the packet a route of its own, around it
 	DropOverRate                // faster than the session may be
 	dropESP
 )
@@ -51,7 +52,7 @@ var dropNames = [dropESP]string{
 	"short", "unknown-spi", "inner-udp", "l2tp", "doubted", "tunnel", "session", "ppp", "gre", "late",
 	"ip", "source", "client-to-client", "inbox", "rate", "no-route",
 	"no-path", "too-big", "loop", "redirect",
-	"compressed-unasked", "compressed-history", "compressed-damaged", "compressed-expands", "write-udp", "write-device", "panic", "filter", "over-rate",
+	"compressed-unasked", "compressed-history", "compressed-damaged", "compressed-expands", "write-udp", "write-device", "panic", "filter", "source-route", "over-rate",
 }
 
 // DropESP is the reason for a packet that package ipsec dropped.

@@ -99,6 +99,18 @@ func (b *bucket) time(octets int) int64 {
 	return max(1, int64(limit.Rate(b.rate).Time(limit.Octets(octets))))
 }
 
+// denies says why the filter does not let a packet pass one way; 0: it does.
+func (l *limits) denies(out bool, b []byte, h *packet.IP) Drop {
+	switch l.filter.Judge(out, b, h) {
+	case limit.Denied:
+		return DropFilter
+	case limit.SourceRouted:
+		return DropSourceRoute
+	case limit.Passes:
+	}
+	return 0
+}
+
 // fromClient says why a packet b of the client, with the header h, does not pass; 0: it does.
 // It is for packets to everybody, which do not wait.
 func (n *network) fromClient(now int64, b []byte, h *packet.IP) Drop {
@@ -106,8 +118,8 @@ func (n *network) fromClient(now int64, b []byte, h *packet.IP) Drop {
 	if l == nil {
 		return 0
 	}
-	if !l.filter.Passes(false, b, h) {
-		return DropFilter
+	if d := l.denies(false, b, h); d != 0 {
+		return d
 	}
 	if l.in != nil {
 		if n, _ := l.in.take(now, h.Len, h.Len, 1, 0); n == 0 {
@@ -120,8 +132,8 @@ func (n *network) fromClient(now int64, b []byte, h *packet.IP) Drop {
 // limit says whether a packet b of a client with limits passes now. If it does not, it waits,
 // with a Drop of 0, or has to be dropped.
 func (r *receiver) limit(o *arrivals, s *Session, net *network, b []byte, h *packet.IP) (d Drop, passes bool) {
-	if !net.limits.filter.Passes(false, b, h) {
-		return DropFilter, false
+	if d := net.limits.denies(false, b, h); d != 0 {
+		return d, false
 	}
 	in := net.limits.in
 	if in == nil {
@@ -159,8 +171,8 @@ func (n *network) toClient(now int64, b []byte, h *packet.IP, segment, length, p
 	if l == nil {
 		return packets, 0
 	}
-	if !l.filter.Passes(true, b, h) {
-		return 0, DropFilter
+	if d := l.denies(true, b, h); d != 0 {
+		return 0, d
 	}
 	if l.out == nil {
 		return packets, 0
@@ -178,8 +190,8 @@ func totalOf(b []byte, segment, length, packets int) int {
 // any go.
 func (x *transmitter) limit(l *limits, it *item, h *packet.IP, length int) bool {
 	n := max(1, it.packets)
-	if !l.filter.Passes(true, it.b, h) {
-		x.tally.drop(DropFilter, n)
+	if d := l.denies(true, it.b, h); d != 0 {
+		x.tally.drop(d, n)
 		return false
 	}
 	out := l.out

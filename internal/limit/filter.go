@@ -74,28 +74,48 @@ func (r *Rule) looksInside() bool {
 	return len(r.SrcPorts) > 0 || len(r.DstPorts) > 0 || r.Flags&(Established|Setup) != 0
 }
 
-// Passes reports whether a packet b with the header h passes one way.
-func (c *Compiled) Passes(out bool, b []byte, h *packet.IP) bool {
+// Verdict is what a filter says of a packet.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Passes       Verdict = iota
+	Denied               // by a rule, by what follows the rules, or because it hides what a rule asks for
+	SourceRouted         // it goes on from where its destination says: see route.go
+)
+
+// Judge says whether a packet b with the header h passes one way.
+func (c *Compiled) Judge(out bool, b []byte, h *packet.IP) Verdict {
 	if c == nil {
-		return true
+		return Passes
 	}
 	x := &c.in
 	if out {
 		x = &c.out
 	}
 	if len(x.rules) == 0 {
-		return true
+		return Passes
 	}
-	u, ok := upper(b, h)
-	if !ok || x.ports && u.hides() {
-		return false
+	u, v := upper(b, h)
+	if v == Passes && x.ports && u.hides() {
+		v = Denied
+	}
+	if v != Passes {
+		return v
 	}
 	for i := range x.rules {
 		if r := &x.rules[i]; r.matches(h, &u) {
-			return r.Allow
+			return verdict(r.Allow)
 		}
 	}
-	return x.passes
+	return verdict(x.passes)
+}
+
+func verdict(passes bool) Verdict {
+	if passes {
+		return Passes
+	}
+	return Denied
 }
 
 // upperLayer is what a filter reads behind the IP headers.
@@ -185,16 +205,21 @@ const (
 	maxExtensions = 8
 )
 
-// upper finds the upper layer of a packet b with the header h. It fails where it cannot: then
-// nobody knows what a rule would say.
-func upper(b []byte, h *packet.IP) (upperLayer, bool) {
+// upper finds the upper layer of a packet b with the header h. Where it cannot, the packet is
+// denied: nobody knows what a rule would say.
+func upper(b []byte, h *packet.IP) (upperLayer, Verdict) {
 	u := upperLayer{protocol: h.Protocol}
 	if h.Is4() {
+		if h.HeaderLen > minIPv4 {
+			if v := judgeOptions(b[minIPv4:h.HeaderLen]); v != Passes {
+				return u, v
+			}
+		}
 		u.offset, u.later = h.Offset, h.Offset > 0
 		if !u.later {
 			u.b = b[h.HeaderLen:h.Len]
 		}
-		return u, true
+		return u, Passes
 	}
 	at := h.HeaderLen
 	for range maxExtensions {
@@ -203,11 +228,14 @@ func upper(b []byte, h *packet.IP) (upperLayer, bool) {
 			if !u.later {
 				u.b = b[at:h.Len]
 			}
-			return u, true
+			return u, Passes
 		case hopByHop, routing, destination, mobility, fragment:
 		}
 		if u.later || at+8 > h.Len { // the first fragment has the header chain (RFC 7112)
-			return u, false
+			return u, Denied
+		}
+		if u.protocol == routing && isRoute(b[at:]) {
+			return u, SourceRouted
 		}
 		next, n := b[at], 8
 		if u.protocol == fragment {
@@ -217,9 +245,9 @@ func upper(b []byte, h *packet.IP) (upperLayer, bool) {
 			n += int(b[at+1]) * 8
 		}
 		if at += n; at > h.Len {
-			return u, false
+			return u, Denied
 		}
 		u.protocol = next
 	}
-	return u, false
+	return u, Denied
 }
