@@ -12,8 +12,9 @@ import (
 // question is a request as it can be put to any server.
 type question struct {
 	kind kind
-	user string   // whose realm says which servers are asked
-	at   *service // the only server to ask, as a conversation stays where it began; nil: any
+	user string                     // whose realm says which servers are asked
+	at   *service                   // the only server to ask, as a conversation stays where it began; nil: any
+	late func(reply *radius.Packet) // takes an answer that nobody waits for any more; may be nil
 	// build makes the request for a server: it depends on the secret.
 	build func(secret []byte) (*radius.Packet, error)
 }
@@ -94,6 +95,7 @@ func (w *wait) once(ctx context.Context, q *question) (*radius.Packet, error) {
 		case <-w.fallen:
 			w.fallen = nil
 		case <-ctx.Done():
+			w.do(func(time.Time) { p.late = q.late })
 			return nil, w.unanswered(ctx, p)
 		case <-repeat.C:
 			repeat.Reset(laterRepeat)

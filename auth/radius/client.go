@@ -82,6 +82,7 @@ type Client struct {
 	}
 
 	ignored ignoredLog
+	left    left
 }
 
 // Errors that callers tell apart.

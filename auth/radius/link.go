@@ -44,6 +44,8 @@ type pending struct {
 	answered   bool
 	rests      time.Time // until when the identifier is not used again
 	last       error     // why a reply to it was not believed
+
+	late func(*radius.Packet) // takes a reply that comes when it waits no more; may be nil
 }
 
 // outcome is how a request ended.

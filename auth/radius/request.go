@@ -27,7 +27,8 @@ func (c *Client) Authenticate(ctx context.Context, r *auth.Request) (auth.Respon
 
 // authenticate asks about a request, in an exchange that a server has begun, or in none.
 func (c *Client) authenticate(ctx context.Context, r *auth.Request, v conversation) (auth.Response, error) {
-	reply, by, err := c.exchange(ctx, question{kind: authentication, user: r.User, at: v.at, build: func(secret []byte) (*radius.Packet, error) {
+	late := c.left.watch(c, r)
+	reply, by, err := c.exchange(ctx, question{kind: authentication, user: r.User, at: v.at, late: late, build: func(secret []byte) (*radius.Packet, error) {
 		p, err := c.accessRequest(secret, r)
 		if state := cmp.Or(string(v.state), string(r.State)); state != "" {
 			err = errors.Join(err, rfc2865.State_AddString(p, state))

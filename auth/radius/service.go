@@ -273,6 +273,7 @@ func (s *service) arrived(l *link, b []byte) {
 	}
 	s.mu.Unlock()
 	why, err, reply := dropForeign, error(nil), (*radius.Packet)(nil)
+	var late func(*radius.Packet)
 	if p != nil {
 		reply, err = verify(b, p, s.unsigned) // what it reads of p does not change
 		why = dropOf(err)
@@ -294,6 +295,7 @@ func (s *service) arrived(l *link, b []byte) {
 			return
 		case !p.waits && !p.probe:
 			s.count.dropped[dropLate]++
+			late = p.late
 		}
 		p.answered = true
 		s.count.heard(now.Sub(p.sent), p)
@@ -302,6 +304,9 @@ func (s *service) arrived(l *link, b []byte) {
 		p.rests = time.Time{}
 		p.end(now, outcome{reply: reply})
 	})
+	if late != nil {
+		late(reply)
+	}
 }
 
 // broken takes a link's error.

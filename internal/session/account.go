@@ -63,26 +63,10 @@ func (s *Session) nextInterim(now time.Time) time.Time {
 	return now.Add(every - every/10*time.Duration(h.Sum32()%1024)/1024)
 }
 
-// Unused are the records of a session that never came up, although a RADIUS server granted
-// it addresses: these may be leases of the server's, which it takes back with a Stop that
-// names them. There is a Start before it, because servers may know no session without one.
-// There are none for other grants.
-func Unused(id string, m auth.Method, g auth.Grant, now time.Time, cause auth.Cause) []auth.Record {
-	if g.By != auth.ByRADIUS || !g.Address.IsValid() && g.IPv6 == (auth.IPv6{}) {
-		return nil
-	}
-	r := auth.Record{
-		Status: auth.Start, Call: auth.Call{SessionID: id}, User: g.Called(), Address: g.Address, IPv6: g.IPv6,
-		Method: m, Class: g.Class, By: g.By, LogonDomain: g.LogonDomain, Time: now,
-	}
-	stop := r
-	stop.Status, stop.Cause = auth.Stop, cause
-	return []auth.Record{r, stop}
-}
-
-// unused reports such a session. What follows on the link is another one.
+// unused reports a session that never came up: see auth.Unused. What follows on the link is
+// another one.
 func (s *Session) unused(now time.Time, g auth.Grant, cause auth.Cause) {
-	list := Unused(s.st.id, s.st.method, g, now, cause)
+	list := auth.Unused(s.st.id, s.st.method, g, now, cause)
 	for _, r := range list {
 		s.push(Account{r, true})
 	}

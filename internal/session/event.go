@@ -69,7 +69,7 @@ type (
 	// Account is one accounting record. Of its Call, only the session's id is known here.
 	Account struct {
 		Record auth.Record
-		unused bool // the session has carried nothing: see Unused
+		unused bool // the session has carried nothing: see auth.Unused
 	}
 	// Up says that the user's traffic flows.
 	Up struct{ Info }

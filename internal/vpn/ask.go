@@ -48,7 +48,7 @@ func (c *Conn) ask(now time.Time, s *call, e session.Ask) {
 			}
 			if c.has(s) {
 				s.Verdict(now, e.Ticket, c.bound(), answer, err)
-			} else if err == nil && answer.Verdict == auth.Accepted && c.caller == nil {
+			} else if err == nil && answer.Verdict == auth.Accepted && c.caller == nil && !e.Renews {
 				c.unused(now, s, r, answer.Grant)
 			}
 		})
@@ -163,7 +163,7 @@ func (c *Conn) unused(now time.Time, s *call, r *auth.Request, g auth.Grant) {
 	if g.User == "" {
 		g.User = r.User
 	}
-	for _, record := range session.Unused(r.Call.SessionID, r.Method, g, now, auth.UserRequest) {
+	for _, record := range auth.Unused(r.Call.SessionID, r.Method, g, now, auth.UserRequest) {
 		c.account(s, record)
 	}
 }
