@@ -184,6 +184,7 @@ func grantTexts(g *auth.Grant) (list []string) {
 	add("domain", g.Domain, g.Domain != "")
 	add("split tunnelling of", joined(g.Split), len(g.Split) > 0)
 	add("longest session", g.SessionTimeout, g.SessionTimeout > 0)
+	add("at its end", "the user authenticates again, and the session goes on", g.SessionTimeout > 0 && g.Again != nil)
 	add("end at", g.Until.Format(time.RFC3339), !g.Until.IsZero())
 	add("end after silence of", g.IdleTimeout, g.IdleTimeout > 0)
 	add("accounting every", g.InterimInterval, g.InterimInterval > 0)

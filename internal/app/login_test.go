@@ -7,11 +7,13 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2869"
 
+	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/secret"
 )
@@ -157,4 +159,16 @@ servers = [{ address = %q, accounting = "127.0.0.1:1", secret = %q }]
 		"ok the server says to the user: ask the help desk", "FAIL the route 128.0.0.0/1: it is none that a client can have")
 	wants(t, "refused", login("a shared secret", "another"), "FAIL login of alice by PAP", "at the RADIUS server "+at, "wrong user name or password: Access-Reject", `the server says "ask the help desk"`)
 	wants(t, "another secret", login("another shared secret", "her password"), "FAIL RADIUS server "+at, "no RADIUS server answers", "secret")
+}
+
+// A session that may go on is said to.
+func TestAGrantSaysThatTheSessionGoesOn(t *testing.T) {
+	g := auth.Grant{SessionTimeout: time.Hour, Again: &auth.Again{}}
+	if got := strings.Join(grantTexts(&g), "\n"); !strings.Contains(got, "longest session 1h0m0s\ngranted: at its end the user authenticates again") {
+		t.Errorf("%s", got)
+	}
+	g.Again = nil
+	if got := strings.Join(grantTexts(&g), "\n"); strings.Contains(got, "again") {
+		t.Errorf("%s", got)
+	}
 }

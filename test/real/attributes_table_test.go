@@ -89,8 +89,8 @@ DNS-Server-IPv6-Address = 2001:db8::53
 Route-IPv6-Information = 2001:db8:60::/48
 Cisco-AVPair = "ipsec:route-set=prefix 192.168.160.0/24"
 Cisco-AVPair += "ipsec:default-domain=corp.example"`},
-	{name: "what means nothing here", reply: `MS-CHAP-Domain = "\000CORP"
-MS-BAP-Usage = Not-Allowed
+	{name: "the domain of a logon", reply: `MS-CHAP-Domain = "\000CORP"`, check: accounted("MS-CHAP-Domain = ")},
+	{name: "what means nothing here", reply: `MS-BAP-Usage = Not-Allowed
 MS-Link-Utilization-Threshold = 50
 MS-Link-Drop-Time-Limit = 60
 Framed-Compression = Van-Jacobson-TCP-IP
