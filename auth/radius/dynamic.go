@@ -195,6 +195,9 @@ func (d *Dynamic) authentic(ctx context.Context, r dynamicRequest) []byte {
 	if why != 0 {
 		return d.drop(why)
 	}
+	if !answerable(p) {
+		return d.drop(dynamicMalformed)
+	}
 	id := answerID{p.Identifier, p.Authenticator}
 	switch answer, turn := d.begin(now, until, id); turn {
 	case turnFirst:
@@ -271,7 +274,7 @@ func (d *Dynamic) reply(ctx context.Context, p *radius.Packet, r dynamicRequest)
 	d.mu.Unlock()
 	d.tell(e)
 	b, err := encodeDynamic(p, no)
-	if err != nil { // its Proxy-States fill the packet
+	if err != nil {
 		return d.drop(dynamicMalformed)
 	}
 	return b

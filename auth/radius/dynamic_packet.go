@@ -86,6 +86,30 @@ func checkSignedRequest(b, secret []byte, unsigned bool) dynamicDrop {
 	return 0
 }
 
+// answerRoom is what an answer has at least: the header, the Message-Authenticator, and an
+// Error-Cause or an Acct-Terminate-Cause.
+const answerRoom = 20 + 18 + 6
+
+// returned reports whether an attribute of a request is in its answer, too.
+func returned(p *radius.Packet, t radius.Type) bool {
+	return t == rfc2865.ProxyState_Type || t == rfc2865.State_Type && p.Code == radius.CodeCoARequest
+}
+
+// room is how many bytes are left of the answer to a request.
+func room(p *radius.Packet) int {
+	n := radius.MaxPacketLength - answerRoom
+	for _, avp := range p.Attributes {
+		if returned(p, avp.Type) {
+			n -= 2 + len(avp.Attribute)
+		}
+	}
+	return n
+}
+
+// answerable reports whether what is returned of a request fits into an answer. If not, nothing is
+// done: its sender would never hear of it.
+func answerable(p *radius.Packet) bool { return room(p) >= 0 }
+
 // encodeDynamic writes the answer to a request. Both kinds are signed: RFC 5176, section 3.4
 // has the Message-Authenticator computed with the Request Authenticator in place.
 func encodeDynamic(p *radius.Packet, no *refused) ([]byte, error) {
@@ -97,14 +121,15 @@ func encodeDynamic(p *radius.Packet, no *refused) ([]byte, error) {
 	reply.Add(rfc2869.MessageAuthenticator_Type, make([]byte, 16))
 	if no != nil {
 		_ = rfc3576.ErrorCause_Add(reply, no.cause)
-		if s, err := radius.NewString(no.text[:min(len(no.text), maxText)]); err == nil && p.Code == radius.CodeCoARequest {
+		text := no.text[:min(len(no.text), maxText)]
+		if s, err := radius.NewString(text); err == nil && p.Code == radius.CodeCoARequest && room(p) >= 2+len(s) {
 			reply.Add(rfc2865.ReplyMessage_Type, s)
 		}
 	} else if code == radius.CodeDisconnectACK {
 		_ = rfc2866.AcctTerminateCause_Add(reply, rfc2866.AcctTerminateCause_Value_AdminReset)
 	}
 	for _, avp := range p.Attributes { // RFC 5176, sections 3.1 and 3.3: unmodified, in the same order
-		if avp.Type == rfc2865.ProxyState_Type || avp.Type == rfc2865.State_Type && p.Code == radius.CodeCoARequest {
+		if returned(p, avp.Type) {
 			reply.Add(avp.Type, avp.Attribute)
 		}
 	}

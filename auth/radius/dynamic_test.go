@@ -34,6 +34,7 @@ type crew struct {
 	err     error
 	slow    chan struct{} // nil: at once
 	bad     bool          // it panics
+	looked  int           // how often all were gone through
 }
 
 func (c *crew) Live(match func(*auth.Live) bool) (list []auth.Live) {
@@ -42,6 +43,7 @@ func (c *crew) Live(match func(*auth.Live) bool) (list []auth.Live) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.looked++
 	for i := range c.live {
 		if l := c.live[i]; match(&l) {
 			list = append(list, l)
