@@ -86,6 +86,11 @@ var reasons = append(vpn.DropReasons(),
 
 // reason is a label for err: one of a fixed set, whatever a peer sent.
 func reason(err error) string {
+	for _, known := range reasons { // most are not wrapped, and floods of them come
+		if err == known {
+			return known.Error()
+		}
+	}
 	for _, known := range reasons {
 		if errors.Is(err, known) {
 			return known.Error()

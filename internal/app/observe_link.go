@@ -19,6 +19,9 @@ func (o *events) placed(e vpn.Event) bool {
 	case vpn.PhaseOneDown:
 		return o.ofLink(e.Who, "IKE down", logrus.Fields{"reason": e.Why.String()})
 	case vpn.PacketRefused:
+		if e.Who.Device == "" { // floods of strangers come here
+			return false
+		}
 		return o.ofLink(e.Who, "control packet dropped", logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())})
 	case vpn.TunnelDown:
 		return o.ofLink(e.Who, "L2TP down", logrus.Fields{"result": e.Result.Code.StopText(), "message": field(e.Result.Message), "by_peer": e.ByPeer})
