@@ -32,9 +32,7 @@ func Challenges(m auth.Method) bool { return m == auth.CHAP || m == auth.MSCHAPv
 // judgeAlone turns the backend's answer into the result of a challenge. Only the user for
 // whom the challenge is made passes.
 func (s *Session) judgeAlone(now time.Time, a *attempt, r auth.Response, err error) {
-	if r.Grant.User == "" {
-		r.Grant.User = a.name
-	}
+	r.Grant.Identify(s.env.Policy.Identity, a.name)
 	answer := ppp.AuthAnswer{OK: err == nil && r.Verdict == auth.Accepted, Success: r.Success, Error: r.Code}
 	if answer.OK && r.Grant.User != s.st.alone {
 		answer = ppp.AuthAnswer{}

@@ -15,7 +15,10 @@ func TestOnlyTheUserOfASessionPassesItsChallenge(t *testing.T) {
 		passes bool
 		detail string
 	}{
-		"the user":       {func(*rig) {}, true, ""},
+		"the user": {func(*rig) {}, true, ""},
+		"the name in another spelling": {func(r *rig) {
+			r.policy.Identity, r.cfg.User = auth.Identity{FoldCase: true, StripDomain: true}, `CORP\alice`
+		}, true, ""},
 		"another":        {func(r *rig) { r.cfg.User, r.cfg.Password = "bob", secret.String("builder") }, false, errNotTheirs.Error()},
 		"wrong password": {func(r *rig) { r.cfg.Password = secret.String("guessed") }, false, ""},
 	} {
