@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/limit"
 	"github.com/adit-vpn/adit/internal/machine"
 )
 
@@ -62,7 +63,7 @@ func (s *Session) changed(now time.Time, c auth.Change, b Bound) (auth.Grant, er
 			return g, fmt.Errorf("%w: %s", auth.ErrProhibited, detail)
 		}
 		g = g.Disinherit(s.env.Policy.Groups[g.Group])
-		g.Group, g.Until = named.Group, time.Time{}
+		g.Group = named.Group
 		named = named.Inherit(s.env.Policy.Groups[named.Group])
 	}
 	g = g.Override(auth.Profile{Limits: named.Limits, SessionTimeout: named.SessionTimeout, IdleTimeout: named.IdleTimeout})
@@ -80,6 +81,11 @@ func (s *Session) limitTime(now time.Time) {
 		s.st.end = s.st.timed.Add(s.st.grant.SessionTimeout)
 	}
 	s.st.end = machine.Earliest(s.st.end, s.st.grant.Until)
+	if hours := s.st.grant.Limits.Hours; !limit.Open(hours, now) { // they ended since the user was admitted
+		s.st.end = now
+	} else {
+		s.st.end = machine.Earliest(s.st.end, limit.Change(hours, now))
+	}
 	s.st.idle = time.Time{}
 	if s.st.grant.IdleTimeout > 0 {
 		s.st.active = now

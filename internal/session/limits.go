@@ -82,14 +82,10 @@ var (
 	errEnded = errors.New("the time until which the RADIUS server grants the service is over")
 )
 
-// admits says why the user of a grant may not come in now, nil if that is not so. It limits
-// the grant to the end of the user's hours.
+// admits says why the user of a grant may not come in now, nil if that is not so.
 func (s *Session) admits(now time.Time, g *auth.Grant) error {
 	if !limit.Open(g.Limits.Hours, now) {
 		return fmt.Errorf("%w: they begin on %s", errHours, limit.Change(g.Limits.Hours, now).Format("Monday at 15:04"))
-	}
-	if end := limit.Change(g.Limits.Hours, now); !end.IsZero() && (g.Until.IsZero() || end.Before(g.Until)) {
-		g.Until = end
 	}
 	if due(g.Until, now) {
 		return errEnded

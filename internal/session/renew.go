@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/limit"
 	"github.com/adit-vpn/adit/ppp"
 )
 
@@ -16,9 +17,14 @@ var errAnother = errors.New("another user answered than the one whose session it
 // section 5.29): what it may have until then stays as it is.
 func (s *Session) expire(now time.Time) {
 	s.st.end = time.Time{}
-	if s.st.grant.Again == nil || due(s.st.grant.Until, now) || !s.link.Reauthenticate(now) {
+	if s.st.grant.Again == nil || s.over(now) || !s.link.Reauthenticate(now) {
 		s.link.Close(now, ppp.ReasonSessionTimeout)
 	}
+}
+
+// over reports whether the user may have no session any more, whatever a backend would say.
+func (s *Session) over(now time.Time) bool {
+	return due(s.st.grant.Until, now) || !limit.Open(s.st.grant.Limits.Hours, now)
 }
 
 // renew has a session go on whose user was accepted again, with what was granted now. It keeps its

@@ -1,0 +1,54 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/limit"
+)
+
+// into is a change into a group.
+func into(group string) auth.Change {
+	return auth.Change{Names: []string{group}, Apply: func(*auth.Grant) {}}
+}
+
+// A session that changes its group leaves that group's hours and is bound by those of the next;
+// the time until which the server grants the service is its own, and stays.
+func TestAChangeOfTheGroupKeepsTheEndOfTheService(t *testing.T) {
+	hours := func(at time.Time, from time.Duration) auth.Profile {
+		return auth.Profile{Limits: auth.Limits{Hours: []limit.Hours{hoursAround(at.Add(from))}}}
+	}
+	for name, tt := range map[string]struct {
+		until time.Duration // granted; 0: none
+		group string
+		ends  time.Duration
+	}{
+		"granted, and no hours":    {30 * time.Minute, "free", 30 * time.Minute},
+		"granted before hours end": {30 * time.Minute, "late", 30 * time.Minute},
+		"granted after hours end":  {3 * time.Hour, "late", 90 * time.Minute},
+		"no hours any more":        {0, "free", 0},
+		"other hours":              {0, "late", 90 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(r *rig) {
+				r.policy.Groups = map[string]auth.Profile{"day": hours(r.now, 0), "late": hours(r.now, 30*time.Minute), "free": {}}
+				r.grant.Group = "day"
+				if tt.until > 0 {
+					r.grant.Until = r.now.Add(tt.until)
+				}
+			}).start()
+			begin := r.now
+			if err := r.s.Change(r.now, into(tt.group), Bound{}); err != nil {
+				t.Fatal(err)
+			}
+			for r.now.Sub(begin) < 4*time.Hour && len(all[Down](r)) == 0 {
+				r.pass(time.Minute)
+			}
+			passed := r.now.Sub(begin)
+			if down := len(all[Down](r)) != 0; down != (tt.ends > 0) || down && (passed-tt.ends).Abs() > 2*time.Minute {
+				t.Errorf("down: %v, after %v; want %v", down, passed, tt.ends)
+			}
+		})
+	}
+}
