@@ -21,9 +21,8 @@ type Live struct {
 
 // Change is what is changed of sessions that are up. What it does not name stays.
 type Change struct {
-	Names []string // of a group, filters or rates, as Grant.Filters
-	// Apply sets what is said beside names. It is called on a copy, and more than once.
-	Apply func(*Grant)
+	Set   Grant        // what is said, as at login: its Filters are names
+	Clear func(*Grant) // takes away what that is in place of
 }
 
 // Sessions are those of a server, for who may end and change them.
@@ -46,10 +45,14 @@ var (
 	ErrProhibited = errors.New("the user may not have that")
 )
 
-// Override returns g with what p says in place of its own, but for the Settings.
-func (g Grant) Override(p Profile) Grant {
-	g.Limits = p.Limits.Or(g.Limits)
-	g.SessionTimeout, g.IdleTimeout = or(p.SessionTimeout, g.SessionTimeout), or(p.IdleTimeout, g.IdleTimeout)
+// Override returns g with what a change says in place of its own.
+func (g Grant) Override(set Grant) Grant {
+	g.Limits = set.Limits.Or(g.Limits)
+	g.SessionTimeout, g.IdleTimeout = or(set.SessionTimeout, g.SessionTimeout), or(set.IdleTimeout, g.IdleTimeout)
+	g.InterimInterval, g.Until = or(set.InterimInterval, g.InterimInterval), or(set.Until, g.Until)
+	if set.Class != nil {
+		g.Class = set.Class
+	}
 	return g
 }
 

@@ -12,26 +12,26 @@ import (
 
 // changeable are the attributes that change a session while it is up. Each first takes away
 // what the session has of that kind: the attributes of a request are all that it has then.
-var changeable = map[key]func(*granted){
-	{0, 11}:              func(*granted) {}, // Filter-Id: a name
-	{0, 25}:              func(g *granted) { g.Class = nil },
-	{0, 27}:              func(g *granted) { g.SessionTimeout = 0 },
-	{0, 28}:              func(g *granted) { g.IdleTimeout = 0 },
-	{0, 85}:              func(g *granted) { g.InterimInterval = 0 },
-	{0, 92}:              func(g *granted) { g.Limits.Filter = nil },
-	{vendorCisco, 1}:     func(*granted) {}, // of which only rates: see changesRate
-	{vendorMikrotik, 1}:  func(g *granted) { g.volumes[0] = volume{} },
-	{vendorMikrotik, 14}: func(g *granted) { g.volumes[0] = volume{} },
-	{vendorMikrotik, 2}:  func(g *granted) { g.volumes[1] = volume{} },
-	{vendorMikrotik, 15}: func(g *granted) { g.volumes[1] = volume{} },
-	{vendorMikrotik, 17}: func(g *granted) { g.volumes[2] = volume{} },
-	{vendorMikrotik, 18}: func(g *granted) { g.volumes[2] = volume{} },
-	{vendorMikrotik, 3}:  func(*granted) {}, // Mikrotik-Group: a name
-	{vendorMikrotik, 8}:  func(g *granted) { g.Limits.Rates = limit.Rates{} },
-	{vendorWISPr, 7}:     func(g *granted) { g.Limits.Rates.In, g.Limits.Rates.BurstIn = 0, 0 },
-	{vendorWISPr, 8}:     func(g *granted) { g.Limits.Rates.Out, g.Limits.Rates.BurstOut = 0, 0 },
-	{vendorWISPr, 9}:     func(*granted) {},
-	{vendorASA, 25}:      func(*granted) {}, // ASA-Group-Policy: a name
+var changeable = map[key]func(*auth.Grant){
+	{0, 11}:              func(*auth.Grant) {}, // Filter-Id: a name
+	{0, 25}:              func(g *auth.Grant) { g.Class = nil },
+	{0, 27}:              func(g *auth.Grant) { g.SessionTimeout = 0 },
+	{0, 28}:              func(g *auth.Grant) { g.IdleTimeout = 0 },
+	{0, 85}:              func(g *auth.Grant) { g.InterimInterval = 0 },
+	{0, 92}:              func(g *auth.Grant) { g.Limits.Filter = nil },
+	{vendorCisco, 1}:     func(*auth.Grant) {}, // of which only rates: see changesRate
+	{vendorMikrotik, 1}:  func(g *auth.Grant) { g.Limits.Quota.In = 0 },
+	{vendorMikrotik, 14}: func(g *auth.Grant) { g.Limits.Quota.In = 0 },
+	{vendorMikrotik, 2}:  func(g *auth.Grant) { g.Limits.Quota.Out = 0 },
+	{vendorMikrotik, 15}: func(g *auth.Grant) { g.Limits.Quota.Out = 0 },
+	{vendorMikrotik, 17}: func(g *auth.Grant) { g.Limits.Quota.Total = 0 },
+	{vendorMikrotik, 18}: func(g *auth.Grant) { g.Limits.Quota.Total = 0 },
+	{vendorMikrotik, 3}:  func(*auth.Grant) {}, // Mikrotik-Group: a name
+	{vendorMikrotik, 8}:  func(g *auth.Grant) { g.Limits.Rates = limit.Rates{} },
+	{vendorWISPr, 7}:     func(g *auth.Grant) { g.Limits.Rates.In, g.Limits.Rates.BurstIn = 0, 0 },
+	{vendorWISPr, 8}:     func(g *auth.Grant) { g.Limits.Rates.Out, g.Limits.Rates.BurstOut = 0, 0 },
+	{vendorWISPr, 9}:     func(*auth.Grant) {},
+	{vendorASA, 25}:      func(*auth.Grant) {}, // ASA-Group-Policy: a name
 }
 
 // changed is a change, and parts of it that have no effect.
@@ -57,7 +57,7 @@ func (cfg *DynamicConfig) changeOf(code radius.Code, list []value) (c changed, n
 	if len(list) == 0 {
 		return c, refuse(rfc3576.ErrorCause_Value_MissingAttribute, "nothing is to be changed: it names a session, and no more")
 	}
-	g := cfg.apply(auth.Grant{}, list)
+	g := cfg.read(list)
 	if g.refused != "" {
 		return c, refuse(invalidValue, "%s", strings.TrimSuffix(g.refused, ": nobody comes in without it"))
 	}
@@ -67,36 +67,22 @@ func (cfg *DynamicConfig) changeOf(code radius.Code, list []value) (c changed, n
 	for _, i := range g.ignored {
 		c.notes = append(c.notes, i.Name+" has no effect: "+i.Why)
 	}
-	c.Names = g.Filters
-	c.Apply = func(to *auth.Grant) {
-		names := to.Filters
-		*to = cfg.apply(*to, list).Grant
-		to.Filters = names
+	c.Set = g.Grant
+	c.Clear = func(was *auth.Grant) {
+		for _, v := range list {
+			changeable[v.key](was)
+		}
 	}
 	return c, nil
 }
 
-// apply returns a grant with what a request says in place of its own. Its Filters are the
-// names in the request.
-func (cfg *DynamicConfig) apply(was auth.Grant, list []value) *granted {
-	g, seen, cleared := &granted{Grant: was}, map[any]bool{}, map[key]bool{}
-	g.Filters = nil
-	q := &was.Limits.Quota
-	for i, n := range []limit.Octets{q.In, q.Out, q.Total} {
-		g.volumes[i] = volume{uint32(n), uint32(uint64(n) >> 32)}
-	}
-	for _, v := range list {
-		if k := v.key; !cleared[k] {
-			cleared[k] = true
-			changeable[k](g)
-		}
-	}
-	class := false
+// read reads what a request says, as of an Access-Accept.
+func (cfg *DynamicConfig) read(list []value) *granted {
+	g, seen := &granted{}, map[any]bool{}
 	for _, v := range list {
 		g.takeAny(seen, v.key, v.bytes)
-		class = class || v.key == (key{0, 25})
 	}
-	if cfg.ClassGroup && class {
+	if cfg.ClassGroup {
 		g.classGroup()
 	}
 	g.settleQuota()

@@ -70,9 +70,9 @@ func (c *crew) Change(_ context.Context, ids []string, change auth.Change) (int,
 	}
 	for _, id := range ids {
 		g := c.grants[id]
-		change.Apply(&g)
-		c.grants[id] = g
-		c.names = change.Names
+		change.Clear(&g)
+		c.grants[id] = g.Override(change.Set)
+		c.names = change.Set.Filters
 		c.changes++
 	}
 	return len(ids), nil

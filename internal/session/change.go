@@ -50,24 +50,23 @@ func (s *Session) Changes(now time.Time, c auth.Change, b Bound) error {
 
 // changed is the session's grant after a change.
 func (s *Session) changed(now time.Time, c auth.Change, b Bound) (auth.Grant, error) {
-	g := s.st.grant
+	g, set := s.st.grant, c.Set
 	g.Class, g.Limits.Filter = slices.Clone(g.Class), slices.Clone(g.Limits.Filter)
-	var named auth.Grant
-	for _, name := range c.Names {
-		if why := s.env.Policy.name(&named, name); why != "" {
+	c.Clear(&g)
+	for _, name := range set.Filters { // behind what is said without a name, as Resolve has it
+		if why := s.env.Policy.name(&set, name); why != "" {
 			return g, fmt.Errorf("%w: %s", auth.ErrUnknownName, why)
 		}
 	}
-	if named.Group != "" {
-		if detail := b.judge(named.Group); detail != "" {
+	if set.Group != "" {
+		if detail := b.judge(set.Group); detail != "" {
 			return g, fmt.Errorf("%w: %s", auth.ErrProhibited, detail)
 		}
 		g = g.Disinherit(s.env.Policy.Groups[g.Group])
-		g.Group = named.Group
-		named = named.Inherit(s.env.Policy.Groups[named.Group])
+		g.Group = set.Group
+		set = set.Inherit(s.env.Policy.Groups[set.Group])
 	}
-	g = g.Override(auth.Profile{Limits: named.Limits, SessionTimeout: named.SessionTimeout, IdleTimeout: named.IdleTimeout})
-	c.Apply(&g)
+	g = g.Override(set)
 	if err := s.admits(now, &g); err != nil {
 		return g, fmt.Errorf("%w: %w", auth.ErrProhibited, err)
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 
 // into is a change into a group.
 func into(group string) auth.Change {
-	return auth.Change{Names: []string{group}, Apply: func(*auth.Grant) {}}
+	return auth.Change{Set: auth.Grant{Filters: []string{group}}, Clear: func(*auth.Grant) {}}
 }
 
 // A session that changes its group leaves that group's hours and is bound by those of the next;
@@ -48,6 +49,45 @@ func TestAChangeOfTheGroupKeepsTheEndOfTheService(t *testing.T) {
 			passed := r.now.Sub(begin)
 			if down := len(all[Down](r)) != 0; down != (tt.ends > 0) || down && (passed-tt.ends).Abs() > 2*time.Minute {
 				t.Errorf("down: %v, after %v; want %v", down, passed, tt.ends)
+			}
+		})
+	}
+}
+
+// Rules, and filters by name, are those of a change together, as in an Access-Accept, and in the
+// same order: what there was goes.
+func TestRulesAndNamesOfAChangeBothCount(t *testing.T) {
+	old, own, named := filterOf(t, "deny in ip from any to any"), filterOf(t, "permit in ip from any to 10.1.0.0/16"), filterOf(t, "permit in ip from any to 10.2.0.0/16")
+	both := append(own[:1:1], named...)
+	for name, tt := range map[string]struct {
+		set  auth.Grant
+		want limit.Filter
+	}{
+		"rules and a filter":          {auth.Grant{Limits: auth.Limits{Filter: own}, Filters: []string{"office"}}, both},
+		"a filter":                    {auth.Grant{Filters: []string{"office"}}, named},
+		"a group and rules":           {auth.Grant{Limits: auth.Limits{Filter: own}, Filters: []string{"staff"}}, own},
+		"a group":                     {auth.Grant{Filters: []string{"staff"}}, old},
+		"a group, rules and a filter": {auth.Grant{Limits: auth.Limits{Filter: own}, Filters: []string{"office", "staff"}}, both},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, func(r *rig) {
+				r.policy.Groups = map[string]auth.Profile{"staff": {Limits: auth.Limits{Filter: old}}}
+				r.policy.Filters = map[string]limit.Filter{"office": named}
+				r.grant.Limits.Filter = old
+			}).start()
+			clear := func(g *auth.Grant) {
+				if tt.set.Limits.Filter != nil {
+					g.Limits.Filter = nil
+				}
+			}
+			if err := r.s.Change(r.now, auth.Change{Set: tt.set, Clear: clear}, Bound{}); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.s.st.grant.Limits.Filter; !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("the filter is %v, want %v", got, tt.want)
+			}
+			if g, _ := r.policy.Resolve(tt.set); !reflect.DeepEqual(g.Limits.Filter, tt.want) {
+				t.Errorf("at login it is %v", g.Limits.Filter)
 			}
 		})
 	}
