@@ -57,6 +57,9 @@ func (cfg *DynamicConfig) changeOf(code radius.Code, list []value) (c changed, n
 	if len(list) == 0 {
 		return c, refuse(rfc3576.ErrorCause_Value_MissingAttribute, "nothing is to be changed: it names a session, and no more")
 	}
+	if why := ineffective(list); why != nil {
+		return c, why
+	}
 	g := cfg.read(list)
 	if g.refused != "" {
 		return c, refuse(invalidValue, "%s", strings.TrimSuffix(g.refused, ": nobody comes in without it"))
@@ -74,6 +77,18 @@ func (cfg *DynamicConfig) changeOf(code radius.Code, list []value) (c changed, n
 		}
 	}
 	return c, nil
+}
+
+// ineffective refuses a request with an attribute that has no effect: its sender would take an ACK for
+// one. A part of another may have none, as of Mikrotik-Rate-Limit; a Cisco-AVPair is one thing.
+func ineffective(list []value) *refused {
+	for _, v := range list {
+		var one granted
+		if one.takeAny(map[any]bool{}, v.key, v.bytes); v.key == (key{vendorCisco, 1}) && len(one.ignored) > 0 {
+			return refuse(invalidValue, "%s has no effect: %s", one.ignored[0].Name, one.ignored[0].Why)
+		}
+	}
+	return nil
 }
 
 // read reads what a request says, as of an Access-Accept.

@@ -223,6 +223,11 @@ func TestWhatRequestsAboutSessionsAreAnswered(t *testing.T) {
 		"an address pool":              {coaRequest, [][]byte{id("a1"), tlv(88, "staff")}, 401, ""},
 		"a pair that is a rate":        {coaRequest, [][]byte{id("a1"), vsa(vendorCisco, 1, "ip:sub-qos-policy-in=5M")}, 0, "a1"},
 		"a pair that is a route":       {coaRequest, [][]byte{id("a1"), vsa(vendorCisco, 1, "ip:route=192.0.2.0 255.255.255.0")}, 401, ""},
+		"a pair that is a policy map":  {coaRequest, [][]byte{id("a1"), vsa(vendorCisco, 1, "ip:sub-qos-policy-in=GOLD")}, 407, ""},
+		"a policy map and a rate":      {coaRequest, [][]byte{id("a1"), rate, vsa(vendorCisco, 1, "subscriber:sub-qos-policy-out=GOLD")}, 407, ""},
+		"a pair without a value":       {coaRequest, [][]byte{id("a1"), vsa(vendorCisco, 1, "ip:sub-qos-policy-in")}, 407, ""},
+		"another interface-config":     {coaRequest, [][]byte{id("a1"), vsa(vendorCisco, 1, "lcp:interface-config=ip vrf forwarding x")}, 407, ""},
+		"a rate with a priority":       {coaRequest, [][]byte{id("a1"), vsa(vendorMikrotik, 8, "0/0 0/0 0/0 0/0 5")}, 0, "a1"},
 		"a rate that is none":          {coaRequest, [][]byte{id("a1"), vsa(vendorMikrotik, 8, "fast")}, 407, ""},
 		"a good one and a broken one":  {coaRequest, [][]byte{id("a1"), tlv(28, word(60)), vsa(vendorMikrotik, 8, "fast")}, 407, ""},
 		"a timeout of two bytes":       {coaRequest, [][]byte{id("a1"), tlv(27, "\x00\x01")}, 407, ""},
@@ -550,6 +555,24 @@ func TestAChangeKeepsWhatItDoesNotName(t *testing.T) {
 		opened(t, b, dynamicOf(crew).Handle(t.Context(), coaFrom, netip.Addr{}, b))
 		if got := crew.grants["a1"].Limits.Rates; got != want {
 			t.Errorf("%s: the rates are %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+// A rate comes without the burst of the one before: a slower one would begin with minutes of that.
+func TestAChangedRateHasNoOldBurst(t *testing.T) {
+	was := limit.Rates{In: 10e6, Out: 20e6, BurstIn: 1e6, BurstOut: 2e6}
+	for pair, want := range map[string]limit.Rates{
+		"ip:sub-qos-policy-in=1M":                       {In: 1e6, Out: 20e6, BurstOut: 2e6},
+		"ip:sub-qos-policy-out=1M":                      {In: 10e6, BurstIn: 1e6, Out: 1e6},
+		"lcp:interface-config=rate-limit input 1000000": {In: 1e6, Out: 20e6, BurstOut: 2e6},
+	} {
+		crew := newCrew()
+		crew.grants["a1"] = auth.Grant{Limits: auth.Limits{Rates: was}}
+		b := ask(coaRequest, tlv(44, "a1"), vsa(vendorCisco, 1, pair))
+		opened(t, b, dynamicOf(crew).Handle(t.Context(), coaFrom, netip.Addr{}, b))
+		if got := crew.grants["a1"].Limits.Rates; got != want {
+			t.Errorf("%s: the rates are %+v, want %+v", pair, got, want)
 		}
 	}
 }

@@ -248,9 +248,9 @@ func qosPolicy(g *granted, name, value string) error {
 		return nil
 	}
 	if strings.HasSuffix(name, "-in") {
-		g.Limits.Rates.In = r
+		g.Limits.Rates.In, g.Limits.Rates.BurstIn = r, 0
 	} else {
-		g.Limits.Rates.Out = r
+		g.Limits.Rates.Out, g.Limits.Rates.BurstOut = r, 0
 	}
 	return nil
 }

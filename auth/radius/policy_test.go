@@ -103,6 +103,7 @@ func TestWhatAttributesGrant(t *testing.T) {
 		"WISPr's end, no zone":        {[]sent{{14122, 9, "2027-01-31T18:00:00"}}, auth.Grant{Until: time.Date(2027, 1, 31, 18, 0, 0, 0, time.Local)}},
 		"Cisco's pool":                {[]sent{{9, 1, "ip:addr-pool=four"}}, auth.Grant{Pools: auth.Pools{IPv4: "four"}}},
 		"Cisco's DNS":                 {[]sent{{9, 1, "ip:dns-servers=10.0.0.53 10.0.0.54"}, {9, 1, "ip:wins-servers*10.0.0.42"}}, auth.Grant{Settings: auth.Settings{DNS: []netip.Addr{addr("10.0.0.53"), addr("10.0.0.54")}}, NBNS: []netip.Addr{addr("10.0.0.42")}}},
+		"the last of Cisco's rates":   {[]sent{{9, 1, "lcp:interface-config#1=rate-limit input 10000000 80000 80000 conform-action transmit exceed-action drop"}, {9, 1, "ip:sub-qos-policy-in=1M"}}, auth.Grant{Limits: auth.Limits{Rates: limit.Rates{In: 1e6}}}},
 		"Cisco's rates":               {[]sent{{9, 1, "lcp:interface-config#1=rate-limit input 10000000 80000 80000 conform-action transmit exceed-action drop"}, {9, 1, "ip:sub-qos-policy-out=20M"}}, auth.Grant{Limits: auth.Limits{Rates: limit.Rates{In: 10e6, BurstIn: 80000, Out: 20e6}}}},
 		"Cisco's route":               {[]sent{{9, 1, "ip:route#3=192.0.2.0 255.255.255.0"}}, routes("192.0.2.0/24")},
 		"Cisco's split":               {[]sent{{9, 1, "ipsec:route-set=prefix 192.0.2.0/24"}, {9, 1, "ipsec:default-domain=corp.example"}}, auth.Grant{Settings: auth.Settings{Split: []netip.Prefix{prefix("192.0.2.0/24")}, Domain: "corp.example"}}},
