@@ -62,6 +62,9 @@ func (s *Session) changed(now time.Time, c auth.Change, b Bound) (auth.Grant, er
 		if detail := b.judge(set.Group); detail != "" {
 			return g, fmt.Errorf("%w: %s", auth.ErrProhibited, detail)
 		}
+		if own := s.env.Policy.ownDevice(set.Group); own != s.env.Policy.ownDevice(g.Group) && own != g.OwnDevice {
+			return g, fmt.Errorf("%w: the group %.64q has another interface in its [[group]], and a session keeps its device: end it, so that its client connects again", auth.ErrProhibited, set.Group)
+		}
 		g = g.Disinherit(s.env.Policy.Groups[g.Group])
 		g.Group = set.Group
 		set = set.Inherit(s.env.Policy.Groups[set.Group])

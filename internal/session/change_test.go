@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 	"time"
@@ -90,5 +91,54 @@ func TestRulesAndNamesOfAChangeBothCount(t *testing.T) {
 				t.Errorf("at login it is %v", g.Limits.Filter)
 			}
 		})
+	}
+}
+
+// The device of a session is what it was at login, also where IPCP begins anew: a group with
+// another one is refused.
+func TestASessionKeepsItsDevice(t *testing.T) {
+	for name, tt := range map[string]struct {
+		own    bool // the user's
+		from   string
+		to     string
+		denied bool
+	}{
+		"none, and none":   {false, "a", "b", false},
+		"none, and one":    {false, "a", "own", true},
+		"one, and none":    {false, "own", "a", true},
+		"one, and one":     {false, "own", "own2", false},
+		"the user's":       {true, "a", "own", false},
+		"the user's still": {true, "a", "b", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			own := auth.Profile{Settings: auth.Settings{OwnDevice: true}}
+			r := newRig(t, func(r *rig) {
+				r.policy.Groups = map[string]auth.Profile{"a": {}, "b": {}, "own": own, "own2": own}
+				r.grant.Group, r.grant.OwnDevice = tt.from, tt.own
+			}).start()
+			had := r.s.wire() != nil
+			if had != (tt.own || tt.from != "a") {
+				t.Errorf("it has a device: %v", had)
+			}
+			if err := r.s.Change(r.now, into(tt.to), Bound{}); errors.Is(err, auth.ErrProhibited) != tt.denied || !tt.denied && err != nil {
+				t.Errorf("the change: %v", err)
+			}
+			if got := r.s.wire() != nil; got != had {
+				t.Errorf("it has a device now: %v", got)
+			}
+		})
+	}
+}
+
+// A user who authenticates again may be of another group by then, and the session keeps its device.
+func TestARenewedSessionKeepsItsDevice(t *testing.T) {
+	r := newRig(t, func(r *rig) {
+		r.policy.Groups = map[string]auth.Profile{"a": {}, "own": {Settings: auth.Settings{OwnDevice: true}}}
+		r.grant.Group, r.grant.SessionTimeout, r.grant.Again = "a", time.Hour, &auth.Again{}
+	}).start()
+	r.grant.Group = "own"
+	r.pass(61 * time.Minute)
+	if g := r.s.st.grant; !r.s.Up() || g.Group != "own" || r.s.wire() != nil {
+		t.Errorf("up: %v, the group is %q, and its device is %+v", r.s.Up(), g.Group, r.s.wire())
 	}
 }

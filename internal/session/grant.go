@@ -31,6 +31,7 @@ func (s *Session) grant(now time.Time, g auth.Grant, b Bound) error {
 	if detail := judgeSettings(g.Settings); detail != "" {
 		return errors.New(detail)
 	}
+	g.OwnDevice = g.OwnDevice || s.env.Policy.ownDevice(g.Group) // for the session's life: see changed
 	limit := s.env.Policy.SessionsPerUser
 	if g.Limits.Sessions > 0 {
 		limit = g.Limits.Sessions

@@ -18,6 +18,11 @@ func (s *Session) settings() auth.Settings {
 	return s.st.grant.Or(p.Groups[s.st.grant.Group].Settings).Or(p.Settings)
 }
 
+// ownDevice reports whether every session of a group has a device of its own.
+func (p *Policy) ownDevice(group string) bool {
+	return p.Groups[group].OwnDevice || p.Settings.OwnDevice
+}
+
 // judgeSettings describes, for the administrator, what in a grant cannot be told to a
 // client; "" if there is nothing. The configured settings were already checked when they
 // were read.

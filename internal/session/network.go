@@ -50,7 +50,7 @@ func (s *Session) local() netip.Addr {
 
 // wire is the session's own device, nil if it has none.
 func (s *Session) wire() *Wire {
-	if s.st.grant.Interface == "" && !s.settings().OwnDevice {
+	if s.st.grant.Interface == "" && !s.st.grant.OwnDevice {
 		return nil
 	}
 	w := &Wire{User: s.st.grant.User, Device: s.st.grant.Interface, Method: s.st.method}
