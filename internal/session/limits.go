@@ -147,18 +147,18 @@ func (s *Session) checkQuota(now time.Time) {
 			left, limited = rest, true
 		}
 	}
-	switch {
-	case left == 0 && l.Garden == nil:
+	if left == 0 && l.Garden == nil {
 		u.next = time.Time{}
 		s.link.Close(now, ppp.ReasonQuota)
 		return
-	case left == 0, u.garden:
+	}
+	if u.garden != (left == 0) {
+		u.garden = left == 0
+		s.limit()
+		s.push(Gardened{u.garden})
+	}
+	if u.garden {
 		u.next = now.Add(gardenCheck)
-		if u.garden != (left == 0) {
-			u.garden = left == 0
-			s.limit()
-			s.push(Gardened{u.garden})
-		}
 		return
 	}
 	u.next = now.Add(min(mostCheck, max(leastCheck, limit.Rate(fastest).Time(left))))

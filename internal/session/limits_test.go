@@ -180,6 +180,24 @@ func TestAWalledGarden(t *testing.T) {
 	}
 }
 
+// Who leaves the walled garden is watched as anybody else: the new quota lasts no longer.
+func TestTheQuotaBehindTheGardenIsChecked(t *testing.T) {
+	l := &sums{day: 200e6}
+	r := newRig(t, func(r *rig) {
+		r.grant.Limits = auth.Limits{Day: 100e6, Garden: filterOf(t, "permit in tcp from any to 10.83.0.1 80")}
+		r.ledger = l
+	}).start()
+	l.day = 0 // midnight
+	for n := 0; n < 120 && len(all[Gardened](r)) < 2; n++ {
+		r.pass(time.Second)
+	}
+	r.traffic.InOctets += 3e9
+	r.pass(5 * time.Second)
+	if got := all[Gardened](r); len(got) != 3 || !got[2].In {
+		t.Errorf("it is %+v", got)
+	}
+}
+
 // A session of who is not limited says nothing of limits, and what another user of the same
 // link was limited to does not stay.
 func TestLimitsAreToldWhereThereAreAny(t *testing.T) {
