@@ -60,6 +60,7 @@ func (l *Local) change(r *Request, u User) Response {
 	case l.Changed == nil:
 		return failed("nobody keeps it")
 	}
+	defer l.Hold()()
 	if err := l.Changed(u.Name, password); err != nil {
 		return failed(err.Error())
 	}

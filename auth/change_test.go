@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"layeh.com/radius/rfc2759"
 
@@ -90,6 +91,32 @@ func TestAPasswordIsChanged(t *testing.T) {
 			try(changed(t, "alice", "nëw passwörd", "third"), BadCredentials, 709) // nobody has asked for it
 		})
 	}
+}
+
+// A password does not change while users are read and replaced: it would be the old one again.
+func TestAPasswordChangesBeforeOrAfterUsersAreReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := User{Name: "alice", Password: secret.String("old"), MustChange: true}
+		l := NewLocal([]User{kept})
+		l.Changed = func(_ string, password secret.Bytes) error {
+			kept.Password, kept.MustChange = password, false
+			return nil
+		}
+		release := l.Hold()
+		read, r := kept, changed(t, "alice", "old", "new")
+		go func() {
+			if got, err := l.Authenticate(t.Context(), r); err != nil || got.Verdict != Accepted {
+				t.Errorf("%+v, %v", got, err)
+			}
+		}()
+		synctest.Wait()
+		l.Replace([]User{read})
+		release()
+		synctest.Wait()
+		if got, err := l.Authenticate(t.Context(), shown(t, MSCHAPv2, "new", "1")); err != nil || got.Verdict != Accepted {
+			t.Errorf("with the new one: %+v, %v", got, err)
+		}
+	})
 }
 
 // A password that cannot be kept stays as it is.

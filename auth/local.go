@@ -36,8 +36,9 @@ type Local struct {
 	// password is changed. Set it before the first request.
 	Changed func(user string, password secret.Bytes) error
 
-	users atomic.Pointer[map[string]User]
-	codes Codes
+	users    atomic.Pointer[map[string]User]
+	changing chan struct{} // holds one while a password changes, or none may: see Hold
+	codes    Codes
 }
 
 // NewLocal returns a backend of these users, whose one-time codes are remembered in memory.
@@ -45,9 +46,16 @@ func NewLocal(users []User) *Local { return NewLocalWith(users, NewUsedCodes(nil
 
 // NewLocalWith is NewLocal with another memory.
 func NewLocalWith(users []User, codes Codes) *Local {
-	l := &Local{codes: codes}
+	l := &Local{changing: make(chan struct{}, 1), codes: codes}
 	l.Replace(users)
 	return l
+}
+
+// Hold has no user change the password until release is called. Replace with users that were
+// read without it would take a password back that has changed since.
+func (l *Local) Hold() (release func()) {
+	l.changing <- struct{}{}
+	return func() { <-l.changing }
 }
 
 // Replace exchanges the table; requests under way finish on the old one.

@@ -151,6 +151,31 @@ func TestUsersOfAnotherStateDirectoryWait(t *testing.T) {
 	})
 }
 
+// No user changes the password between when a reload reads the users and when they are in force.
+func TestPasswordsDoNotChangeDuringAReload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startHost(t, nil)
+		held := false
+		h.opts.Load = func() (*conf.Config, error) {
+			go func() {
+				defer h.local.Hold()()
+				held = true
+			}()
+			synctest.Wait()
+			if held {
+				t.Error("one may change")
+			}
+			return h.read()
+		}
+		if _, err := h.Reload(); err != nil {
+			t.Fatal(err)
+		}
+		if synctest.Wait(); !held {
+			t.Error("none may change any more")
+		}
+	})
+}
+
 // A change that is valid only together with a key that waits is refused, and changes
 // nothing.
 func TestAReloadThatNeedsARestartIsRefused(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,6 +34,8 @@ func (a *instance) Reload() (admin.Reloaded, error) {
 }
 
 func (a *instance) readAgain() (admin.Reloaded, error) {
+	release := a.holdUsers()
+	defer release()
 	read, err := a.opts.Load()
 	if err != nil {
 		return admin.Reloaded{}, err
@@ -67,6 +70,7 @@ func (a *instance) readAgain() (admin.Reloaded, error) {
 	a.log.SetLevel(level(c.Log.Level))
 	if a.local != nil {
 		a.local.Replace(localUsers(c))
+		release()
 		a.promise(c)
 	}
 	if a.radius != nil {
@@ -87,6 +91,14 @@ func (a *instance) readAgain() (admin.Reloaded, error) {
 		}
 	}
 	return report, nil
+}
+
+// holdUsers has no user change the password until release is called, once or more often.
+func (a *instance) holdUsers() (release func()) {
+	if a.local == nil {
+		return func() {}
+	}
+	return sync.OnceFunc(a.local.Hold())
 }
 
 // changeHeld takes over what changes the host, and says what of it failed.
