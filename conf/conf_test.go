@@ -274,6 +274,30 @@ func TestAUserThatIsThereTwiceIsNamedWithBothPlaces(t *testing.T) {
 	}
 }
 
+// Only users of the users file can change their passwords: the server writes no other.
+func TestAPasswordToChangeIsInTheUsersFile(t *testing.T) {
+	if _, err := load(t, "[[user]]\nname = 'alice'\npassword = 'p'\nmust_change = true\n", "ADIT_IPSEC_PSK="+goodPSK); err == nil ||
+		!strings.Contains(err.Error(), "adit.toml:4: user[0].must_change: would lock user \"alice\" out") || !strings.Contains(err.Error(), "adit user add -must-change alice") {
+		t.Errorf("in the file: %v", err)
+	}
+	dir := t.TempDir()
+	if err := EditUsers(filepath.Join(dir, UsersFile), func([]User) ([]User, error) {
+		return []User{{Name: "alice", Password: secret.String("p"), MustChange: true}}, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	file := writeIn(t, dir, "adit.toml", 0o600, "[server]\nstate_dir = '"+dir+"'\n[ipsec]\npsk = '"+goodPSK+"'\n[[user]]\nname = 'bob'\npassword = 'p'\n")
+	c, err := Load(file, nil)
+	if err != nil {
+		t.Fatalf("in the users file: %v", err)
+	}
+	started := *c
+	started.Network.Device = "adit7"
+	if m, err := c.InForce(&started); err != nil || len(m.Users) != 2 || !m.Users[1].MustChange {
+		t.Errorf("with a key that waits for a restart: %v", err)
+	}
+}
+
 func TestPoolsMustNotOverlap(t *testing.T) {
 	tap := "mode = 'tap'\nlan = '192.168.0.0/16'\n"
 	for _, tc := range []struct {

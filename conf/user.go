@@ -83,8 +83,11 @@ func validateUsers(d *decoder, c *Config) {
 		case u.Password.Len() > 0 && hash:
 			d.failUser(i, "nt_hash", "user %q has a password and an nt_hash: keep one", u.Name)
 		}
-		if u.MustChange && u.TOTP.Len() > 0 {
+		switch {
+		case u.MustChange && u.TOTP.Len() > 0:
 			d.failUser(i, "must_change", "does not go with totp: change the password for the user, by adit user passwd")
+		case u.MustChange && i < d.inFile:
+			d.failUser(i, "must_change", "would lock user %q out: the new password cannot be kept in this file, which the server does not write; set another password here, or take the user out and run `adit user add -must-change %s`", u.Name, u.Name)
 		}
 		if why := wrongTOTP(&u); why != "" {
 			d.failUser(i, "totp", "%s", why)
