@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"layeh.com/radius"
@@ -93,6 +95,9 @@ func (d *Dynamic) Serve(ctx context.Context, conn DynamicConn) error {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
+			if slices.ContainsFunc(passing, func(e error) bool { return errors.Is(err, e) }) {
+				continue
+			}
 			return err
 		}
 		b := append([]byte(nil), buf[:n]...)
@@ -103,6 +108,10 @@ func (d *Dynamic) Serve(ctx context.Context, conn DynamicConn) error {
 		})
 	}
 }
+
+// passing are errors of a socket that are about one datagram that it has sent: what ICMP says of it
+// comes with the next call.
+var passing = []error{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN, syscall.EPROTO, syscall.EMSGSIZE}
 
 // DynamicConn is a socket that knows at which of our addresses a datagram has come, so that
 // the answer leaves from there.

@@ -24,8 +24,7 @@ type coa struct {
 	*radius.Dynamic
 	ready  atomic.Bool   // the Dynamic is there
 	listen conf.HostPort // where it listens; none: nowhere
-	socket *coaSocket
-	done   chan struct{} // closed once nothing reads from the socket
+	stop   func()        // has it listen no more; nil: it does not
 
 	saying sync.Mutex
 	said   time.Time // when a panic was logged
@@ -38,7 +37,8 @@ func (a *instance) openCoA(ctx context.Context, c *conf.Config, cleanup *closers
 	cleanup.add(func() error {
 		a.reload.Lock()
 		defer a.reload.Unlock()
-		return a.coa.close()
+		a.coa.close()
+		return nil
 	})
 	return a.listenCoA(c)
 }
@@ -57,31 +57,74 @@ func (a *instance) listenCoA(c *conf.Config) error {
 	if a.coa.listen == c.Radius.CoAListen {
 		return nil
 	}
-	if err := a.coa.close(); err != nil || !c.Radius.CoAListen.IsValid() {
-		return err
+	a.coa.close()
+	if !c.Radius.CoAListen.IsValid() {
+		return nil
 	}
 	socket, err := listenCoA(c.Radius.CoAListen.String())
 	if err != nil {
 		return fmt.Errorf("radius.coa_listen: %w", err)
 	}
-	a.coa.listen, a.coa.socket, a.coa.done = c.Radius.CoAListen, socket, make(chan struct{})
-	go func(done chan struct{}) {
-		defer close(done)
-		if err := a.coa.Serve(context.Background(), socket); err != nil {
-			a.log.WithField("error", err.Error()).Error("nothing more is heard at radius.coa_listen")
-		}
-	}(a.coa.done)
+	a.coa.listen = c.Radius.CoAListen
+	a.coa.stop = a.background(context.Background(), func(ctx context.Context) {
+		a.serveCoA(ctx, socket, func() (coaConn, error) { return listenCoA(c.Radius.CoAListen.String()) })
+	})
 	return nil
 }
 
-func (c *coa) close() error {
-	if c.socket == nil {
-		return nil
+// coaConn is a socket on which requests come.
+type coaConn interface {
+	radius.DynamicConn
+	Close() error
+}
+
+// How long requests go unheard once a socket is broken: twice as long each time, up to the most,
+// after which a socket counts as one that works.
+const (
+	leastUnheard = time.Second
+	mostUnheard  = time.Minute
+)
+
+// serveCoA answers on a socket, and on another one when that is broken, until ctx ends. It logs
+// each broken one, but not that none can be opened yet.
+func (a *instance) serveCoA(ctx context.Context, socket coaConn, open func() (coaConn, error)) {
+	for wait := leastUnheard; ; {
+		began := time.Now()
+		err := a.serveSocket(ctx, socket)
+		if err == nil {
+			return
+		}
+		if time.Since(began) > mostUnheard {
+			wait = leastUnheard
+		}
+		a.log.WithField("error", err.Error()).Error("nothing is heard at radius.coa_listen until its socket is open again")
+		for opened := false; !opened; wait = min(2*wait, mostUnheard) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			socket, err = open()
+			opened = err == nil
+		}
 	}
-	err := c.socket.Close()
-	<-c.done
-	c.listen, c.socket = conf.HostPort{}, nil
+}
+
+// serveSocket answers on a socket until it is broken, or ctx ends: then there is no error.
+func (a *instance) serveSocket(ctx context.Context, socket coaConn) error {
+	stop := context.AfterFunc(ctx, func() { _ = socket.Close() })
+	err := a.coa.Serve(ctx, socket)
+	if stop() {
+		_ = socket.Close()
+	}
 	return err
+}
+
+func (c *coa) close() {
+	if c.stop != nil {
+		c.stop()
+	}
+	c.listen, c.stop = conf.HostPort{}, nil
 }
 
 // dynamicConfig is who may end and change sessions, and who we are.

@@ -1,12 +1,14 @@
 package app
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/md5"
 	"encoding/binary"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -248,14 +250,14 @@ func TestRadiusServersEndSessions(t *testing.T) {
 // Who may ask, and where, changes by a reload.
 func TestWhoMayChangeSessionsChangesByAReload(t *testing.T) {
 	h := startHost(t, coaSettings(settingsOf{"radius.coa_listen": "", "radius.coa_clients": ""}))
-	if h.coa.socket != nil {
+	if h.coa.stop != nil {
 		t.Error("it listens where nothing is configured")
 	}
 	h.write(coaSettings(nil))
 	if _, err := h.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	if h.coa.socket == nil {
+	if h.coa.stop == nil {
 		t.Fatal("it does not listen after the reload")
 	}
 	h.write(coaSettings(settingsOf{"radius.coa_require_timestamp": "true"}))
@@ -281,7 +283,7 @@ func TestWhoMayChangeSessionsChangesByAReload(t *testing.T) {
 		t.Errorf("without coa_clients those who may are %v", cfg.Authorities)
 	}
 	h.write(coaSettings(settingsOf{"radius.coa_listen": "", "radius.coa_clients": ""}))
-	if _, err := h.Reload(); err != nil || h.coa.socket != nil {
+	if _, err := h.Reload(); err != nil || h.coa.stop != nil {
 		t.Errorf("it still listens: %v", err)
 	}
 }
@@ -297,6 +299,78 @@ func TestErrorsInTheServerFloodNoLog(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if n := strings.Count(h.logged(), "kept a request of a RADIUS server from being done"); n != 2 {
+			t.Errorf("there are %d lines", n)
+		}
+	})
+}
+
+// breaking is a socket on which one request comes, between two errors.
+type breaking struct {
+	received []error // and then nothing
+	request  []byte
+	sent     chan []byte
+	closed   chan struct{}
+}
+
+func (b *breaking) Receive(buf []byte) (int, netip.AddrPort, netip.Addr, error) {
+	if len(b.received) == 0 {
+		<-b.closed
+		return 0, netip.AddrPort{}, netip.Addr{}, net.ErrClosed
+	}
+	err := b.received[0]
+	if b.received = b.received[1:]; err != nil {
+		return 0, netip.AddrPort{}, netip.Addr{}, &net.OpError{Op: "read", Err: err}
+	}
+	return copy(buf, b.request), authority, netip.MustParseAddr("192.0.2.1"), nil
+}
+
+func (b *breaking) Send(reply []byte, _ netip.AddrPort, _ netip.Addr) error {
+	b.sent <- reply
+	return nil
+}
+
+func (b *breaking) Close() error {
+	close(b.closed)
+	return nil
+}
+
+// An error that is about a datagram costs nothing, and a socket that is broken is opened again,
+// of which the log has a line.
+func TestRequestsAreHeardAfterAnErrorOfTheSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := startWithCoA(t)
+		order := signedOrder(t, radius.CodeDisconnectRequest, func(p *radius.Packet) { _ = rfc2865.UserName_AddString(p, "nobody") })
+		sent, opened := make(chan []byte, 8), []*breaking{}
+		socket := func(received ...error) coaConn {
+			opened = append(opened, &breaking{received, order, sent, make(chan struct{})})
+			return opened[len(opened)-1]
+		}
+		tries := 0
+		ctx, stop := context.WithCancel(t.Context())
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			h.serveCoA(ctx, socket(syscall.ECONNREFUSED, nil, syscall.EIO), func() (coaConn, error) {
+				if tries++; tries < 3 {
+					return nil, syscall.EADDRINUSE
+				}
+				return socket(syscall.EHOSTUNREACH, nil), nil
+			})
+		}()
+		time.Sleep(10 * time.Second)
+		if len(opened) != 2 || tries != 3 || len(sent) != 2 {
+			t.Errorf("%d sockets in %d tries, and %d answers", len(opened), tries, len(sent))
+		}
+		stop()
+		<-served
+		for i, b := range opened {
+			select {
+			case <-b.closed:
+			default:
+				t.Errorf("socket %d is open", i)
+			}
+		}
+		if n := strings.Count(h.logged(), "until its socket is open again"); n != 1 {
 			t.Errorf("there are %d lines", n)
 		}
 	})
