@@ -1,10 +1,8 @@
 package app
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
 	"net/netip"
-	"os"
 	"slices"
 	"time"
 
@@ -18,8 +16,8 @@ import (
 type certificates struct {
 	identity  *ike.Identity
 	authority ike.Authority
-	leaf      *x509.Certificate   // our own
-	files     map[string][32]byte // digests of what the keys of [ipsec] name
+	leaf      *x509.Certificate     // our own
+	files     map[string]pki.Digest // of what the files had that the keys of [ipsec] name
 }
 
 // loadCertificates reads the files that a configuration names.
@@ -47,7 +45,10 @@ func loadCertificates(c *conf.Config) (certificates, error) {
 	for i, g := range c.Groups {
 		names[i] = g.Name
 	}
-	return certificates{id, &clients{authority, names}, own.Chain[0], digests(p)}, nil
+	chain, key := own.Digests()
+	cas, lists := authority.Digests()
+	files := map[string]pki.Digest{"ipsec.certificate": chain, "ipsec.private_key": key, "ipsec.ca": cas, "ipsec.crl": lists}
+	return certificates{id, &clients{authority, names}, own.Chain[0], files}, nil
 }
 
 // soon is when an expiry is worth a warning.
@@ -72,26 +73,6 @@ func (c certificates) warnings(now time.Time, public string) []string {
 		list = append(list, "the server's certificate (ipsec.certificate) does not have the name of server.public: clients that compare it with what they dialled refuse it")
 	}
 	return list
-}
-
-// digests tell whether a file has another content than before. One that cannot
-// be read has none: it was read a moment ago.
-func digests(p *conf.IPsec) map[string][32]byte {
-	sums := map[string][32]byte{}
-	for key, files := range map[string][]string{
-		"ipsec.certificate": {p.Certificate}, "ipsec.private_key": {p.PrivateKey}, "ipsec.ca": p.CA, "ipsec.crl": p.CRL,
-	} {
-		h := sha256.New()
-		for _, file := range files {
-			if b, err := os.ReadFile(file); err == nil {
-				sum := sha256.Sum256(b)
-				clear(b) // it may be the key
-				h.Write(sum[:])
-			}
-		}
-		sums[key] = [32]byte(h.Sum(nil))
-	}
-	return sums
 }
 
 // renewed are the keys whose files have another content than in old.

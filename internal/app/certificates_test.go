@@ -271,6 +271,9 @@ func TestReloadReadsCertificatesAgain(t *testing.T) {
 	if got := strings.Join(r.New, ", "); got != "ipsec.certificate (the file), ipsec.private_key (the file)" || len(r.Live) != 1 || r.Live[0] != "ipsec.crl (the file)" {
 		t.Errorf("what is told of files with new contents: %q, %q", got, r.Live)
 	}
+	for _, file := range []string{c.IPsec.Certificate, c.IPsec.PrivateKey, c.IPsec.CA[0], c.IPsec.CRL[0]} {
+		appendTo(t, file, "\n# nothing that is loaded\n")
+	}
 	if r, err = a.Reload(); err != nil || len(r.New)+len(r.Live) != 0 {
 		t.Errorf("a reload of the same files says that they changed: %q, %v", r.New, err)
 	}

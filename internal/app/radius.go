@@ -1,13 +1,11 @@
 package app
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -64,16 +62,10 @@ func radiusTLS(s *conf.RadiusServer) (*radius.TLS, error) {
 	for _, cert := range roots {
 		t.Roots.AddCert(cert)
 	}
-	h := sha256.New()
-	for _, file := range []string{s.TLSCertificate, s.TLSPrivateKey, s.TLSCA} {
-		if b, err := os.ReadFile(file); err == nil {
-			sum := sha256.Sum256(b)
-			clear(b) // it may be the key
-			h.Write(sum[:])
-		}
-	}
-	h.Write([]byte(s.TLSName))
-	t.ID = hex.EncodeToString(h.Sum(nil))
+	chain, _ := own.Digests() // the key is that of the first certificate
+	trusted := pki.DigestOfCertificates(roots)
+	id := pki.DigestOf(chain[:], trusted[:], []byte(s.TLSName))
+	t.ID = hex.EncodeToString(id[:])
 	return t, nil
 }
 

@@ -23,6 +23,7 @@ import (
 	"layeh.com/radius/rfc2869"
 
 	"github.com/adit-vpn/adit/conf"
+	"github.com/adit-vpn/adit/internal/pki"
 )
 
 // radiusFakes are RADIUS servers in memory, by address, each with its secret. They accept
@@ -237,6 +238,56 @@ func TestCertificatesForRADIUSThatCannotBeRead(t *testing.T) {
 	s.TLSCA, s.TLSCertificate, s.TLSPrivateKey = filepath.Join(dir, "x"), filepath.Join(dir, "x"), filepath.Join(dir, "x")
 	if _, err := radiusConfig(c); err == nil {
 		t.Error("a file without a certificate is taken")
+	}
+}
+
+// Connections to a server are made anew where the certificates are others: what was loaded says so,
+// not what the files have a moment later.
+func TestTheIDOfATLSServerIsThatOfWhatIsLoaded(t *testing.T) {
+	c, ca := certified(t)
+	s := &conf.RadiusServer{TLSCA: c.IPsec.CA[0], TLSCertificate: c.IPsec.Certificate, TLSPrivateKey: c.IPsec.PrivateKey, TLSName: "r"}
+	id := func() string {
+		t.Helper()
+		got, err := radiusTLS(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.ID
+	}
+	first := id()
+	for _, file := range []string{s.TLSCA, s.TLSCertificate, s.TLSPrivateKey} {
+		appendTo(t, file, "\n# nothing that is loaded\n")
+		if id() != first {
+			t.Errorf("%s has another text, and the same content", file)
+		}
+	}
+	s.TLSName = "another"
+	if id() == first {
+		t.Error("it is the same with another name")
+	}
+	s.TLSName = "r"
+	if _, err := ca.Server([]string{"vpn.example.com"}, pki.ECDSA, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	second := id()
+	if second == first {
+		t.Error("it is the same with another certificate")
+	}
+	if s.TLSCA = s.TLSCertificate; id() == second {
+		t.Error("it is the same with other CAs")
+	}
+}
+
+// appendTo adds a text to a file.
+func appendTo(t *testing.T, file, text string) {
+	t.Helper()
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(text)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

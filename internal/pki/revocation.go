@@ -58,10 +58,11 @@ type revocations struct {
 	by      *x509.Certificate
 	until   time.Time
 	serials map[string]time.Time // when each was revoked
+	digest  Digest
 }
 
 func revocationsOf(l *x509.RevocationList, by *x509.Certificate) revocations {
-	r := revocations{by, l.NextUpdate, make(map[string]time.Time, len(l.RevokedCertificateEntries))}
+	r := revocations{by, l.NextUpdate, make(map[string]time.Time, len(l.RevokedCertificateEntries)), DigestOf(l.Raw)}
 	for _, entry := range l.RevokedCertificateEntries {
 		r.serials[serial(entry.SerialNumber)] = entry.RevocationTime
 	}
