@@ -16,21 +16,27 @@ const (
 	maxWait      = 100 * time.Millisecond
 	maxWaitBytes = 4 << 20          // of one session, however fast it may be
 	leaveEarly   = time.Millisecond // packets due within that leave together
-	keepBuffers  = 64               // of an idle session, as long as it lives
+	keepBuffers  = 64               // of a queue that is empty, for the next one
 )
 
 // fifo is what waits for one session, one way.
 type fifo struct {
 	waiting atomic.Int32 // packets that have not left: those that come later wait behind them
 
-	mu      sync.Mutex // between a worker and the timer
+	mu    sync.Mutex // between a worker and the timer
+	room  *room      // nil: nothing waits
+	bytes int
+	armed bool // the timer runs, or its function does
+	timer *time.Timer
+}
+
+// room is what a fifo has while anything waits there. Then it is any other's of the Plane: few of
+// many sessions are at their rate at a time.
+type room struct {
 	packets []waitingPacket
 	leaving []waitingPacket // taken of packets by the timer
 	beside  beside          // of leaving, from the client: what goes to each queue
 	free    [][]byte
-	bytes   int
-	armed   bool // the timer runs, or its function does
-	timer   *time.Timer
 }
 
 // waitingPacket is an IP packet of a session, and when it leaves.
@@ -50,8 +56,12 @@ func (f *fifo) put(now int64, w waitingPacket, b []byte) bool {
 	if f.bytes+len(b) > maxWaitBytes {
 		return false
 	}
-	if n := len(f.free); n > 0 {
-		w.b, f.free = f.free[n-1], f.free[:n-1]
+	if f.room == nil {
+		f.room, _ = w.slot.plane.rooms.Get().(*room)
+	}
+	r := f.room
+	if n := len(r.free); n > 0 {
+		w.b, r.free = r.free[n-1], r.free[:n-1]
 	}
 	w.b = w.b[:0]
 	if w.to != nil {
@@ -61,7 +71,7 @@ func (f *fifo) put(now int64, w waitingPacket, b []byte) bool {
 	w.b = append(w.b, b...)
 	f.bytes += len(w.b)
 	f.waiting.Add(1)
-	f.packets = append(f.packets, w)
+	r.packets = append(r.packets, w)
 	if !f.armed {
 		f.armed = true
 		f.arm(w.slot.plane, w.due-now)
@@ -83,60 +93,70 @@ func (f *fifo) arm(p *Plane, after int64) {
 func (f *fifo) leave(p *Plane) {
 	now := time.Now()
 	f.mu.Lock()
-	until, n := now.Add(leaveEarly).UnixNano(), 0
-	for n < len(f.packets) && (f.packets[n].due <= until || f.packets[n].due > until+int64(maxWait)+skew) {
-		n++
-	}
-	f.leaving = append(f.leaving[:0], f.packets[:n]...)
-	rest := copy(f.packets, f.packets[n:])
-	clear(f.packets[rest:])
-	f.packets = f.packets[:rest]
+	r := f.room
+	r.take(now.Add(leaveEarly).UnixNano())
 	f.mu.Unlock()
 
-	if n > 0 && f.leaving[0].to != nil {
-		f.deliver(p)
+	if len(r.leaving) > 0 && r.leaving[0].to != nil {
+		r.deliver(p)
 	} else {
 		x, _ := p.shapers.Get().(*transmitter)
-		x.shape(now.UnixNano(), f.leaving)
+		x.shape(now.UnixNano(), r.leaving)
 		p.shapers.Put(x)
 	}
 
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := range f.leaving {
-		b := f.leaving[i].b
+	for i := range r.leaving {
+		b := r.leaving[i].b
 		f.bytes -= len(b)
-		if len(f.packets) > 0 || len(f.free) < keepBuffers {
-			f.free = append(f.free, b)
+		if len(r.packets) > 0 || len(r.free) < keepBuffers {
+			r.free = append(r.free, b)
 		}
 	}
-	f.waiting.Add(int32(-len(f.leaving)))
-	clear(f.leaving)
-	if f.armed = len(f.packets) > 0; f.armed {
-		f.arm(p, f.packets[0].due-now.UnixNano())
-	} else if len(f.free) > keepBuffers {
-		clear(f.free[keepBuffers:])
-		f.free = f.free[:keepBuffers]
+	f.waiting.Add(int32(-len(r.leaving)))
+	clear(r.leaving)
+	if f.armed = len(r.packets) > 0; f.armed {
+		f.arm(p, r.packets[0].due-now.UnixNano())
+		return
 	}
+	if len(r.free) > keepBuffers {
+		clear(r.free[keepBuffers:])
+		r.free = r.free[:keepBuffers]
+	}
+	f.room = nil
+	p.rooms.Put(r)
+}
+
+// take has the packets leave that are due until then.
+func (r *room) take(until int64) {
+	n := 0
+	for n < len(r.packets) && (r.packets[n].due <= until || r.packets[n].due > until+int64(maxWait)+skew) {
+		n++
+	}
+	r.leaving = append(r.leaving[:0], r.packets[:n]...)
+	rest := copy(r.packets, r.packets[n:])
+	clear(r.packets[rest:])
+	r.packets = r.packets[:rest]
 }
 
 // deliver passes packets of a client that waited for their time to their devices.
-func (f *fifo) deliver(p *Plane) {
+func (r *room) deliver(p *Plane) {
 	defer func() {
 		if v := recover(); v != nil {
-			f.beside.reset()
-			p.panicked(p.control, v, len(f.leaving))
+			r.beside.reset()
+			p.panicked(p.control, v, len(r.leaving))
 		}
 	}()
-	for i := range f.leaving {
-		w := &f.leaving[i]
+	for i := range r.leaving {
+		w := &r.leaving[i]
 		if w.session.network.Load() == nil {
 			p.control.drop(DropNoPath, 1)
 			continue
 		}
-		f.beside.push(w.to, netdev.Packet{Buf: w.b, Off: netdev.HeadRoom, End: len(w.b)})
+		r.beside.push(w.to, netdev.Packet{Buf: w.b, Off: netdev.HeadRoom, End: len(w.b)})
 	}
-	p.control.drop(DropWriteDevice, f.beside.write())
+	p.control.drop(DropWriteDevice, r.beside.write())
 }
 
 // shape sends packets that waited for their time.

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"encoding/binary"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -115,8 +116,8 @@ func TestWaitingDoesNotAllocate(t *testing.T) {
 				for range 50 {
 					round()
 				}
-				if f.bytes > bytes+maxWaitBytes/100 || len(f.free) > 200 {
-					t.Errorf("%d bytes wait, and %d buffers", f.bytes, len(f.free))
+				if f.bytes > bytes+maxWaitBytes/100 || len(f.room.free) > 200 {
+					t.Errorf("%d bytes wait, and %d buffers", f.bytes, len(f.room.free))
 				}
 				if n := testing.AllocsPerRun(20, offer); n != 0 {
 					t.Errorf("%v allocations for a batch of which nothing passes", n)
@@ -124,12 +125,56 @@ func TestWaitingDoesNotAllocate(t *testing.T) {
 				w.sessions[0].SetNetwork(nil, 0)
 				time.Sleep(time.Second)
 				synctest.Wait()
-				if f.waiting.Load() != 0 || f.bytes != 0 || f.armed || len(f.free) > keepBuffers {
+				if f.waiting.Load() != 0 || f.bytes != 0 || f.armed || f.room != nil {
 					t.Errorf("%d packets and %d bytes are left", f.waiting.Load(), f.bytes)
 				}
 			})
 		})
 	}
+}
+
+// Sessions with a rate that nothing waits for cost what others do: the buffers go to those where
+// something does.
+func TestWhatHasWaitedCostsNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const sessions, most = 1000, 2 << 10
+		w := newWalks(t, testSuite, 32, 1)
+		slot := w.in.plane.slots[0].Load()
+		b := make([]byte, 1400)
+		before := heap()
+		fifos := make([]*fifo, sessions)
+		for i := range fifos {
+			f := &fifo{}
+			fifos[i] = f
+			now := time.Now().UnixNano()
+			for range 2 * keepBuffers {
+				if !f.put(now, waitingPacket{slot: slot, session: w.sessions[0], due: now}, b) {
+					t.Fatal("there is no room")
+				}
+			}
+			time.Sleep(10 * time.Millisecond)
+			synctest.Wait()
+			if n := f.waiting.Load(); n != 0 {
+				t.Fatalf("%d wait", n)
+			}
+		}
+		each := (heap() - before) / sessions
+		t.Logf("a session that was at its rate keeps %d bytes", each)
+		if each > most {
+			t.Errorf("these are more than %d", most)
+		}
+		runtime.KeepAlive(fifos)
+	})
+}
+
+// heap is what is in use.
+func heap() int {
+	var m runtime.MemStats
+	for range 3 { // pools keep what they have for one
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }
 
 // fifo is that of the one direction that has a rate.

@@ -23,6 +23,7 @@ type Plane struct {
 	control *tally
 	senders sync.Pool // of *sender
 	shapers sync.Pool // of *transmitter, for what waited for its time
+	rooms   sync.Pool // of *room
 
 	used   atomic.Uint32 // slots that were ever taken; it grows under mu
 	copies limiter       // of packets to everybody
@@ -74,6 +75,7 @@ func New(c Config) (*Plane, error) {
 		p.workers = append(p.workers, newTransmitter(p, i, queue, count()))
 	}
 	p.shapers.New = func() any { return newTransmitter(p, 0, nil, p.control) }
+	p.rooms.New = func() any { return new(room) }
 	p.senders.New = func() any { return &sender{sealer: ipsec.NewSealer(rand.Reader)} }
 	return p, nil
 }
