@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/adit-vpn/adit/auth"
 )
 
 // calm bounds how many lines are logged a second: peers can cause as many events as
@@ -111,13 +113,11 @@ func most(counts map[string]int) (key string) {
 	return key
 }
 
-// calmSource is what counts as one source: an IPv4 address or an IPv6 /48.
+// calmSource names what counts as one source: an address, or a network.
 func calmSource(a netip.Addr) string {
-	a = a.Unmap()
-	if a.Is6() {
-		if p, err := a.Prefix(48); err == nil {
-			return p.String()
-		}
+	p := auth.SourceOf(a)
+	if p.IsSingleIP() {
+		return p.Addr().String()
 	}
-	return a.String()
+	return p.String()
 }

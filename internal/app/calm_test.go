@@ -106,6 +106,17 @@ func TestWhateverPeersDoIsLoggedInFewLines(t *testing.T) {
 	}
 }
 
+// A source is what guessing is counted by, as people write it.
+func TestSourcesOfLinesAreThoseOfGuessing(t *testing.T) {
+	for in, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2::3": "2001:db8:1::/48", "fe80::1%eth0": "fe80::/48",
+	} {
+		if got := calmSource(netip.MustParseAddr(in)); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}
+
 // A flood of one kind, or from one source, hides neither other kinds nor others.
 func TestAFloodHidesNothingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
