@@ -122,8 +122,8 @@ func TestAPoolSaysHowFullItIs(t *testing.T) {
 		of   float64
 	}{
 		"addresses":         {New([]Range{Prefix(n("10.83.0.0/24")), {a("10.84.0.1"), a("10.84.0.10")}}, a("10.83.0.1")), 254 + 10 - 1},
-		"prefixes":          {NewPrefixes([]netip.Prefix{n("2001:db8:1::/48")}, 64, a("2001:db8:1::1")), 65536 - 1},
-		"delegated":         {NewPrefixes([]netip.Prefix{n("2001:db8:f000::/40")}, 56), 65536},
+		"prefixes":          {Of(Prefixes(64, n("2001:db8:1::/48")), a("2001:db8:1::1")), 65536 - 1},
+		"delegated":         {Of(Prefixes(56, n("2001:db8:f000::/40"))), 65536},
 		"addresses of IPv6": {New([]Range{Prefix(n("2001:db8::/64"))}, a("2001:db8::1")), 1 << 64},
 	} {
 		if used, of := x.pool.Used(); used != 0 || of != x.of {

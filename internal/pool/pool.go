@@ -46,13 +46,8 @@ func New(ranges []Range, reserved ...netip.Addr) *Pool {
 	return Of(Addresses(ranges...), reserved...)
 }
 
-// NewPrefixes returns a pool of the prefixes of a length that networks have,
-// each leased as its first address, less those that hold reserved addresses.
-func NewPrefixes(networks []netip.Prefix, bits int, reserved ...netip.Addr) *Pool {
-	return Of(Prefixes(bits, networks...), reserved...)
-}
-
-// Of returns a pool of a space, less what holds reserved addresses.
+// Of returns a pool of a space, less what holds reserved addresses. A prefix is leased as its first
+// address.
 func Of(s Space, reserved ...netip.Addr) *Pool {
 	p := &Pool{
 		Space:  s,

@@ -156,8 +156,7 @@ func TestPromisedAddressesAreLeasedToNobodyElse(t *testing.T) {
 }
 
 func TestPrefixesAreLeasedLikeAddresses(t *testing.T) {
-	p := NewPrefixes([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::/62"), netip.MustParsePrefix("2001:db8:ffff:fffe::/63")}, 64,
-		netip.MustParseAddr("2001:db8:1::1"))
+	p := Of(Prefixes(64, netip.MustParsePrefix("2001:db8:1::/62"), netip.MustParsePrefix("2001:db8:ffff:fffe::/63")), netip.MustParseAddr("2001:db8:1::1"))
 	var got []string
 	for range 5 {
 		got = append(got, p.Of(lease(t, p, "")).String())
@@ -185,7 +184,7 @@ func TestALargePoolOfAddresses(t *testing.T) {
 }
 
 func TestWhatCanBeSomebodysOwn(t *testing.T) {
-	prefixes := NewPrefixes([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::/48")}, 64)
+	prefixes := Of(Prefixes(64, netip.MustParsePrefix("2001:db8:1::/48")))
 	addresses := New([]Range{Prefix(netip.MustParsePrefix("2001:db8:2::/64"))})
 	for _, tt := range []struct {
 		pool *Pool

@@ -21,8 +21,8 @@ import (
 func dual(r *rig) {
 	r.policy.IPv6 = &IPv6{Server: addr("2001:db8::1")}
 	r.policy.Networks = append(r.policy.Networks, pool.Network{Prefix: network("2001:db8:1::/48"), Server: addr("2001:db8::1")})
-	r.links = pool.NewPrefixes(only("2001:db8:1::/48"), 64)
-	r.routers = pool.NewPrefixes(only("2001:db8:2::/48"), 56)
+	r.links = pool.Of(pool.Prefixes(64, network("2001:db8:1::/48")))
+	r.routers = pool.Of(pool.Prefixes(56, network("2001:db8:2::/48")))
 	r.cfg.IPv6 = true
 }
 

@@ -48,7 +48,7 @@ func TestEveryClientThatAsksLearnsTheRoutesOfASplitTunnel(t *testing.T) {
 // with6 are a server's options with IPv6 on.
 func with6(server netip.Addr, network netip.Prefix) sim.Options {
 	return sim.Options{
-		Pool6: pool.NewPrefixes([]netip.Prefix{network}, 64, server),
+		Pool6: pool.Of(pool.Prefixes(64, network), server),
 		Policy: func(p *vpn.Policy) {
 			p.IPv6 = &session.IPv6{Server: server}
 			p.Networks = append(p.Networks, pool.Network{Prefix: network, Server: server})

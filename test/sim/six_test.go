@@ -33,9 +33,9 @@ var (
 // of another.
 func with6(o Options) Options {
 	nets := []netip.Prefix{netip.MustParsePrefix("2001:db8:1::/48")}
-	o.Pool6 = pool.NewPrefixes(nets, 64, server6)
+	o.Pool6 = pool.Of(pool.Prefixes(64, nets...), server6)
 	delegate := netip.MustParsePrefix("2001:db8:f000::/40")
-	o.Delegate6 = pool.NewPrefixes([]netip.Prefix{delegate}, 56)
+	o.Delegate6 = pool.Of(pool.Prefixes(56, delegate))
 	return on6(o, append(nets, delegate)...)
 }
 
@@ -360,7 +360,7 @@ func TestSplitTunnelsHaveNoDefaultRouter(t *testing.T) {
 }
 
 func TestWithoutIPv6ThereIsIPv4(t *testing.T) {
-	exhausted := pool.NewPrefixes([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::/64")}, 64, server6)
+	exhausted := pool.Of(pool.Prefixes(64, netip.MustParsePrefix("2001:db8:1::/64")), server6)
 	for name, o := range map[string]Options{
 		"not configured":    {},
 		"the pool is empty": on6(Options{Pool6: exhausted}, netip.MustParsePrefix("2001:db8:1::/64")),

@@ -131,7 +131,7 @@ func TestAnExhaustedPoolOfIPv6EndsNoSession(t *testing.T) {
 		o := on6(Options{Backend: auth.NewLocal([]auth.User{
 			{Name: User, Password: secret.String(Password)}, {Name: "bob", Password: secret.String(Password)},
 		})}, netip.MustParsePrefix("2001:db8:1::/62"))
-		o.Pool6 = pool.NewPrefixes([]netip.Prefix{netip.MustParsePrefix("2001:db8:1::/62")}, 64, server6) // three leases
+		o.Pool6 = pool.Of(pool.Prefixes(64, netip.MustParsePrefix("2001:db8:1::/62")), server6) // three leases
 		w := New(t, o)
 		for i := range 5 {
 			h := w.Laptop(w.Net.Host(netip.AddrFrom4([4]byte{198, 51, 100, byte(10 + i)}).String()), nil)
