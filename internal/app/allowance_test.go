@@ -155,7 +155,7 @@ func TestQuotasSurviveARestart(t *testing.T) {
 			t.Errorf("the log does not say why it ended:\n%s", h.logged())
 		}
 		h.stop()
-		if info, err := os.Stat(filepath.Join(dir, ledgerFile)); err != nil || info.Mode().Perm() != 0o600 {
+		if info, err := os.Stat(filepath.Join(dir, usageFile)); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("the file: %v, %v", info, err)
 		}
 		h = startHostIn(t, dir, allowances(nil))
@@ -240,24 +240,24 @@ func TestReloadChangesGroupsAndReserves(t *testing.T) {
 }
 
 // A damaged file of what was used is set aside, and whatever it holds, the server starts.
-func TestADamagedLedger(t *testing.T) {
-	for name, text := range map[string]string{"no end": ledgerHead + "\n2026-11-30 1 2 \"alice\"\n", "no numbers": "2026-11-30 x y \"alice\"\n# end\n", "no day": "today 1 2 \"alice\"\n# end\n", "bytes": "\x00\xff"} {
+func TestADamagedUsageFile(t *testing.T) {
+	for name, text := range map[string]string{"no end": usageHead + "\n2026-11-30 1 2 \"alice\"\n", "no numbers": "2026-11-30 x y \"alice\"\n# end\n", "no day": "today 1 2 \"alice\"\n# end\n", "bytes": "\x00\xff"} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, ledgerFile), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, usageFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l := newLedger(filepath.Join(dir, ledgerFile), newLogger(io.Discard, conf.Log{Level: conf.LevelInfo, Format: conf.FormatJSON}))
+		l := newUsages(filepath.Join(dir, usageFile), newLogger(io.Discard, conf.Log{Level: conf.LevelInfo, Format: conf.FormatJSON}))
 		l.restore()
-		if _, err := os.Stat(filepath.Join(dir, ledgerFile+stateDamage)); err != nil || len(l.users) != 0 {
+		if _, err := os.Stat(filepath.Join(dir, usageFile+stateDamage)); err != nil || len(l.users) != 0 {
 			t.Errorf("%s: %v, %v", name, err, l.users)
 		}
 	}
 }
 
 // Days and months are the clock's, and what is written is read again.
-func TestTheLedgerCountsByTheClock(t *testing.T) {
-	path := filepath.Join(t.TempDir(), ledgerFile)
-	l := newLedger(path, nil)
+func TestUsageCountsByTheClock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), usageFile)
+	l := newUsages(path, nil)
 	at := func(s string) time.Time {
 		when, err := time.ParseInLocation("2006-01-02 15:04", s, time.Local)
 		if err != nil {
@@ -280,7 +280,7 @@ func TestTheLedgerCountsByTheClock(t *testing.T) {
 	if err := l.write(l.lines); err != nil {
 		t.Fatal(err)
 	}
-	again := newLedger(path, nil)
+	again := newUsages(path, nil)
 	again.restore()
 	if len(again.users) != 1 || *again.users["älice \"x\""] != *l.users["älice \"x\""] {
 		t.Errorf("%v", again.users)

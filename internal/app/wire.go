@@ -26,7 +26,7 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 	a.promise(c)
 	a.reserve(c)
 	a.keepLeases(ctx, c.Server.StateDir, cleanup)
-	ledger := a.keepLedger(ctx, c.Server.StateDir, cleanup)
+	usages := a.keepUsages(ctx, c.Server.StateDir, cleanup)
 	a.links = a.newLinks(c)
 	backend, accountant, err := a.backend(c, cleanup)
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 		Pool:       a.pool,
 		Pool6:      a.pool6,
 		Delegate6:  a.delegate6,
-		Ledger:     ledger,
+		Usages:     usages,
 		Observer:   a.observer(claims),
 	})
 	a.plane, err = dataplane.New(dataplane.Config{

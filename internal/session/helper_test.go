@@ -93,7 +93,7 @@ type rig struct {
 	routers *pool.Pool
 	rand    noise
 	grant   auth.Grant // what the backend grants
-	ledger  Ledger
+	usages  Usages
 	blocked func() // makes room, if that is possible
 
 	s      *Session
@@ -186,7 +186,7 @@ func (r *rig) plan() *pool.Plan {
 
 func (r *rig) env() Env {
 	return Env{
-		Shared: &Shared{Pool: r.four, Pool6: r.links, Delegate6: r.routers, Registry: r.book, Rand: &r.rand, Plan: r.plan, Ledger: r.ledger},
+		Shared: &Shared{Pool: r.four, Pool6: r.links, Delegate6: r.routers, Registry: r.book, Rand: &r.rand, Plan: r.plan, Usages: r.usages},
 		PPP: &ppp.Config{
 			Name: "adit", MRU: 1400, Methods: []ppp.Method{ppp.MethodMSCHAPv2},
 			Echo: 30 * time.Second, EchoFailures: 4, SetupTimeout: 90 * time.Second, AuthTimeout: time.Minute,

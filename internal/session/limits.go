@@ -11,16 +11,16 @@ import (
 	"github.com/adit-vpn/adit/ppp"
 )
 
-// Ledger knows what the sessions of users have carried in the present day and month, both
+// Usages knows what the sessions of users have carried in the present day and month, both
 // ways together, also those of earlier starts of the server.
-type Ledger interface {
+type Usages interface {
 	// Spend adds octets to what a user has carried, and returns the sums.
 	Spend(now time.Time, user string, octets uint64) (day, month limit.Octets)
 }
 
 // usage is what a session has used of its user's quotas.
 type usage struct {
-	spent  uint64    // octets that the Ledger knows
+	spent  uint64    // octets that Usages knows
 	next   time.Time // when the quotas are checked next; zero: never
 	garden bool      // they are used up, and Garden is the filter
 	told   bool      // the driver has been told of limits
@@ -90,10 +90,10 @@ func (s *Session) admits(now time.Time, g *auth.Grant) error {
 	if due(g.Until, now) {
 		return errEnded
 	}
-	if g.Limits.Garden != nil || s.env.Ledger == nil {
+	if g.Limits.Garden != nil || s.env.Usages == nil {
 		return nil
 	}
-	day, month := s.env.Ledger.Spend(now, g.User, 0)
+	day, month := s.env.Usages.Spend(now, g.User, 0)
 	for _, x := range []struct {
 		limit, used limit.Octets
 		of          string
@@ -108,19 +108,19 @@ func (s *Session) admits(now time.Time, g *auth.Grant) error {
 // limited reports whether a session has a quota.
 func (s *Session) limited() bool {
 	l := &s.st.grant.Limits
-	return !l.Quota.IsZero() || s.env.Ledger != nil && (l.Day > 0 || l.Month > 0)
+	return !l.Quota.IsZero() || s.env.Usages != nil && (l.Day > 0 || l.Month > 0)
 }
 
-// spend tells the Ledger what the session has carried since it did so last.
+// spend tells Usages what the session has carried since it did so last.
 func (s *Session) spend(now time.Time) (day, month limit.Octets) {
-	if l := &s.st.grant.Limits; s.env.Ledger == nil || l.Day == 0 && l.Month == 0 {
+	if l := &s.st.grant.Limits; s.env.Usages == nil || l.Day == 0 && l.Month == 0 {
 		return 0, 0
 	}
 	n := s.Meter().Carried()
 	total := n.InOctets + n.OutOctets
 	more := total - min(total, s.st.usage.spent)
 	s.st.usage.spent = total
-	return s.env.Ledger.Spend(now, s.st.grant.User, more)
+	return s.env.Usages.Spend(now, s.st.grant.User, more)
 }
 
 // How often quotas are checked: as often as the fastest of connections could use up what is
@@ -140,7 +140,7 @@ func (s *Session) checkQuota(now time.Time) {
 	left, limited := l.Quota.Left(n.InOctets, n.OutOctets)
 	day, month := s.spend(now)
 	for _, x := range []struct{ limit, used limit.Octets }{{l.Day, day}, {l.Month, month}} {
-		if s.env.Ledger == nil || x.limit == 0 {
+		if s.env.Usages == nil || x.limit == 0 {
 			continue
 		}
 		if rest := x.limit - min(x.limit, x.used); !limited || rest < left {

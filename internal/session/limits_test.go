@@ -11,7 +11,7 @@ import (
 	"github.com/adit-vpn/adit/ppp"
 )
 
-// sums is a Ledger.
+// sums is Usages.
 type sums struct{ day, month limit.Octets }
 
 func (s *sums) Spend(_ time.Time, _ string, octets uint64) (day, month limit.Octets) {
@@ -80,8 +80,8 @@ func TestWhoIsNotAdmittedNow(t *testing.T) {
 		detail string
 	}{
 		"other hours":         {func(r *rig) { r.grant.Limits.Hours = []limit.Hours{hoursAround(r.now.Add(6 * time.Hour))} }, "outside of the hours"},
-		"the day is used up":  {func(r *rig) { r.grant.Limits.Day = 1000; r.ledger = &sums{day: 1000, month: 1000} }, "quota is used up: 1 kB a day"},
-		"the month":           {func(r *rig) { r.grant.Limits.Month = 5e9; r.ledger = &sums{month: 6e9} }, "5 GB a month"},
+		"the day is used up":  {func(r *rig) { r.grant.Limits.Day = 1000; r.usages = &sums{day: 1000, month: 1000} }, "quota is used up: 1 kB a day"},
+		"the month":           {func(r *rig) { r.grant.Limits.Month = 5e9; r.usages = &sums{month: 6e9} }, "5 GB a month"},
 		"the service is over": {func(r *rig) { r.grant.Until = r.now.Add(-time.Minute) }, "is over"},
 		"no such pool":        {func(r *rig) { r.grant.Pools.IPv4 = "desks" }, `there is no [[pool]] of that kind with the name "desks"`},
 		"Port-Limit":          {func(r *rig) { r.grant.Limits.Sessions = 2; r.book.users[user] = 2 }, "Port-Limit"},
@@ -119,8 +119,8 @@ func TestASessionEndsWhenItsQuotaIsUsedUp(t *testing.T) {
 		"from the client":    {func(r *rig) { r.grant.Limits.Quota.In = 50e6 }, auth.NASRequest, ppp.ReasonQuota, 52 * time.Second},
 		"to the client":      {func(r *rig) { r.grant.Limits.Quota.Out = 100e6 }, auth.NASRequest, ppp.ReasonQuota, 52 * time.Second},
 		"both":               {func(r *rig) { r.grant.Limits.Quota.Total = 30e6 }, auth.NASRequest, ppp.ReasonQuota, 12 * time.Second},
-		"of a day":           {func(r *rig) { r.grant.Limits.Day = 90e6; r.ledger = &sums{day: 60e6} }, auth.NASRequest, ppp.ReasonQuota, 12 * time.Second},
-		"of a month":         {func(r *rig) { r.grant.Limits.Month = 90e6; r.ledger = &sums{month: 60e6} }, auth.NASRequest, ppp.ReasonQuota, 12 * time.Second},
+		"of a day":           {func(r *rig) { r.grant.Limits.Day = 90e6; r.usages = &sums{day: 60e6} }, auth.NASRequest, ppp.ReasonQuota, 12 * time.Second},
+		"of a month":         {func(r *rig) { r.grant.Limits.Month = 90e6; r.usages = &sums{month: 60e6} }, auth.NASRequest, ppp.ReasonQuota, 12 * time.Second},
 		"the end of service": {func(r *rig) { r.grant.Until = r.now.Add(40 * time.Second) }, auth.SessionTimeout, ppp.ReasonSessionTimeout, 42 * time.Second},
 		"the end of hours":   {func(r *rig) { r.grant.Limits.Hours = []limit.Hours{hoursAround(r.now)} }, auth.SessionTimeout, ppp.ReasonSessionTimeout, 61 * time.Minute},
 	} {
@@ -138,8 +138,8 @@ func TestASessionEndsWhenItsQuotaIsUsedUp(t *testing.T) {
 			if passed := r.now.Sub(begin); passed > tt.within+5*time.Second || passed < tt.within/2 {
 				t.Errorf("it ended after %v, want about %v", passed, tt.within)
 			}
-			if l, ok := r.ledger.(*sums); ok && max(l.day, l.month) < 90e6 {
-				t.Errorf("the ledger has %+v", l)
+			if l, ok := r.usages.(*sums); ok && max(l.day, l.month) < 90e6 {
+				t.Errorf("there is %+v", l)
 			}
 		})
 	}
@@ -152,7 +152,7 @@ func TestAWalledGarden(t *testing.T) {
 	own, garden := filterOf(t, "deny in ip from any to 10.0.0.0/8"), filterOf(t, "permit in tcp from any to 10.83.0.1 80")
 	r := newRig(t, func(r *rig) {
 		r.grant.Limits = auth.Limits{Day: 10e6, Garden: garden, Filter: own, Rates: limit.Rates{In: 1e6}}
-		r.ledger = l
+		r.usages = l
 	}).start()
 	r.traffic.OutOctets = 20e6
 	r.pass(2 * time.Minute)
@@ -175,7 +175,7 @@ func TestAWalledGarden(t *testing.T) {
 		t.Error("it ended")
 	}
 	l.day, l.month = 10e6, 10e6
-	if r = newRig(t, func(r *rig) { r.grant.Limits = auth.Limits{Day: 10e6, Garden: garden}; r.ledger = l }).start(); len(all[Gardened](r)) != 1 {
+	if r = newRig(t, func(r *rig) { r.grant.Limits = auth.Limits{Day: 10e6, Garden: garden}; r.usages = l }).start(); len(all[Gardened](r)) != 1 {
 		t.Error("who comes in with nothing left is not in the garden")
 	}
 }
@@ -185,7 +185,7 @@ func TestTheQuotaBehindTheGardenIsChecked(t *testing.T) {
 	l := &sums{day: 200e6}
 	r := newRig(t, func(r *rig) {
 		r.grant.Limits = auth.Limits{Day: 100e6, Garden: filterOf(t, "permit in tcp from any to 10.83.0.1 80")}
-		r.ledger = l
+		r.usages = l
 	}).start()
 	l.day = 0 // midnight
 	for n := 0; n < 120 && len(all[Gardened](r)) < 2; n++ {

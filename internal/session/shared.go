@@ -14,7 +14,7 @@ type Shared struct {
 	Pool6     Pool // of IPv6 addresses, or of one /64 per session
 	Delegate6 Pool // of prefixes for networks behind clients
 	Registry  Registry
-	Ledger    Ledger // nil: nobody has a quota of a day or a month
+	Usages    Usages // nil: nobody has a quota of a day or a month
 	Rand      io.Reader
 
 	// Plan is the addressing plan in force: the host's addresses may have changed since a

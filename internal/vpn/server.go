@@ -27,7 +27,7 @@ type Config struct {
 	Pool       *pool.Pool
 	Pool6      *pool.Pool // of addresses, or of one /64 per session; nil: empty
 	Delegate6  *pool.Pool // of prefixes for networks behind clients; nil: empty
-	Ledger     session.Ledger
+	Usages     session.Usages
 	Observer   Observer
 	Ports      Ports     // nil: no session has a device of its own
 	Rand       io.Reader // nil: crypto/rand
@@ -82,7 +82,7 @@ func New(cfg Config) *Server {
 	s.policy.Store(cfg.Policy)
 	s.shared = session.Shared{
 		Pool: cfg.Pool, Pool6: cfg.Pool6, Delegate6: cfg.Delegate6, Registry: &s.registry, Rand: cfg.Rand,
-		Plan: s.plan, Ledger: cfg.Ledger,
+		Plan: s.plan, Usages: cfg.Usages,
 	}
 	s.ctx, s.kill = context.WithCancel(context.Background())
 	return s
