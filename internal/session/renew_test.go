@@ -95,14 +95,21 @@ func TestASessionEndsWhoseUserDoesNotPassAgain(t *testing.T) {
 	}
 }
 
-// A session that has to end at a time ends then, and is not asked again.
+// A session that has to end at a time, or with the user's hours, ends then, and is not asked again.
 func TestAnAbsoluteEndIsOne(t *testing.T) {
-	r := newRig(t, again, func(r *rig) { r.grant.SessionTimeout, r.grant.Until = 0, r.now.Add(time.Hour) }).start()
-	r.pass(2 * time.Hour)
-	if n := len(all[Ask](r)); n != 1 || one[Down](r).Cause != auth.SessionTimeout {
-		t.Errorf("asked %d times:\n%s", n, r.story())
+	for name, change := range map[string]func(*rig){
+		"a time": func(r *rig) { r.grant.Until = r.now.Add(time.Hour) },
+		"hours":  func(r *rig) { r.grant.Limits.Hours = []limit.Hours{hoursAround(r.now)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, again, func(r *rig) { r.grant.SessionTimeout = 0 }, change).start()
+			r.pass(2 * time.Hour)
+			if n := len(all[Ask](r)); n != 1 || one[Down](r).Cause != auth.SessionTimeout {
+				t.Errorf("asked %d times:\n%s", n, r.story())
+			}
+			r.isFree()
+		})
 	}
-	r.isFree()
 }
 
 // Addresses that a server grants anew are not leased, nor held.
