@@ -358,6 +358,7 @@ func TestRequestsAreHeardAfterAnErrorOfTheSocket(t *testing.T) {
 			})
 		}()
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if len(opened) != 2 || tries != 3 || len(sent) != 2 {
 			t.Errorf("%d sockets in %d tries, and %d answers", len(opened), tries, len(sent))
 		}
