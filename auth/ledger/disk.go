@@ -28,7 +28,10 @@ const lockTime = time.Second
 func seqKey(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
 
 // disk is the file while it is written.
-type disk struct{ db *bbolt.DB }
+type disk struct {
+	db     *bbolt.DB
+	broken bool // a fault has left it in the middle of something
+}
 
 // create replaces the file by one with everything in it, in one step.
 func create(path string, all []change) (*disk, error) {
@@ -62,16 +65,19 @@ func removed(path string) error {
 
 func openDisk(path string) (d *disk, err error) {
 	defer faults(&err)()
-	// Free pages are not written: no file is opened for writing twice.
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTime, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	// Free pages are in the file, though nobody opens it for writing twice: to undo a transaction
+	// without them, bbolt reads all of the file, and on a goroutine of its own, whose panic at a
+	// damaged page nobody can recover.
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTime, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return nil, err
 	}
-	return &disk{db}, nil
+	return &disk{db: db}, nil
 }
 
 // write makes changes in one transaction, which is on disk when it returns.
 func (d *disk) write(changes []change) (err error) {
+	defer func() { d.broken = errors.Is(err, errFault) }()
 	defer faults(&err)()
 	return d.db.Update(func(tx *bbolt.Tx) error {
 		live, err := tx.CreateBucketIfNotExists([]byte(liveBucket))
@@ -101,11 +107,20 @@ func (d *disk) write(changes []change) (err error) {
 	})
 }
 
+// close closes the file. One that a fault has broken is abandoned: its transaction may still hold
+// the locks that bbolt takes to close it, for ever. The mapping of the file then stays, and with it
+// the file's place on the disk, until the process ends; the descriptor goes with the collector.
 func (d *disk) close() {
+	if d.broken {
+		return
+	}
 	var err error
 	defer faults(&err)()
 	_ = d.db.Close()
 }
+
+// errFault says that what is mapped of a file cannot be read, or is not what was written.
+var errFault = errors.New("the file cannot be used")
 
 // faults turns what happens when the disk under a mapped file cannot be read into an error.
 func faults(err *error) func() {
@@ -113,7 +128,7 @@ func faults(err *error) func() {
 	return func() {
 		debug.SetPanicOnFault(was)
 		if v := recover(); v != nil {
-			*err = fmt.Errorf("the file cannot be used: %v", v)
+			*err = fmt.Errorf("%w: %v", errFault, v)
 		}
 	}
 }

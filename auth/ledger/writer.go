@@ -200,6 +200,9 @@ func (l *Ledger) save(changes []change) {
 		return
 	}
 	if err := l.disk.write(changes); err != nil {
+		if l.disk.broken {
+			l.cfg.Problem(fmt.Sprintf("the queue %s was damaged while it was open, and is written anew with all that is in memory: look at the disk: %v", l.cfg.Path, err))
+		}
 		l.disk.close()
 		l.rebuild(false) // with all that is in memory; else in memory alone
 	}
