@@ -63,6 +63,38 @@ func TestAFaultInTheOpenFileCostsNothing(t *testing.T) {
 	}
 }
 
+// What could be read of a damaged file is on disk at each moment: where no new file can be written,
+// and where the server dies before it is, the next start finds it again.
+func TestADamagedFileStaysUntilTheNewOneIsComplete(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "queue")
+	b := written(t)
+	b[bytes.LastIndex(b, []byte(`"address"`))] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path+".new", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	first, told := open(t, path)
+	n := first.Stats().Waiting
+	if list := told.all(); n < 500 || len(list) != 2 || !strings.Contains(list[0], "is damaged and is now "+path+".damaged-") {
+		t.Fatalf("%d records were read; told %q", n, list)
+	}
+	if next, _ := open(t, killed(t, path)); next.Stats().Waiting != n {
+		t.Errorf("the next start has %d of %d records", next.Stats().Waiting, n)
+	}
+	if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) != 1 {
+		t.Errorf("set aside: %v", aside)
+	}
+	if err := os.RemoveAll(path + ".new"); err != nil {
+		t.Fatal(err)
+	}
+	first.Close() // tries the disk once more
+	if next, told := open(t, killed(t, path)); next.Stats().Waiting != n || len(told.all()) > 0 {
+		t.Errorf("the new file has %d of %d records; told %q", next.Stats().Waiting, n, told.all())
+	}
+}
+
 // overwrite puts rubbish over a file, from a place on.
 func overwrite(path string, at int, with byte) error {
 	b, err := os.ReadFile(path)

@@ -58,12 +58,20 @@ func (l *Ledger) cutOff(now time.Time, r auth.Record) {
 	}
 }
 
-// setAside keeps a damaged file for who wants to look into it.
+// setAside keeps a damaged file for who wants to look into it. It has its old name, too, until the
+// new one is complete: what could be read is on disk at each moment.
 func (l *Ledger) setAside(now time.Time, h held) {
 	aside := l.cfg.Path + ".damaged-" + now.UTC().Format("20060102T150405Z")
-	err := os.Rename(l.cfg.Path, aside)
-	l.cfg.Problem(fmt.Sprintf("the queue %s is damaged and is now %s: %d records could be read and will be sent, and %d sessions ended; not what follows: %v",
-		l.cfg.Path, aside, len(h.out), len(h.live), errors.Join(append(h.bad, err)...)))
+	fate := "is now " + aside
+	err := os.Link(l.cfg.Path, aside)
+	if info, statErr := os.Stat(l.cfg.Path); err != nil && statErr == nil && info.IsDir() {
+		err = os.Rename(l.cfg.Path, aside) // no file can take its place
+	}
+	if err != nil {
+		fate = "cannot be kept"
+	}
+	l.cfg.Problem(fmt.Sprintf("the queue %s is damaged and %s: %d records could be read and will be sent, and %d sessions ended; not what follows: %v",
+		l.cfg.Path, fate, len(h.out), len(h.live), errors.Join(append(h.bad, err)...)))
 }
 
 // rebuild writes the file anew. With quiet, nobody is told if it cannot be written.
