@@ -5,6 +5,6 @@
 // Every key has a type that says what it means, and its text is read once, here: code
 // that uses a Config parses nothing.
 //
-// It starts nothing. The only other package of the program that it knows is internal/pool,
-// whose addressing plan judges what users have.
+// It starts nothing. The only other packages of the program that it knows are internal/pool,
+// whose addressing plan judges what users have, and internal/durable, by which it replaces files.
 package conf

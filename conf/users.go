@@ -12,6 +12,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"golang.org/x/sys/unix"
+
+	"github.com/adit-vpn/adit/internal/durable"
 )
 
 // UsersFile is the file in the state directory that `adit user` and `adit group` maintain.
@@ -147,7 +149,8 @@ func quote(s string) string {
 	return b.String()
 }
 
-// WriteAtomic replaces a file in one step, readable by its owner alone. What is written lies
+// WriteAtomic replaces a file in one step, readable by its owner alone, and a power loss does not
+// bring the old one back. What is written lies
 // beside it meanwhile, under a name of its own, so that a crash leaves one such file at most:
 // one caller at a time may write a file.
 func WriteAtomic(name string, b []byte) error {
@@ -160,12 +163,12 @@ func WriteAtomic(name string, b []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(tmp, name)
+		err = durable.Rename(tmp, name)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
+		_ = os.Remove(tmp) // gone after the rename
 	}
-	return nil
+	return err
 }
 
 // WriteNew writes a file that must not exist yet, readable by its owner alone.

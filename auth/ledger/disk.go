@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/adit-vpn/adit/auth"
+	"github.com/adit-vpn/adit/internal/durable"
 )
 
 // The buckets of the file: the last record of each live session by its id, and the records
@@ -44,9 +44,7 @@ func create(path string, all []change) (*disk, error) {
 		return nil, errors.Join(err, removed(tmp))
 	}
 	if err = d.write(all); err == nil {
-		if err = os.Rename(tmp, path); err == nil {
-			err = syncDir(filepath.Dir(path))
-		}
+		err = durable.Rename(tmp, path)
 	}
 	if err != nil {
 		d.close()
@@ -131,14 +129,6 @@ func faults(err *error) func() {
 			*err = fmt.Errorf("%w: %v", errFault, v)
 		}
 	}
-}
-
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // held is what a file had in it.

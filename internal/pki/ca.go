@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/adit-vpn/adit/internal/durable"
 )
 
 // The files of a CA's directory.
@@ -228,7 +230,7 @@ func replace(file string, text []byte, mode fs.FileMode) error {
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", file, err)
 	}
-	return os.Rename(f.Name(), file)
+	return durable.Rename(f.Name(), file)
 }
 
 // lock keeps other processes from changing the CA at the same time.
