@@ -19,6 +19,18 @@ type question struct {
 	build func(secret []byte) (*radius.Packet, error)
 }
 
+// writable says why no request can be made for a server; nil: one can.
+func (q *question) writable(secret []byte) error {
+	packet, err := q.build(secret)
+	if err == nil {
+		_, err = encode(packet)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRequest, err)
+	}
+	return nil
+}
+
 // When a request is repeated that has no answer: the same bytes, so that the server knows
 // that it has it already (RFC 5080, section 2.2.2).
 const (
@@ -36,6 +48,9 @@ const maxResends = 3
 // before, if the server keeps silent or is not there, and there is another one to ask:
 // elsewhere says that.
 func (s *service) ask(ctx context.Context, q *question, elsewhere func() bool) (reply *radius.Packet, err error) {
+	if err = q.writable(s.secret.Reveal()); err != nil { // before anything is thought of the server
+		return nil, err
+	}
 	w := wait{service: s, began: time.Now(), elsewhere: elsewhere}
 	s.do(func(now time.Time) {
 		if err = s.ctx.Err(); err != nil {

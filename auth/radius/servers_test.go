@@ -173,6 +173,24 @@ func TestASilentServerIsMarkedThoughNobodyWaits(t *testing.T) {
 	})
 }
 
+// A request that cannot be written says nothing of the server: nothing was sent.
+func TestARequestThatCannotBeWrittenMarksNoServer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := serve(t, after(0, radius.CodeAccessAccept))
+		c := client(t, Config{}, s)
+		s.away.Store(true) // to probes, if there are any
+		r := papRequest()
+		r.Password = secret.String(strings.Repeat("x", 129))
+		if _, err := c.Authenticate(t.Context(), r); !errors.Is(err, errRequest) {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		if st := c.Status()[0]; st.State != Unasked || s.count() > 0 {
+			t.Errorf("the server is %v, and has had %d requests", st.State, s.count())
+		}
+	})
+}
+
 // A client that goes away ends the question at once.
 func TestACancelledLoginEndsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
