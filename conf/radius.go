@@ -58,11 +58,37 @@ func validateRadius(d *decoder, c *Config) {
 	for i := range r.Servers {
 		validateRadiusServer(d, &r.Servers[i], fmt.Sprintf("radius.servers[%d]", i), r.Source)
 	}
+	refuseTwins(d, r.Servers)
 	if c.Auth.Backend == BackendRadius && len(r.Servers) > 0 && !hasAuthentication(d, r.Servers) {
 		d.fail("radius.servers", `none of them has an address for authentication: give one, as in address = "192.0.2.1:1812"`)
 	}
 	if r.Patience < 5*time.Second || r.Patience > 2*time.Minute {
 		d.fail("radius.patience", "must be from 5s to 2m: no client waits longer")
+	}
+}
+
+// refuseTwins refuses a service that stands there twice: a server is known by its address, and what
+// is known of it, counted and said would be of both.
+func refuseTwins(d *decoder, servers []RadiusServer) {
+	for _, of := range []struct {
+		key string
+		at  func(*RadiusServer) HostPort
+	}{
+		{"address", func(s *RadiusServer) HostPort { return s.Address }},
+		{"accounting", func(s *RadiusServer) HostPort { return s.Accounting }},
+	} {
+		first := map[string]int{}
+		for i := range servers {
+			at := strings.ToLower(of.at(&servers[i]).String())
+			if at == "" {
+				continue
+			}
+			if n, known := first[at]; known {
+				d.fail(fmt.Sprintf("radius.servers[%d].%s", i, of.key), "%s is that of radius.servers[%d], too: a service has one entry, with one secret and the realms of both", at, n)
+				continue
+			}
+			first[at] = i
+		}
 	}
 }
 

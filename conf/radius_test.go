@@ -26,6 +26,8 @@ func TestRADIUSServersThatAreWrong(t *testing.T) {
 		"servers = [{ address = 'r:2083', tls_ca = 'ca' }]\n":                                                                                         "4: radius.servers[0].tls_certificate: missing",
 		"servers = [{ address = 'r:2083', tls_ca = 'ca', tls_certificate = 'c' }]\n":                                                                  "4: radius.servers[0].tls_private_key: missing",
 		"servers = [{ address = 'r:1', accounting = 'r:1', accounting_secret = 's', tls_ca = 'ca', tls_certificate = 'c', tls_private_key = 'k' }]\n": "4: radius.servers[0].accounting_secret: cannot differ over TLS",
+		"[[radius.servers]]\naddress = 'r:1'\nsecret = 's'\n[[radius.servers]]\naddress = 'R:1'\nsecret = 't'\n":                                      "8: radius.servers[1].address: r:1 is that of radius.servers[0], too",
+		"servers = [{ address = 'a:1', accounting = '[2001:db8::1]:2', secret = 's' }, { accounting = '[2001:DB8:0::1]:2', secret = 's' }]\n":         "4: radius.servers[1].accounting: [2001:db8::1]:2 is that of radius.servers[0], too",
 		"servers = [{ address = '192.0.2.1:1812', secret = 's' }]\nsource = '2001:db8::1'\n":                                                          "4: radius.servers[0].address: cannot be reached from radius.source",
 		"servers = [{ address = 'r:1812', secret = 's' }]\npatience = '3m'\n":                                                                         "5: radius.patience: must be from 5s to 2m",
 		"servers = [{ address = 'r:1812', secret = 's' }]\nnas_ip = '2001:db8::1'\n":                                                                  "5: radius.nas_ip: ",
