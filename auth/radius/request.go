@@ -52,7 +52,9 @@ func (c *Client) judge(r *auth.Request, reply *radius.Packet, by *service) (auth
 	}
 	switch reply.Code {
 	case radius.CodeAccessAccept:
-		resp, ignored, err := accepted(r, reply, c.set.Load().ClassGroup)
+		set := c.set.Load()
+		resp, ignored, err := accepted(r, reply, set.ClassGroup)
+		ignored = append(ignored, set.named(by, r.User, &resp.Grant)...)
 		resp.Warnings = append(resp.Warnings, c.ignored.fresh(by.address, ignored)...)
 		return resp, err
 	case radius.CodeAccessReject:

@@ -179,9 +179,7 @@ func (n *set) ofRealm(k kind, user string) []*server {
 		case srv.service(k) == nil:
 		case len(srv.Realms) == 0:
 			others = append(others, srv)
-		case slices.ContainsFunc(srv.Realms, func(r string) bool {
-			return slices.ContainsFunc(realms(user), func(u string) bool { return strings.EqualFold(u, r) })
-		}):
+		case slices.ContainsFunc(realms(user), func(u string) bool { return spelled(srv.Realms, u) != "" }):
 			own = append(own, srv)
 		}
 	}

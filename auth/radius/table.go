@@ -32,7 +32,7 @@ const (
 // length rejected or discarded. That would keep users out because of attributes that they
 // do not need. Such an attribute is ignored, and the administrator is told.
 var attributes = []attribute{
-	{number: 1, name: "User-Name", fate: "the name in accounting, status and limits", read: text(func(g *granted, s string) { g.User = s })},
+	{number: 1, name: "User-Name", fate: "the name in accounting, status and limits; of a server with `realms` if it is of these", read: text(func(g *granted, s string) { g.User = s })},
 	{number: 6, name: "Service-Type", must: true, fate: "must be Framed: another one refuses the user (RFC 2865, section 5.6)", read: serviceType},
 	{number: 7, name: "Framed-Protocol", fate: "PPP; another one is not honoured", read: only("Framed-Protocol", 1, "the protocol is PPP")},
 	{number: 8, name: "Framed-IP-Address", must: true, fate: "the client's address; 255.255.255.254, 255.255.255.255, 0.0.0.0, and what RouterOS has for \"of the pool\" (127.0.0.0/8, 224.0.0.0/3) mean one of the pool", read: framedAddress},
