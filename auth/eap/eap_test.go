@@ -400,6 +400,77 @@ func TestHandshakesEnd(t *testing.T) {
 	})
 }
 
+// fragment begins an exchange of EAP-TLS, and sends one fragment of many.
+func fragment(t *testing.T, b auth.Backend, from string) (next func() (auth.Response, error)) {
+	t.Helper()
+	r := &auth.Request{Method: auth.EAP, User: "alice", Call: auth.Call{Remote: netip.AddrPortFrom(netip.MustParseAddr(from), 4500)}, EAP: append([]byte{2, 1, 0, 10, 1}, "alice"...)}
+	answer, err := b.Authenticate(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() (auth.Response, error) {
+		r.EAP = append([]byte{2, answer.EAP[1], 0, 0, byte(TLS), flagMore}, make([]byte, 1000)...)
+		binary.BigEndian.PutUint16(r.EAP[2:], uint16(len(r.EAP)))
+		then, err := answer.Next.Authenticate(t.Context(), r)
+		if err == nil && then.Verdict == auth.Asked {
+			answer = then
+		}
+		return then, err
+	}
+}
+
+// Fragments of handshakes that never begin are kept of as many as there are places, and for as
+// long as these are held.
+func TestFragmentsTakeAPlace(t *testing.T) {
+	p := pki(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := New(p.server("alice"))
+		var all []func() (auth.Response, error)
+		for range maxHandshakes {
+			next := fragment(t, b, "192.0.2.1")
+			if answer, err := next(); err != nil || answer.Verdict != auth.Asked {
+				t.Fatal(answer, err)
+			}
+			all = append(all, next)
+		}
+		if _, err := fragment(t, b, "192.0.2.1")(); !errors.Is(err, errHandshakes) {
+			t.Errorf("one more: %v", err)
+		}
+		if answer, err := fragment(t, b, "192.0.2.2")(); err != nil || answer.Verdict != auth.Asked {
+			t.Errorf("another source's: %v, %v", answer, err)
+		}
+		if answer, err := all[0](); err != nil || answer.Verdict != auth.BadCredentials || answer.Detail != "EAP-TLS: "+errLeft.Error() {
+			t.Errorf("the one that made room: %v, %v", answer, err)
+		}
+		if answer, err := all[1](); err != nil || answer.Verdict != auth.Asked {
+			t.Errorf("another one: %v, %v", answer, err)
+		}
+		time.Sleep(handshakeTime + time.Second)
+		synctest.Wait()
+		if answer, err := all[1](); err != nil || answer.Verdict != auth.BadCredentials {
+			t.Errorf("after %v: %v, %v", handshakeTime, answer, err)
+		}
+	})
+}
+
+// A panic in a handshake ends that exchange, and is not the user's fault.
+func TestAPanicEndsOneExchange(t *testing.T) {
+	p := pki(t)
+	synctest.Test(t, func(t *testing.T) {
+		c := p.server("alice")
+		ours := c.TLS()
+		ours.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { panic("of the test") }
+		c.TLS = func() *tls.Config { return ours }
+		b := New(c)
+		for range 2 * maxHandshakes { // and gives its place back
+			if err := hello(t, b, "192.0.2.1"); !errors.Is(err, errPanic) {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+	})
+}
+
 // Who wants another method, or breaks a handshake off by what is none of it, holds no place.
 func TestWhoIsNotAtAHandshakeHoldsNoPlace(t *testing.T) {
 	p := pki(t)

@@ -44,7 +44,19 @@ func (m *tlsMethod) leave() {
 	}
 }
 
+// step takes a place among the handshakes at the peer's first fragment: what is kept of fragments
+// is theirs alone.
 func (m *tlsMethod) step(ctx context.Context, r *auth.Request, data []byte) ([]byte, auth.Response, error) {
+	if m.wire == nil {
+		var err error
+		if m.wire, err = m.cfg.handshakes.begin(r.Call.Remote.Addr(), m.cfg.TLS()); err != nil {
+			return nil, auth.Response{}, err
+		}
+	}
+	if !m.over && m.wire.left() {
+		m.in = nil
+		return nil, refused(errLeft), nil
+	}
 	next, flight, err := m.take(data)
 	switch {
 	case err != nil:
@@ -55,13 +67,11 @@ func (m *tlsMethod) step(ctx context.Context, r *auth.Request, data []byte) ([]b
 	case m.over:
 		return m.verdict(ctx, r)
 	}
-	if m.wire == nil {
-		if m.wire, err = m.cfg.handshakes.begin(r.Call.Remote.Addr(), m.cfg.TLS()); err != nil {
-			return nil, auth.Response{}, err
-		}
-	}
 	var answer []byte
 	answer, m.over, m.err = m.wire.feed(flight)
+	if errors.Is(m.err, errPanic) {
+		return nil, auth.Response{}, m.err
+	}
 	if len(answer) > 0 {
 		verdict := auth.Response{}
 		if m.err != nil {

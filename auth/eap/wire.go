@@ -3,6 +3,7 @@ package eap
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -30,6 +31,9 @@ type wire struct {
 // errLeft says that the peer has left, or takes too long.
 var errLeft = errors.New("the peer has left, or takes too long")
 
+// errPanic says that a handshake ends by an error of the program.
+var errPanic = errors.New("the handshake of EAP-TLS ends by an error in the server")
+
 // serve begins the handshake of a server. over is called when it has ended.
 func serve(c *tls.Config, over func()) *wire {
 	w := &wire{asks: make(chan struct{}), in: make(chan []byte), ended: make(chan error, 1), gone: make(chan struct{})}
@@ -39,15 +43,36 @@ func serve(c *tls.Config, over func()) *wire {
 	go func() {
 		defer over()
 		defer timer.Stop()
-		err := w.conn.Handshake()
-		if err == nil && w.conn.ConnectionState().Version == tls.VersionTLS13 {
-			// RFC 9190, section 2.5: a byte of application data says that no more messages of
-			// the handshake follow.
-			_, err = w.conn.Write([]byte{0})
-		}
-		w.ended <- err
+		w.ended <- w.handshake()
 	}()
 	return w
+}
+
+// handshake is the handshake to its end. A panic in it, as over a certificate that nobody has
+// foreseen, ends this exchange alone.
+func (w *wire) handshake() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v", errPanic, v)
+		}
+	}()
+	err = w.conn.Handshake()
+	if err == nil && w.conn.ConnectionState().Version == tls.VersionTLS13 {
+		// RFC 9190, section 2.5: a byte of application data says that no more messages of
+		// the handshake follow.
+		_, err = w.conn.Write([]byte{0})
+	}
+	return err
+}
+
+// left reports whether the handshake has lost its place, or taken too long.
+func (w *wire) left() bool {
+	select {
+	case <-w.gone:
+		return true
+	default:
+		return false
+	}
 }
 
 // feed gives the connection the peer's flight, and returns ours. over says that the handshake
