@@ -18,6 +18,7 @@ type Config struct {
 	Path    string            // the file; "": memory alone
 	Limits  Limits            // zero: those of defaults
 	Problem func(text string) // is told what an administrator should know; may be nil
+	News    func(text string) // is told what is well again; may be nil
 }
 
 // Defaults: three records of 400 bytes for every session of a day on which 50,000 come and go.
@@ -93,6 +94,9 @@ func Open(cfg Config) *Ledger {
 	if cfg.Problem == nil {
 		cfg.Problem = func(string) {}
 	}
+	if cfg.News == nil {
+		cfg.News = func(string) {}
+	}
 	if cfg.Limits == (Limits{}) {
 		cfg.Limits = Limits{defaultRecords, defaultBytes}
 	}
@@ -118,10 +122,14 @@ func (l *Ledger) Account(r auth.Record) {
 	} else {
 		l.door.inbox = append(l.door.inbox, r)
 	}
-	n := len(l.door.inbox)
+	n, closed := len(l.door.inbox), l.door.closed
 	l.door.Unlock()
-	if full {
-		l.tellFull()
+	switch {
+	case closed:
+		l.tellLost("a record that came after the end is lost: accounting has stopped, as the server does")
+		return
+	case full:
+		l.tellLost(textFull)
 		return
 	}
 	if n == 1 || n == batchSize {
@@ -255,8 +263,10 @@ func (l *Ledger) Each(f func(r *auth.Record)) {
 	}
 }
 
-// tellFull says that records are lost, at most once a minute.
-func (l *Ledger) tellFull() {
+const textFull = "the queue is full: records are lost; see why no accounting server takes them"
+
+// tellLost says why records are lost, at most once a minute.
+func (l *Ledger) tellLost(text string) {
 	l.door.Lock()
 	now := time.Now()
 	tell := now.Sub(l.door.toldFull) >= fullPause
@@ -265,7 +275,7 @@ func (l *Ledger) tellFull() {
 	}
 	l.door.Unlock()
 	if tell {
-		l.cfg.Problem("the queue is full: records are lost; see why no accounting server takes them")
+		l.cfg.Problem(text)
 	}
 }
 

@@ -261,6 +261,9 @@ func TestAFullDiskIsToldOnceAndLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close() // tries the disk once more
+	if list := told.all(); len(list) != 1 {
+		t.Errorf("that it is well again is no problem: told %q", list)
+	}
 	if h, err := readFile(path); err != nil || len(h.out) != 1 || len(h.live) != 1 {
 		t.Errorf("the file has %d and %d records, %v", len(h.out), len(h.live), err)
 	}
@@ -282,6 +285,16 @@ func TestADirectoryThatCannotBeWrittenIsMemory(t *testing.T) {
 		if list := told.all(); len(list) != 1 || !strings.Contains(list[0], "records wait in memory") {
 			t.Errorf("%s: told %q", path, list)
 		}
+	}
+}
+
+// A record after the end is lost for another reason than that the queue is full.
+func TestARecordAfterTheEndIsToldAsThat(t *testing.T) {
+	l, told := open(t, "")
+	l.Close()
+	l.Account(record("1", auth.Stop, 0))
+	if list := told.all(); len(list) != 1 || !strings.Contains(list[0], "after the end") || l.Stats().Lost[Full] != 1 {
+		t.Errorf("told %q, lost %v", list, l.Stats().Lost)
 	}
 }
 

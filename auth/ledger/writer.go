@@ -93,7 +93,7 @@ func (l *Ledger) rebuild(quiet bool) {
 		l.cfg.Problem(fmt.Sprintf("the queue %s cannot be written: records wait in memory, and those that no server has taken are lost if the server dies: %v", l.cfg.Path, plain(err)))
 	}
 	if err == nil && quiet {
-		l.cfg.Problem("the queue " + l.cfg.Path + " can be written again")
+		l.cfg.News("the queue " + l.cfg.Path + " can be written again")
 	}
 	l.disk = d
 	l.mu.Lock()
@@ -183,7 +183,7 @@ func (l *Ledger) commit() {
 			signal(l.ready)
 		}
 		if full {
-			l.tellFull()
+			l.tellLost(textFull)
 		}
 		if len(inbox) == 0 {
 			break

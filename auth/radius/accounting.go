@@ -66,7 +66,7 @@ func (c *Client) Close() error {
 	case left == 0:
 		return nil
 	case kept:
-		c.cfg.Problem(fmt.Sprintf("records that wait for the next start: %d", left))
+		c.cfg.News(fmt.Sprintf("records that wait for the next start: %d", left))
 		return nil
 	}
 	return fmt.Errorf("%d accounting records could not be sent: %w", left, ErrNoAnswer)

@@ -49,6 +49,9 @@ type Config struct {
 	// server that is unreachable, a record that was given up. May be nil.
 	Problem func(text string)
 
+	// News is told what of accounting is well again. May be nil.
+	News func(text string)
+
 	// Event is told when a server is given up, and when it answers again. May be nil.
 	Event func(Event)
 
@@ -111,6 +114,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Problem == nil {
 		cfg.Problem = func(string) {}
 	}
+	if cfg.News == nil {
+		cfg.News = func(string) {}
+	}
 	c := &Client{cfg: cfg}
 	c.Replace(cfg)
 	c.bookkeeping() // what an earlier run has left is sent now
@@ -119,9 +125,9 @@ func New(cfg Config) (*Client, error) {
 
 // Replace changes the servers and what they are told of us. Requests that are under way go
 // on where they are, and a server that stays the same keeps its sockets and what is known of it.
-// Problem, Event, Asked and Dial stay.
+// Problem, News, Event, Asked and Dial stay.
 func (c *Client) Replace(cfg Config) {
-	cfg.Problem, cfg.Event, cfg.Dial, cfg.Asked = c.cfg.Problem, c.cfg.Event, c.cfg.Dial, c.cfg.Asked
+	cfg.Problem, cfg.News, cfg.Event, cfg.Dial, cfg.Asked = c.cfg.Problem, c.cfg.News, c.cfg.Event, c.cfg.Dial, c.cfg.Asked
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.set.Load()

@@ -71,7 +71,7 @@ type result struct {
 func newDeliverer(c *Client) *deliverer {
 	d := &deliverer{
 		c: c, pace: c.cfg.pace, began: time.Now(), stop: make(chan struct{}), done: make(chan struct{}), results: make(chan result),
-		stations: map[string]*station{}, ledger: ledger.Open(ledger.Config{Path: c.cfg.Ledger, Problem: c.cfg.Problem}),
+		stations: map[string]*station{}, ledger: ledger.Open(ledger.Config{Path: c.cfg.Ledger, Problem: c.cfg.Problem, News: c.cfg.News}),
 	}
 	if d.pace == (pace{}) {
 		d.pace = usualPace
@@ -305,7 +305,7 @@ func (d *deliverer) lives(now time.Time, s *station) {
 		d.ledger.Hurry()
 		if d.told {
 			d.told = false
-			d.c.cfg.Problem(s.address + " answers again: records that wait are sent")
+			d.c.cfg.News(s.address + " answers again: records that wait are sent")
 		}
 	}
 }

@@ -294,3 +294,43 @@ func TestTheNextRunSendsWhatIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// That a server takes records again, and that some wait for the next start, is no problem.
+func TestGoodNewsIsNoProblem(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a := keepBooks(t)
+		var mu sync.Mutex
+		var problems, news []string
+		into := func(list *[]string) func(string) {
+			return func(text string) {
+				mu.Lock()
+				defer mu.Unlock()
+				*list = append(*list, text)
+			}
+		}
+		c, err := New(Config{
+			NASIdentifier: "adit", Dial: dialFake, Ledger: filepath.Join(t.TempDir(), "queue"), Problem: into(&problems), News: into(&news),
+			Servers: []Server{{Accounting: a.address(), Secret: secret.String(shared)}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		for _, away := range []bool{true, false, true} {
+			a.away.Store(away)
+			c.Account(entry(fmt.Sprint(time.Now()), auth.Start))
+			time.Sleep(5 * time.Minute)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if len(problems) != 2 || !strings.HasPrefix(problems[0], "records wait: ") || !strings.HasPrefix(problems[1], "records wait: ") {
+			t.Errorf("problems: %q", problems)
+		}
+		if len(news) != 2 || !strings.Contains(news[0], "answers again") || news[1] != "records that wait for the next start: 1" {
+			t.Errorf("news: %q", news)
+		}
+	})
+}

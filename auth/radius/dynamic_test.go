@@ -8,7 +8,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -644,5 +646,26 @@ func TestServersAskOverTLS(t *testing.T) {
 		if n := d.Stats().Dropped["forged"]; n != 2 {
 			t.Errorf("%d are forged", n)
 		}
+	})
+}
+
+// unwritable is a connection that takes no more.
+type unwritable struct{ net.Conn }
+
+func (unwritable) Write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+// An answer that cannot be written over TLS ends the connection: nothing can follow half a record.
+func TestAnAnswerThatCannotBeWrittenEndsTheConnection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ours, _ := pipe()
+		s := newService(identity{kind: both, address: "r:2083", secret: secret.String(radsec), tls: "x"})
+		s.asked = func(_ string, _, _ []byte, reply func([]byte)) { reply([]byte("an answer")) }
+		l := &link{conn: unwritable{ours}, stream: true, since: time.Now().Add(-time.Minute)}
+		s.links = []*link{l}
+		s.arrived(l, seal(disconnect, radsec, tlv(44, "a1")))
+		if !l.closed {
+			t.Error("it stays open")
+		}
+		s.close()
 	})
 }

@@ -262,7 +262,9 @@ func (s *service) arrived(l *link, b []byte) {
 		s.do(func(now time.Time) { l.heard, l.watched = now, time.Time{} })
 		s.asked(s.address, s.secret.Reveal(), append([]byte(nil), b...), func(reply []byte) {
 			_ = l.conn.SetWriteDeadline(time.Now().Add(writeTime))
-			_, _ = l.conn.Write(reply) // an error ends the connection, which its reader hears of
+			if _, err := l.conn.Write(reply); err != nil { // after half a record nothing more can be written
+				s.broken(l, err)
+			}
 		})
 		return
 	}

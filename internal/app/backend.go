@@ -27,6 +27,7 @@ func (a *instance) backend(c *conf.Config, cleanup *closers) (auth.Backend, auth
 	}
 	cfg.Ledger = filepath.Join(c.Server.StateDir, booksFile)
 	cfg.Problem = func(text string) { a.log.WithField("reason", bounded(text, errorLimit)).Warn("RADIUS accounting") }
+	cfg.News = func(text string) { a.log.WithField("reason", bounded(text, errorLimit)).Info("RADIUS accounting") }
 	cfg.Event, cfg.Asked, cfg.Dial = a.radiusChanged, a.asked, a.opts.RadiusDial
 	a.radius, err = radius.New(cfg)
 	if err != nil {
