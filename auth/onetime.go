@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -53,11 +54,16 @@ func (u User) candidates(now time.Time) ([]candidate, error) {
 
 // UsedCodes is a Codes in memory. It is safe for use by several goroutines.
 type UsedCodes struct {
-	// Changed, if it is not nil, gets all that has to be remembered, after each change.
+	// Changed, if it is not nil, gets all that has to be remembered. A code is good when Changed has
+	// returned that had it: of logins that come meanwhile the next one has all.
 	Changed func(map[string]UsedCode)
 
-	mu   sync.Mutex
-	last map[string]UsedCode
+	mu    sync.Mutex
+	last  map[string]UsedCode
+	taken uint64 // codes
+
+	writing sync.Mutex
+	written uint64 // how many were taken when Changed was called last
 }
 
 // UsedCode is the last code that a user has used.
@@ -77,11 +83,20 @@ func NewUsedCodes(last map[string]UsedCode) *UsedCodes {
 
 // Use implements Codes. A code that is older than one that was used is not good, either.
 func (c *UsedCodes) Use(user string, step int64, session string) bool {
+	n, ok := c.take(user, step, session)
+	if ok && c.Changed != nil {
+		c.keep(n)
+	}
+	return ok
+}
+
+// take takes a code, the nth that was.
+func (c *UsedCodes) take(user string, step int64, session string) (n uint64, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last, known := c.last[user]
 	if known && (step < last.Step || step == last.Step && session != last.Session) {
-		return false
+		return 0, false
 	}
 	c.last[user] = UsedCode{step, session}
 	for u, code := range c.last {
@@ -89,8 +104,21 @@ func (c *UsedCodes) Use(user string, step int64, session string) bool {
 			delete(c.last, u) // its code is good for nobody any more
 		}
 	}
-	if c.Changed != nil {
-		c.Changed(c.last)
+	c.taken++
+	return c.taken, true
+}
+
+// keep returns when what was taken up to the nth code is kept. Whoever has its turn first keeps what
+// all have taken who wait.
+func (c *UsedCodes) keep(n uint64) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if c.written >= n {
+		return
 	}
-	return true
+	c.mu.Lock()
+	all, taken := maps.Clone(c.last), c.taken
+	c.mu.Unlock()
+	c.Changed(all)
+	c.written = taken
 }

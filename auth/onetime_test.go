@@ -7,7 +7,10 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,5 +126,54 @@ func TestUsedCodesAreRemembered(t *testing.T) {
 	}
 	if len(kept) > 5 {
 		t.Errorf("%d are kept whose codes nobody can use any more", len(kept))
+	}
+}
+
+// Of logins that come while codes are being written, each waits until its own is, all of them for
+// one more write; and who is refused waits for none.
+func TestLoginsShareTheWritingOfCodes(t *testing.T) {
+	c := NewUsedCodes(nil)
+	begun, goOn := make(chan struct{}, 9), make(chan struct{})
+	var written atomic.Pointer[map[string]UsedCode]
+	writes := 0
+	c.Changed = func(all map[string]UsedCode) {
+		writes++
+		begun <- struct{}{}
+		<-goOn
+		written.Store(&all)
+	}
+	var logins sync.WaitGroup
+	use := func(user string) {
+		logins.Go(func() {
+			if !c.Use(user, 100, user) {
+				t.Errorf("%s is refused", user)
+			}
+			if list := written.Load(); list == nil || (*list)[user].Session != user {
+				t.Errorf("%s comes in before the code is written", user)
+			}
+		})
+	}
+	use("first")
+	<-begun
+	if !c.mu.TryLock() {
+		t.Fatal("other logins wait for the disk even to be looked at")
+	}
+	c.mu.Unlock()
+	if c.Use("first", 100, "another session") {
+		t.Error("a code is good twice")
+	}
+	const others = 50
+	for i := range others {
+		use(fmt.Sprint(i))
+	}
+	for n := 0; n < 1+others; runtime.Gosched() {
+		c.mu.Lock()
+		n = len(c.last)
+		c.mu.Unlock()
+	}
+	close(goOn)
+	logins.Wait()
+	if writes != 2 {
+		t.Errorf("%d writes", writes)
 	}
 }
