@@ -46,7 +46,8 @@ func (m Method) protocol() uint16 {
 	return 0
 }
 
-// startAuth begins the Authenticate phase: in each direction by what was agreed for it.
+// startAuth begins the Authenticate phase: in each direction by what was agreed for it. With
+// none, a router at the other end of a link has proved nothing.
 func (l *Link) startAuth(now time.Time) {
 	l.s.auth, l.s.self = authState{method: l.s.lcp.method}, nil
 	l.askPeer(now)
@@ -56,7 +57,12 @@ func (l *Link) startAuth(now time.Time) {
 			l.startSelf(now)
 		}
 	}
-	if l.s.auth.method == 0 {
+	switch {
+	case l.s.auth.method != 0:
+	case l.s.self == nil && l.env.Config.Router:
+		l.s.detail = "it neither asks us for a password nor authenticates itself, as whoever has the key alone would"
+		l.Close(now, ReasonServerUnverified)
+	default:
 		l.admitted(now, Network{}, Network6{})
 	}
 }

@@ -203,6 +203,59 @@ func TestAnEndThatAgreesAndDoesNot(t *testing.T) {
 	}
 }
 
+// A router that is dialled and demands no authentication, and rejects its own, has shown
+// nothing but the pre-shared key: there is no network with it.
+func TestARouterThatAsksForNothing(t *testing.T) {
+	for _, demand := range []PeerAuth{PeerAuthNone, PeerAuthAsked, PeerAuthRequired} {
+		w := newTwoWayWire(t, demand, []Method{MethodMSCHAPv2}, []Method{MethodMSCHAPv2})
+		w.ends[1].env.Config.Router, w.ends[1].env.Config.Unnumbered = true, true
+		l := w.ends[1]
+		l.Start(w.Now)
+		reply := func(code, id byte, options []byte) {
+			frame := []byte{0xff, 3, 0xc0, 0x21, code, id, 0, byte(4 + len(options))}
+			_ = l.HandlePacket(w.Now, append(frame, options...))
+		}
+		reply(codeConfigureRequest, 1, nil)
+		up, down := false, false
+		for _, e := range impostor(l, reply) {
+			switch e := e.(type) {
+			case NetworkUp:
+				up = true
+			case Send:
+				up = up || bytes.HasPrefix(e.Frame, []byte{0xff, 3, 0x80, 0x21}) // IPCP begins
+				down = down || bytes.HasPrefix(e.Frame, []byte{0xff, 3, 0xc0, 0x21, codeTerminateRequest})
+			}
+		}
+		if up || !down {
+			t.Errorf("%v: it negotiates a network with whoever answers: %v, and hangs up: %v", demand, up, down)
+		}
+	}
+}
+
+// impostor answers what a link sends in LCP: it rejects authentication, and agrees to all
+// else. It returns all events.
+func impostor(l *Link, reply func(code, id byte, options []byte)) (all []Event) {
+	for range 10 {
+		events := drain(l)
+		all = append(all, events...)
+		for _, e := range events {
+			s, ok := e.(Send)
+			if !ok || !bytes.HasPrefix(s.Frame, []byte{0xff, 3, 0xc0, 0x21, codeConfigureRequest}) {
+				continue
+			}
+			id, options := s.Frame[5], s.Frame[8:]
+			code, said := byte(codeConfigureAck), options
+			for at := 0; at+1 < len(options); at += int(options[at+1]) {
+				if options[at] == lcpAuth {
+					code, said = codeConfigureReject, options[at:at+int(options[at+1])]
+				}
+			}
+			reply(code, id, said)
+		}
+	}
+	return all
+}
+
 // Without an exchange a server lets nobody in, whatever LCP has agreed on.
 func TestNobodyPassesWithoutAMethod(t *testing.T) {
 	l := newWire(t, serverConfig(), clientConfig("head", "clientPass", allMethods...)).ends[0]
