@@ -288,3 +288,31 @@ func TestATunnelsOtherEndIsWhoProvesIt(t *testing.T) {
 		}
 	}
 }
+
+// A tunnel's name is no user's: neither a user of that name who is denied another session, nor
+// the caller of a link of that name, ends the tunnel.
+func TestATunnelIsNoUsersSession(t *testing.T) {
+	const key = `psk = "a key that only this tunnel has"`
+	for name, more := range map[string]settingsOf{
+		"a user": {"user": `[{ name = "t", password = "p" }]`, "limits.sessions_per_user": "1"},
+		"a link": {"link": `[{ name = "l", dial = "never", peer_user = "t", peer_password = "p" }]`, "limits.sessions_per_user": "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := udptest.New(1)
+				more["tunnel"] = `[{ name = "t", mode = "gre", remote = "` + branchAddr + `", dial = "never", ` + key + ` }]`
+				a := newSite(t, n.Host(headAddr), nil, more)
+				newSite(t, n.Host(branchAddr), nil, settingsOf{"tunnel": `[{ name = "t", mode = "gre", remote = "` + headAddr + `", ` + key + ` }]`})
+				time.Sleep(5 * time.Second)
+				for _, at := range []string{"203.0.113.1", "203.0.113.2"} {
+					newSite(t, n.Host(at), settingsOf{"name": `"u"`, "remote": `["` + headAddr + `"]`, "user": `"t"`, "password": `"p"`, "address": `"peer"`}, nil)
+					time.Sleep(10 * time.Second)
+				}
+				list := a.Links()
+				if l := list[len(list)-1]; l.State != "up" || time.Since(l.Since) < 20*time.Second {
+					t.Errorf("the tunnel is %+v", l)
+				}
+			})
+		})
+	}
+}

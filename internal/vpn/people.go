@@ -24,6 +24,9 @@ type shown struct {
 func (c *Conn) show(st *Status) {
 	c.info.Store(st)
 	is := shown{users: st.users()}
+	if c.bare != nil {
+		is.users = nil // its session has the tunnel's name, and no login is about that
+	}
 	if len(is.users) > 0 {
 		is.at = st.Remote.Addr()
 	}
