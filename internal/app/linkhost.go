@@ -62,11 +62,15 @@ func (h *linkHost) Forget(l *links.Link) error {
 // Wire implements links.Host. Where the other end has no address, ours has none of a peer.
 func (h *linkHost) Wire(l *links.Link, to session.Route) error {
 	w := hostnet.Wire{Local: to.Wire.Local, Peer: to.Wire.Peer, Local6: to.Wire.Local6, Peer6: to.Wire.Peer6, MTU: to.MTU}
-	if w.Peer.IsValid() {
-		if err := hostnet.Diverts(l.Device, netip.PrefixFrom(w.Peer, w.Peer.BitLen())); err != nil {
-			return fmt.Errorf("the other end of the link has an address inside that it cannot have: %w; set address and peer_address at both ends", err)
+	for whose, a := range map[string]netip.Addr{"has": w.Peer, "gives us": w.Local} {
+		if !a.IsValid() {
+			continue
 		}
-	} else {
+		if err := hostnet.Diverts(l.Device, netip.PrefixFrom(a, a.BitLen())); err != nil {
+			return fmt.Errorf("the other end of the link %s an address inside that cannot be: %w; set address and peer_address at both ends", whose, err)
+		}
+	}
+	if !w.Peer.IsValid() {
 		w.Peer = w.Local
 	}
 	return hostnet.SetWire(l.Device, w)

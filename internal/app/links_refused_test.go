@@ -56,6 +56,22 @@ func TestACallThatLeadsIntoItselfIsRefused(t *testing.T) {
 	}
 }
 
+// An address that the other end gives us, and at which another link is reached, is refused:
+// that link's packets would not leave this host.
+func TestAGivenAddressThatIsAnotherLinksRemote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := udptest.New(1)
+		newSite(t, n.Host(headAddr), settingsOf{"name": `"us"`, "dial": `"never"`, "peer_user": `"us"`, "peer_password": `"p"`, "address": `"10.9.0.1"`, "peer_address": `"192.0.2.9"`}, nil)
+		b := newSite(t, n.Host(branchAddr), nil, settingsOf{"link": `[
+			{ name = "one", remote = ["` + headAddr + `"], user = "us", password = "p", address = "peer" },
+			{ name = "two", remote = ["192.0.2.9"], user = "us", password = "p" }]`})
+		time.Sleep(30 * time.Second)
+		if l := b.Links()[0]; l.State == "up" || !strings.Contains(l.Error, `gives us the address 192.0.2.9 inside, which is where the link "two" is reached`) {
+			t.Errorf("%+v", l)
+		}
+	})
+}
+
 // Two other ends that say that they have one address: the first has it.
 func TestTwoOtherEndsWithOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,6 +14,11 @@ func (l *one) acceptable(to session.Route) error {
 	if err := l.cfg.leadsIntoItself(remote); err != nil {
 		return err
 	}
+	if own := to.Wire.Local; own.IsValid() {
+		if other := l.m.callsTo(own, remote, l); other != nil {
+			return fmt.Errorf("the other end of the link gives us the address %v inside, which is where the link %q is reached: set address and peer_address at both ends", own, other.cfg.Name)
+		}
+	}
 	if !peer.IsValid() {
 		return nil
 	}
@@ -44,6 +49,20 @@ func (l *Link) leadsIntoItself(remote netip.Addr) error {
 func (m *Manager) reachedAt(a netip.Addr, but *one) *one {
 	for _, o := range m.all() {
 		if at := o.peer.Load(); o != but && at != nil && *at == a {
+			return o
+		}
+	}
+	return nil
+}
+
+// callsTo is a link whose other end is reached at an address, as l is at remote: as an address
+// of ours it would keep that link's own packets here. nil: there is none.
+func (m *Manager) callsTo(a, remote netip.Addr, l *one) *one {
+	if a == remote {
+		return l
+	}
+	for _, o := range m.all() {
+		if at := o.last.Load(); at != nil && *at == a {
 			return o
 		}
 	}
