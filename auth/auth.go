@@ -64,6 +64,7 @@ type Call struct {
 	RASName    string // of Windows, what it says of itself in PPP, likewise
 	RASVersion string
 	Group      string // the group of the pre-shared key, "" for any
+	Certified  bool   // the client has proved a certificate, not a pre-shared key
 	Before     uint32 // attempts that the connection has made already
 
 	PortID string // NAS-Port-Id

@@ -48,7 +48,7 @@ func (a *instance) link(l *conf.Link) links.Link {
 	}
 	if l.PeerUser != "" {
 		made.Caller = auth.User{Name: l.PeerUser, Password: l.PeerPassword}
-		made.Grant = linkGrant(l)
+		made.Grant, made.Certified = linkGrant(l), l.Certificate
 	}
 	if len(l.Remote) > 0 {
 		made.Remote = func(ctx context.Context) ([]links.Target, error) {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/adit-vpn/adit/ike"
 	"github.com/adit-vpn/adit/internal/admin"
 	"github.com/adit-vpn/adit/internal/dataplane"
+	"github.com/adit-vpn/adit/internal/pki"
 	"github.com/adit-vpn/adit/internal/udp/udptest"
 	"github.com/adit-vpn/adit/internal/vpn"
 	"github.com/adit-vpn/adit/ppp"
@@ -293,6 +295,38 @@ func TestALinkHasAKeyOfItsOwn(t *testing.T) {
 			t.Errorf("a user has come in with the key of a link: %+v\n%s", b.link(), a.out.String())
 		}
 	})
+}
+
+// A caller that has the link's password, and the key that all clients have, is not the link
+// where that has a key, or certificates, of its own.
+func TestACallerProvesMoreThanAPassword(t *testing.T) {
+	for name, x := range map[string]struct {
+		line settingsOf
+		want string
+	}{
+		"a key":          {settingsOf{"psk": `"the key of this link alone"`}, "but not its pre-shared key"},
+		"certificates":   {settingsOf{"certificate": "true", "peer_id": `"branch.example.com"`}, "but no certificate"},
+		"nothing beside": {nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dir := t.TempDir()
+				ca, err := pki.CreateCA(dir, "Test CA", time.Now())
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := udptest.New(1)
+				link := settingsOf{"name": `"branch"`, "dial": `"never"`, "peer_user": `"branch"`, "peer_password": `"two"`}
+				maps.Copy(link, x.line)
+				a := newSite(t, n.Host(headAddr), link, certifiedAs(t, ca, dir, "head.example.com"))
+				b := newSite(t, n.Host(branchAddr), settingsOf{"name": `"head"`, "remote": `["` + headAddr + `"]`, "user": `"branch"`, "password": `"two"`}, nil)
+				time.Sleep(20 * time.Second)
+				if up := b.link().State == "up"; up != (x.want == "") || !strings.Contains(a.out.String(), x.want) {
+					t.Errorf("up: %v\n%s", up, a.out.String())
+				}
+			})
+		})
+	}
 }
 
 // The end that dials may be behind NAT, and ESP goes in UDP then.

@@ -87,7 +87,7 @@ var reasons = append(vpn.DropReasons(),
 // reason is a label for err: one of a fixed set, whatever a peer sent.
 func reason(err error) string {
 	for _, known := range reasons { // most are not wrapped, and floods of them come
-		if err == known {
+		if err == known { //nolint:errorlint // the wrapped ones are next
 			return known.Error()
 		}
 	}

@@ -29,6 +29,9 @@ func (c *callers) Authenticate(ctx context.Context, r *auth.Request) (auth.Respo
 		if err != nil || answer.Verdict != auth.Accepted {
 			return answer, err
 		}
+		if why := l.cfg.unproved(&r.Call); why != "" {
+			return auth.Response{Verdict: auth.NotAllowed, Detail: why}, nil
+		}
 		if why := l.refuses(); why != "" {
 			return auth.Response{Verdict: auth.NotAllowed, Detail: "the link " + l.cfg.Name + " is " + why}, nil
 		}
@@ -49,6 +52,18 @@ func (m *Manager) calledBy(name string) *one {
 		}
 	}
 	return nil
+}
+
+// unproved says what a caller with the link's password has not proved by its keys; "" if that
+// is nothing.
+func (l *Link) unproved(c *auth.Call) string {
+	switch {
+	case l.Grant.Group != "" && c.Group != l.Grant.Group:
+		return "the caller has the name and the password of the link " + l.Name + ", but not its pre-shared key: give the other end the link's psk"
+	case l.Certified && !c.Certified:
+		return "the caller has the name and the password of the link " + l.Name + ", but no certificate, as the link's certificate = true demands: set it at the other end, too"
+	}
+	return ""
 }
 
 // peer authenticates the end that we have dialled, where it authenticates itself: only the

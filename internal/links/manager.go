@@ -40,8 +40,9 @@ type Link struct {
 	ByAddress bool                          // Rules.Ours is that our address outside is the smaller one
 	Bare      *vpn.Bare                     // in place of PPP: a tunnel without L2TP, whichever end begins it; nil: L2TP
 
-	Caller auth.User  // who the other end is when it dials; without a name nobody
-	Grant  auth.Grant // what that caller gets
+	Caller    auth.User  // who the other end is when it dials; without a name nobody
+	Grant     auth.Grant // what that caller gets; with a Group it must have that group's pre-shared key
+	Certified bool       // that caller must have a certificate
 }
 
 // Target is where a call is placed.

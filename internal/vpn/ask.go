@@ -121,6 +121,7 @@ func (c *Conn) origin(id string) auth.Call {
 		Local:      c.path.Local,
 		ClientName: c.host,
 		Group:      c.peer.Group,
+		Certified:  c.peer.Auth != ike.AuthPSK,
 	}
 }
 
