@@ -4,10 +4,10 @@ import "time"
 
 // Attempts under way are those that the backend has not answered, and exchanges that have not
 // ended. Each could be wrong, so only as many of a name, of a source, and of a name from a
-// source, are under way at once as may be wrong before anybody waits. Further ones wait for answers, first come first served: a right one lets
-// the next attempt through, a wrong one counts as ever. Who has waited in vain for
-// longestWait takes a place as if all that is under way had failed: a backend that does
-// not answer for some names keeps no others out.
+// source, are under way at once as may be wrong before anybody waits. Further ones wait for
+// answers, first come first served: a right one lets the next attempt through, a wrong one
+// counts as ever. Who has waited in vain for longestWait takes a place as if all that is under
+// way had failed: a backend that does not answer for some names keeps no others out.
 //
 // Where more have failed than cost nothing, attempts are spaced by time already, and wait for
 // no answers.

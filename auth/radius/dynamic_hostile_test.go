@@ -81,7 +81,6 @@ func TestWhatCannotBeAnsweredIsNotDone(t *testing.T) {
 		for _, spare := range []int{0, 1, 8, 250, 251, 259, 300} {
 			crew := newCrew()
 			d := dynamicOf(crew)
-			b := ask(code, tlv(44, "a1"))
 			with := [][]byte{tlv(44, "a1")}
 			if code == coaRequest {
 				with[0] = tlv(44, "c9") // it is refused, with a text
@@ -94,7 +93,8 @@ func TestWhatCannotBeAnsweredIsNotDone(t *testing.T) {
 				}
 				with, left = append(with, tlv(kind, strings.Repeat("p", n-2))), left-n
 			}
-			if b = ask(code, with...); len(b) > radius.MaxPacketLength { // for want of a Message-Authenticator
+			b := ask(code, with...)
+			if len(b) > radius.MaxPacketLength { // for want of a Message-Authenticator
 				b = seal(code, coaSecret, with...)
 				d = dynamicOf(crew, func(cfg *DynamicConfig) { cfg.Authorities[0].AllowUnsigned = true })
 			}

@@ -19,7 +19,7 @@ func (o *events) placed(e vpn.Event) bool {
 	case vpn.PhaseOneDown:
 		return o.ofLink(e.Who, "IKE down", logrus.Fields{"reason": e.Why.String()})
 	case vpn.PacketRefused:
-		if e.Who.Device == "" { // floods of strangers come here
+		if e.Device == "" { // floods of strangers come here
 			return false
 		}
 		return o.ofLink(e.Who, "control packet dropped", logrus.Fields{"layer": e.Layer.String(), "reason": field(e.Why.Error())})
