@@ -130,7 +130,7 @@ func (a *instance) Links() []admin.Link {
 		l := admin.Link{
 			Name: s.Name, Device: s.Device, State: s.State.String(), Since: s.Since, Dial: dialWord(s.Rules.Dial), Remotes: s.Remotes,
 			Local: textOrNone(s.Local), Peer: textOrNone(s.Peer), Local6: textOrNone(s.Local6), Peer6: textOrNone(s.Peer6), MTU: s.MTU,
-			Routes: conf.Texts(s.Routes), Metric: s.Metric, WhenDown: downWord(s.WhenDown), Admits: s.Admits, Tries: s.Tries, Error: field(s.Failed),
+			Routes: conf.Texts(s.Routes), Metric: s.Metric, WhenDown: downWord(s.WhenDown), Admits: s.Admits, Tries: s.Tries, Error: bounded(s.Failed, errorLimit),
 			InOctets: s.Carried.InOctets, OutOctets: s.Carried.OutOctets, InPackets: s.Carried.InPackets, OutPackets: s.Carried.OutPackets,
 		}
 		if !s.Next.IsZero() {

@@ -27,7 +27,7 @@ func (l *one) acceptable(to session.Route) error {
 	case peer == remote:
 		return fmt.Errorf("the other end of the link has the address %v inside, which is where it is reached: the link's own packets would go into the link; %s", peer, set)
 	case l.m.cfg.Host.Owns(peer, l.cfg.Device):
-		return fmt.Errorf("the other end of the link has the address %v inside, which is this host's: %s", peer, set)
+		return fmt.Errorf("the other end of the link has the address %v inside, which is this host's: %s, or give one of the two ends another network.pool", peer, set)
 	case other != nil:
 		return fmt.Errorf("the other end of the link has the address %v inside, which is that of the other end of the link %q: %s", peer, other.cfg.Name, set)
 	}
