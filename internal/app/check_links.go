@@ -8,10 +8,14 @@ import (
 
 	"github.com/adit-vpn/adit/conf"
 	"github.com/adit-vpn/adit/internal/hostnet"
+	"github.com/adit-vpn/adit/internal/netdev"
 )
 
 // checkLinks looks what the names of links' remotes are, and at the networks of this host.
 func checkLinks(ctx context.Context, c *conf.Config) (list []Finding) {
+	if len(c.Links)+len(c.Tunnels) > 0 {
+		list = append(list, Finding{What: "no device of this host has the name of a link's or a tunnel's", Err: checkDevices(c)})
+	}
 	for i := range c.Links {
 		l := &c.Links[i]
 		list = append(list, Finding{What: "link " + l.Name + " leads to networks of the other end", Err: checkLinkRoutes(l)})
@@ -27,6 +31,23 @@ func checkLinks(ctx context.Context, c *conf.Config) (list []Finding) {
 		}
 	}
 	return list
+}
+
+// checkDevices refuses names of links and tunnels whose devices this host has otherwise.
+func checkDevices(c *conf.Config) error {
+	var errs []error
+	add := func(key string, i int, device string) {
+		if err := netdev.Taken(device); err != nil {
+			errs = append(errs, fmt.Errorf("%s[%d].name: %w", key, i, err))
+		}
+	}
+	for i := range c.Links {
+		add("link", i, c.Links[i].Device())
+	}
+	for i := range c.Tunnels {
+		add("tunnel", i, c.Tunnels[i].Name)
+	}
+	return errors.Join(errs...)
 }
 
 // checkRemote refuses routes of a link that lead its remote into the link.

@@ -49,3 +49,16 @@ func TestALinkBehindWhichTheNameServerIs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A tunnel whose device would have the name of one of the host's is named, by check and by serve.
+func TestATunnelWithTheNameOfADevice(t *testing.T) {
+	list := checked(t, 0o600, `[[tunnel]]
+name = "lo"
+mode = "gre"
+remote = "192.0.2.7"
+psk = "a key of the tunnel's own, long"
+`)
+	if mark, text := says(list, "no device of this host has the name"); mark != "FAIL" || !strings.Contains(text, `tunnel[0].name: this host already has a device named "lo"`) {
+		t.Errorf("%s %s", mark, text)
+	}
+}

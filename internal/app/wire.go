@@ -69,6 +69,9 @@ func (a *instance) build(ctx context.Context, c *conf.Config, sockets *sockets, 
 	if err := a.openCoA(ctx, c, cleanup); err != nil {
 		return err
 	}
+	if err := checkDevices(c); err != nil {
+		return err
+	}
 	cleanup.add(func() error { return unlessClosed(a.links.Close()) })
 	return a.links.Open(a.server, a.plane)
 }

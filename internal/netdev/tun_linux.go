@@ -94,6 +94,9 @@ func OpenTUN(c TUNConfig) (Device, error) {
 		q, err := openQueue(unix.IFF_TUN, d.name, c.Queues > 1, d.offloads)
 		if err != nil {
 			_ = d.Close()
+			if taken := Taken(c.Name); taken != nil {
+				return nil, taken
+			}
 			return nil, explain(c.Name, err)
 		}
 		d.name = q.name // the kernel chose it if there was none
