@@ -86,3 +86,32 @@ func TestALinkAsAnOrdinaryUser(t *testing.T) {
 		}
 	})
 }
+
+// An end that is refused says so in words, and once, whatever it tries: what differs from one try to
+// the next is no new reason.
+func TestARefusedLinkSaysSoOnce(t *testing.T) {
+	for name, x := range map[string]struct {
+		head, branch settingsOf
+		want         string
+	}{
+		"a wrong password": {nil, settingsOf{"password": `"wrong"`}, "the other end refuses the name or the password, or does not admit the link now: its log says which (error 691)"},
+		"a wrong key":      {nil, settingsOf{"psk": `"another key than the other end has"`}, "the other end answered, and then nothing more came in time"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				head := settingsOf{"dial": `"never"`}
+				for key, value := range x.head {
+					head[key] = value
+				}
+				_, _, b := sites(t, 1, head, x.branch)
+				time.Sleep(time.Minute)
+				if l := b.link(); l.Tries < 3 || !strings.Contains(l.Error, x.want) {
+					t.Errorf("%+v", l)
+				}
+				if n := strings.Count(b.out.String(), `"link could not be dialled"`); n != 1 {
+					t.Errorf("it says so %d times:\n%s", n, b.out.String())
+				}
+			})
+		})
+	}
+}

@@ -7,7 +7,7 @@
 // its own.
 //
 // It does not decide when to call, nor whether to call again: that is the caller's.
-// EAP is not among the ways in which it can prove a user.
+// Of EAP it knows EAP-MSCHAPv2 alone.
 //
 // # Concurrency
 //

@@ -122,7 +122,7 @@ func (l *Link) giveUp(now time.Time) {
 	st := &l.st
 	why := "the other end does not answer"
 	if st.heard {
-		why = fmt.Sprintf("the other end answered, and then nothing came for %v", st.patience)
+		why = "the other end answered, and then nothing more came in time" // however long that is: the reason is the same
 		st.patience = min(2*st.patience, maxPatience)
 	}
 	l.out.Push(HangUp{st.dialling, why})

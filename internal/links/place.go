@@ -183,8 +183,9 @@ func (w *watcher) Ended(why error) {
 	if !w.x.gone {
 		delete(l.calls, w.x.number)
 		l.act(func(r *link.Link, now time.Time) {
-			r.Down(now, w.x.number, why.Error())
-			r.Because(w.x.number, why.Error())
+			text := inWords(why.Error())
+			r.Down(now, w.x.number, text)
+			r.Because(w.x.number, text)
 		})
 	}
 }
