@@ -123,11 +123,11 @@ func explainLink(w io.Writer, l admin.Link) error {
 	say("%s", map[string]string{
 		"always": "It is dialled whenever it is down.", "demand": "It is dialled when a packet wants to go there.", "never": "It is not dialled: the other end calls.",
 	}[l.Dial])
-	if len(l.Remotes) > 0 {
+	if len(l.Remotes) > 0 && l.Dial != "never" {
 		say("What is dialled: %s.", strings.Join(l.Remotes, ", "))
 	}
 	if l.Next != nil && l.State == "waiting" {
-		say("The next call is at %s, after %d that failed.", l.Next.Local().Format(time.TimeOnly), l.Tries)
+		say("The next call is at %s%s.", l.Next.Local().Format(time.TimeOnly), afterTries(l.Tries))
 	}
 	if l.Next != nil && l.State == "outside its hours" {
 		say("Its hours begin at %s.", l.Next.Local().Format(time.DateTime))
@@ -147,6 +147,14 @@ func explainLink(w io.Writer, l admin.Link) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// afterTries says how many calls have failed, "" if none has.
+func afterTries(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", after %d that failed", n)
 }
 
 func or(s, other string) string {

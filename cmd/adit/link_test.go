@@ -31,6 +31,8 @@ func TestLinksAreListedOrderedAndExplained(t *testing.T) {
 			Routes: []string{"10.2.0.0/16"}, Metric: 7, WhenDown: "blackhole", Admits: true, InOctets: 1000},
 		{Name: "other", Device: "adit-other", State: "waiting", Since: fell, Dial: "demand", Remotes: []string{"192.0.2.7"}, Next: &next, Tries: 2, WhenDown: "hold",
 			Error: "authentication failed:\x1b[2J no", ErrorAt: &fell},
+		{Name: "third", Device: "adit-third", State: "waiting", Since: fell, Dial: "always", Remotes: []string{"192.0.2.8"}, Next: &next, WhenDown: "hold", Admits: true},
+		{Name: "called", Device: "called", State: "up", Since: fell, Dial: "never", DialledBy: "peer", Remotes: []string{"192.0.2.9"}, WhenDown: "hold", Admits: true},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +60,11 @@ func TestLinksAreListedOrderedAndExplained(t *testing.T) {
 		}
 		if bytes.ContainsRune([]byte(out), 0x1b) {
 			t.Errorf("adit link %s prints what a terminal obeys", tc.args)
+		}
+	}
+	for name, never := range map[string]string{"third": "that failed", "called": "What is dialled"} {
+		if _, out, _ := typed("", "link", "explain", name, "-socket", socket); !strings.Contains(out, name+" has been") || strings.Contains(out, never) {
+			t.Errorf("adit link explain %s says %q:\n%s", name, never, out)
 		}
 	}
 	if *order != (admin.LinkOrder{Name: "other"}) {

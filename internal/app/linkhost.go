@@ -114,7 +114,7 @@ func (o *linkLog) report(e links.Event) {
 			fields["peer"] = e.Peer.String()
 		}
 		o.log.WithFields(fields).Info("link up")
-	case e.Fell:
+	case e.Fell, e.Taken:
 		o.log.WithFields(fields).Info("link down")
 	case e.Why != "":
 		o.log.WithFields(fields).Warn("link could not be dialled")
@@ -140,14 +140,23 @@ func (a *instance) Links() []admin.Link {
 			l.ErrorAt = &s.Fell
 		}
 		if s.State == link.Up {
-			l.DialledBy, l.PeerAuth = map[bool]string{true: "us", false: "peer"}[s.Dialled], "none"
-			if s.Proved != 0 {
-				l.PeerAuth = s.Proved.String()
-			}
+			l.DialledBy, l.PeerAuth = map[bool]string{true: "us", false: "peer"}[s.Dialled], peerProof(s)
 		}
 		list = append(list, l)
 	}
 	return list
+}
+
+// peerProof is by what the other end of a link that is up has authenticated itself; "" for a
+// tunnel, which has no user.
+func peerProof(s links.Status) string {
+	switch {
+	case s.Bare != nil:
+		return ""
+	case s.Proved == 0:
+		return "none"
+	}
+	return s.Proved.String()
 }
 
 // OrderLink implements admin.Controlled.

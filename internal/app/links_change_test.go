@@ -120,6 +120,9 @@ func TestADialledLinkIsChanged(t *testing.T) {
 		}
 		mended := `{ name = "head", remote = ["` + headAddr + `"], user = "branch", password = "two", routes = ["10.1.0.0/16"] }`
 		b.reloads(mended)
+		if text := b.out.String(); strings.Contains(text, `"link could not be dialled","reason":"it was changed`) || !strings.Contains(text, `"link down","reason":"it was changed`) {
+			t.Errorf("a change by configuration is said to be a failure, or not at all:\n%s", text)
+		}
 		time.Sleep(5 * time.Second)
 		wantOne(t, a, b)
 		passes(t, a, b, 100)

@@ -156,6 +156,9 @@ func TestALinkKeepsItsHours(t *testing.T) {
 		if l := b.link(); l.State != "outside its hours" || l.Admits || a.link().State != "idle" {
 			t.Errorf("%+v", l)
 		}
+		if err := b.OrderLink(admin.LinkOrder{Name: "head", Up: true}); err == nil || !strings.HasSuffix(err.Error(), "is outside its hours, and nobody dials it: they begin at 2000-01-03 07:00:00") {
+			t.Errorf("an order to dial outside of its hours: %v", err)
+		}
 		at("3 06:59:59")
 		if l := b.link(); l.State != "outside its hours" {
 			t.Errorf("%+v", l)

@@ -74,6 +74,8 @@ func wantTunnel(t *testing.T, a, b *site, four, six bool) {
 	for _, s := range []*site{a, b} {
 		if l := s.link(); l.State != "up" {
 			t.Fatalf("the tunnel is %+v\n%s", l, s.out.String())
+		} else if l.PeerAuth != "" {
+			t.Errorf("a tunnel has no user, and the other end has authenticated itself by %s", l.PeerAuth)
 		}
 	}
 	for name, got := range map[string]bool{

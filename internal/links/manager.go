@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/ike"
@@ -86,6 +87,7 @@ type Event struct {
 	Peer  netip.Addr // inside, while it is up
 	Fell  bool       // it was up before
 	Why   string     // why it is as it is; "": nothing has to be said
+	Taken bool       // the configuration has it no more, or otherwise
 	Err   error      // what could not be done on the host
 
 	Looped netip.Addr // outside: the host's routes lead there through the link itself
@@ -232,6 +234,9 @@ func (m *Manager) Raise(name string) error {
 		return fmt.Errorf("the link %q has no remote: the other end has to call, and may do so now", name)
 	}
 	l.change((*link.Link).Raise)
+	if i := l.info(); i.State == link.Closed {
+		return fmt.Errorf("the link %q is outside its hours, and nobody dials it: they begin at %s", name, i.Next.Local().Format(time.DateTime))
+	}
 	return nil
 }
 

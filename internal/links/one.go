@@ -35,6 +35,7 @@ type one struct {
 	rules *link.Link
 	calls map[link.Call]*leg
 	leads *leg // nil: no call does
+	taken bool // from the configuration, or changed in it
 	shy   bool // the other end agrees to authenticate itself, and then does not
 	tries int  // calls that were placed, for the choice among several remotes
 
@@ -121,6 +122,7 @@ func (l *one) stop(why string) {
 	}
 	if why != "" {
 		l.change(func(r *link.Link, now time.Time) {
+			l.taken = true
 			r.Refused(now, why)
 			r.Lower(now)
 		})
@@ -220,7 +222,7 @@ func (l *one) report(before, now link.Info) {
 	if before.State == now.State && before.Call == now.Call && before.Failed == now.Failed {
 		return
 	}
-	e := Event{Link: l.cfg.Name, State: now.State, Info: now, Fell: before.State == link.Up && now.State != link.Up}
+	e := Event{Link: l.cfg.Name, State: now.State, Info: now, Fell: before.State == link.Up && now.State != link.Up, Taken: l.taken}
 	if now.Failed != before.Failed || e.Fell && now.Fell != before.Fell {
 		e.Why = now.Failed
 	}

@@ -21,6 +21,13 @@ type Status struct {
 	Carried       dataplane.Counters // on the present call
 }
 
+// info is what the link does now.
+func (l *one) info() link.Info {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rules.Info(time.Now())
+}
+
 func (l *one) status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
