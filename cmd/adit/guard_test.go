@@ -10,10 +10,16 @@ import (
 )
 
 // A server that serves puts back the rules that guard its clients, and says so,
-// whatever another program does to them.
+// whatever another program does to them. Its own devices, as a link's, are no program's.
 func TestTheServerPutsItsGuardBack(t *testing.T) {
 	conn, name := manager(t)
-	c := service(config(t, enough), name)
+	c := service(config(t, enough+`
+[[link]]
+name = "branch"
+dial = "never"
+peer_user = "branch"
+peer_password = "p"
+`), name)
 	said, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +48,9 @@ func TestTheServerPutsItsGuardBack(t *testing.T) {
 	for _, command := range []string{"nft flush ruleset", "nft flush chain ip adit_adit0 forward", "nft delete table ip adit_adit0"} {
 		in(command)
 		for log.Scan() && !strings.Contains(log.Text(), "the rules that guard clients were written again") {
+		}
+		if strings.Contains(log.Text(), "adit-branch") {
+			t.Errorf("the server's own device is news: %s", log.Text())
 		}
 		if rules := in("nft list table ip adit_adit0"); !strings.Contains(rules, `oifname "adit0" drop`) || !strings.Contains(rules, "masquerade") {
 			t.Errorf("after %s there is\n%s", command, rules)

@@ -36,6 +36,9 @@ func (a *instance) linkHost() links.Host {
 
 // Open implements links.Host.
 func (h *linkHost) Open(l *links.Link) (netdev.Device, error) {
+	if h.a.host != nil {
+		h.a.host.Ours(l.Device)
+	}
 	device, err := h.open(l.Device, h.a.config.Load().Network.MTU, runtime.GOMAXPROCS(0))
 	if err == nil && l.Bare != nil { // its addresses are known: nothing goes to the other end's in the clear
 		err = hostnet.SetWire(l.Device, tunnelWire(l.Bare))

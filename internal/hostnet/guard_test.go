@@ -279,3 +279,15 @@ func TestOthersForwardWhatComesSince(t *testing.T) {
 		})
 	}
 }
+
+// What a device of the server's own forwards passes as well, and is no news of others.
+func TestALinksDeviceIsNoNews(t *testing.T) {
+	inTownAsItIs(t, townPlan(), "", func(w *town) {
+		w.host.Ours("adit-branch")
+		run(t, "ip link add adit-branch type bridge; ip link set adit-branch up")
+		if did, err := w.host.Mend(); err != nil || len(did) > 0 {
+			t.Errorf("said %q, %v", did, err)
+		}
+		run(t, "nft list table ip adit_adit0 | grep -q adit-branch")
+	})
+}

@@ -36,13 +36,14 @@ type Host struct {
 	written   bool  // the guard was there once
 	tried     time.Time
 	changes   *changes
-	clear     []Clear // what the host drops without ESP
+	clear     []Clear         // what the host drops without ESP
+	ours      map[string]bool // devices of the server's besides the clients', as links have
 }
 
 // Apply changes the host as planned. The undo record is kept in file. What was
 // changed before an error is undone.
 func Apply(file string, p Plan) (*Host, error) {
-	h := &Host{file: file, plan: p, watch: newWatch(), changes: newChanges(), undo: record{Device: p.Device}, claims: claims{}, holes: map[netip.Prefix]int{}}
+	h := &Host{file: file, plan: p, watch: newWatch(), changes: newChanges(), undo: record{Device: p.Device}, claims: claims{}, holes: map[netip.Prefix]int{}, ours: map[string]bool{}}
 	var err error
 	if h.undo.Place, err = place(); err != nil {
 		return nil, err

@@ -15,6 +15,14 @@ import (
 // route to the same network takes.
 const blackholeMetric = math.MaxInt32
 
+// Ours says that a device which is about to come is the server's. What it forwards passes, as of any
+// device that comes since, and nobody else has done that.
+func (h *Host) Ours(device string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ours[device] = true
+}
+
 // LeadLink routes networks to a link's device.
 func (h *Host) LeadLink(device string, networks []netip.Prefix, metric int) error {
 	link, err := netlink.LinkByName(device)

@@ -146,7 +146,7 @@ func (h *Host) giveWay(did *[]string) (changed bool) {
 		}
 		if !slices.Equal(devices, t.others) {
 			for _, d := range devices {
-				if !slices.Contains(h.tables.families[0].others, d) && !slices.Contains(h.tables.families[1].others, d) {
+				if !h.ours[d] && !slices.Contains(h.tables.families[0].others, d) && !slices.Contains(h.tables.families[1].others, d) {
 					*did = append(*did, fmt.Sprintf("the device %s came since: what it forwards passes", d))
 				}
 			}
