@@ -120,10 +120,14 @@ func explainLink(w io.Writer, l admin.Link) error {
 	if l.State == "up" {
 		say("Its addresses are %s here and %s there; its largest packet has %d bytes.", or(l.Local, "none"), or(l.Peer, "none"), l.MTU)
 	}
-	say("%s", map[string]string{
-		"always": "It is dialled whenever it is down.", "demand": "It is dialled when a packet wants to go there.", "never": "It is not dialled: the other end calls.",
-	}[l.Dial])
-	if len(l.Remotes) > 0 && l.Dial != "never" {
+	if l.State == "held down" {
+		say("It is not dialled until adit link up %s, or a restart.", l.Name)
+	} else {
+		say("%s", map[string]string{
+			"always": "It is dialled whenever it is down.", "demand": "It is dialled when a packet wants to go there.", "never": "It is not dialled: the other end calls.",
+		}[l.Dial])
+	}
+	if len(l.Remotes) > 0 && l.Dial != "never" && l.State != "held down" {
 		say("What is dialled: %s.", strings.Join(l.Remotes, ", "))
 	}
 	if l.Next != nil && l.State == "waiting" {

@@ -32,6 +32,7 @@ func TestLinksAreListedOrderedAndExplained(t *testing.T) {
 		{Name: "other", Device: "adit-other", State: "waiting", Since: fell, Dial: "demand", Remotes: []string{"192.0.2.7"}, Next: &next, Tries: 2, WhenDown: "hold",
 			Error: "authentication failed:\x1b[2J no", ErrorAt: &fell},
 		{Name: "third", Device: "adit-third", State: "waiting", Since: fell, Dial: "always", Remotes: []string{"192.0.2.8"}, Next: &next, WhenDown: "hold", Admits: true},
+		{Name: "held", Device: "adit-held", State: "held down", Since: fell, Dial: "always", Remotes: []string{"192.0.2.8"}, WhenDown: "hold"},
 		{Name: "called", Device: "called", State: "up", Since: fell, Dial: "never", DialledBy: "peer", Remotes: []string{"192.0.2.9"}, WhenDown: "hold", Admits: true},
 	}})
 	if err != nil {
@@ -46,6 +47,7 @@ func TestLinksAreListedOrderedAndExplained(t *testing.T) {
 		{"list --json", []string{`"links"`, `"dialled_by": "us"`}},
 		{"explain branch", []string{"branch has been up for 1h0m0s", "This end has dialled it", "The other end has authenticated itself by MS-CHAPv2", "10.9.0.1 here and 10.9.0.2 there", "10.2.0.0/16, by the device adit-branch with metric 7", "packets for them are dropped"}},
 		{"explain other", []string{"other has been waiting", "when a packet wants to go there", "192.0.2.7", "after 2 that failed", "A call of the other end is refused now", "The last call ended or failed 1m0s ago: authentication failed"}},
+		{"explain held", []string{"It is not dialled until adit link up held, or a restart."}},
 		{"up branch", []string{"branch is dialled: adit link explain branch"}},
 		{"down other", []string{"other goes down, and stays down until adit link up other"}},
 	} {
@@ -62,7 +64,7 @@ func TestLinksAreListedOrderedAndExplained(t *testing.T) {
 			t.Errorf("adit link %s prints what a terminal obeys", tc.args)
 		}
 	}
-	for name, never := range map[string]string{"third": "that failed", "called": "What is dialled"} {
+	for name, never := range map[string]string{"third": "that failed", "held": "is dialled", "called": "What is dialled"} {
 		if _, out, _ := typed("", "link", "explain", name, "-socket", socket); !strings.Contains(out, name+" has been") || strings.Contains(out, never) {
 			t.Errorf("adit link explain %s says %q:\n%s", name, never, out)
 		}
