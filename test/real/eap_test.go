@@ -6,11 +6,8 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/vishvananda/netns"
 
 	"github.com/adit-vpn/adit/auth"
 	"github.com/adit-vpn/adit/auth/radius"
@@ -122,29 +119,14 @@ func TestEAPPassesThroughToFreeRADIUS(t *testing.T) {
 	s.Stop(t)
 }
 
-// dialIn dials from a network namespace.
+// dialIn dials from a network namespace. The thread lives on: with it FreeRADIUS would end, if
+// that was started by it.
 func dialIn(name string) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		there, err := netns.GetFromName(name)
-		if err != nil {
-			return nil, err
-		}
-		defer there.Close()
-		type dialled struct {
-			net.Conn
-			error
-		}
-		done := make(chan dialled)
-		go func() {
-			runtime.LockOSThread() // for good: the thread ends with the goroutine
-			if err := netns.Set(there); err != nil {
-				done <- dialled{nil, err}
-				return
-			}
-			c, err := new(net.Dialer).DialContext(ctx, network, address)
-			done <- dialled{c, err}
-		}()
-		d := <-done
-		return d.Conn, d.error
+	return func(ctx context.Context, network, address string) (c net.Conn, err error) {
+		err = lab.In(name, func() error {
+			c, err = new(net.Dialer).DialContext(ctx, network, address)
+			return err
+		})
+		return c, err
 	}
 }
